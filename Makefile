@@ -1,0 +1,54 @@
+# `make report` and `make test` need nothing but Python 3.11+ and make.
+PYTHON ?= python3
+BIN := .venv/bin
+# The environment is rebuilt when the lock changes, and only then.
+READY := .venv/ready-$(shell sha256sum < requirements.lock | cut -c1-16)
+
+.PHONY: help setup report test check benchmark reference lock clean
+
+help:
+	@echo "make report     set up, check conformance, measure quickly (about 5 minutes), write a report"
+	@echo "make test       set up, check style and types, run all tests"
+	@echo "make setup      only set up, into .venv"
+	@echo "make check      only style and types"
+	@echo "make benchmark  micro-benchmarks of the core and of a request's round trip"
+	@echo "make reference  measure anew what results/reference and report.md show"
+	@echo "make lock       resolve the dependencies again (needs uv)"
+	@echo "make clean      remove the environment and the caches"
+
+setup: $(READY)
+
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3" >&2; exit 2; }
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+report: setup
+	$(BIN)/harness bench --quick
+
+test: check
+	$(BIN)/python -m pytest --benchmark-disable
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmark: setup
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-sort=name --benchmark-columns=min,median,iqr,rounds
+
+reference: setup
+	rm -rf results/reference
+	$(BIN)/harness bench --out results/reference
+	$(BIN)/harness report
+
+lock:
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-emit-index-url --upgrade --quiet --output-file requirements.lock
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
