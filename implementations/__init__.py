@@ -1,0 +1,33 @@
+"""The catalogue of servers, in reading order: each model's file, and what it declares it can do."""
+
+from dataclasses import dataclass
+from typing import Final
+
+CAPABILITIES: Final = {
+    "concurrent": "clients make progress side by side, whatever one of them does",
+}
+"""What a server may declare, with its meaning; the conformance suite checks the declared and the undeclared."""
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One server of the catalogue."""
+
+    name: str
+    model: str
+    declares: frozenset[str]
+
+    @property
+    def file(self) -> str:
+        """The path of its source, from the top of the project."""
+        return f"implementations/{self.name}.py"
+
+
+CATALOGUE: Final = (
+    Implementation("blocking", "one client at a time", frozenset()),
+    Implementation("threaded", "one thread per client", frozenset({"concurrent"})),
+    Implementation("select_generators", "select() and inline generators", frozenset({"concurrent"})),
+    Implementation("asyncio_streams", "asyncio coroutines over streams", frozenset({"concurrent"})),
+    Implementation("trio_nursery", "trio tasks in a nursery", frozenset({"concurrent"})),
+    Implementation("gevent_greenlets", "gevent greenlets", frozenset({"concurrent"})),
+)

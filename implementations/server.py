@@ -1,0 +1,312 @@
+"""What all servers share and what has nothing to do with concurrency.
+
+Options, the listener, constants, readiness, signals, and the list of clients to wake when the server stops.
+Accepting, waiting, sending, idle clocks and hanging up stand in each implementation: they are its model.
+Numbers in brackets are clauses of `PROTOCOL.md`.
+"""
+
+import argparse
+import fcntl
+import math
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+import termios
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from threading import Thread
+from typing import Final, NoReturn, Protocol
+
+from implementations.protocol import Connection
+
+RECEIVE_BYTES: Final = 16 * 1024
+"""The most that is taken from a client at once. A chunk of empty lines makes 48 times its size in replies."""
+
+SLICE_BYTES: Final = 16 * 1024
+"""Where a library sends all or nothing, replies go out in slices, so that progress can be seen [6.3]."""
+
+SEND_BUFFER_BYTES: Final = 256 * 1024
+"""SO_SNDBUF: left to grow by itself, it would hide for long that a slow reader is alive [6.3]."""
+
+BACKLOG: Final = 1024
+ACCEPT_RETRY_S: Final = 0.1
+LINGER_S: Final = 1.0
+LINGER_BYTES: Final = 1024 * 1024
+DELIVERY_CHECK_S: Final = 0.01
+
+TICKS: Final = 8
+"""Where the kernel keeps the time (SO_RCVTIMEO), it wakes a handler so many times in one idle timeout."""
+
+SLACK: Final = 1.2
+"""Where a library's timer is dear, it is set this much too late, and moved only when it has become too early."""
+
+DEFAULT_CLIENTS: Final = 1000
+RESERVED_FILES: Final = 24
+"""Standard streams, the listener, an event loop's own; of the 1,024 that select() can watch, 1,000 are left."""
+
+INT_DIGITS_LIMIT: Final = 4300
+"""CPython's own limit, the guard for CVE-2020-10735, set here lest an environment changes it [2.4]."""
+
+STOP_SIGNALS: Final = {signal.SIGTERM, signal.SIGINT}
+GRACE_USED: Final = 0.9
+"""The share of the grace that clients get; the rest is for exiting in time [7.4]."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line of every server [5.1]; `math.inf` as idle timeout means never."""
+
+    host: str
+    port: int
+    max_clients: int
+    idle_timeout_s: float
+    grace_s: float
+    verbose: bool
+
+
+class HasDescriptor(Protocol):
+    """A socket of any library."""
+
+    def fileno(self) -> int:
+        """Return the file descriptor, or -1 once it is closed."""
+
+
+class Server:
+    """One server's life: its options, its listener, and the clients being served.
+
+    Attributes:
+        options: the command line.
+        listener: listens already; blocking, like every new socket.
+        stopping: a stop signal has come; every read ends with `b""` once the input that has arrived is read.
+    """
+
+    def __init__(self, options: Options, listener: socket.socket) -> None:
+        """Take over a listener; nothing is awaited yet."""
+        self.options = options
+        self.listener = listener
+        self.stopping = False
+        self._clients: set[HasDescriptor] = set()
+
+    @contextmanager
+    def serving(self, client: HasDescriptor) -> Iterator[Connection]:
+        """Wake this client's handler if the server stops meanwhile, and talk to it over a fresh connection."""
+        connection = LoggedConnection(client.fileno()) if self.options.verbose else Connection()
+        self._clients.add(client)
+        if self.stopping:
+            end_input(client)
+        try:
+            yield connection
+        finally:
+            self._clients.discard(client)
+            if isinstance(connection, LoggedConnection):
+                connection.log("left")
+
+    def stop(self) -> None:
+        """End every wait for input: accept() fails from now on, and each client's input ends where it is."""
+        self.stopping = True
+        for waited_for in (self.listener, *self._clients):
+            end_input(waited_for)
+
+    def stop_on_signal(self) -> None:
+        """Wait for signals in a thread of their own, so that no model has to be interruptible [7].
+
+        The signals are blocked in this thread, hence in all that it starts: none can be lost between a check
+        and a system call. After the grace the process ends, whatever its clients do; at a second signal it ends
+        by that signal.
+        """
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        Thread(target=self._await_signals, name="signals", daemon=True).start()
+
+    def _await_signals(self) -> None:
+        signal.sigwait(STOP_SIGNALS)
+        self.stop()
+        second = signal.sigtimedwait(STOP_SIGNALS, self.options.grace_s * GRACE_USED)
+        if second is None:
+            os._exit(0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        signal.raise_signal(second.si_signo)
+
+
+class LoggedConnection(Connection):
+    """A connection under `--verbose`: what the chapter's servers print goes to standard error [5.7]."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Log that a client came, by its address if it is still there."""
+        super().__init__()
+        with borrowed(descriptor) as client:
+            try:
+                host, port, *_ = client.getpeername()
+                self._name = f"{host} {port}"
+            except OSError:
+                self._name = "a client that is gone"
+        self.log("came")
+
+    def answer(self, line: bytes) -> bytes:
+        """Log the line, then answer it."""
+        self.log(f"sent {line!r}")
+        return super().answer(line)
+
+    def log(self, event: str) -> None:
+        """Write one line; it is one write, so that threads cannot mix theirs."""
+        sys.stderr.write(f"{self._name} {event}\n")
+        sys.stderr.flush()
+
+
+@contextmanager
+def borrowed(descriptor: int) -> Iterator[socket.socket]:
+    """Act on a descriptor that some library's socket owns, past that library (gevent's shutdown() would raise)."""
+    client = socket.socket(fileno=descriptor)
+    try:
+        yield client
+    finally:
+        client.detach()
+
+
+def end_input(client: HasDescriptor) -> None:
+    """Make reads return what has arrived, and then `b""`; for a listener, make accept() fail."""
+    descriptor = client.fileno()
+    if descriptor >= 0:
+        with suppress(OSError), borrowed(descriptor) as borrowed_client:
+            borrowed_client.shutdown(socket.SHUT_RD)
+
+
+def undelivered_bytes(client: HasDescriptor) -> int:
+    """Count what the peer's kernel has not yet acknowledged.
+
+    After stop(), a client that sends one more byte past our SHUT_WR makes Linux answer with RST, which destroys
+    replies on their way: so hanging up then waits for this to become 0.
+    """
+    (count,) = struct.unpack("i", fcntl.ioctl(client.fileno(), termios.TIOCOUTQ, bytes(4)))
+    return int(count)
+
+
+def wake_on_silence(client: socket.socket, idle_timeout_s: float) -> None:
+    """Let blocking calls raise BlockingIOError after a fraction of the idle timeout: cheaper than a poll before each."""
+    tick_s = 0.0 if idle_timeout_s == math.inf else idle_timeout_s / TICKS
+    timeval = struct.pack("ll", *divmod(math.ceil(tick_s * 1e6), 1_000_000))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+
+
+def run(
+    serve: Callable[[Server], None], *, most_clients: int | None = None, most_files: int | None = None
+) -> None:
+    """Be a server process, from the command line to exit [5].
+
+    Args:
+        serve: accepts and serves clients until the server stops and the last client has gone.
+        most_clients: how many the model can serve at once, where that is less than memory allows.
+        most_files: how many open files the model can watch, where that is less than the kernel allows.
+    """
+    if sys.platform != "linux":
+        fail(2, f"these servers run on Linux only, and this is {sys.platform}")
+    options = parse_options(sys.argv[1:], most_clients)
+    sys.set_int_max_str_digits(INT_DIGITS_LIMIT)
+    allow_files(options.max_clients, most_files)
+    server = Server(options, open_listener(options.host, options.port))
+    server.stop_on_signal()
+    host, port, *_ = server.listener.getsockname()
+    print("Server up, running, and waiting for call on", host, port, flush=True)
+    serve(server)
+
+
+def parse_options(arguments: list[str], most_clients: int | None) -> Options:
+    """Read the command line; bad usage ends the process with exit code 2 and one line."""
+    parser = _Parser(allow_abbrev=False)
+    parser.add_argument("--host", default="127.0.0.1", help="name or address, IPv6 as well (%(default)s)")
+    parser.add_argument("--port", type=_port, default=8080, help="0 takes a free one (%(default)s)")
+    parser.add_argument(
+        "--max-clients",
+        type=_clients,
+        default=most_clients or DEFAULT_CLIENTS,
+        help="the rest wait (%(default)s)",
+    )
+    parser.add_argument(
+        "--idle-timeout", type=_seconds, default=300.0, help="seconds; 0: never (%(default)g)"
+    )
+    parser.add_argument(
+        "--grace", type=_seconds, default=5.0, help="seconds from SIGTERM to exit (%(default)g)"
+    )
+    parser.add_argument(
+        "--verbose", action="store_true", help="log clients and their lines to standard error"
+    )
+    given = parser.parse_args(arguments)
+    if most_clients is not None and given.max_clients > most_clients:
+        parser.error(
+            f"--max-clients {given.max_clients} is more than this model can serve at once: {most_clients}"
+        )
+    idle_timeout_s = given.idle_timeout or math.inf
+    return Options(given.host, given.port, given.max_clients, idle_timeout_s, given.grace, given.verbose)
+
+
+def allow_files(clients: int, most_files: int | None) -> None:
+    """Raise the soft limit of open files to what so many clients need, or end with exit code 2 [6.1].
+
+    Where the model cannot watch every descriptor, the limit is lowered to what it can: the kernel then refuses a
+    client that the model could not take.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit, whose = (
+        (hard, "the hard limit") if most_files is None else (min(hard, most_files), "this model's limit")
+    )
+    needed = clients + RESERVED_FILES
+    if needed > limit:
+        fail(2, f"--max-clients {clients} needs {needed} open files, and {whose} is {limit}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, needed), limit), hard))
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """Listen, with the options that accepted sockets inherit; exit code 1 and one line if that cannot be."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a valid host name"
+        fail(1, f"cannot listen on {host} {port}: {reason}")
+    return listener
+
+
+def fail(code: int, reason: str) -> NoReturn:
+    """End the process with one clear line."""
+    sys.stderr.write(f"{reason}\n")
+    sys.exit(code)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        fail(2, message)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{port} is not between 0 and 65535")
+    return port
+
+
+def _clients(text: str) -> int:
+    clients = int(text)
+    if clients < 1:
+        raise argparse.ArgumentTypeError(f"{clients} is less than 1")
+    return clients
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1,000,000 seconds")
+    return seconds
