@@ -1,1 +1,1 @@
-"""."""
+"""The study's instrument: plan, launch, drive, record, analyse, report; and the conformance suite."""

@@ -1,7 +1,12 @@
 """The catalogue of servers, in reading order: each model's file, and what it declares it can do."""
 
+import sys
 from dataclasses import dataclass
 from typing import Final
+
+if sys.platform != "linux":
+    sys.stderr.write(f"this study runs on Linux only, and this is {sys.platform}\n")
+    sys.exit(2)
 
 CAPABILITIES: Final = {
     "concurrent": "clients make progress side by side, whatever one of them does",

@@ -204,8 +204,6 @@ def run(
         most_clients: how many the model can serve at once, where that is less than memory allows.
         most_files: how many open files the model can watch, where that is less than the kernel allows.
     """
-    if sys.platform != "linux":
-        fail(2, f"these servers run on Linux only, and this is {sys.platform}")
     options = parse_options(sys.argv[1:], most_clients)
     sys.set_int_max_str_digits(INT_DIGITS_LIMIT)
     allow_files(options.max_clients, most_files)

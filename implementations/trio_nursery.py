@@ -29,7 +29,7 @@ from implementations.server import (
 
 async def serve(server: Server) -> None:
     """Accept a client whenever there is a place for it, and give it a task."""
-    listener = trio.SocketListener(trio.socket.from_stdlib_socket(server.listener))
+    listener = trio.socket.from_stdlib_socket(server.listener)
     places = trio.Semaphore(server.options.max_clients)
 
     async def occupy_place(client: trio.SocketStream) -> None:
@@ -42,7 +42,7 @@ async def serve(server: Server) -> None:
         while True:
             await places.acquire()
             try:
-                client = await listener.accept()
+                client, _ = await listener.accept()
             except OSError:
                 places.release()
                 if server.stopping:
@@ -51,7 +51,7 @@ async def serve(server: Server) -> None:
                     ACCEPT_RETRY_S
                 )  # out of descriptors: they come back when others close theirs
                 continue
-            clients.start_soon(occupy_place, client)
+            clients.start_soon(occupy_place, trio.SocketStream(client))
 
 
 async def handle(client: trio.SocketStream, server: Server) -> None:

@@ -1,0 +1,121 @@
+"""The servers to judge or to measure: ours by name, anybody's by a command or an address."""
+
+import re
+import shlex
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from implementations import CAPABILITIES, CATALOGUE
+
+PLACEHOLDERS: Final = ("host", "port", "max_clients", "idle_timeout", "grace")
+HOST: Final = "127.0.0.1"
+
+Address = tuple[str, int]
+
+
+class UsageError(Exception):
+    """What was asked for does not exist or makes no sense: exit code 2."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A server as the harness knows it before it runs.
+
+    Attributes:
+        label: its name in every table.
+        command: the words to start it with, `{placeholders}` in them; empty if it runs already, at `address`.
+        declares: the capabilities that it claims; None if nothing was said.
+        address: where it runs, if the harness does not start it.
+        announces: it is known to print the readiness line, so that it may choose its port.
+    """
+
+    label: str
+    command: tuple[str, ...] = ()
+    declares: frozenset[str] | None = None
+    address: Address | None = None
+    announces: bool = False
+
+    def takes(self, placeholder: str) -> bool:
+        """Tell whether its command has a place for this option."""
+        return any(f"{{{placeholder}}}" in word for word in self.command)
+
+    def filled_command(self, options: Mapping[str, str]) -> list[str]:
+        """Return the words of its command, with the options in their places."""
+        return [
+            re.sub(r"\{(\w+)\}", lambda place: options.get(place[1], place[0]), word) for word in self.command
+        ]
+
+
+def ours(name: str) -> Candidate:
+    """Return one of the catalogue's servers; UsageError if there is none of that name."""
+    known = {implementation.name: implementation for implementation in CATALOGUE}
+    if name not in known:
+        raise UsageError(f"no server is called {name!r}; there are {', '.join(known)}")
+    options = [word for option in PLACEHOLDERS for word in (f"--{option.replace('_', '-')}", f"{{{option}}}")]
+    command = (sys.executable, "-m", f"implementations.{name}", *options)
+    return Candidate(name, command, known[name].declares, announces=True)
+
+
+def selected(
+    names: Sequence[str],
+    servers: Iterable[str] = (),
+    declarations: Iterable[str] = (),
+    connect: str | None = None,
+) -> list[Candidate]:
+    """Return what the command line selects: names and commands as given; with neither, all of ours.
+
+    Args:
+        names: of the catalogue.
+        servers: `LABEL=COMMAND` each.
+        declarations: `LABEL=CAPABILITY,...` each, for the labels of `servers`, or `HOST:PORT` of `connect`.
+        connect: `HOST:PORT` of a server that runs.
+
+    Raises:
+        UsageError: unknown names, an unreadable command, the same label twice.
+    """
+    claims = dict(_declaration(text) for text in declarations)
+    candidates = [ours(name) for name in names]
+    candidates += [_from_command(text, claims) for text in servers]
+    if connect is not None:
+        address = _address(connect)
+        candidates.append(Candidate(connect, declares=claims.get(connect), address=address))
+    if not candidates:
+        candidates = [ours(implementation.name) for implementation in CATALOGUE]
+    labels = [candidate.label for candidate in candidates]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UsageError(f"two servers are called {label!r}")
+    for label in claims:
+        if label not in labels:
+            raise UsageError(f"--declare names {label!r}, which is not selected")
+    return candidates
+
+
+def _from_command(text: str, claims: Mapping[str, frozenset[str]]) -> Candidate:
+    label, equals, command = text.partition("=")
+    try:
+        words = tuple(shlex.split(command))
+    except ValueError as error:
+        raise UsageError(f"--server {label}: {error}") from None
+    if not (label and equals and words):
+        raise UsageError(f"--server takes LABEL=COMMAND, not {text!r}")
+    return Candidate(label, words, claims.get(label))
+
+
+def _declaration(text: str) -> tuple[str, frozenset[str]]:
+    label, equals, listed = text.rpartition("=")
+    declared = frozenset(word for word in listed.split(",") if word)
+    if not (label and equals):
+        raise UsageError(f"--declare takes LABEL=CAPABILITY,..., not {text!r}")
+    for capability in sorted(declared - CAPABILITIES.keys()):
+        raise UsageError(f"no capability is called {capability!r}; there are {', '.join(CAPABILITIES)}")
+    return label, declared
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise UsageError(f"--connect takes HOST:PORT, not {text!r}")
+    return host.strip("[]"), int(port)

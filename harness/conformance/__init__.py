@@ -1,0 +1,1 @@
+"""The conformance suite: which promises of `implementations/PROTOCOL.md` a server keeps."""

@@ -1,0 +1,142 @@
+"""A: which lines are lists, and what they come to."""
+
+from typing import Final
+
+from harness.conformance.case import Group
+from harness.conformance.target import Target
+
+ARITHMETIC: Final = Group("A", "Arithmetic")
+case = ARITHMETIC.case
+
+ERROR: Final = b"ERROR. Enter only integers separated by commas\n"
+TO_PRODUCT: Final = b"<switching to product mode>\r\n"
+
+
+def sums(*totals: int) -> bytes:
+    """Return the replies in sum mode."""
+    return b"".join(b"Sum of input numbers: '%d'\r\n" % total for total in totals)
+
+
+def products(*totals: int) -> bytes:
+    """Return the replies in product mode."""
+    return b"".join(b"Product of input numbers: '%d'\r\n" % total for total in totals)
+
+
+@case("3.2")
+def a01_list(target: Target) -> None:
+    """A list of integers is added up."""
+    target.answers(b"1,2\n4,9\n1,2,3,4,5,6,7,8,9,10\n", sums(3, 13, 55))
+
+
+@case("3.2")
+def a02_single_item(target: Target) -> None:
+    """A single integer is a list."""
+    target.answers(b"7\n0\nproduct\n7\n", sums(7, 0), TO_PRODUCT, products(7), mode=b"Product")
+
+
+@case("3.2")
+def a03_negatives(target: Target) -> None:
+    """Integers may be negative."""
+    target.answers(
+        b"-1\n-3,-4,5\nproduct\n5,-9,10\n", sums(-1, -2), TO_PRODUCT, products(-450), mode=b"Product"
+    )
+
+
+@case("3.2")
+def a04_zeros(target: Target) -> None:
+    """`-0` and `007` are integers."""
+    target.answers(b"-0\n007\n000,-000\n" + b"0" * 100 + b"1\n", sums(0, 7, 0, 1))
+
+
+@case("3.2")
+def a05_plus(target: Target) -> None:
+    """`+5` is an integer; a sign alone, or two, are not."""
+    target.answers(b"+5\n+5,-5,+0\n+\n-\n+-5\n++5\n5+\n5-5\n", sums(5, 0), ERROR * 6)
+
+
+@case("3.1, 3.2")
+def a06_blanks(target: Target) -> None:
+    """Spaces and tabs may stand around an item, not within it."""
+    target.answers(b" 1 ,\t2\t\n\t 3,4 \t \r\n1 2\n- 1\n1, ,2\n", sums(3, 7), ERROR * 3)
+
+
+@case("3.2")
+def a07_underscores(target: Target) -> None:
+    """`1_0` is no integer."""
+    target.answers(b"1_0\n1_000,1\n", ERROR * 2)
+
+
+@case("3.2")
+def a08_other_digits(target: Target) -> None:
+    """Digits that are not ASCII are no digits."""
+    for digit in ("\u0663", "\uff11", "\u0969", "\u00b2", "\u2167"):
+        target.answers(digit.encode() + b"\n1," + digit.encode() + b"\n", ERROR * 2)
+
+
+@case("3.2")
+def a09_other_blanks(target: Target) -> None:
+    """White space that is neither space nor tab makes an item no integer."""
+    for blank in (b"\x0b", b"\x0c", b"\x1f", b"\xa0", b"\xc2\xa0", b"\xe2\x80\x83", b"\xef\xbb\xbf"):
+        target.answers(blank + b"1,2\n1," + blank + b"2\n1,2" + blank + b"\n", ERROR * 3)
+
+
+@case("3.2")
+def a10_empty_items(target: Target) -> None:
+    """Every comma has an integer on both sides."""
+    target.answers(b"1,\n,1\n1,,2\n,\n,,\n", ERROR * 5)
+
+
+@case("3.2")
+def a11_other_notations(target: Target) -> None:
+    """Floats, exponents, other bases and double signs are no integers."""
+    lines = b"1.0\n1.\n1e3\n0x1\n0b1\n0o7\n--1\n1L\n1;2\n1/2\nNone\nTrue\ninf\nnan\n()\n[1]\n1 # one\n"
+    target.answers(lines, ERROR * lines.count(b"\n"))
+
+
+@case("3.2")
+def a12_product_with_zero(target: Target) -> None:
+    """A product with zero is zero, without a sign."""
+    target.answers(b"product\n0,-3\n-0\n5,0\n", TO_PRODUCT, products(0, 0, 0), mode=b"Product")
+
+
+@case("3.4")
+def a13_beyond_machine_words(target: Target) -> None:
+    """Integers are exact around 2^63 and 2^64, and at 100 digits."""
+    for base in (2**31, 2**32, 2**53, 2**63, 2**64, 10**100):
+        for number in (base - 1, base, -base - 1):
+            target.answers(
+                b"%d,1\nproduct\n%d,-1\n" % (number, number),
+                sums(number + 1),
+                TO_PRODUCT,
+                products(-number),
+                mode=b"Product",
+            )
+
+
+@case("2.4, 3.4")
+def a14_longest_integer(target: Target) -> None:
+    """An integer of 4,096 digits is answered digit for digit."""
+    digits = b"9" * 4096
+    target.answers(digits + b"\n", b"Sum of input numbers: '" + digits + b"'\r\n")
+
+
+@case("2.4, 3.4")
+def a15_largest_product(target: Target) -> None:
+    """The largest product that fits a line is answered digit for digit."""
+    half = 10**2046 + 7
+    target.answers(
+        b"product\n%s,%s\n" % ((str(half).encode(),) * 2),
+        TO_PRODUCT,
+        b"Product of input numbers: '" + str(half**2).encode() + b"'\r\n",
+        mode=b"Product",
+    )
+    nines = b",".join([b"9"] * 2048)
+    target.answers(b"product\n" + nines + b"\n", TO_PRODUCT, products(9**2048), mode=b"Product")
+
+
+@case("3.5")
+def a16_error_changes_nothing(target: Target) -> None:
+    """ERROR leaves the mode and the connection as they are."""
+    target.answers(
+        b"x\n1,2\nproduct\nx\n3,4\n", ERROR, sums(3), TO_PRODUCT, ERROR, products(12), mode=b"Product"
+    )

@@ -1,0 +1,172 @@
+"""Run cases against servers, and say of each what came of it."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from queue import SimpleQueue
+from typing import Final
+
+import psutil
+
+from harness.candidates import Candidate, UsageError
+from harness.conformance.arithmetic import ARITHMETIC
+from harness.conformance.case import Case, NotApplicable, StaleClaim, Verdict, Violation
+from harness.conformance.concurrency import CONCURRENCY
+from harness.conformance.framing import FRAMING
+from harness.conformance.lifecycle import LIFECYCLE
+from harness.conformance.session import SESSION
+from harness.conformance.target import Target, shared_target
+from harness.launch import LaunchError
+
+GROUPS: Final = (FRAMING, ARITHMETIC, SESSION, CONCURRENCY, LIFECYCLE)
+CASES: Final = tuple(case for group in GROUPS for case in group.cases)
+SIDE_BY_SIDE: Final = 4
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one case says of one server."""
+
+    server: str
+    case: str
+    title: str
+    level: str
+    verdict: Verdict
+    detail: str
+    seconds: float
+
+    def as_dict(self) -> dict[str, str | float]:
+        """Return it as plain data."""
+        return asdict(self) | {"verdict": str(self.verdict)}
+
+
+def selected_cases(ids: Iterable[str]) -> tuple[Case, ...]:
+    """Return the cases of these ids, or of the groups of these letters; all if there are none.
+
+    Raises:
+        UsageError: an id that no case has.
+    """
+    wanted = [case_id.strip().upper() for case_id in ids]
+    for case_id in wanted:
+        if not any(case_id in {case.id, case.id[0]} for case in CASES):
+            raise UsageError(f"no case is called {case_id!r}")
+    return tuple(case for case in CASES if not wanted or {case.id, case.id[0]} & set(wanted))
+
+
+def judge(
+    candidate: Candidate,
+    cases: Sequence[Case] = CASES,
+    progress: Callable[[Judgement], None] = lambda _: None,
+) -> list[Judgement]:
+    """Run cases against one server, several side by side, each worker with an instance of its own.
+
+    Raises:
+        LaunchError: the server cannot even be started, or does not answer at its address.
+    """
+    workers = 1 if candidate.address is not None else min(SIDE_BY_SIDE, len(cases))
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(workers))
+        idle: SimpleQueue[_Worker] = SimpleQueue()
+        for _ in range(workers):
+            idle.put(stack.enter_context(_Worker(candidate)))
+
+        def run_one(case: Case) -> Judgement:
+            worker = idle.get()
+            try:
+                judgement = worker.judge(case)
+            finally:
+                idle.put(worker)
+            progress(judgement)
+            return judgement
+
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        # The longest waits come last in the catalogue: start with them. The order of the results is the catalogue's.
+        futures = {case.id: pool.submit(run_one, case) for case in reversed(cases)}
+        return [futures[case.id].result() for case in cases]
+
+
+class _Worker(ExitStack):
+    """Holds an instance of the server, for one case at a time."""
+
+    def __init__(self, candidate: Candidate) -> None:
+        super().__init__()
+        self.candidate = candidate
+        self.target = self.enter_context(shared_target(candidate))
+
+    def judge(self, case: Case) -> Judgement:
+        """Run one case, and start anew if it leaves the instance dead."""
+        started = time.monotonic()
+        verdict, detail = run_case(case, self.target)
+        if verdict is Verdict.CRASH:
+            self.close()
+            self.target = self.enter_context(shared_target(self.candidate))
+        self.target.peers.clear()
+        self.target.error_outputs.clear()
+        return Judgement(
+            self.candidate.label, case.id, case.title, case.level, verdict, detail, time.monotonic() - started
+        )
+
+
+def run_case(case: Case, target: Target) -> tuple[Verdict, str]:
+    """Run one case against one server; return the verdict and, unless it passed, why."""
+    verdict, detail = _verdict_of(case, target)
+    for peer in target.peers:
+        peer.close()
+    if verdict in {Verdict.PASS, Verdict.BY_DESIGN}:
+        try:
+            for peer in target.peers:
+                peer.check_against_oracle()
+        except Violation as violation:
+            verdict, detail = Verdict.FAIL, str(violation)
+    if crash := _crash_of(case, target):
+        verdict, detail = Verdict.CRASH, crash
+    if verdict.failed and (how := _reproducer(case, target)):
+        detail = f"{detail} [{how}]"
+    return verdict, detail
+
+
+def _verdict_of(case: Case, target: Target) -> tuple[Verdict, str]:
+    capability = case.capability
+    lacks_it = capability is not None and not target.has(capability)
+    try:
+        if lacks_it and case.check_absence is not None:
+            case.check_absence(target)
+            return Verdict.BY_DESIGN, f"does not declare {capability!r}, and behaves so"
+        case.check(target)
+    except StaleClaim as claim:
+        return Verdict.STALE_CLAIM, str(claim)
+    except NotApplicable as reason:
+        return Verdict.NOT_APPLICABLE, str(reason)
+    except (Violation, TimeoutError) as violation:
+        if capability is not None and target.candidate.declares is None:
+            return Verdict.NOT_APPLICABLE, f"{capability!r} was not observed; the server says nothing of it"
+        verdict = Verdict.TIMEOUT if isinstance(violation, TimeoutError) else Verdict.FAIL
+        return verdict, str(violation)
+    except LaunchError as error:
+        return Verdict.CRASH, str(error)
+    except psutil.NoSuchProcess:
+        return Verdict.CRASH, "the server has ended"
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is not the server's doing, and must be told
+        return Verdict.HARNESS, f"{type(error).__name__}: {error}"
+    return Verdict.PASS, ""
+
+
+def _crash_of(case: Case, target: Target) -> str:
+    """Tell how a server has crashed during the case, if one has."""
+    shared = target.launched
+    if shared is not None and (code := shared.process.poll()) is not None:
+        return f"the server ended, exit code {code}; standard error: {shared.error_output()[-500:]!r}"
+    outputs = [*target.error_outputs, shared.error_output() if shared is not None else ""]
+    tracebacks = [said for said in outputs if "Traceback" in said]
+    if tracebacks and not case.may_log:
+        return f"the server printed a traceback: {tracebacks[0][-500:]!r}"
+    return ""
+
+
+def _reproducer(case: Case, target: Target) -> str:
+    used = [peer for peer in target.peers if peer.segments]
+    if len(used) == 1 and (line := used[0].reproducer(target.endpoint)):
+        return line
+    return f"harness conform --case {case.id}"

@@ -1,0 +1,124 @@
+"""Judgements as people and machines read them: a table for the terminal, JSON, JUnit."""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from harness.conformance.case import Verdict
+from harness.conformance.judge import GROUPS, Judgement
+
+STYLES: Final = {
+    Verdict.PASS: "green",
+    Verdict.BY_DESIGN: "cyan",
+    Verdict.NOT_APPLICABLE: "dim",
+    Verdict.HARNESS: "magenta",
+}
+FAILED_STYLE: Final = "bold red"
+WIDTH: Final = 100
+
+
+def short_names(labels: Sequence[str]) -> dict[str, str]:
+    """Return names for narrow columns: the part before the first underscore, where that tells them apart."""
+    short = [label.partition("_")[0] for label in labels]
+    return {
+        label: name if short.count(name) == 1 and name else label
+        for label, name in zip(labels, short, strict=True)
+    }
+
+
+def print_matrix(judgements: Sequence[Judgement], console: Console) -> None:
+    """Print cases by group, servers as columns, and failures explained below."""
+    labels = list(dict.fromkeys(judgement.server for judgement in judgements))
+    verdicts = {(judgement.case, judgement.server): judgement.verdict for judgement in judgements}
+    titles = {judgement.case: judgement.title for judgement in judgements}
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, width=min(console.width, WIDTH))
+    table.add_column("case", no_wrap=True)
+    table.add_column("promise", no_wrap=True, overflow="ellipsis", ratio=1)
+    names = short_names(labels)
+    for label in labels:
+        table.add_column(names[label], no_wrap=True, overflow="ellipsis", min_width=min(9, len(names[label])))
+    for group in GROUPS:
+        for case_id in (case_id for case_id in titles if case_id[0] == group.letter):
+            cells = [_cell(verdicts.get((case_id, label))) for label in labels]
+            table.add_row(case_id, Text(titles[case_id]), *cells)
+        table.add_section()
+    console.print(table)
+    for judgement in judgements:
+        if judgement.verdict not in {Verdict.PASS, Verdict.BY_DESIGN}:
+            style = STYLES.get(judgement.verdict, FAILED_STYLE)
+            console.print(
+                f"[{style}]{judgement.verdict}[/] {judgement.case} {escape(judgement.server)}: {escape(judgement.title)}"
+            )
+            console.print(f"  {escape(judgement.detail)}", highlight=False)
+    console.print(summary(judgements), highlight=False)
+
+
+def _cell(verdict: Verdict | None) -> Text:
+    if verdict is None:
+        return Text("")
+    shown = "pass" if verdict is Verdict.PASS else verdict.value.lower()
+    return Text(shown, style=STYLES.get(verdict, FAILED_STYLE))
+
+
+def summary(judgements: Sequence[Judgement]) -> str:
+    """Count the verdicts in one line."""
+    counts = [(verdict, sum(judgement.verdict is verdict for judgement in judgements)) for verdict in Verdict]
+    servers = len({judgement.server for judgement in judgements})
+    cases = len({judgement.case for judgement in judgements})
+    listed = ", ".join(f"{count} {verdict}" for verdict, count in counts if count)
+    return f"{cases} cases on {servers} server{'s' if servers != 1 else ''}: {listed}"
+
+
+def to_json(judgements: Sequence[Judgement]) -> str:
+    """Return the judgements as a JSON list of objects."""
+    return json.dumps([judgement.as_dict() for judgement in judgements], indent=1, ensure_ascii=False) + "\n"
+
+
+def to_junit(judgements: Sequence[Judgement]) -> str:
+    """Return the judgements as JUnit XML: a suite for each server."""
+    root = ET.Element("testsuites", name="conformance")
+    for label in dict.fromkeys(judgement.server for judgement in judgements):
+        mine = [judgement for judgement in judgements if judgement.server == label]
+        suite = ET.SubElement(
+            root,
+            "testsuite",
+            name=label,
+            tests=str(len(mine)),
+            failures=str(sum(j.verdict.failed and j.verdict is not Verdict.HARNESS for j in mine)),
+            errors=str(sum(j.verdict is Verdict.HARNESS for j in mine)),
+            skipped=str(sum(j.verdict is Verdict.NOT_APPLICABLE for j in mine)),
+            time=f"{sum(j.seconds for j in mine):.3f}",
+        )
+        for judgement in mine:
+            case = ET.SubElement(
+                suite,
+                "testcase",
+                classname=label,
+                name=f"{judgement.case} {judgement.title}",
+                time=f"{judgement.seconds:.3f}",
+            )
+            if judgement.verdict is Verdict.NOT_APPLICABLE:
+                ET.SubElement(case, "skipped", message=_xml_text(judgement.detail))
+            elif judgement.verdict.failed:
+                kind = "error" if judgement.verdict is Verdict.HARNESS else "failure"
+                ET.SubElement(case, kind, type=judgement.verdict.value, message=_xml_text(judgement.detail))
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _xml_text(text: str) -> str:
+    """Leave out what XML cannot hold."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def console_for(*, to_errors: bool) -> Console:
+    """Return a console as wide as the terminal, or as the matrix where there is none."""
+    console = Console(stderr=to_errors)
+    return console if console.is_terminal else Console(stderr=to_errors, width=WIDTH)

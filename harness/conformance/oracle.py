@@ -1,0 +1,39 @@
+"""What a conforming server answers, worked out anew from the specification: nothing here comes from the servers."""
+
+import re
+from math import prod
+
+_ITEM = rb"[ \t]*[+-]?[0-9]+[ \t]*"
+_LIST = re.compile(_ITEM + rb"(?:," + _ITEM + rb")*")
+_LONGEST = 4096
+_NOT_UNDERSTOOD = b"ERROR. Enter only integers separated by commas\n"
+
+
+def oracle(sent: bytes) -> bytes:
+    """Return all that a client receives that sends these bytes, ends its input, and reads to the end.
+
+    Whatever a client has received at any earlier moment is a prefix of this.
+    """
+    received = [b"<welcome: starting in sum mode>\n"]
+    word = b"Sum"
+    for line in re.findall(rb"[^\n]*\n|[^\n]+", sent):
+        text = re.sub(rb"\r?\n?\Z", b"", line, count=1)
+        command = text.rstrip(b" \t")
+        if len(text) > _LONGEST:
+            received.append(_NOT_UNDERSTOOD)
+        elif command == b"quit":
+            received.append(b"connection closed\r\n")
+            break
+        elif command == b"sum":
+            word = b"Sum"
+            received.append(b"<switching to sum mode>\r\n")
+        elif command == b"product":
+            word = b"Product"
+            received.append(b"<switching to product mode>\r\n")
+        elif _LIST.fullmatch(text):
+            numbers = [int(item.strip(b" \t")) for item in text.split(b",")]
+            result = sum(numbers) if word == b"Sum" else prod(numbers)
+            received.append(word + b" of input numbers: '" + str(result).encode() + b"'\r\n")
+        else:
+            received.append(_NOT_UNDERSTOOD)
+    return b"".join(received)

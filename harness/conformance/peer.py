@@ -1,0 +1,204 @@
+"""A client that remembers every byte, so that whatever a server does to it can be compared with the oracle."""
+
+import fcntl
+import itertools
+import socket
+import struct
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Self
+
+from harness.candidates import Address
+from harness.conformance.case import Violation
+from harness.conformance.oracle import oracle
+
+GREETING: Final = oracle(b"")
+SHOWN_BYTES: Final = 160
+LONGEST_REPRODUCER: Final = 400
+
+_nonces = itertools.count(100_001)
+
+
+class Peer:
+    """One connection to the server under test.
+
+    Attributes:
+        sent: all bytes sent.
+        received: all bytes received.
+        at_end: the server has closed.
+        segments: the bytes of each send, for the reproducer.
+    """
+
+    def __init__(self, address: Address, patience_s: float, buffer_bytes: int | None = None) -> None:
+        """Connect; every wait is limited to `patience_s` (TimeoutError).
+
+        With small buffers the server soon notices that a client does not read.
+        """
+        self.sent = bytearray()
+        self.received = bytearray()
+        self.at_end = False
+        self.segments: list[bytes] = []
+        self._patience_s = patience_s
+        self._expected = 0
+        self._half_closed = False
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.socket = socket.socket(family)
+        self.socket.settimeout(patience_s)
+        if buffer_bytes:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self._reported("cannot connect"):
+            self.socket.connect(address)
+
+    def __enter__(self) -> Self:
+        """Use it as a context: it is closed at the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def send(self, data: bytes) -> None:
+        """Send one segment."""
+        self.sent += data
+        self.segments.append(data)
+        with self._reported("cannot send"):
+            self.socket.sendall(data)
+
+    def greeted(self) -> Self:
+        """Expect the greeting."""
+        self.expect(GREETING)
+        return self
+
+    def expect(self, reply: bytes) -> None:
+        """Wait for exactly these bytes; Violation as soon as others come or the connection ends."""
+        wanted = self._expected + len(reply)
+        expected_so_far = bytes(self.received[: self._expected]) + reply
+        while True:
+            if not expected_so_far.startswith(self.received[:wanted]):
+                raise Violation(self._difference(reply))
+            if len(self.received) >= wanted:
+                break
+            if not self.receive():
+                raise Violation(self._difference(reply) + ", then the end")
+        self._expected = wanted
+
+    def exchange(self, data: bytes, *replies: bytes) -> None:
+        """Send a segment and expect these replies."""
+        self.send(data)
+        self.expect(b"".join(replies))
+
+    def fence(self, mode: bytes = b"Sum") -> None:
+        """Prove that nothing else was sent: a list never seen before is answered next, in the mode it should be in."""
+        nonce = b"%d" % next(_nonces)
+        self.exchange(nonce + b"\n", mode + b" of input numbers: '" + nonce + b"'\r\n")
+
+    def expect_end(self) -> None:
+        """Wait for the server to close in good order, sending nothing more."""
+        while self.receive():
+            pass
+        if len(self.received) > self._expected:
+            raise Violation(self._difference(b"", "the end"))
+
+    def receive(self) -> bytes:
+        """Receive a chunk; b"" at the end."""
+        with self._reported("cannot receive"):
+            data = self.socket.recv(65536)
+        self.received += data
+        self.at_end = not data
+        return data
+
+    def drain(self) -> None:
+        """Receive until the server closes, whatever comes; a reset is an end, too."""
+        try:
+            while self.receive():
+                pass
+        except Violation:
+            self.at_end = True
+
+    def half_close(self) -> None:
+        """End the input."""
+        self._half_closed = True
+        with self._reported("cannot half-close"):
+            self.socket.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Vanish: close with RST."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def close(self) -> None:
+        """Close in good order, once."""
+        self.socket.close()
+
+    def await_delivery(self) -> None:
+        """Wait until the server's kernel has acknowledged all that was sent."""
+        limit = time.monotonic() + self._patience_s
+        while struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))[0]:
+            if time.monotonic() > limit:
+                raise TimeoutError("the server's kernel does not take what was sent")
+            time.sleep(0.001)
+
+    def unread(self) -> int:
+        """Count the bytes that have come and were not received yet."""
+        (count,) = struct.unpack("i", fcntl.ioctl(self.socket, termios.FIONREAD, bytes(4)))
+        return int(count)
+
+    def check_against_oracle(self) -> None:
+        """Compare all that was received with all that was sent: a prefix always, equal after half-close and end."""
+        answer = oracle(bytes(self.sent))
+        if not answer.startswith(self.received):
+            at = next(
+                i for i, (a, b) in enumerate(zip(answer + b"\0", self.received, strict=False)) if a != b
+            )
+            raise Violation(
+                f"byte {at} of all that was received is not the oracle's: expected {shown(answer[at:])},"
+                f" received {shown(self.received[at:])}"
+            )
+        if self._half_closed and self.at_end and len(self.received) < len(answer):
+            raise Violation(f"after half-close and the end, missing: {shown(answer[len(self.received) :])}")
+
+    def reproducer(self, endpoint: str) -> str | None:
+        """Return a shell line that sends the same segments to `HOST PORT`, if it can be a short one."""
+        if not self.segments or len(self.sent) > LONGEST_REPRODUCER:
+            return None
+        prints = [f"printf '{_octal(segment)}'" for segment in self.segments]
+        sender = prints[0] if len(prints) == 1 else "(" + "; sleep 0.1; ".join(prints) + ")"
+        return f"{sender} | nc {endpoint}"
+
+    def _difference(self, reply: bytes, instead: str = "") -> str:
+        received = self.received[self._expected :]
+        return f"sent {shown(self.sent)}; expected {instead or shown(reply)}; received {shown(received)}"
+
+    @contextmanager
+    def _reported(self, trouble: str) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError:
+            raise TimeoutError(
+                f"sent {shown(self.sent)}; nothing more came within {self._patience_s:.1f} s"
+                f" after {shown(self.received[self._expected :])}"
+            ) from None
+        except OSError as error:
+            raise Violation(f"sent {shown(self.sent)}; {trouble}: {error.strerror}") from None
+
+
+def shown(data: bytes | bytearray) -> str:
+    """Print bytes, the middle of long ones left out."""
+    if len(data) <= SHOWN_BYTES:
+        return repr(bytes(data))
+    half = SHOWN_BYTES // 2
+    return f"{bytes(data[:half])!r} … {len(data) - 2 * half:,} bytes … {bytes(data[-half:])!r}"
+
+
+def _octal(data: bytes) -> str:
+    """Write bytes for printf."""
+    return "".join(
+        chr(byte)
+        if 32 <= byte < 127 and byte not in b"'\\%"
+        else {10: "\\n", 13: "\\r", 9: "\\t"}.get(byte, f"\\{byte:03o}")
+        for byte in data
+    )

@@ -1,0 +1,152 @@
+"""The server as a case sees it: something to connect to, and, if it is ours to start, a process."""
+
+import math
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import psutil
+
+from harness.candidates import Address, Candidate
+from harness.conformance.case import NotApplicable, Violation
+from harness.conformance.peer import Peer
+from harness.launch import Launched, LaunchError, launch
+
+LEAST_PATIENCE_S: Final = 5.0
+STARTUPS_OF_PATIENCE: Final = 20
+SETTLE_CHECK_S: Final = 0.02
+LAUNCH_OPTIONS: Final = {
+    "max_clients": "max_clients",
+    "idle_timeout_s": "idle_timeout",
+    "grace_s": "grace",
+    "port": "port",
+}
+
+
+@dataclass
+class Target:
+    """What a case is run against.
+
+    Attributes:
+        candidate: the server.
+        address: where the shared instance listens.
+        launched: the shared instance's process, if it is ours.
+        patience_s: how long to wait for anything; it grows with the time that the server took to start, which
+            tells how fast and how busy this machine is.
+        peers: all clients that the case has used.
+        error_outputs: what the servers that the case has started for itself wrote to standard error.
+    """
+
+    candidate: Candidate
+    address: Address
+    launched: Launched | None
+    patience_s: float = LEAST_PATIENCE_S
+    peers: list[Peer] = field(default_factory=list)
+    error_outputs: list[str] = field(default_factory=list)
+
+    def has(self, capability: str) -> bool:
+        """Tell whether the server declares a capability; one that said nothing is asked for all."""
+        return self.candidate.declares is None or capability in self.candidate.declares
+
+    @property
+    def endpoint(self) -> str:
+        """Host and port as a reader of a reproducer would type them."""
+        return "HOST PORT" if self.launched is not None else " ".join(map(str, self.address))
+
+    def connect(self, buffer_bytes: int | None = None) -> Peer:
+        """Connect a client, to be greeted or not."""
+        peer = Peer(self.address, self.patience_s, buffer_bytes)
+        self.peers.append(peer)
+        return peer
+
+    def greeted(self) -> Peer:
+        """Connect a client and expect its greeting."""
+        return self.connect().greeted()
+
+    def answers(self, data: bytes, *replies: bytes, mode: bytes = b"Sum") -> None:
+        """Check that a client that sends this gets these replies and nothing else, and is then served on, in `mode`."""
+        with self.greeted() as peer:
+            peer.exchange(data, *replies)
+            peer.fence(mode)
+
+    @property
+    def process(self) -> psutil.Process:
+        """The server's process."""
+        return psutil.Process(self.server.process.pid)
+
+    @property
+    def server(self) -> Launched:
+        """The server's launch."""
+        if self.launched is None:
+            raise NotApplicable("it needs the server's process, and only its address is known")
+        return self.launched
+
+    @contextmanager
+    def fresh(self, **options: float) -> Iterator["Target"]:
+        """Start a server for this case alone, with options: `max_clients`, `idle_timeout_s`, `grace_s`, `port`."""
+        if not self.candidate.command:
+            raise NotApplicable("it needs a server of its own, and only an address is known")
+        for option in options:
+            placeholder = LAUNCH_OPTIONS[option]
+            if not self.candidate.takes(placeholder):
+                raise NotApplicable(f"its command has no place for {{{placeholder}}}")
+        with launch(self.candidate, **options) as launched:  # type: ignore[arg-type] # the names are checked above
+            try:
+                yield Target(self.candidate, launched.address, launched, patience_for(launched), self.peers)
+            finally:
+                self.error_outputs.append(launched.error_output())
+
+    def cpu_s(self) -> float:
+        """Return the CPU time that the process has used, all threads."""
+        return time.clock_gettime(~self.process.pid << 3 | 2)
+
+    def resident_bytes(self) -> int:
+        """Return the memory that the process holds."""
+        return int(self.process.memory_info().rss)
+
+    def settles(self, measure: str, limit: float) -> None:
+        """Wait until a measure of the process ("num_fds", "num_threads") is back at a limit."""
+        deadline = time.monotonic() + self.patience_s
+        while (value := getattr(self.process, measure)()) > limit:
+            if time.monotonic() > deadline:
+                raise Violation(f"{measure} of the server stays at {value}, expected {limit:g}")
+            time.sleep(SETTLE_CHECK_S)
+
+    def is_quiet(self, window_s: float = 0.4, share: float = 0.25) -> None:
+        """Check that the process uses next to no CPU over a time in which nothing happens."""
+        before = self.cpu_s()
+        time.sleep(window_s)  # the claim is about a time without events
+        used_s = self.cpu_s() - before
+        if used_s > share * window_s:
+            raise Violation(
+                f"the server used {used_s:.2f} s of CPU in {window_s:g} s in which nothing happened"
+            )
+
+    def limit_files(self, soft: int) -> int:
+        """Set the soft limit of open files of the running process; return the old one."""
+        old, hard = resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        return old
+
+
+def patience_for(launched: Launched) -> float:
+    """Return a generous limit for any answer, by how long this server took to start on this machine, now."""
+    return math.ceil(max(LEAST_PATIENCE_S, STARTUPS_OF_PATIENCE * launched.startup_s))
+
+
+@contextmanager
+def shared_target(candidate: Candidate) -> Iterator[Target]:
+    """Offer a shared instance of the server to cases that need nothing special."""
+    if candidate.address is not None:
+        try:
+            socket.create_connection(candidate.address, LEAST_PATIENCE_S).close()
+        except OSError as error:
+            raise LaunchError(f"nothing answers at {candidate.label}: {error.strerror or error}") from None
+        yield Target(candidate, candidate.address, None)
+    else:
+        with launch(candidate) as launched:
+            yield Target(candidate, launched.address, launched, patience_for(launched))
