@@ -120,24 +120,32 @@ def launch(  # noqa: PLR0913 - a server has that many options
             reap(process)
 
 
-def start(command: Sequence[str], errors: IO[bytes], cores: Sequence[int] = ()) -> subprocess.Popen[bytes]:
-    """Start a process, in a group of its own so that Ctrl-C does not reach it, pinned from its first instruction."""
+@contextmanager
+def pinned(cores: Sequence[int]) -> Iterator[None]:
+    """Let processes started meanwhile run on these cores alone, from their first instruction; none means any."""
     own_cores = os.sched_getaffinity(0)
+    if cores:
+        os.sched_setaffinity(0, cores)
     try:
-        if cores:
-            os.sched_setaffinity(0, cores)
-        return subprocess.Popen(
-            command,
-            cwd=PROJECT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            process_group=0,
-        )
-    except OSError as error:
-        raise LaunchError(f"cannot run {command[0]}: {error.strerror}") from None
+        yield
     finally:
         os.sched_setaffinity(0, own_cores)
+
+
+def start(command: Sequence[str], errors: IO[bytes], cores: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+    """Start a process, in a group of its own so that Ctrl-C does not reach it; LaunchError if it cannot be run."""
+    try:
+        with pinned(cores):
+            return subprocess.Popen(
+                command,
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                process_group=0,
+            )
+    except OSError as error:
+        raise LaunchError(f"cannot run {command[0]}: {error.strerror}") from None
 
 
 def reap(process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,283 @@
+"""What is kept of a run: frozen data, and the files that hold it. `results/README.md` describes them."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+SCHEMA: Final = 1
+MANIFEST: Final = "manifest.json"
+SAMPLES: Final = "samples.jsonl"
+CONFORMANCE: Final = "conformance.json"
+
+BUCKETS_PER_DOUBLING: Final = 64
+"""A histogram's buckets are so many for each power of two: a value is known to within 1.6 %."""
+
+Histogram = dict[int, int]
+"""How many values fall into each bucket; `bucket_of` numbers the buckets."""
+
+Times = npt.NDArray[np.int64]
+
+
+class ResultsError(Exception):
+    """Results that cannot be read: exit code 3."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One launch of one server under one workload. Times are of the measuring window unless it says otherwise.
+
+    Attributes:
+        block, server, workload: its place in the plan.
+        clients, pipeline: the workload's size.
+        pinned: server and generator had a core each.
+        window_s: the measuring window, as it was.
+        answered: requests answered in the window.
+        answered_in_warmup: requests answered before it.
+        sent, ok, wrong, error, timeout, in_flight: all requests of the launch; sent is the sum of the others.
+        fault: the first thing that went wrong, in words.
+        server_cpu_ns, generator_cpu_ns: CPU time used in the window; the server's from its CPU clock, all threads.
+        switches_voluntary, switches_involuntary: of the server, while all requests of the launch were served.
+        startup_s: from starting the process to its readiness line.
+        connect_s: to connect all clients one after the other, greetings included.
+        memory_ready_bytes: the server's resident memory before any client.
+        memory_connected_bytes: the same with all clients connected, before any request.
+        memory_peak_bytes: the most it ever was.
+        threads, descriptors: of the server with all clients connected.
+        steal_share: of all cores' time, what the hypervisor gave to others.
+        response_ns: from the time a request could be sent to its reply.
+        service_ns: from the time it was sent.
+        lag_ns: from the time it could be sent to the time it was: the generator's own delay.
+        response_max_ns, service_max_ns, lag_max_ns: the largest of each, exactly.
+    """
+
+    block: int
+    server: str
+    workload: str
+    clients: int
+    pipeline: int
+    pinned: bool
+    window_s: float
+    answered: int
+    answered_in_warmup: int
+    sent: int
+    ok: int
+    wrong: int
+    error: int
+    timeout: int
+    in_flight: int
+    fault: str
+    server_cpu_ns: int
+    generator_cpu_ns: int
+    switches_voluntary: int
+    switches_involuntary: int
+    startup_s: float
+    connect_s: float
+    memory_ready_bytes: int
+    memory_connected_bytes: int
+    memory_peak_bytes: int
+    threads: int
+    descriptors: int
+    steal_share: float
+    response_ns: Histogram
+    service_ns: Histogram
+    lag_ns: Histogram
+    response_max_ns: int
+    service_max_ns: int
+    lag_max_ns: int
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """What is known of a server besides its figures."""
+
+    label: str
+    model: str
+    declares: tuple[str, ...]
+    command: str
+    file: str
+    code_lines: int
+    source_hash: str
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where a run was made."""
+
+    python: str
+    libraries: dict[str, str]
+    kernel: str
+    cpu: str
+    cores: int
+    server_cores: tuple[int, ...]
+    generator_cores: tuple[int, ...]
+    memory_bytes: int
+    open_files_limit: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a run was meant to do, where and when.
+
+    Attributes:
+        complete: every cell of the plan was measured.
+        seconds: how long it took, the conformance gate included.
+    """
+
+    schema: int
+    started: str
+    command: tuple[str, ...]
+    revision: str
+    servers: tuple[ServerFacts, ...]
+    workloads: tuple[str, ...]
+    blocks: int
+    warmup_s: float
+    duration_s: float
+    seed: int
+    planned_cells: int
+    environment: Environment
+    complete: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One cell of the conformance matrix."""
+
+    server: str
+    case: str
+    title: str
+    level: str
+    verdict: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """A run's folder in memory."""
+
+    manifest: Manifest
+    samples: tuple[Sample, ...]
+    conformance: tuple[Verdict, ...]
+
+
+def bucket_of(values_ns: Times) -> Times:
+    """Number the buckets of values: exact up to 128 ns, from there on 64 buckets for each doubling."""
+    shift = np.maximum(np.frexp(np.maximum(values_ns, 1).astype(np.float64))[1].astype(np.int64) - 7, 0)
+    numbers: Times = shift * BUCKETS_PER_DOUBLING + (values_ns >> shift)
+    return numbers
+
+
+def bucket_bounds(bucket: int) -> tuple[int, int]:
+    """Return the lowest value of a bucket, and the lowest above it."""
+    shift = max(bucket // BUCKETS_PER_DOUBLING - 1, 0)
+    lowest = (bucket - shift * BUCKETS_PER_DOUBLING) << shift
+    return lowest, lowest + (1 << shift)
+
+
+def histogram(values_ns: Times, counts: Times) -> Histogram:
+    """Count values, each given so many times."""
+    totals = np.bincount(bucket_of(values_ns), weights=counts) if len(values_ns) else np.zeros(0)
+    return {int(bucket): int(totals[bucket]) for bucket in np.flatnonzero(totals)}
+
+
+def read_times(path: Path, records: int) -> tuple[Times, Times, Times, Times]:
+    """Read the generator's columns: ready, sent, received, count."""
+    columns = np.fromfile(path, dtype=np.int64).reshape(4, records)
+    return columns[0], columns[1], columns[2], columns[3]
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write, or write anew, what a run is."""
+    text = json.dumps(asdict(manifest), indent=1, ensure_ascii=False) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def append_sample(folder: Path, sample: Sample) -> None:
+    """Add one line to the samples; a run that is interrupted keeps what it has measured."""
+    with (folder / SAMPLES).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(sample)) + "\n")
+
+
+def write_conformance(folder: Path, verdicts: Sequence[Verdict]) -> None:
+    """Write the matrix."""
+    text = json.dumps([asdict(verdict) for verdict in verdicts], indent=1, ensure_ascii=False) + "\n"
+    (folder / CONFORMANCE).write_text(text, encoding="utf-8")
+
+
+def read_results(folder: Path) -> Results:
+    """Read a run's folder.
+
+    Raises:
+        ResultsError: it is missing, of another schema, or half written.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise ResultsError(f"{folder} holds no results: there is no {MANIFEST}")
+    given = _parsed(folder / MANIFEST, (folder / MANIFEST).read_bytes())
+    if not isinstance(given, dict) or given.get("schema") != SCHEMA:
+        found = given.get("schema") if isinstance(given, dict) else None
+        raise ResultsError(
+            f"{folder / MANIFEST} is of schema {found}, and this harness reads schema {SCHEMA}"
+        )
+    manifest = _manifest(folder / MANIFEST, given)
+    samples = []
+    if (folder / SAMPLES).exists():
+        for number, line in enumerate((folder / SAMPLES).read_bytes().splitlines(), 1):
+            where = f"{folder / SAMPLES}, line {number}"
+            samples.append(_sample(where, _parsed(where, line)))
+    verdicts: Iterable[Any] = []
+    if (folder / CONFORMANCE).exists():
+        verdicts = _parsed(folder / CONFORMANCE, (folder / CONFORMANCE).read_bytes())
+    conformance = tuple(_built(Verdict, folder / CONFORMANCE, verdict) for verdict in verdicts)
+    return Results(manifest, tuple(samples), conformance)
+
+
+Record = TypeVar("Record")
+
+
+def _parsed(where: Path | str, text: bytes) -> Any:  # noqa: ANN401 - JSON is anything
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ResultsError(f"{where} is not complete JSON: half written?") from None
+
+
+def _built(kind: type[Record], where: Path | str, given: Any) -> Record:  # noqa: ANN401 - JSON is anything
+    wanted = {field.name for field in fields(kind)}  # type: ignore[arg-type] # all kinds are dataclasses
+    if not isinstance(given, dict) or given.keys() != wanted:
+        odd = sorted(wanted ^ given.keys()) if isinstance(given, dict) else [type(given).__name__]
+        raise ResultsError(f"{where} is not a {kind.__name__.lower()} of schema {SCHEMA}: {', '.join(odd)}")
+    return kind(**given)
+
+
+def _sample(where: str, given: Any) -> Sample:  # noqa: ANN401 - JSON is anything
+    sample = _built(Sample, where, given)
+    histograms = {
+        name: {int(bucket): count for bucket, count in getattr(sample, name).items()}
+        for name in ("response_ns", "service_ns", "lag_ns")
+    }
+    return Sample(**{**given, **histograms})
+
+
+def _manifest(where: Path, given: dict[str, Any]) -> Manifest:
+    flat = _built(Manifest, where, given)
+    environment = _built(Environment, where, given["environment"])
+    lists = ("server_cores", "generator_cores", "open_files_limit")
+    environment = Environment(
+        **given["environment"] | {name: tuple(getattr(environment, name)) for name in lists}
+    )
+    servers = tuple(
+        ServerFacts(**server | {"declares": tuple(_built(ServerFacts, where, server).declares)})
+        for server in given["servers"]
+    )
+    replaced = {
+        "environment": environment,
+        "servers": servers,
+        "command": tuple(flat.command),
+        "workloads": tuple(flat.workloads),
+    }
+    return Manifest(**given | replaced)
