@@ -1,0 +1,181 @@
+"""The rules of the architecture."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.conformance.judge import CASES, GROUPS
+from harness.plan import WORKLOADS
+from implementations import CAPABILITIES, CATALOGUE
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+IO_MODULES = {
+    "asyncio",
+    "gevent",
+    "io",
+    "os",
+    "select",
+    "selectors",
+    "signal",
+    "socket",
+    "ssl",
+    "threading",
+    "time",
+    "trio",
+}
+LIBRARY_OF = {"trio_nursery": {"trio"}, "gevent_greenlets": {"gevent"}}
+SHARED = {"implementations.protocol", "implementations.server"}
+
+# Each module of the harness may import those before it, and itself no further.
+DIRECTION = [
+    "harness.candidates",
+    "harness.launch",
+    "harness.conformance.oracle",
+    "harness.conformance.case",
+    "harness.conformance.peer",
+    "harness.conformance.target",
+    "harness.conformance.framing",
+    "harness.conformance.arithmetic",
+    "harness.conformance.session",
+    "harness.conformance.concurrency",
+    "harness.conformance.lifecycle",
+    "harness.conformance.judge",
+    "harness.conformance.matrix",
+    "harness.plan",
+    "harness.drive",
+    "harness.record",
+    "harness.measure",
+    "harness.environment",
+    "harness.analyse",
+    "harness.figures",
+    "harness.report",
+    "harness.bench",
+    "harness.__main__",
+]
+PURE = [
+    "harness/plan.py",
+    "harness/analyse.py",
+    "harness/report.py",
+    "harness/figures.py",
+    "harness/conformance/oracle.py",
+]
+NOT_PURE = IO_MODULES - {"io"} | {
+    "subprocess",
+    "psutil",
+    "pathlib",
+    "tempfile",
+    "harness.launch",
+    "harness.measure",
+    "harness.drive",
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Return the modules that a file imports at run time."""
+    found: set[str] = set()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        node
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if node in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {module if module in DIRECTION else node.module for module in modules}
+    return found
+
+
+def test_the_core_imports_no_io() -> None:
+    assert imports(PROJECT / "implementations/protocol.py") <= {"math", "typing"}
+
+
+@pytest.mark.parametrize("name", [implementation.name for implementation in CATALOGUE])
+def test_an_implementation_imports_its_library_and_what_is_shared(name: str) -> None:
+    roots = {module.partition(".")[0] for module in imports(PROJECT / f"implementations/{name}.py")}
+    ours = {
+        module
+        for module in imports(PROJECT / f"implementations/{name}.py")
+        if module.startswith("implementations")
+    }
+    assert ours <= SHARED
+    assert roots - {"implementations"} - LIBRARY_OF.get(name, set()) <= sys.stdlib_module_names
+
+
+def test_every_implementation_is_in_the_catalogue() -> None:
+    files = {path.stem for path in (PROJECT / "implementations").glob("*.py")}
+    assert files - {"__init__", "protocol", "server"} == {implementation.name for implementation in CATALOGUE}
+    assert all(implementation.declares <= CAPABILITIES.keys() for implementation in CATALOGUE)
+
+
+def test_the_harness_imports_point_one_way() -> None:
+    for place, module in enumerate(DIRECTION):
+        path = PROJECT / f"{module.replace('.', '/')}.py"
+        later = imports(path) & set(DIRECTION[place:])
+        assert not later, f"{module} imports {later}"
+
+
+def test_every_module_of_the_harness_has_its_place() -> None:
+    files = {
+        path.relative_to(PROJECT) for path in (PROJECT / "harness").rglob("*.py") if path.stem != "__init__"
+    }
+    assert {str(file.with_suffix("")).replace("/", ".") for file in files} == set(DIRECTION)
+
+
+@pytest.mark.parametrize("file", PURE)
+def test_pure_stages_touch_no_process_socket_clock_or_file(file: str) -> None:
+    assert not imports(PROJECT / file) & NOT_PURE
+
+
+def test_the_generator_shares_nothing_with_the_servers() -> None:
+    assert not any(module.startswith("implementations") for module in imports(PROJECT / "harness/drive.py"))
+    assert not any(
+        module.startswith("implementations") for module in imports(PROJECT / "harness/conformance/oracle.py")
+    )
+
+
+def test_nobody_catches_everything() -> None:
+    allowed = {"harness/conformance/judge.py"}  # whatever a case raises must become a verdict
+    for path in [*(PROJECT / "implementations").rglob("*.py"), *(PROJECT / "harness").rglob("*.py")]:
+        handlers = [
+            node
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ExceptHandler)
+        ]
+        broad = [
+            h for h in handlers if h.type is None or ast.unparse(h.type) in {"Exception", "BaseException"}
+        ]
+        assert not broad or str(path.relative_to(PROJECT)) in allowed, path
+
+
+def test_every_clause_is_cited_and_every_citation_exists() -> None:
+    text = (PROJECT / "implementations/PROTOCOL.md").read_text(encoding="utf-8")
+    clauses = set(re.findall(r"^(\d\.\d+)\. ", text, re.MULTILINE))
+    cited = {clause.strip() for case in CASES for clause in case.clause.split(",")}
+    assert cited <= clauses
+    # No case yet: the default options, --verbose and its absence, an immediate close (seen by L11 and L14).
+    assert clauses - cited <= {"5.1", "5.6", "5.7", "6.8"}
+
+
+def test_cases_have_ids_of_their_group_and_titles() -> None:
+    assert len({case.id for case in CASES}) == len(CASES)
+    for group in GROUPS:
+        assert [case.id for case in group.cases] == [
+            f"{group.letter}{n:02}" for n in range(1, len(group.cases) + 1)
+        ]
+    assert all(case.title and not case.title.endswith(".") for case in CASES)
+    assert all((case.check_absence is None) == (case.capability is None) for case in CASES)
+    assert all(case.capability in CAPABILITIES for case in CASES if case.capability)
+
+
+def test_workload_names_are_unique() -> None:
+    assert len({workload.name for workload in WORKLOADS}) == len(WORKLOADS)

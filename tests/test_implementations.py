@@ -1,0 +1,157 @@
+"""Every implementation against every case of the conformance suite, and what only our own servers promise."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from harness.candidates import ours
+from harness.conformance.case import Case, Verdict
+from harness.conformance.judge import CASES, Judgement, judge
+from implementations import CATALOGUE
+
+NAMES = [implementation.name for implementation in CATALOGUE]
+PROJECT = Path(__file__).resolve().parent.parent
+LIMIT_S = 30
+
+
+@pytest.fixture(scope="module")
+def judgements(request: pytest.FixtureRequest) -> dict[tuple[str, str], Judgement]:
+    """Judge what is selected, once: cases run side by side, which single tests could not."""
+    wanted: dict[str, list[Case]] = {}
+    for item in request.session.items:
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and {"name", "case"} <= callspec.params.keys():
+            wanted.setdefault(callspec.params["name"], []).append(callspec.params["case"])
+    return {(name, found.case): found for name, cases in wanted.items() for found in judge(ours(name), cases)}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@pytest.mark.parametrize("name", NAMES)
+def test_conformance(name: str, case: Case, judgements: dict[tuple[str, str], Judgement]) -> None:
+    found = judgements[name, case.id]
+    expected = {Verdict.PASS} if case.capability in {None, *declared(name)} else {Verdict.BY_DESIGN}
+    assert found.verdict in expected, f"{case.id} {case.title}: {found.verdict} {found.detail}"
+
+
+def declared(name: str) -> frozenset[str]:
+    return next(implementation.declares for implementation in CATALOGUE if implementation.name == name)
+
+
+@contextmanager
+def running(name: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], tuple[str, int]]]:
+    command = [sys.executable, "-m", f"implementations.{name}", "--port", "0", *options]
+    with subprocess.Popen(
+        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout
+            ready = re.fullmatch(
+                r"Server up, running, and waiting for call on (\S+) (\d+)\n", process.stdout.readline()
+            )
+            assert ready
+            yield process, (ready[1], int(ready[2]))
+        finally:
+            process.kill()
+
+
+def run_to_end(name: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"implementations.{name}", *options]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_verbose_tells_who_came_what_was_said_and_who_left(name: str) -> None:
+    with running(name, "--verbose") as (process, address):
+        with socket.create_connection(address, LIMIT_S) as client:
+            client.sendall(b"1,2\r\nquit\n")
+            while client.recv(1000):
+                pass
+            port = client.getsockname()[1]
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=LIMIT_S)
+    peer = f"127.0.0.1 {port}"
+    assert said.splitlines() == [
+        f"{peer} came",
+        f"{peer} sent b'1,2\\r'",
+        f"{peer} sent b'quit'",
+        f"{peer} left",
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("host", ["localhost", "::1"])
+def test_names_and_ipv6(name: str, host: str) -> None:
+    if host == "::1" and not Path("/proc/net/if_inet6").exists():
+        pytest.skip("this machine has no IPv6")
+    with (
+        running(name, "--host", host) as (_, address),
+        socket.create_connection(address, LIMIT_S) as client,
+        client.makefile("rb") as lines,
+    ):
+        assert lines.readline() == b"<welcome: starting in sum mode>\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "reason"),
+    [
+        (["--host", "no.such.host.invalid"], 1, "cannot listen on no.such.host.invalid 8080"),
+        (["--host", "192.0.2.1", "--port", "0"], 1, "cannot listen on 192.0.2.1 0"),
+        (["--port", "80000"], 2, "80000 is not between 0 and 65535"),
+        (["--port", "x"], 2, "invalid"),
+        (["--max-clients", "0"], 2, "0 is less than 1"),
+        (["--max-clients", "900000000"], 2, "900000000"),
+        (["--idle-timeout", "-1"], 2, "-1"),
+        (["--grace", "nan"], 2, "nan"),
+        (["--frobnicate"], 2, "--frobnicate"),
+    ],
+)
+@pytest.mark.parametrize("name", ["blocking", "threaded"])
+def test_bad_usage_is_one_clear_line(name: str, options: list[str], code: int, reason: str) -> None:
+    done = run_to_end(name, *options)
+    assert done.returncode == code
+    assert reason in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_blocking_takes_one_client_and_select_a_thousand() -> None:
+    for name, too_many in (("blocking", "2"), ("select_generators", "1001")):
+        done = run_to_end(name, "--port", "0", "--max-clients", too_many)
+        assert done.returncode == 2
+        assert too_many in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_an_environment_cannot_lower_the_limit_of_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONINTMAXSTRDIGITS", "640")
+    with running("blocking") as (_, address), socket.create_connection(address, LIMIT_S) as client:
+        client.sendall(b"9" * 4096 + b"\nquit\n")
+        received = b""
+        while chunk := client.recv(65536):
+            received += chunk
+    assert b"'" + b"9" * 4096 + b"'" in received
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stop_signal_may_be_ignored_by_the_parent(name: str) -> None:
+    """A shell starts background jobs with SIGINT ignored; the server must stop all the same."""
+    command = [sys.executable, "-m", f"implementations.{name}", "--port", "0"]
+    ignoring = subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # noqa: PLW1509 - before any thread starts
+    )
+    with ignoring as process:
+        assert process.stdout
+        process.stdout.readline()
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(LIMIT_S) == 0
