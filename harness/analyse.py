@@ -55,9 +55,9 @@ def quantile_ns(values: Histogram, q: float) -> float | None:
         None if fewer than 100 observations lie beyond it: such a quantile would be a matter of luck.
     """
     total = sum(values.values())
-    if total * (1 - q) < ENOUGH_BEYOND:
+    rank = math.ceil(round(q * total, 6))  # 0.9 is a little more than nine tenths
+    if total - rank < ENOUGH_BEYOND:
         return None
-    rank = math.ceil(q * total)
     seen = 0
     for bucket in sorted(values):
         seen += values[bucket]

@@ -1,0 +1,110 @@
+"""What several test modules need: faulty servers to judge, and made-up samples to analyse."""
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.candidates import Candidate
+from harness.record import Environment, Manifest, Results, Sample, ServerFacts, Verdict, histogram
+
+FAULTY = Path(__file__).parent / "servers" / "faulty.py"
+
+
+@pytest.fixture
+def faulty() -> Callable[..., Candidate]:
+    """Return a maker of candidates with a defect."""
+
+    def make(defect: str, declares: Iterable[str] | None = ("concurrent",)) -> Candidate:
+        return Candidate(
+            "faulty",
+            (sys.executable, str(FAULTY), "{port}", defect),
+            None if declares is None else frozenset(declares),
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_sample() -> Callable[..., Sample]:
+    """Return a maker of samples: valid, with a given throughput and CPU time for each request."""
+
+    def make(
+        server: str = "threaded",
+        block: int = 0,
+        workload: str = "clients_64",
+        rps: float = 10_000,
+        cpu_us: float = 50,
+        **changes: object,
+    ) -> Sample:
+        answered = int(rps)
+        response_ns = np.linspace(1e6, 5e6, answered).astype(np.int64)
+        counts = np.ones(answered, dtype=np.int64)
+        values: dict[str, object] = {
+            "block": block, "server": server, "workload": workload, "clients": 64, "pipeline": 1, "pinned": True,
+            "window_s": 1.0, "answered": answered, "answered_in_warmup": 10, "sent": answered + 10,
+            "ok": answered + 10, "wrong": 0, "error": 0, "timeout": 0, "in_flight": 0, "fault": "",
+            "server_cpu_ns": int(cpu_us * 1e3 * answered), "generator_cpu_ns": int(3e8),
+            "switches_voluntary": answered, "switches_involuntary": 0, "startup_s": 0.1, "connect_s": 0.1,
+            "memory_ready_bytes": 20_000_000, "memory_connected_bytes": 21_000_000, "memory_peak_bytes": 22_000_000,
+            "threads": 66, "descriptors": 70, "steal_share": 0.0,
+            "response_ns": histogram(response_ns, counts), "service_ns": histogram(response_ns, counts),
+            "lag_ns": histogram(response_ns // 1000, counts),
+            "response_max_ns": 5_000_000, "service_max_ns": 5_000_000, "lag_max_ns": 5_000,
+        }  # fmt: skip
+        return Sample(**(values | changes))  # type: ignore[arg-type] # names and types are those of the dataclass
+
+    return make
+
+
+@pytest.fixture
+def make_results(make_sample: Callable[..., Sample]) -> Callable[..., Results]:
+    """Return a maker of runs: two servers, b slower than a by a factor."""
+
+    def make(factor: float = 0.5, blocks: int = 5, **changes: object) -> Results:
+        rng = np.random.default_rng(1)
+        samples = []
+        for block in range(blocks):
+            for server, speed in (("threaded", 1.0), ("trio_nursery", factor)):
+                noise = float(rng.normal(1, 0.01))
+                samples.append(
+                    make_sample(server, block, rps=20_000 * speed * noise, cpu_us=40 / speed * noise)
+                )
+        environment = Environment(
+            "CPython 3.11.7",
+            {"trio": "0.35.0"},
+            "Linux 6",
+            "a processor",
+            2,
+            (0,),
+            (1,),
+            2**34,
+            (1024, 20_000),
+        )
+        servers = tuple(
+            ServerFacts(
+                label,
+                "a model",
+                ("concurrent",),
+                f"python -m {label}",
+                f"implementations/{label}.py",
+                90,
+                "0",
+            )
+            for label in ("threaded", "trio_nursery")
+        )
+        values: dict[str, object] = {
+            "schema": 1, "started": "2026-01-01 00:00", "command": ("harness", "bench"), "revision": "abc",
+            "servers": servers, "workloads": ("clients_64",), "blocks": blocks, "warmup_s": 0.3, "duration_s": 1.0,
+            "seed": 1, "planned_cells": 2 * blocks, "environment": environment, "complete": True, "seconds": 60.0,
+        }  # fmt: skip
+        manifest = Manifest(**(values | changes))  # type: ignore[arg-type] # names and types are the dataclass's
+        conformance = tuple(
+            Verdict(label, "F01", "The greeting", "MUST", "PASS", "")
+            for label in ("threaded", "trio_nursery")
+        )
+        return Results(manifest, tuple(samples), conformance)
+
+    return make

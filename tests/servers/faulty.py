@@ -1,0 +1,58 @@
+"""A threaded server with one defect, chosen on the command line: what the suite must notice.
+
+usage: faulty.py PORT DEFECT
+"""
+
+import os
+import socket
+import sys
+import threading
+
+from implementations.protocol import Connection
+
+
+def serve(client: socket.socket, defect: str) -> None:
+    """Serve one client, with the defect."""
+    connection = Connection()
+    if defect == "silent":
+        threading.Event().wait()
+    greeting = connection.greeting
+    client.sendall(greeting.upper() if defect == "greets_wrongly" else greeting)
+    while not connection.closed:
+        data = client.recv(16384)
+        if defect == "dies_on_x" and b"x" in data:
+            os._exit(3)
+        if defect == "tracebacks_on_x" and b"x" in data:
+            raise RuntimeError(data)
+        replies = connection.receive_data(data)
+        if defect == "adds_one":
+            replies = replies.replace(b"'3'", b"'4'")
+        if defect == "stops_answering_after_a_while" and connection.lines_completed > 2000:
+            threading.Event().wait()
+        if defect == "goes_wrong_after_a_while" and connection.lines_completed > 200:
+            replies = replies.replace(b"Sum", b"sum")
+        if defect == "dies_after_a_while" and connection.lines_completed > 200:
+            os._exit(3)
+        client.sendall(replies)
+    client.shutdown(socket.SHUT_WR)
+    client.close()
+
+
+def main() -> None:
+    """Listen, announce, accept."""
+    port, defect = int(sys.argv[1]), sys.argv[2]
+    if defect == "never_ready":
+        threading.Event().wait()
+    if defect == "does_not_start":
+        sys.exit("cannot start, for a reason")
+    listener = socket.create_server(("127.0.0.1", port))
+    if defect != "does_not_announce":
+        print("Server up, running, and waiting for call on 127.0.0.1", listener.getsockname()[1], flush=True)
+    while True:
+        client, _ = listener.accept()
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        threading.Thread(target=serve, args=(client, defect), daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

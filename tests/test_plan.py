@@ -1,0 +1,51 @@
+"""Plans: which launches, in which order."""
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.candidates import UsageError
+from harness.plan import WORKLOADS, Plan, by_name
+
+NAMES = tuple(workload.name for workload in WORKLOADS)
+
+
+def plan(seed: int = 1, blocks: int = 3) -> Plan:
+    return Plan(("blocking", "threaded", "other"), NAMES, frozenset({"blocking"}), blocks, 0.1, 1.0, seed)
+
+
+@given(st.integers(min_value=0, max_value=2**32), st.integers(min_value=1, max_value=8))
+def test_every_server_meets_every_workload_that_it_can_serve_once_in_each_block(
+    seed: int, blocks: int
+) -> None:
+    cells = plan(seed, blocks).cells()
+    assert set(Counter(cells).values()) == {1}
+    assert len(cells) == blocks * (2 * len(NAMES) + 1)
+    assert all(by_name(cell.workload).clients == 1 for cell in cells if cell.server == "blocking")
+    assert [cell.block for cell in cells] == sorted(cell.block for cell in cells)
+
+
+@given(st.integers(min_value=0, max_value=2**32))
+def test_the_servers_of_a_workload_are_measured_side_by_side(seed: int) -> None:
+    cells = plan(seed).cells()
+    changes = sum(
+        (a.block, a.workload) != (b.block, b.workload) for a, b in zip(cells, cells[1:], strict=False)
+    )
+    assert changes == 3 * len(NAMES) - 1
+
+
+def test_the_seed_decides_on_the_order() -> None:
+    assert plan(1).cells() == plan(1).cells()
+    assert len({plan(seed).cells() for seed in range(20)}) > 1
+
+
+def test_a_plan_without_a_server_is_the_same_for_the_others() -> None:
+    assert {cell.server for cell in plan().without(["other"]).cells()} == {"blocking", "threaded"}
+
+
+def test_an_unknown_workload_is_named() -> None:
+    with pytest.raises(UsageError, match="no workload is called 'nothing'"):
+        by_name("nothing")

@@ -1,0 +1,107 @@
+"""Histograms, and the files of a run."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.record import (
+    CONFORMANCE,
+    MANIFEST,
+    SAMPLES,
+    Results,
+    ResultsError,
+    append_sample,
+    bucket_bounds,
+    bucket_of,
+    histogram,
+    read_results,
+    read_times,
+    write_conformance,
+    write_manifest,
+)
+
+nanoseconds = st.integers(min_value=0, max_value=2**50)
+
+
+@given(nanoseconds)
+def test_a_value_lies_in_its_bucket(value: int) -> None:
+    low, above = bucket_bounds(int(bucket_of(np.array([value]))[0]))
+    assert low <= value < above
+    assert above - low <= max(1, value / 64)
+
+
+@given(st.integers(min_value=0, max_value=3000))
+def test_buckets_leave_no_gap(bucket: int) -> None:
+    assert bucket_bounds(bucket)[1] == bucket_bounds(bucket + 1)[0]
+
+
+@given(st.lists(st.tuples(nanoseconds, st.integers(min_value=1, max_value=9)), max_size=50))
+def test_a_histogram_counts_everything(weighted: list[tuple[int, int]]) -> None:
+    values, counts = (
+        np.array(column, dtype=np.int64) for column in (zip(*weighted, strict=True) if weighted else ([], []))
+    )
+    assert sum(histogram(values, counts).values()) == sum(count for _, count in weighted)
+
+
+def write(folder: Path, results: Results) -> None:
+    write_manifest(folder, results.manifest)
+    for sample in results.samples:
+        append_sample(folder, sample)
+    write_conformance(folder, results.conformance)
+
+
+def test_what_is_written_is_read(tmp_path: Path, make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    write(tmp_path, results)
+    assert read_results(tmp_path) == results
+
+
+def test_samples_load_with_pandas_in_two_lines(tmp_path: Path, make_results: Callable[..., Results]) -> None:
+    write(tmp_path, make_results())
+    samples = pd.read_json(tmp_path / SAMPLES, lines=True)
+    assert list(samples.groupby("server").answered.count()) == [5, 5]
+
+
+def test_the_generators_times_are_read_as_columns(tmp_path: Path) -> None:
+    np.arange(12, dtype=np.int64).tofile(tmp_path / "times")
+    ready, _, _, count = read_times(tmp_path / "times", 3)
+    assert list(ready) == [0, 1, 2]
+    assert list(count) == [9, 10, 11]
+
+
+def test_missing_results_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="holds no results"):
+        read_results(tmp_path / "nowhere")
+
+
+def test_another_schema_is_refused(tmp_path: Path, make_results: Callable[..., Results]) -> None:
+    write_manifest(tmp_path, replace(make_results().manifest, schema=99))
+    with pytest.raises(ResultsError, match="of schema 99"):
+        read_results(tmp_path)
+
+
+@pytest.mark.parametrize("name", [MANIFEST, SAMPLES, CONFORMANCE])
+def test_a_half_written_file_is_named(
+    tmp_path: Path, make_results: Callable[..., Results], name: str
+) -> None:
+    write(tmp_path, make_results())
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-20])
+    with pytest.raises(ResultsError, match=f"{name}.* half written"):
+        read_results(tmp_path)
+
+
+def test_missing_fields_are_named(tmp_path: Path, make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    write(tmp_path, results)
+    given_sample = asdict(results.samples[0])
+    del given_sample["window_s"]
+    (tmp_path / SAMPLES).write_text(json.dumps(given_sample))
+    with pytest.raises(ResultsError, match=r"line 1 is not a sample .*window_s"):
+        read_results(tmp_path)
