@@ -111,7 +111,7 @@ class Script:
         """
         if line is None:
             # Three numbers of three digits whose sum has four: all lines, and all replies, are of one length.
-            lines = [b"%d,%d,%d\n" % (334 + 7 * n, 998 - 5 * n, 350 + 10 * n % 600) for n in range(CYCLE)]
+            lines = [b"%d,%d,%d\n" % (334 + 7 * n, 998 - 5 * n, 350 + 10 * n) for n in range(CYCLE)]
         else:
             lines = [line.encode() + b"\n"]
         replies = [oracle(text).removeprefix(GREETING) for text in lines]
@@ -288,6 +288,7 @@ class Generator:
             connected = socket.create_connection((self.order.host, self.order.port), CONNECT_LIMIT_S)
             greeting = connected.recv(len(GREETING), socket.MSG_WAITALL)
             if greeting != GREETING:
+                connected.close()
                 raise ValueError(f"client {number + 1} was greeted with {greeting!r}")
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connected.setblocking(False)
@@ -305,11 +306,9 @@ class Generator:
         self._progress = lambda: progress(clock() - started_ns, self.sent)
         for descriptor in list(self.clients):
             self._ask(descriptor, self.order.pipeline, clock())
-        begin_ns = started_ns + int(self.order.warmup_s * 1e9)
-        end_ns = begin_ns + int(self.order.duration_s * 1e9)
-        self._work_until(begin_ns)
+        self._work_until(started_ns + int(self.order.warmup_s * 1e9))
         begin = self._read_clocks()
-        self._work_until(end_ns)
+        self._work_until(begin.at_ns + int(self.order.duration_s * 1e9))
         end = self._read_clocks()
         self._await_replies()
         return Outcome(

@@ -86,7 +86,7 @@ def launch(  # noqa: PLR0913 - a server has that many options
         candidate: what to start.
         port: to listen on; 0 leaves the choice to the server and relies on its readiness line; None does that for
             servers known to print it, and takes a free one for the others.
-        max_clients: None leaves each server its own default, as far as its command has a place for it.
+        max_clients: None means 1,000, or 1 for a server that disclaims being concurrent.
         idle_timeout_s: 0 means never.
         grace_s: from stop signal to exit.
         cores: to pin it to.

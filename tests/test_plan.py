@@ -31,9 +31,7 @@ def test_every_server_meets_every_workload_that_it_can_serve_once_in_each_block(
 @given(st.integers(min_value=0, max_value=2**32))
 def test_the_servers_of_a_workload_are_measured_side_by_side(seed: int) -> None:
     cells = plan(seed).cells()
-    changes = sum(
-        (a.block, a.workload) != (b.block, b.workload) for a, b in zip(cells, cells[1:], strict=False)
-    )
+    changes = sum((a.block, a.workload) != (b.block, b.workload) for a, b in pairwise(cells))
     assert changes == 3 * len(NAMES) - 1
 
 

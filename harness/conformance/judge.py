@@ -1,9 +1,10 @@
 """Run cases against servers, and say of each what came of it."""
 
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from queue import SimpleQueue
 from typing import Final
@@ -23,6 +24,7 @@ from harness.launch import LaunchError
 GROUPS: Final = (FRAMING, ARITHMETIC, SESSION, CONCURRENCY, LIFECYCLE)
 CASES: Final = tuple(case for group in GROUPS for case in group.cases)
 SIDE_BY_SIDE: Final = 4
+ENDING_S: Final = 0.3
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def run_case(case: Case, target: Target) -> tuple[Verdict, str]:
                 peer.check_against_oracle()
         except Violation as violation:
             verdict, detail = Verdict.FAIL, str(violation)
-    if crash := _crash_of(case, target):
+    if crash := _crash_of(case, target, patience_s=ENDING_S if verdict.failed else 0):
         verdict, detail = Verdict.CRASH, crash
     if verdict.failed and (how := _reproducer(case, target)):
         detail = f"{detail} [{how}]"
@@ -153,11 +155,13 @@ def _verdict_of(case: Case, target: Target) -> tuple[Verdict, str]:
     return Verdict.PASS, ""
 
 
-def _crash_of(case: Case, target: Target) -> str:
-    """Tell how a server has crashed during the case, if one has."""
+def _crash_of(case: Case, target: Target, patience_s: float) -> str:
+    """Tell how a server has crashed during the case, if one has; its connections end a little before it does."""
     shared = target.launched
-    if shared is not None and (code := shared.process.poll()) is not None:
-        return f"the server ended, exit code {code}; standard error: {shared.error_output()[-500:]!r}"
+    if shared is not None:
+        with suppress(subprocess.TimeoutExpired):
+            code = shared.process.wait(patience_s)
+            return f"the server ended, exit code {code}; standard error: {shared.error_output()[-500:]!r}"
     outputs = [*target.error_outputs, shared.error_output() if shared is not None else ""]
     tracebacks = [said for said in outputs if "Traceback" in said]
     if tracebacks and not case.may_log:
