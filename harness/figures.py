@@ -8,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.analyse import Metric, Table, by_block, invalidity, merged, metric
 from harness.plan import by_name
@@ -31,6 +31,7 @@ _STYLE: Final[dict[Any, Any]] = {
     "figure.facecolor": "white",
     "legend.frameon": False,
 }
+_NEAREST_QUANTILE: Final = 0.01
 _FARTHEST_QUANTILE: Final = 0.9999
 
 
@@ -71,10 +72,10 @@ def _dots(
     for place, name in enumerate(names):
         panel: Axes = axes[place // 2][place % 2]
         values = by_block(results.samples, name, of)
-        shown = [server for server in servers if server in values]
+        farthest = 0.0
         for height, server in enumerate(reversed(servers)):
             tint, mark = colour(server, servers)
-            if server not in shown:
+            if server not in values:
                 panel.text(
                     0.01,
                     height,
@@ -86,13 +87,15 @@ def _dots(
                 )
                 continue
             launches = list(values[server].values())
+            farthest = max(farthest, *launches)
             panel.plot(launches, [height] * len(launches), ".", color=tint, alpha=0.35, markersize=5)
             found = tables[name].row(server).estimates[of.name]
             if found is not None:
                 if found.low is not None and found.high is not None:
                     panel.plot([found.low, found.high], [height] * 2, color=tint, linewidth=2)
                 panel.plot([found.mean], [height], mark, color=tint, markersize=7)
-        panel.set_xlim(left=0)
+        panel.set_xlim(0, 1.08 * farthest or 1)
+        panel.xaxis.set_major_locator(MaxNLocator(5))
         panel.set_ylim(-0.6, len(servers) - 0.4)
         panel.set_yticks(range(len(servers)), list(reversed(servers)))
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -144,10 +147,12 @@ def _tail(panel: Axes, samples: Sequence[Sample], server: str, servers: Sequence
     share_below = np.cumsum(counts) / counts.sum()
     beyond = 1 / np.maximum(1 - share_below, 1e-12)
     drawn = beyond <= 1 / (1 - _FARTHEST_QUANTILE)
+    drawn &= share_below >= _NEAREST_QUANTILE
     marked = [int(np.argmax(share_below >= q)) for q in (0.5, 0.9, 0.99, 0.999)]
+    skipped = int(np.argmax(drawn))
     panel.plot(
         beyond[drawn], middles_ms[drawn], color=tint, marker=mark, label=server, linewidth=1.4, markersize=4.5,
-        markevery=[index for index in marked if index < drawn.sum()],
+        markevery=[index - skipped for index in marked if skipped <= index < skipped + drawn.sum()],
     )  # fmt: skip
 
 

@@ -96,8 +96,14 @@ def _short_answer(results: Results, tables: Mapping[str, Table]) -> list[str]:
 def _throughput_sentence(workload: Workload, table: Table, rows: Sequence[Row]) -> str:
     best = _leaders(table, rows, "throughput_rps")
     last = rows[-1]
+    if last in best:
+        least, most = _mean_of(last, "throughput_rps"), _mean_of(rows[0], "throughput_rps")
+        return (
+            f"- **{_capital(workload.title)}**: from {least.mean:,.0f} to {most.mean:,.0f} requests/s; "
+            "the first and the last were not told apart."
+        )
     return (
-        f"- **{_capital(workload.title)}**: {_names(best)} answered the most, "
+        f"- **{_capital(workload.title)}**: {_names(best)} answered the most: "
         f"{_interval(_mean_of(best[0], 'throughput_rps'), '{:,.0f}')} requests/s; "
         f"`{last.server}` the fewest, {_interval(_mean_of(last, 'throughput_rps'), '{:,.0f}')}."
     )
@@ -111,8 +117,10 @@ def _cpu_sentence(table: Table, rows: Sequence[Row]) -> str:
     best = _leaders(table, ranked, "cpu_us_per_request")
     last = ranked[-1]
     cheapest, dearest = _mean_of(best[0], "cpu_us_per_request"), _mean_of(last, "cpu_us_per_request")
+    if last in best:
+        return f"- There a request cost {cheapest.mean:.1f} to {dearest.mean:.1f} µs of CPU, with no servers told apart."
     return (
-        f"- There a request cost the least CPU in {_names(best)}, {_interval(cheapest, '{:.1f}')} µs; "
+        f"- There a request cost the least CPU in {_names(best)}: {_interval(cheapest, '{:.1f}')} µs; "
         f"the most in `{last.server}`, {_interval(dearest, '{:.1f}')} µs, {dearest.mean / cheapest.mean:.1f} times as much."
     )
 
@@ -394,7 +402,7 @@ def _leaders(table: Table, ranked: Sequence[Row], name: str) -> list[Row]:
 
 def _names(rows: Sequence[Row]) -> str:
     listed = _listed([row.server for row in rows])
-    return listed if len(rows) == 1 else f"{listed}, not told apart,"
+    return listed if len(rows) == 1 else f"{listed} (not told apart)"
 
 
 def _listed(names: Sequence[str]) -> str:
