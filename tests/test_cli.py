@@ -1,0 +1,245 @@
+"""The command line's contract: what it prints, and its exit codes."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.candidates import ours
+from harness.launch import launch
+from harness.record import read_results
+from implementations import CATALOGUE
+
+PROJECT = Path(__file__).resolve().parent.parent
+FAULTY = Path(__file__).parent / "servers" / "faulty.py"
+LIMIT_S = 120
+
+
+def harness(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", *words]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+
+def faulty(defect: str) -> list[str]:
+    return ["--server", f"faulty={sys.executable} {FAULTY} {{port}} {defect}"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "reason"),
+    [
+        (["conform", "nobody"], 2, "no server is called 'nobody'"),
+        (["conform", "blocking", "--case", "X1"], 2, "no case is called 'X1'"),
+        (["conform", "--connect", "nowhere"], 2, "HOST:PORT"),
+        (["conform", "--connect", "127.0.0.1:1"], 3, "nothing answers at 127.0.0.1:1"),
+        (["conform", *faulty("does_not_start"), "--case", "F01"], 3, "cannot start, for a reason"),
+        (["conform", "--server", "x=/no/such/thing", "--case", "F01"], 3, "cannot run /no/such/thing"),
+        (["conform", *faulty("adds_one"), "--case", "F02"], 1, None),
+        (["load"], 2, "one server is needed"),
+        (["load", "blocking", "--clients", "2"], 2, "one client at a time"),
+        (["load", "blocking", "--clients", "0"], 2, "0 is not in the range"),
+        (["load", "threaded", "--duration", "-1"], 2, "not in the range"),
+        (["load", "threaded", "--line", "quit"], 2, "quit"),
+        (["load", *faulty("adds_one"), "--duration", "0.2"], 3, "faulty answers wrongly"),
+        (["load", *faulty("dies_after_a_while"), "--duration", "0.2"], 1, None),
+        (["bench", "--workload", "nothing"], 2, "no workload is called 'nothing'"),
+        (["bench", "blocking", "--workload", "clients_64"], 2, "nothing is left to measure"),
+        (["bench", "--frobnicate"], 2, "frobnicate"),
+        (["bench", "--out", "/proc/nowhere"], 2, "cannot write to /proc/nowhere"),
+        (["bench", "--out", "results"], 2, "not empty"),
+        (["bench", "--out", "{tmp}", *faulty("does_not_start")], 3, "cannot start, for a reason"),
+        (["report", "/nowhere"], 3, "/nowhere holds no results"),
+        (["serve", "nobody"], 2, "no server is called 'nobody'"),
+        (["serve", "blocking", "--port", "x"], 2, "invalid"),
+        (["frobnicate"], 2, "frobnicate"),
+    ],
+)
+def test_what_cannot_be_done_ends_in_one_clear_line(
+    words: Sequence[str], code: int, reason: str | None, tmp_path: Path
+) -> None:
+    done = harness(*(word.replace("{tmp}", str(tmp_path / "run")) for word in words))
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    if reason is not None:
+        assert reason in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_the_list_is_the_catalogue() -> None:
+    listed = json.loads(harness("list", "--json").stdout)
+    assert [set(server) for server in listed] == [{"name", "model", "declares", "file"}] * len(CATALOGUE)
+    assert [server["name"] for server in listed] == [implementation.name for implementation in CATALOGUE]
+    assert all((PROJECT / server["file"]).exists() for server in listed)
+    shown = harness("list").stdout
+    assert all(server["name"] in shown and server["file"] in shown for server in listed)
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_conform_writes_the_matrix_json_and_junit(tmp_path: Path) -> None:
+    done = harness(
+        "conform", "blocking", "threaded", "--case", "F02,C01", "--json", "-", "--junit", f"{tmp_path}/j.xml"
+    )
+    assert done.returncode == 0, done.stderr
+    judged = json.loads(done.stdout)
+    assert [(each["server"], each["case"], each["verdict"]) for each in judged] == [
+        ("blocking", "F02", "PASS"),
+        ("blocking", "C01", "BY-DESIGN"),
+        ("threaded", "F02", "PASS"),
+        ("threaded", "C01", "PASS"),
+    ]
+    assert {"server", "case", "title", "level", "verdict", "detail"} <= judged[0].keys()
+    assert (tmp_path / "j.xml").read_text().count("<testcase ") == 4
+
+
+def test_conform_judges_a_server_by_its_address() -> None:
+    with launch(ours("asyncio_streams")) as launched:
+        done = harness("conform", "--connect", f"127.0.0.1:{launched.address[1]}", "--case", "F01,F02,L01")
+    assert done.returncode == 0
+    assert "2 PASS, 1 N/A" in done.stdout
+
+
+def test_load_writes_the_keys_of_the_contract() -> None:
+    done = harness(
+        "load", "threaded", "--clients", "4", "--duration", "0.5", "--warmup", "0.1", "--json", "-"
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["throughput_rps"] > 0
+    for view in ("response_us", "service_us", "lag_us"):
+        assert list(figures[view]) == ["p50", "p90", "p99", "p999", "max"]
+    requests = figures["requests"]
+    assert requests["planned"] == requests["sent"] + requests["never_sent"]
+    assert requests["sent"] == sum(requests[k] for k in ("ok", "wrong", "error", "timeout", "in_flight"))
+    assert figures["server"]["cpu_us_per_request"] > 0
+    assert figures["generator"]["cpu_share"] > 0
+    assert figures["valid"] is True
+    assert isinstance(figures["reasons"], list)
+
+
+def test_serve_runs_a_server_in_the_foreground_and_ends_with_its_code() -> None:
+    command = [sys.executable, "-m", "harness", "serve", "threaded", "--port", "0"]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline().startswith(b"Server up")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LIMIT_S) == 0
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make one small run that all of these tests look at."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    done = harness(
+        "bench",
+        "blocking",
+        "threaded",
+        "--workload",
+        "ping_pong",
+        "--blocks",
+        "2",
+        "--seed",
+        "5",
+        "--out",
+        str(folder),
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_bench_leaves_a_complete_folder(run: Path) -> None:
+    results = read_results(run)
+    assert results.manifest.complete
+    assert results.manifest.seed == 5
+    assert results.manifest.command[:3] == ("harness", "bench", "blocking")
+    assert [(s.block, s.workload) for s in results.samples] == [(0, "ping_pong")] * 2 + [(1, "ping_pong")] * 2
+    assert {file.name for file in run.iterdir()} == {
+        "manifest.json",
+        "samples.jsonl",
+        "conformance.json",
+        "report.md",
+        "figures",
+    }
+
+
+def test_a_fresh_report_is_not_stale_and_a_changed_one_is(run: Path) -> None:
+    assert harness("report", str(run), "--check").returncode == 0
+    report = run / "report.md"
+    kept = report.read_text()
+    report.write_text(kept + "\nOne more line.\n")
+    done = harness("report", str(run), "--check")
+    assert done.returncode == 1
+    assert "is not what" in done.stderr
+    assert harness("report", str(run)).returncode == 0
+    assert report.read_text() == kept
+
+
+def test_a_server_that_does_not_conform_gets_no_figures(tmp_path: Path) -> None:
+    done = harness(
+        "bench",
+        *faulty("adds_one"),
+        "blocking",
+        "--workload",
+        "ping_pong",
+        "--blocks",
+        "1",
+        "--out",
+        f"{tmp_path}/run",
+    )
+    assert done.returncode == 1, done.stderr
+    results = read_results(tmp_path / "run")
+    assert {sample.server for sample in results.samples} == {"blocking"}
+    assert "`faulty` did not pass the conformance gate" in (tmp_path / "run" / "report.md").read_text()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_bench_keeps_what_it_has_and_leaves_no_process(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    folder = tmp_path / "run"
+    command = [
+        sys.executable,
+        "-m",
+        "harness",
+        "bench",
+        "blocking",
+        "--workload",
+        "ping_pong",
+        "--blocks",
+        "500",
+    ]
+    with subprocess.Popen(
+        [*command, "--out", str(folder)],
+        cwd=PROJECT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        limit = time.monotonic() + LIMIT_S
+        samples = folder / "samples.jsonl"
+        while not (samples.exists() and samples.stat().st_size):
+            assert time.monotonic() < limit
+            assert process.poll() is None
+            time.sleep(0.05)
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == code
+    assert "Traceback" not in said
+    _, alive = psutil.wait_procs(started, timeout=10)
+    assert not alive
+    results = read_results(folder)
+    assert not results.manifest.complete
+    assert results.samples
+    assert "**Incomplete**" in (folder / "report.md").read_text()
+
+
+def test_results_half_written_are_refused(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text((run / "manifest.json").read_text()[:100])
+    done = harness("report", str(tmp_path))
+    assert done.returncode == 3
+    assert "half written" in done.stderr

@@ -1,0 +1,107 @@
+"""Reports: made from results alone, the same bytes each time, saying what the figures say."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from xml.etree import ElementTree as ET
+
+from harness.bench import REFERENCE, changed_since, stale_files
+from harness.figures import colour
+from harness.record import Results, Verdict, read_results
+from harness.report import REPORT, render
+from implementations import CATALOGUE
+
+
+def text_of(results: Results) -> str:
+    return render(results)[REPORT]
+
+
+def test_the_same_results_give_the_same_bytes(make_results: Callable[..., Results]) -> None:
+    assert render(make_results()) == render(make_results())
+
+
+def test_the_short_answer_follows_the_data(make_results: Callable[..., Results]) -> None:
+    slower, faster = text_of(make_results(factor=0.5)), text_of(make_results(factor=2.0))
+    assert "`threaded` answered the most" in slower
+    assert "the least CPU in `threaded`" in slower
+    assert "`trio_nursery` answered the most" in faster
+    assert "the least CPU in `trio_nursery`" in faster
+
+
+def test_a_tie_is_said_to_be_one(make_results: Callable[..., Results]) -> None:
+    text = text_of(make_results(factor=1.0))
+    assert "the first and the last were not told apart" in text
+    assert "Equivalent in requests/s: `threaded` and `trio_nursery`" in text
+
+
+def test_a_server_that_failed_the_gate_is_named_and_gets_no_figures(
+    make_results: Callable[..., Results],
+) -> None:
+    results = make_results()
+    failed = Verdict("trio_nursery", "F02", "A line ends at LF", "MUST", "FAIL", "sent b'1'")
+    samples = tuple(sample for sample in results.samples if sample.server == "threaded")
+    text = text_of(replace(results, samples=samples, conformance=(*results.conformance, failed)))
+    assert "`trio_nursery` did not pass the conformance gate" in text
+    assert "**FAIL** F02 `trio_nursery`: sent b'1'" in text
+
+
+def test_an_interrupted_run_says_so(make_results: Callable[..., Results]) -> None:
+    results = make_results(complete=False, planned_cells=40)
+    assert "**Incomplete**: 10 of 40 launches were measured" in text_of(results)
+
+
+def test_a_run_without_samples_is_still_a_report(make_results: Callable[..., Results]) -> None:
+    text = text_of(replace(make_results(complete=False), samples=(), conformance=()))
+    assert "Nothing was measured." in text
+    assert "The suite was not run." in text
+
+
+def test_invalid_samples_are_shown_with_their_reason(make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    broken = replace(results.samples[0], wrong=1, sent=results.samples[0].sent + 1, fault="received b'x'")
+    text = text_of(replace(results, samples=(broken, *results.samples[1:])))
+    assert "- Not used: `threaded`: wrong-replies: 1 (received b'x')." in text
+
+
+def test_every_table_is_a_table(make_results: Callable[..., Results]) -> None:
+    lines = text_of(make_results()).splitlines()
+    for line, following in pairwise(lines):
+        if line.startswith("|") and following.startswith("|"):
+            assert line.count("|") == following.count("|")
+
+
+def test_figures_are_well_formed_and_shown(make_results: Callable[..., Results]) -> None:
+    files = render(make_results(), "somewhere")
+    shown = set(re.findall(r"!\[.+\]\(somewhere/(.+?)\)", files[REPORT]))
+    assert {f"figures/{name}" for name in shown} == files.keys() - {REPORT}
+    for name in shown:
+        assert ET.fromstring(files[f"figures/{name}"]).tag.endswith("svg")  # noqa: S314 - our own
+
+
+def test_a_server_keeps_its_colour_whoever_is_beside_it() -> None:
+    names = [implementation.name for implementation in CATALOGUE]
+    assert len({colour(name, names) for name in names}) == len(names)
+    assert all(colour(name, [name]) == colour(name, names) for name in names)
+    assert colour("mine", ["mine"]) not in {colour(name, names) for name in names}
+
+
+def test_the_report_of_the_reference_run_is_what_its_results_give() -> None:
+    assert stale_files(REFERENCE) == []
+
+
+def test_the_reference_run_is_complete_and_of_conforming_servers() -> None:
+    results = read_results(REFERENCE)
+    assert results.manifest.complete
+    assert {facts.label for facts in results.manifest.servers} == {
+        implementation.name for implementation in CATALOGUE
+    }
+    assert {verdict.verdict for verdict in results.conformance} <= {"PASS", "BY-DESIGN"}
+    assert len(results.samples) == results.manifest.planned_cells
+
+
+def test_a_changed_source_is_noticed() -> None:
+    results = read_results(REFERENCE)
+    altered = tuple(replace(facts, source_hash="another") for facts in results.manifest.servers)
+    found = changed_since(replace(results, manifest=replace(results.manifest, servers=altered)))
+    assert found == [facts.label for facts in altered]
