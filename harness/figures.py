@@ -47,8 +47,8 @@ def figures(results: Results, tables: Mapping[str, Table]) -> dict[str, str]:
             drawn["cpu.svg"] = _dots(
                 results, tables, loaded, metric("cpu_us_per_request"), "CPU time per request in µs"
             )
-        if tables:
-            drawn["latency.svg"] = _latencies(results, [name for name, table in tables.items() if table.rows])
+        if measured := [name for name, table in tables.items() if table.rows]:
+            drawn["latency.svg"] = _latencies(results, measured)
     return drawn
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -151,8 +151,8 @@ def measure(
         fault=outcome.fault,
         server_cpu_ns=end.server_cpu_ns - begin.server_cpu_ns,
         generator_cpu_ns=end.generator_cpu_ns - begin.generator_cpu_ns,
-        switches_voluntary=afterwards.switches_voluntary - connected.switches_voluntary,
-        switches_involuntary=afterwards.switches_involuntary - connected.switches_involuntary,
+        switches_voluntary=max(0, afterwards.switches_voluntary - connected.switches_voluntary),
+        switches_involuntary=max(0, afterwards.switches_involuntary - connected.switches_involuntary),
         startup_s=launched.startup_s if launched is not None else 0.0,
         connect_s=connect_s,
         memory_ready_bytes=ready.memory_bytes,
@@ -223,19 +223,22 @@ def generator(order: Order, cores: tuple[int, ...]) -> Iterator[Callable[..., di
 
 
 def snapshot(launched: Launched | None) -> Snapshot:
-    """Look at a server's processes."""
+    """Look at a server's processes; one that has died counts as nothing."""
     seen = Snapshot()
-    for pid in _processes(launched):
-        process = psutil.Process(pid)
-        voluntary, involuntary = _switches(pid)
-        seen = Snapshot(
-            seen.memory_bytes + process.memory_info().rss,
-            seen.peak_bytes + _peak_bytes(pid),
-            seen.threads + process.num_threads(),
-            seen.descriptors + process.num_fds(),
-            seen.switches_voluntary + voluntary,
-            seen.switches_involuntary + involuntary,
-        )
+    with suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+        for pid in _processes(launched):
+            process = psutil.Process(pid)
+            tasks = list(Path(f"/proc/{pid}/task").glob("*/status"))
+            seen = Snapshot(
+                seen.memory_bytes + process.memory_info().rss,
+                seen.peak_bytes + _status(Path(f"/proc/{pid}/status"), "VmHWM:") * 1024,
+                seen.threads + process.num_threads(),
+                seen.descriptors + process.num_fds(),
+                # /proc/PID/status has the switches of the first thread alone.
+                seen.switches_voluntary + sum(_status(task, "voluntary_ctxt_switches:") for task in tasks),
+                seen.switches_involuntary
+                + sum(_status(task, "nonvoluntary_ctxt_switches:") for task in tasks),
+            )
     return seen
 
 
@@ -251,19 +254,10 @@ def _processes(launched: Launched | None) -> tuple[int, ...]:
     return (leader.pid, *(child.pid for child in leader.children(recursive=True)))
 
 
-def _switches(pid: int) -> tuple[int, int]:
-    """Sum the context switches of all threads; /proc/PID/status has those of the first alone."""
-    voluntary = involuntary = 0
-    for status in Path(f"/proc/{pid}/task").glob("*/status"):
-        words = status.read_text().split()
-        voluntary += int(words[words.index("voluntary_ctxt_switches:") + 1])
-        involuntary += int(words[words.index("nonvoluntary_ctxt_switches:") + 1])
-    return voluntary, involuntary
-
-
-def _peak_bytes(pid: int) -> int:
-    words = Path(f"/proc/{pid}/status").read_text().split()
-    return int(words[words.index("VmHWM:") + 1]) * 1024
+def _status(file: Path, name: str) -> int:
+    """Read a number from a status file; 0 if it is not there, as in that of a process that has just died."""
+    words = file.read_text().split()
+    return int(words[words.index(name) + 1]) if name in words else 0
 
 
 def _machine_time() -> tuple[float, float]:

@@ -31,8 +31,8 @@ class Implementation:
 CATALOGUE: Final = (
     Implementation("blocking", "one client at a time", frozenset()),
     Implementation("threaded", "one thread per client", frozenset({"concurrent"})),
-    Implementation("select_generators", "select() and inline generators", frozenset({"concurrent"})),
-    Implementation("asyncio_streams", "asyncio coroutines over streams", frozenset({"concurrent"})),
+    Implementation("select_generators", "inline generators, select()", frozenset({"concurrent"})),
+    Implementation("asyncio_streams", "asyncio tasks over streams", frozenset({"concurrent"})),
     Implementation("trio_nursery", "trio tasks in a nursery", frozenset({"concurrent"})),
     Implementation("gevent_greenlets", "gevent greenlets", frozenset({"concurrent"})),
 )

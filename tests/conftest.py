@@ -68,10 +68,10 @@ def make_results(make_sample: Callable[..., Sample]) -> Callable[..., Results]:
         samples = []
         for block in range(blocks):
             for server, speed in (("threaded", 1.0), ("trio_nursery", factor)):
-                noise = float(rng.normal(1, 0.01))
+                rps = 20_000 * speed * float(rng.normal(1, 0.01))
                 samples.append(
-                    make_sample(server, block, rps=20_000 * speed * noise, cpu_us=40 / speed * noise)
-                )
+                    make_sample(server, block, rps=rps, cpu_us=0.98e6 / rps)
+                )  # the server is the limit
         environment = Environment(
             "CPython 3.11.7",
             {"trio": "0.35.0"},

@@ -21,6 +21,7 @@ SMALL_BUFFER_BYTES: Final = 4096
 MEDIUM_BUFFER_BYTES: Final = 65536
 MEDIUM_FLOOD_BYTES: Final = 256 * 1024
 FENCES: Final = 20
+SILENCE_S: Final = 0.3
 CHURN_ROUNDS: Final = 5
 CHURN_CLIENTS: Final = 400
 LEAK_LIMIT_BYTES: Final = 512
@@ -33,7 +34,7 @@ def one_after_the_other(target: Target) -> None:
         second.send(b"hello\n1,5\nproduct\n6,7\n")
         for _ in range(FENCES):
             first.fence()
-        if second.unread():
+        if is_served(second):
             raise StaleClaim("a second client was served while the first one was connected")
         first.exchange(b"quit\n", b"connection closed\r\n")
         first.expect_end()
@@ -57,7 +58,7 @@ def blocked_by_a_stalled_client(target: Target) -> None:
         waiting.await_delivery()
         for _ in range(FENCES):
             stalled.exchange(b"2\n1,", THREE)
-        if waiting.unread():
+        if is_served(waiting):
             raise StaleClaim("a second client was served while the first one was inside a line")
         stalled.close()
         waiting.greeted().expect(THREE)
@@ -71,11 +72,16 @@ def blocked_by_a_client_that_does_not_read(target: Target) -> None:
         flood(deaf)
         waiting.send(b"1,2\n")
         waiting.await_delivery()
-        if waiting.unread():
+        if is_served(waiting):
             raise StaleClaim("a second client was served while the first one did not read")
         deaf.reset()
         waiting.greeted().expect(THREE)
         waiting.fence()
+
+
+def is_served(peer: Peer) -> bool:
+    """Tell whether anything comes for a client; a busy machine may take a moment to serve a second one."""
+    return bool(select.select([peer.socket], [], [], SILENCE_S)[0])
 
 
 def flood(peer: Peer, limit_bytes: int = FLOOD_LIMIT_BYTES) -> int:
