@@ -27,11 +27,11 @@ def serve(client: socket.socket, defect: str) -> None:
         replies = connection.receive_data(data)
         if defect == "adds_one":
             replies = replies.replace(b"'3'", b"'4'")
-        if defect == "stops_answering_after_a_while" and connection.lines_completed > 2000:
+        if defect == "stops_answering_after_a_while" and connection.lines_completed > 50:
             threading.Event().wait()
-        if defect == "goes_wrong_after_a_while" and connection.lines_completed > 200:
+        if defect == "goes_wrong_after_a_while" and connection.lines_completed > 20:
             replies = replies.replace(b"Sum", b"sum")
-        if defect == "dies_after_a_while" and connection.lines_completed > 200:
+        if defect == "dies_after_a_while" and connection.lines_completed > 20:
             os._exit(3)
         client.sendall(replies)
     client.shutdown(socket.SHUT_WR)
