@@ -33,7 +33,7 @@ from harness.record import (
     write_conformance,
     write_manifest,
 )
-from harness.report import FIGURES, REPORT, render
+from harness.report.render import FIGURES, REPORT, render
 
 RESULTS: Final = PROJECT / "results"
 REFERENCE: Final = RESULTS / "reference"

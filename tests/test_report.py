@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 from harness.bench import REFERENCE, changed_since, stale_files
 from harness.figures import colour
 from harness.record import Results, Verdict, read_results
-from harness.report import REPORT, render
+from harness.report.render import REPORT, render
 from implementations import CATALOGUE
 
 

@@ -1,0 +1,51 @@
+"""`harness list` and `harness serve`: what there is, and one of it in the foreground."""
+
+import json
+import os
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+from rich import box
+from rich.table import Table
+
+from harness.candidates import selected
+from harness.conformance.matrix import console_for
+from harness.plan import WORKLOADS
+from implementations import CATALOGUE
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
+@click.option("--workloads", is_flag=True, help="The workloads instead of the servers.")
+def list_command(*, as_json: bool, workloads: bool) -> None:
+    """List the servers, with what they declare, or the workloads."""
+    if workloads:
+        rows: list[dict[str, Any]] = [
+            {"name": w.name, "clients": w.clients, "pipeline": w.pipeline, "purpose": w.purpose}
+            for w in WORKLOADS
+        ]
+    else:
+        rows = [
+            {"name": i.name, "model": i.model, "declares": sorted(i.declares), "file": i.file}
+            for i in CATALOGUE
+        ]
+    if as_json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for column in rows[0]:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(", ".join(cell) if isinstance(cell, list) else str(cell) for cell in row.values()))
+    console_for(to_errors=False).print(table)
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("name")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def serve(name: str, options: Sequence[str]) -> NoReturn:
+    """Run one of our servers in the foreground; its own options follow its name (--help lists them)."""
+    (candidate,) = selected([name])
+    interpreter, module_flag, module, *_ = candidate.command
+    os.execv(interpreter, [interpreter, module_flag, module, *options])  # noqa: S606 - our own server

@@ -1,0 +1,44 @@
+"""What several subcommands share: exit codes, the options that name servers, files to write to."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from harness.candidates import UsageError
+
+FAILED: Final = 1
+USAGE: Final = 2
+COULD_NOT_RUN: Final = 3
+INTERRUPTED: Final = 130
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def server_options(command: Command) -> Command:
+    """Add the options that name servers."""
+    for option in (
+        click.option("--declare", "declarations", multiple=True, metavar="LABEL=CAPABILITY,...", help="What it claims."),
+        click.option(
+            "--server", "servers", multiple=True, metavar="LABEL=COMMAND",
+            help="Any server; COMMAND may use {host}, {port}, {max_clients}, {idle_timeout}, {grace}.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+connect_option = click.option("--connect", metavar="HOST:PORT", help="A server that runs already.")
+
+
+def write_to(file: str | None, text: str) -> None:
+    """Write to a file, or to standard output if it is called `-`; nothing if there is none."""
+    if file == "-":
+        sys.stdout.write(text)
+    elif file is not None:
+        try:
+            Path(file).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write {file}: {error.strerror}") from None

@@ -1,0 +1,84 @@
+"""`harness bench` and `harness report`: the study, and its report made again."""
+
+import secrets
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from harness import bench as study
+from harness.candidates import Candidate, UsageError, selected
+from harness.commands.options import FAILED, server_options
+from harness.plan import PROFILES, WORKLOADS, Plan, by_name
+from harness.record import read_results
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@server_options
+@click.option("--quick", "profile", flag_value="quick", help="5 blocks, about 5 minutes for all of ours.")
+@click.option("--full", "profile", flag_value="full", help="12 blocks.")
+@click.option(
+    "--workload", "workloads", multiple=True, metavar="NAME", help="Only these (harness list --workloads)."
+)
+@click.option("--blocks", type=click.IntRange(1, 1000), help="How many, instead of the profile's.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Decides on the order; random if not given.")
+@click.option(
+    "--out", metavar="DIR", type=click.Path(path_type=Path), help="A new folder; under results/ if not given."
+)
+def bench(  # noqa: PLR0913 - one parameter for each option
+    names: Sequence[str],
+    servers: Sequence[str],
+    declarations: Sequence[str],
+    profile: str | None,
+    workloads: Sequence[str],
+    blocks: int | None,
+    seed: int | None,
+    out: Path | None,
+) -> int:
+    """Measure servers side by side and write a report: NAMES of ours, or any by --server; all of ours by default."""
+    candidates = selected(names, servers, declarations)
+    size = PROFILES[profile or "standard"]
+    plan = Plan(
+        servers=tuple(candidate.label for candidate in candidates),
+        workloads=tuple(by_name(name).name for name in workloads)
+        or tuple(workload.name for workload in WORKLOADS),
+        one_client_only=frozenset(
+            candidate.label for candidate in candidates if _serves_one_client(candidate)
+        ),
+        blocks=blocks or size.blocks,
+        warmup_s=size.warmup_s,
+        duration_s=size.duration_s,
+        seed=secrets.randbelow(2**32) if seed is None else seed,
+    )
+    if not plan.cells():
+        raise UsageError("nothing is left to measure: these servers cannot serve these workloads")
+    command = ("harness", *sys.argv[1:])
+    return 0 if study.bench(candidates, plan, out or study.new_folder(), command, Console()) else FAILED
+
+
+def _serves_one_client(candidate: Candidate) -> bool:
+    return candidate.declares is not None and "concurrent" not in candidate.declares
+
+
+@click.command()
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.option("--check", is_flag=True, help="Write nothing; fail if the report is not what the results give.")
+def report(folder: Path | None, *, check: bool) -> int:
+    """Make report.md and its figures from a run's results; without DIR, from the reference run."""
+    folder = folder or study.REFERENCE
+    results = read_results(folder)
+    for label in study.changed_since(results):
+        print(f"note: {label} has changed since these results were measured", file=sys.stderr)
+    if not check:
+        print(study.shown(study.write_report(folder)))
+        return 0
+    stale = study.stale_files(folder)
+    for path in stale:
+        print(
+            f"harness: {study.shown(path)} is not what {study.shown(folder)} gives: run `harness report`",
+            file=sys.stderr,
+        )
+    return FAILED if stale else 0

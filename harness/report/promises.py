@@ -1,0 +1,59 @@
+"""What is said of conformance."""
+
+from harness.conformance.case import Verdict
+from harness.conformance.judge import GROUPS
+from harness.conformance.matrix import short_names
+from harness.record import Results
+
+
+def conformance_section(results: Results) -> list[str]:
+    """Show the matrix, and what every failure was."""
+    verdicts = {(v.case, v.server): Verdict(v.verdict) for v in results.conformance}
+    labels = list(dict.fromkeys(v.server for v in results.conformance))
+    titles = {v.case: v.title for v in results.conformance}
+    lines = ["## Conformance", ""]
+    if not labels:
+        return [*lines, "The suite was not run.", ""]
+    names = short_names(labels)
+    lines += [
+        "Cases passed, by group; BY-DESIGN counts, since the contract of the absence was checked.",
+        "",
+        "| group | " + " | ".join(names[label] for label in labels) + " |",
+        "|---|" + "---:|" * len(labels),
+    ]
+    for group in GROUPS:
+        mine = [case for case in titles if case[0] == group.letter]
+        counts = [
+            f"{sum(not verdicts[case, label].failed for case in mine if (case, label) in verdicts)}/{len(mine)}"
+            for label in labels
+        ]
+        if mine:
+            lines.append(f"| {group.letter} {group.title} | " + " | ".join(counts) + " |")
+    lines += [
+        "",
+        "<details><summary>Case by case</summary>",
+        "",
+        "| case | promise | " + " | ".join(names[label] for label in labels) + " |",
+        "|---|---|" + "---|" * len(labels),
+    ]
+    for case, title in titles.items():
+        cells = [_shown(verdicts.get((case, label))) for label in labels]
+        lines.append(f"| {case} | {title.replace('|', '¦')} | " + " | ".join(cells) + " |")
+    seen = [verdict for verdict in Verdict if verdict in verdicts.values()]
+    lines += ["", *(f"- {verdict}: {verdict.meaning}" for verdict in seen), "", "</details>", ""]
+    for v in results.conformance:
+        if Verdict(v.verdict).failed:
+            lines.append(f"- **{v.verdict}** {v.case} `{v.server}`: {v.detail}")
+    return [*lines, ""]
+
+
+def _shown(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return ""
+    return (
+        f"**{verdict}**"
+        if verdict.failed
+        else verdict.value.lower()
+        if verdict is Verdict.PASS
+        else verdict.value
+    )

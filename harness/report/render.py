@@ -1,0 +1,169 @@
+"""The whole report, and what frames it: what was measured and how, and what limits it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from harness.analyse import EQUIVALENCE, STEAL_LIMIT, tabulate
+from harness.figures import figures
+from harness.plan import WORKLOADS, by_name
+from harness.record import Manifest, Results, ServerFacts
+from harness.report.answer import short_answer
+from harness.report.promises import conformance_section
+from harness.report.workloads import workload_section
+
+REPORT: Final = "report.md"
+FIGURES: Final = "figures"
+
+
+def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
+    """Return the files of a report, by their names: the text, and the figures in a folder.
+
+    Args:
+        results: a run.
+        figures_at: where the figures are, seen from the report.
+    """
+    tables = {
+        workload.name: tabulate(results.samples, workload.name)
+        for workload in WORKLOADS
+        if workload.name in results.manifest.workloads
+    }
+    drawn = figures(results, tables)
+    text = "\n".join(
+        [
+            *heading(results),
+            *short_answer(results, tables),
+            *what_was_measured(results.manifest),
+            *figure(drawn, figures_at, "throughput.svg", "Requests per second, by workload and server"),
+            *figure(drawn, figures_at, "cpu.svg", "CPU time per request, by workload and server"),
+            *figure(
+                drawn, figures_at, "latency.svg", "Response time against percentile, by workload and server"
+            ),
+            *(
+                line
+                for name, table in tables.items()
+                for line in workload_section(by_name(name), table, results)
+            ),
+            *conformance_section(results),
+            *code_section(results.manifest.servers),
+            *limits(results),
+            *reproduce(results.manifest),
+        ]
+    )
+    return {REPORT: text.rstrip() + "\n"} | {f"{FIGURES}/{name}": svg for name, svg in drawn.items()}
+
+
+def heading(results: Results) -> list[str]:
+    """Open the report; say so if the run was not finished."""
+    lines = ["# What each concurrency model costs", ""]
+    measured = len(results.samples)
+    if not results.manifest.complete:
+        lines += [
+            f"> **Incomplete**: {measured} of {results.manifest.planned_cells} launches were measured.",
+            "",
+        ]
+    return lines
+
+
+def what_was_measured(manifest: Manifest) -> list[str]:
+    """Tell when, where and how."""
+    environment = manifest.environment
+    pinning = (
+        f"The server ran on core {listed_cores(environment.server_cores)}, the load generator on core "
+        f"{listed_cores(environment.generator_cores)}."
+        if environment.server_cores
+        else "There was but one core: server and generator shared it, so that no figure is to be trusted."
+    )
+    names = ", ".join(
+        f"{name} {environment.libraries[name]}"
+        for name in ("gevent", "trio", "uvloop")
+        if name in environment.libraries
+    )
+    return [
+        "## What was measured, and how",
+        "",
+        f"On {manifest.started} (UTC), on {environment.cores} cores of {environment.cpu} "
+        f"with {environment.memory_bytes / 2**30:.0f} GiB, {environment.kernel}, {environment.python}, {names}. "
+        f"{pinning} Revision `{manifest.revision}`, seed {manifest.seed}, {manifest.seconds / 60:.1f} minutes.",
+        "",
+        f"In each of {manifest.blocks} blocks every server met every workload that it can serve, in a shuffled order, "
+        "freshly launched each time and checked by a short conversation; before that, every server had to pass the "
+        f"whole conformance suite. A launch ran {manifest.warmup_s:g} s to warm up, then {manifest.duration_s:g} s "
+        "were measured. The load is a closed loop: each client sends its next request when a reply has come. Every "
+        "reply was compared byte for byte with what an independent oracle says.",
+        "",
+        "- **requests/s**: answered in the measuring window. **CPU µs per request**: of the server's process, user and "
+        "system, all threads, from its CPU clock. **p50 … p99.9**: response time, from the moment the request could be "
+        "sent to its reply; a quantile with fewer than 100 observations beyond it is not printed. **max**: the largest "
+        "of all launches, a record and no quantile. **switches**: context switches of the server per request.",
+        "- A figure is the geometric mean over launches, with its 95 % interval (Student's t on logarithms). "
+        "**Letters**: two servers that share one were not told apart (paired by block, Holm-adjusted, 5 %). "
+        f"**Equivalent** means that the ratio lies within {EQUIVALENCE - 1:.0%} for certain (90 % interval); it is "
+        "more than “not told apart”.",
+        "",
+    ]  # fmt: skip
+
+
+def figure(drawn: Mapping[str, str], figures_at: str, name: str, title: str) -> list[str]:
+    """Show a figure, if it was drawn."""
+    return [f"![{title}]({figures_at}/{name})", ""] if name in drawn else []
+
+
+def code_section(servers: Sequence[ServerFacts]) -> list[str]:
+    """Count the lines of each of our servers."""
+    ours = [facts for facts in servers if facts.file]
+    if not ours:
+        return []
+    return [
+        "## Size of the code",
+        "",
+        "Lines of code without blank lines, comments and docstrings; what all share (`protocol.py`, `server.py`) "
+        "does not count.",
+        "",
+        "| server | model | lines |",
+        "|---|---|---:|",
+        *(f"| `{facts.label}` | {facts.model} | {facts.code_lines} |" for facts in ours),
+        "",
+    ]
+
+
+def limits(results: Results) -> list[str]:
+    """Tell what these figures cannot say."""
+    samples = results.samples
+    stolen = [sample.steal_share for sample in samples]
+    lines = ["## Limits of this measurement", ""]
+    if stolen:
+        over = sum(share > STEAL_LIMIT for share in stolen)
+        lines.append(
+            f"- The machine is a virtual one, and shared: in {over} of {len(stolen)} launches the hypervisor gave more "
+            f"than {STEAL_LIMIT:.0%} of its time to others (at most {max(stolen):.1%}). Such launches are used: the "
+            "intervals are as wide as they make them."
+        )
+    lines += [
+        "- Server and generator talk over the loopback interface: there is no network in these figures.",
+        "- A closed loop slows down with its server: its response times say what so many clients see, not what a "
+        "service sees whose users do not wait for each other.",
+        "- A reply counts as received when the generator reads it; with many clients it may have lain there while the "
+        "generator served the others. That is the same for all servers.",
+        "- One machine, one kernel, one interpreter: ratios travel better than absolute figures.",
+        "",
+    ]
+    return lines
+
+
+def reproduce(manifest: Manifest) -> list[str]:
+    """Give the command that was run."""
+    return [
+        "## How to reproduce",
+        "",
+        "`make report` measures on your own machine. These figures came from",
+        "",
+        f"    {' '.join(manifest.command)}",
+        "",
+        "The folder with the results holds every launch, with its histograms; `results/README.md` tells how to read it.",
+        "",
+    ]
+
+
+def listed_cores(cores: Sequence[int]) -> str:
+    """List core numbers."""
+    return ", ".join(map(str, cores))

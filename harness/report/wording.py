@@ -1,0 +1,58 @@
+"""How figures and names are put into words, the same way everywhere."""
+
+from collections.abc import Sequence
+
+from harness.analyse import BETTER, WORSE, Estimate, Row, Table
+
+
+def leaders(table: Table, ranked: Sequence[Row], name: str) -> list[Row]:
+    """Return the first, and all that were not told apart from it."""
+    first = ranked[0]
+    apart = {
+        frozenset((comparison.a, comparison.b))
+        for comparison in table.comparisons[name]
+        if comparison.verdict in {BETTER, WORSE}
+    }
+    return [row for row in ranked if row is first or frozenset((first.server, row.server)) not in apart]
+
+
+def names_of(rows: Sequence[Row]) -> str:
+    """Name those that share a place."""
+    names = listed([row.server for row in rows])
+    return names if len(rows) == 1 else f"{names} (not told apart)"
+
+
+def listed(names: Sequence[str]) -> str:
+    """List names as a sentence does."""
+    quoted = [f"`{name}`" for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+def mean_of(row: Row, name: str) -> Estimate:
+    """Return an estimate that is known to be there."""
+    found = row.estimates[name]
+    assert found is not None  # noqa: S101 - callers have looked
+    return found
+
+
+def interval(found: Estimate | None, form: str) -> str:
+    """Write a mean and its interval."""
+    if found is None:
+        return "–"
+    mean = form.format(found.mean)
+    if found.low is None or found.high is None:
+        return mean
+    return f"{mean} ({form.format(found.low)}–{form.format(found.high)})"
+
+
+def with_error(found: Estimate | None, form: str) -> str:
+    """Write a mean and its relative error."""
+    if found is None:
+        return "–"
+    error = "" if found.high is None else f" ±{found.high / found.mean - 1:.0%}"
+    return form.format(found.mean) + error
+
+
+def capital(text: str) -> str:
+    """Begin with a capital letter."""
+    return text[:1].upper() + text[1:]
