@@ -4,7 +4,7 @@ import os
 import resource
 import select
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -36,12 +36,13 @@ LIGHT_REPLIES: Final = 15
 
 COSTLY_BATCH: Final = (b"9" + b",9" * 2046 + b",0\n") * 64
 """Lines that take as long as some 200 light ones, with short replies: whoever sends them need not read to keep on."""
-ROUNDS: Final = 6
+ROUNDS: Final = 16
+CONVINCING_ROUNDS: Final = 2
 """By chance both clients may meet the same worker, so that one round says little of a server with two of them."""
 STATE_CHECKS: Final = 60
 STATE_CHECK_S: Final = 0.002
-AT_ONCE: Final = 0.8
-"""Threads that hand Python's lock to each other are seen together up to half of the time, on a busy machine."""
+AT_ONCE: Final = 0.9
+"""Threads that hand Python's lock to each other are seen together half of the time, and on a busy machine now and then more."""
 
 
 @contextmanager
@@ -191,25 +192,17 @@ def shares_at_once(target: Target) -> Iterator[float]:
             family = [process.pid, *(child.pid for child in process.children(recursive=True))]
             for peer in costly:
                 stack.enter_context(meanwhile(partial(peer.send, COSTLY_BATCH)))
-            counts = [_working_threads(family) for _ in _checks()]
+            counts = list(_working_threads(family))
         yield sum(count > 1 for count in counts) / max(1, sum(count > 0 for count in counts))
         target.answers(b"1,2\n", THREE)
 
 
-def _checks() -> Iterator[None]:
+def _working_threads(family: Sequence[int]) -> Iterator[int]:
+    """Count the threads of some processes that run or could run (the kernel's state R), again and again."""
     for _ in range(STATE_CHECKS):
         time.sleep(STATE_CHECK_S)  # a sample of what goes on, not a wait for anything
-        yield
-
-
-def _working_threads(family: Iterable[int]) -> int:
-    """Count the threads of some processes that run or could run: the kernel's state R."""
-    states = [
-        _content(stat).rpartition(")")[2].split()[:1]
-        for pid in family
-        for stat in Path(f"/proc/{pid}").glob("task/*/stat")
-    ]
-    return states.count(["R"])
+        stats = [stat for pid in family for stat in Path(f"/proc/{pid}").glob("task/*/stat")]
+        yield sum(_content(stat).rpartition(")")[2].startswith(" R") for stat in stats)
 
 
 def _content(file: Path) -> str:
@@ -224,16 +217,19 @@ def not_parallel(target: Target) -> None:
     """What a server that is not parallel must do: work on one costly request at a time, and answer all of them."""
     if not target.has("concurrent"):
         one_after_the_other(target)
-    elif (share := min(shares_at_once(target))) > AT_ONCE:
-        raise StaleClaim(f"two costly requests were worked on at once, at least {share:.0%} of the time")
+    elif all(share > AT_ONCE for share in shares_at_once(target)):
+        raise StaleClaim("two costly requests were worked on at once, each time that it was tried")
 
 
 @case("8.4", level="parallel", absence=not_parallel)
 def c13_costly_requests_at_once(target: Target) -> None:
     """Costly requests of several clients are worked on at once, on more than one core."""
-    share = max(shares_at_once(target))
-    if share <= AT_ONCE:
-        raise Violation(
-            f"two clients sent costly lines; the server worked on both at once {share:.0%} of the time at most, "
-            f"expected more than {AT_ONCE:.0%}"
-        )
+    shares = []
+    for share in shares_at_once(target):
+        shares.append(share)
+        if sum(share > AT_ONCE for share in shares) == CONVINCING_ROUNDS:
+            return
+    raise Violation(
+        f"two clients sent costly lines, {len(shares)} times; the server worked on both at once {max(shares):.0%} of "
+        f"the time at most, expected more than {AT_ONCE:.0%} in {CONVINCING_ROUNDS} of them"
+    )
