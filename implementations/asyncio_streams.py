@@ -106,9 +106,9 @@ async def hang_up(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: socket, server: Server
 ) -> None:
     """Close in such a way that the last replies arrive, even if there is input that nobody will read."""
+    while server.stopping and undelivered_bytes(client):
+        await asyncio.sleep(DELIVERY_CHECK_S)
     async with asyncio.timeout(LINGER_S):
-        while server.stopping and undelivered_bytes(client):
-            await asyncio.sleep(DELIVERY_CHECK_S)
         writer.write_eof()
         to_discard = LINGER_BYTES
         while to_discard > 0:

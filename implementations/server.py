@@ -32,6 +32,10 @@ SLICE_BYTES: Final = 16 * 1024
 SEND_BUFFER_BYTES: Final = 256 * 1024
 """SO_SNDBUF: left to grow by itself, it would hide for long that a slow reader is alive [6.3]."""
 
+UNSENT_BYTES: Final = 16 * 1024
+"""TCP_NOTSENT_LOWAT: without it a socket is writable only when a third of its buffer is free, which takes a slow
+reader so long that it would seem dead [6.3]. trio sets the same by itself."""
+
 BACKLOG: Final = 1024
 ACCEPT_RETRY_S: Final = 0.1
 LINGER_S: Final = 1.0
@@ -51,8 +55,11 @@ RESERVED_FILES: Final = 24
 INT_DIGITS_LIMIT: Final = 4300
 """CPython's own limit, the guard for CVE-2020-10735, set here lest an environment changes it [2.4]."""
 
+TCP_CLOSE: Final = 7
+"""The kernel's number for a connection that is gone (include/net/tcp_states.h)."""
+
 STOP_SIGNALS: Final = {signal.SIGTERM, signal.SIGINT}
-GRACE_USED: Final = 0.9
+GRACE_USED: Final = 0.8
 """The share of the grace that clients get; the rest is for exiting in time [7.4]."""
 
 
@@ -125,7 +132,8 @@ class Server:
 
     def _await_signals(self) -> None:
         signal.sigwait(STOP_SIGNALS)
-        self.stop()
+        # In a thread of its own: against busy threads it may take seconds to get at every client.
+        Thread(target=self.stop, name="stop", daemon=True).start()
         second = signal.sigtimedwait(STOP_SIGNALS, self.options.grace_s * GRACE_USED)
         if second is None:
             os._exit(0)
@@ -177,12 +185,19 @@ def end_input(client: HasDescriptor) -> None:
 
 
 def undelivered_bytes(client: HasDescriptor) -> int:
-    """Count what the peer's kernel has not yet acknowledged.
+    """Count what the peer's kernel has not yet acknowledged; 0 if it never will, since the connection is gone.
 
     After stop(), a client that sends one more byte past our SHUT_WR makes Linux answer with RST, which destroys
-    replies on their way: so hanging up then waits for this to become 0.
+    replies on their way: so hanging up then waits for this to become 0, for as long as the grace lasts.
     """
-    (count,) = struct.unpack("i", fcntl.ioctl(client.fileno(), termios.TIOCOUTQ, bytes(4)))
+    descriptor = client.fileno()
+    if descriptor < 0:
+        return 0
+    with borrowed(descriptor) as borrowed_client:
+        state = borrowed_client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+    if state == TCP_CLOSE:
+        return 0
+    (count,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))
     return int(count)
 
 
@@ -270,6 +285,7 @@ def open_listener(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         listener.bind(address)
         listener.listen(BACKLOG)
     except (OSError, UnicodeError) as error:

@@ -100,10 +100,10 @@ def send(client: socket, replies: bytes) -> None:
 
 def hang_up(client: socket, server: Server) -> None:
     """Close in such a way that the last replies arrive, even if there is input that nobody will read."""
-    deadline = monotonic() + LINGER_S
-    while server.stopping and undelivered_bytes(client) and monotonic() < deadline:
+    while server.stopping and undelivered_bytes(client):
         sleep(DELIVERY_CHECK_S)
     client.shutdown(SHUT_WR)
+    deadline = monotonic() + LINGER_S
     to_discard = LINGER_BYTES
     while to_discard > 0 and (patience_s := deadline - monotonic()) > 0:
         client.settimeout(patience_s)

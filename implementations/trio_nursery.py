@@ -94,9 +94,9 @@ def renew(idle: trio.CancelScope, idle_timeout_s: float) -> None:
 
 async def hang_up(client: trio.SocketStream, server: Server) -> None:
     """Close in such a way that the last replies arrive, even if there is input that nobody will read."""
+    while server.stopping and undelivered_bytes(client.socket):
+        await trio.sleep(DELIVERY_CHECK_S)
     with trio.move_on_after(LINGER_S):
-        while server.stopping and undelivered_bytes(client.socket):
-            await trio.sleep(DELIVERY_CHECK_S)
         await client.send_eof()
         to_discard = LINGER_BYTES
         while to_discard > 0:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -95,7 +95,8 @@ def run_until(
     suite = suite_hash()
     done = [run for run in read_alarm_runs(log) if run.suite == suite]
     turns = [candidates[number % len(candidates)] for number in range(len(done), runs)]
-    with busy_cores(), ThreadPoolExecutor(at_once) as pool:
+    with busy_cores(), ThreadPoolExecutor(at_once) as pool, ExitStack() as stack:
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
         for finished in as_completed([pool.submit(_run, suite, candidate) for candidate in turns]):
             done.append(finished.result())
             with log.open("a", encoding="utf-8") as file:

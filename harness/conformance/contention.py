@@ -30,11 +30,11 @@ MANY_CLIENTS: Final = 1100
 BATCH: Final = b"1,2\n" * 16384
 """What a greedy client sends in one go: 64 KiB."""
 BATCH_REPLIES: Final = oracle(BATCH)[len(GREETING) :]
-FAIR_BATCHES: Final = 4
+FAIR_BATCHES: Final = 8
 """A light client may wait for so many of its neighbour's batches; without fairness it waits for all that ever come."""
 LIGHT_REPLIES: Final = 15
 
-COSTLY_BATCH: Final = (b"9" + b",9" * 2046 + b",0\n") * 64
+COSTLY_BATCH: Final = b"product\n" + (b"9" + b",9" * 2046 + b",0\n") * 64
 """Lines that take as long as some 200 light ones, with short replies: whoever sends them need not read to keep on."""
 ROUNDS: Final = 16
 CONVINCING_ROUNDS: Final = 2
@@ -116,15 +116,15 @@ def meanwhile(step: Callable[[], object]) -> Iterator[None]:
         repeated.result()
 
 
-def flood(greedy: Peer) -> Iterator[None]:
+def flood(greedy: Peer, batch: bytes = BATCH) -> Iterator[None]:
     """Send batches, and read replies, as fast as the server can answer: one send and one receive in each step."""
-    unsent = memoryview(BATCH)
+    unsent = memoryview(batch)
     while True:
         possible = greedy.wait_for(select.POLLIN | select.POLLOUT, 1.0)
         if possible & select.POLLOUT:
             sent = greedy.socket.send(unsent, MSG_DONTWAIT)
             greedy.sent += unsent[:sent]
-            unsent = unsent[sent:] or memoryview(BATCH)
+            unsent = unsent[sent:] or memoryview(batch)
         if possible & ~select.POLLOUT and not greedy.receive():
             raise Violation("the server closed on a client that floods and reads")
         yield
@@ -157,7 +157,8 @@ def unfair(target: Target) -> None:
             greedy.exchange(BATCH, BATCH_REPLIES)
             if light.unread():
                 raise StaleClaim("a light client was served while a greedy one was connected")
-        greedy.reset()
+        greedy.half_close()
+        greedy.drain()
         (light if light.received else light.greeted()).fence()
 
 
@@ -190,9 +191,14 @@ def shares_at_once(target: Target) -> Iterator[float]:
         with ExitStack() as stack:
             costly = [stack.enter_context(target.greeted()) for _ in range(2)]
             family = [process.pid, *(child.pid for child in process.children(recursive=True))]
+            with (
+                meanwhile(partial(costly[0].send, COSTLY_BATCH)),
+                meanwhile(partial(costly[1].send, COSTLY_BATCH)),
+            ):
+                counts = list(_working_threads(family))
             for peer in costly:
-                stack.enter_context(meanwhile(partial(peer.send, COSTLY_BATCH)))
-            counts = list(_working_threads(family))
+                peer.half_close()
+                peer.drain()
         yield sum(count > 1 for count in counts) / max(1, sum(count > 0 for count in counts))
         target.answers(b"1,2\n", THREE)
 

@@ -3,11 +3,14 @@
 import signal
 import socket
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final
 
 from harness.conformance.case import Group, NotApplicable, Violation
-from harness.conformance.concurrency import SMALL_BUFFER_BYTES, flood
+from harness.conformance.concurrency import SMALL_BUFFER_BYTES
+from harness.conformance.concurrency import flood as flood_without_reading
+from harness.conformance.contention import COSTLY_BATCH, flood, meanwhile
 from harness.conformance.peer import GREETING, Peer
 from harness.conformance.target import Target, run_to_end, with_options
 
@@ -17,9 +20,12 @@ case = LIFECYCLE.case
 THREE: Final = b"Sum of input numbers: '3'\r\n"
 SEVEN: Final = b"Sum of input numbers: '7'\r\n"
 IDLE_TIMEOUT_S: Final = 1.0
+TRIES: Final = 3
+IDLE_CLIENTS: Final = 900
+BUSY_CLIENTS: Final = 20
+SLOW_LINES: Final = 1500
 SHORT_GRACE_S: Final = 1.0
 TIME_TO_HANG_UP_S: Final = 0.1
-SLOW_READ_BYTES: Final = 128 * 1024
 RECEIVED_PAIRS: Final = 6000
 """48 KB: more than a server takes at once, and no more than the kernel takes for one that does not read."""
 
@@ -79,15 +85,14 @@ def l04_no_new_clients_while_draining(target: Target) -> None:
 @case("7.4")
 def l05_grace_is_kept(target: Target) -> None:
     """Neither a stalled client nor one that does not read outlasts the grace."""
-    with target.fresh(grace_s=SHORT_GRACE_S) as own:
-        own.connect().send(b"1,")
-        deaf_client(own) if target.has("concurrent") else None
-        started = time.monotonic()
-        own.server.process.send_signal(signal.SIGTERM)
-        expect_exit(own, 0)
-        took_s = time.monotonic() - started
-        if took_s > SHORT_GRACE_S + own.server.startup_s:
-            raise Violation(f"with --grace {SHORT_GRACE_S:g} the server ended after {took_s:.2f} s")
+
+    def check() -> None:
+        with target.fresh(grace_s=SHORT_GRACE_S) as own:
+            own.connect().send(b"1,")
+            deaf_client(own) if target.has("concurrent") else None
+            expect_exit_within_grace(own)
+
+    in_time(check)
 
 
 @case("7.5")
@@ -148,10 +153,13 @@ def l10_no_traceback(target: Target) -> None:
             peer.send(left_behind)
             peer.reset()
         own.answers(b"1,2\n", THREE)
-        last = own.greeted()
-        last.send(b"1,2\n" * 5000)
+        several = target.candidate.declares is not None and target.has("concurrent")
+        last = [own.connect(SMALL_BUFFER_BYTES).greeted() for _ in range(30 if several else 1)]
+        for peer in last:
+            peer.send(b"1,2\n" * 5000 + b"quit\n")
         own.server.process.send_signal(signal.SIGTERM)
-        last.reset()
+        for peer in last:
+            peer.reset()
         expect_exit(own, 0)
         if said := own.server.error_output():
             raise Violation(f"standard error: {said!r}")
@@ -161,10 +169,8 @@ def l10_no_traceback(target: Target) -> None:
 def l11_idle_timeout(target: Target) -> None:
     """A silent client is closed after the idle timeout, and so is one that trickles bytes of one line."""
     with target.fresh(idle_timeout_s=IDLE_TIMEOUT_S) as own:
-        silent = own.greeted()
-        check_closed_in_time(own, silent, trickle=b"")
-        trickling = own.greeted()
-        check_closed_in_time(own, trickling, trickle=b"1")
+        in_time(lambda: check_closed_in_time(own, own.greeted(), trickle=b""))
+        in_time(lambda: check_closed_in_time(own, own.greeted(), trickle=b"1"))
 
 
 @case("5.4")
@@ -217,40 +223,50 @@ def l13_replies_survive_more_input(target: Target) -> None:
 def l14_idle_timeout_while_sending(target: Target) -> None:
     """A client that does not read is closed after the idle timeout; one that reads slowly is not."""
     with target.fresh(idle_timeout_s=IDLE_TIMEOUT_S) as own:
-        deaf = own.connect(SMALL_BUFFER_BYTES).greeted()
-        started = time.monotonic()
-        taken_until_s = time.monotonic() - started if flood(deaf, 4 * 1024 * 1024) else 0.0
-        while not deaf.is_closed_by_server() and time.monotonic() < started + taken_until_s + own.patience_s:
-            time.sleep(0.01)
-        took_s = time.monotonic() - started
-        if took_s > taken_until_s + latest_s(own):
-            raise Violation(
-                f"with --idle-timeout {IDLE_TIMEOUT_S:g} it was closed {took_s:.2f} s after it had connected"
-            )
-        deaf.close()
-        with own.connect(SLOW_READ_BYTES // 4) as slow:
+        in_time(lambda: check_deaf_client_is_closed(own))
+        with own.connect(SMALL_BUFFER_BYTES) as slow:
             read_slowly(slow.greeted(), 33_000)
 
 
+def check_deaf_client_is_closed(target: Target) -> None:
+    """Let a client flood without reading, and expect it to be closed an idle timeout after the server took the last."""
+    deaf = deaf_client(target)
+    started = time.monotonic()
+    while not deaf.is_closed_by_server():
+        if time.monotonic() > started + latest_s(target):
+            raise Late(
+                f"with --idle-timeout {IDLE_TIMEOUT_S:g} it was still open {latest_s(target):.2f} s after it had stalled"
+            )
+        time.sleep(0.01)
+    deaf.close()
+
+
 def read_slowly(slow: Peer, lines: int) -> None:
-    """Ask for many replies, read a part of them and pause, again and again."""
+    """Ask for more than all buffers hold, and read a little of it at a time; then read all the rest."""
     slow.send(b"\n" * lines)
     expected = b"ERROR. Enter only integers separated by commas\n" * lines
-    received = pausing_from = 0
+    end = time.monotonic() + 2.5 * IDLE_TIMEOUT_S
+    received = 0
     while received < len(expected):
         received += len(slow.receive())
         if slow.at_end:
             raise Violation(f"a reader that was slow but live was closed after {received:,} bytes")
-        if received > pausing_from + SLOW_READ_BYTES:
-            pausing_from = received
-            time.sleep(0.3 * IDLE_TIMEOUT_S)  # to be slow is what this client is for
+        time.sleep(
+            IDLE_TIMEOUT_S / 20 if time.monotonic() < end else 0
+        )  # to be slow is what this client is for
     slow.expect(expected)
 
 
 @case("6.2")
 def l15_idle_timeout_of_a_long_line(target: Target) -> None:
     """The early ERROR for a line that is too long does not restart the idle clock."""
-    with target.fresh(idle_timeout_s=2 * IDLE_TIMEOUT_S) as own, own.greeted() as peer:
+    with target.fresh(idle_timeout_s=2 * IDLE_TIMEOUT_S) as own:
+        in_time(lambda: check_long_line_is_closed(own))
+
+
+def check_long_line_is_closed(target: Target) -> None:
+    """Send a line that is too long when most of the idle timeout is over; the end must not come much later."""
+    with target.greeted() as peer:
         greeted = time.monotonic()
         while time.monotonic() < greeted + 1.6 * IDLE_TIMEOUT_S:
             time.sleep(IDLE_TIMEOUT_S / 10)  # to trickle is what this client is for
@@ -258,8 +274,76 @@ def l15_idle_timeout_of_a_long_line(target: Target) -> None:
         peer.exchange(b"1" * 5000, b"ERROR. Enter only integers separated by commas\n")
         peer.drain()
         took_s = time.monotonic() - greeted
-        if took_s > latest_s(own, 2 * IDLE_TIMEOUT_S):
-            raise Violation(f"with --idle-timeout {2 * IDLE_TIMEOUT_S:g} it was closed after {took_s:.2f} s")
+        if took_s > latest_s(target, 2 * IDLE_TIMEOUT_S):
+            raise Late(f"with --idle-timeout {2 * IDLE_TIMEOUT_S:g} it was closed after {took_s:.2f} s")
+
+
+@case("7.4")
+def l16_grace_of_a_busy_server(target: Target) -> None:
+    """The grace is kept however many clients there are, and however busy the server is with some of them."""
+    several = target.candidate.declares is not None and target.has("concurrent")
+
+    def check() -> None:
+        with target.fresh(grace_s=SHORT_GRACE_S) as own:
+            for _ in range(IDLE_CLIENTS if several else 0):
+                own.greeted()
+            busy = [flood(own.greeted(), COSTLY_BATCH) for _ in range(BUSY_CLIENTS if several else 1)]
+            with meanwhile(lambda: step_all(busy)):
+                expect_exit_within_grace(own)
+            for peer in own.peers:
+                peer.close()
+            own.peers.clear()  # to work out megabytes of costly replies again would take longer than all the rest
+
+    in_time(check)
+
+
+def step_all(floods: list[Iterator[None]]) -> None:
+    """Let each flood go on; drop those whose connection has ended."""
+    for steps in tuple(floods):
+        try:
+            next(steps)
+        except (Violation, OSError):
+            floods.remove(steps)
+
+
+@case("7.3")
+def l17_slow_delivery_at_a_stop(target: Target) -> None:
+    """Replies on their way at SIGTERM reach a client that reads slowly, as long as the grace lasts."""
+    with target.fresh(grace_s=20) as own, own.connect(SMALL_BUFFER_BYTES) as slow:
+        slow.greeted().send(b"1,2\n" * SLOW_LINES)
+        slow.await_reading()
+        own.server.process.send_signal(signal.SIGTERM)
+        expected = len(GREETING) + len(THREE) * SLOW_LINES
+        while len(slow.received) < expected:
+            time.sleep(0.12)  # to be slow is what this client is for
+            with suppress(OSError):
+                slow.socket.send(b"1")
+            if not slow.receive(1024):
+                raise Violation(f"{len(slow.received):,} of {expected:,} bytes arrived")
+        slow.drain()
+        expect_exit(own, 0)
+
+
+class Late(Violation):
+    """Something came, but not in time."""
+
+
+def in_time(check: Callable[[], None]) -> None:
+    """Run a check of a time limit, up to three times: a busy machine is late now and then, a wrong server always."""
+    for _ in range(TRIES - 1):
+        with suppress(Late):
+            return check()
+    return check()
+
+
+def expect_exit_within_grace(target: Target) -> None:
+    """Stop a server, and expect it to end within its grace, and a moment for the process to go."""
+    started = time.monotonic()
+    target.server.process.send_signal(signal.SIGTERM)
+    expect_exit(target, 0)
+    took_s = time.monotonic() - started
+    if took_s > target.server.grace_s + target.server.startup_s:
+        raise Late(f"with --grace {target.server.grace_s:g} the server ended after {took_s:.2f} s")
 
 
 def check_idle_stop(target: Target, number: signal.Signals) -> None:
@@ -286,7 +370,7 @@ def expect_exit(target: Target, code: int) -> None:
 def deaf_client(target: Target) -> Peer:
     """Connect a client to which the server cannot deliver its replies."""
     deaf = target.connect(SMALL_BUFFER_BYTES).greeted()
-    flood(deaf, 4 * 1024 * 1024)
+    flood_without_reading(deaf, 4 * 1024 * 1024)
     return deaf
 
 
@@ -317,7 +401,7 @@ def check_closed_in_time(target: Target, peer: Peer, trickle: bytes) -> None:
             peer.at_end = True  # our last byte crossed the server's close
         took_s = time.monotonic() - started
         if took_s > latest_s(target):
-            raise Violation(f"with --idle-timeout {IDLE_TIMEOUT_S:g} it was still open after {took_s:.2f} s")
+            raise Late(f"with --idle-timeout {IDLE_TIMEOUT_S:g} it was still open after {took_s:.2f} s")
     if took_s < 0.8 * IDLE_TIMEOUT_S:
         raise Violation(f"with --idle-timeout {IDLE_TIMEOUT_S:g} it was closed after {took_s:.2f} s")
     peer.close()

@@ -9,7 +9,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -53,8 +53,10 @@ class Peer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with self._reported("cannot connect"):
+        with self._reported("cannot connect"), ExitStack() as stack:
+            stack.callback(self.socket.close)
             self.socket.connect(address)
+            stack.pop_all()
         self._ends = self.socket.getsockname(), self.socket.getpeername()
 
     def __enter__(self) -> Self:
@@ -107,10 +109,10 @@ class Peer:
         if len(self.received) > self._expected:
             raise Violation(self._difference(b"", "the end"))
 
-    def receive(self) -> bytes:
+    def receive(self, most_bytes: int = 65536) -> bytes:
         """Receive a chunk; b"" at the end."""
         with self._reported("cannot receive"):
-            data = self.socket.recv(65536)
+            data = self.socket.recv(most_bytes)
         self.received += data
         self.at_end = not data
         return data
