@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -53,6 +53,7 @@ class Sample:
         service_ns: from the time it was sent.
         lag_ns: from the time it could be sent to the time it was: the generator's own delay.
         response_max_ns, service_max_ns, lag_max_ns: the largest of each, exactly.
+        attempt: 1, or more if the block was measured again since a launch of it was invalid.
     """
 
     block: int
@@ -89,6 +90,7 @@ class Sample:
     response_max_ns: int
     service_max_ns: int
     lag_max_ns: int
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,11 @@ class Manifest:
 
     Attributes:
         complete: every cell of the plan was measured.
+        blocks: of the workload that has the most.
+        planned_cells: launches, those not counted that were made again.
         seconds: how long it took, the conformance gate included.
+        precision, precision_of, within_minutes: the half-width that was asked for, of which metric, and the time for
+            it; None and empty if the number of blocks was given.
     """
 
     schema: int
@@ -142,6 +148,9 @@ class Manifest:
     environment: Environment
     complete: bool
     seconds: float
+    precision: float | None = None
+    precision_of: str = ""
+    within_minutes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -247,9 +256,14 @@ def _parsed(where: Path | str, text: bytes) -> Any:  # noqa: ANN401 - JSON is an
 
 
 def _built(kind: type[Record], where: Path | str, given: Any) -> Record:  # noqa: ANN401 - JSON is anything
-    wanted = {field.name for field in fields(kind)}  # type: ignore[arg-type] # all kinds are dataclasses
-    if not isinstance(given, dict) or given.keys() != wanted:
-        odd = sorted(wanted ^ given.keys()) if isinstance(given, dict) else [type(given).__name__]
+    known = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type] # all are dataclasses
+    needed = {name for name, default in known.items() if default is MISSING}
+    if not isinstance(given, dict) or not needed <= given.keys() <= known.keys():
+        odd = (
+            sorted(needed - given.keys() | given.keys() - known.keys())
+            if isinstance(given, dict)
+            else [type(given).__name__]
+        )
         raise ResultsError(f"{where} is not a {kind.__name__.lower()} of schema {SCHEMA}: {', '.join(odd)}")
     return kind(**given)
 
