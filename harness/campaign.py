@@ -66,8 +66,10 @@ class Campaign:
             left_s = until_s - time.monotonic()
             wanted = blocks_in_time(needed, self.done, self._seconds_per_block(), left_s)
         for found in self._reaches(target):
-            text = sentence(found, target, self._seconds_per_block()[found.workload])
-            self._progress.console.print(text, style="" if found.reached else "yellow", highlight=False)
+            more_s = (found.needed - found.blocks) * self._seconds_per_block()[found.workload]
+            text = sentence(found, target) + ("" if found.reached else f", {more_s / 60:,.0f} minutes more")
+            style = "" if found.reached else "yellow"
+            self._progress.console.print(text, style=style, highlight=False, soft_wrap=True)
 
     def _reaches(self, target: Target) -> list[Reach]:
         found = [reach(self.samples, workload, target) for workload in self.plan.workloads]
@@ -94,7 +96,9 @@ class Campaign:
         self._keep(sample)
         self.samples.append(sample)
         for reason in invalidity(sample):
-            self._progress.console.print(f"  invalid: {cell.server}, {cell.workload}: {reason}", markup=False)
+            self._progress.console.print(
+                f"  invalid: {cell.server}, {cell.workload}: {reason}", markup=False, soft_wrap=True
+            )
         if cell.attempt > 1:
             self._progress.update(self._task, total=(self._progress.tasks[self._task].total or 0) + 1)
         self._progress.advance(self._task)
@@ -135,6 +139,7 @@ def campaign(
                 f"{found.invalid} of {len(under_way.samples)} launches were invalid; {found.repeated} blocks were "
                 f"measured again, in {found.launches} launches; {found.left} cells stayed invalid",
                 highlight=False,
+                soft_wrap=True,
             )
 
 

@@ -27,7 +27,7 @@ def faulty() -> Callable[..., Candidate]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_sample() -> Callable[..., Sample]:
     """Return a maker of samples: valid, with a given throughput and CPU time for each request."""
 
@@ -59,7 +59,7 @@ def make_sample() -> Callable[..., Sample]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_results(make_sample: Callable[..., Sample]) -> Callable[..., Results]:
     """Return a maker of runs: two servers, b slower than a by a factor."""
 

@@ -69,6 +69,7 @@ DIRECTION = [
     "harness.commands.conform",
     "harness.commands.load",
     "harness.commands.study",
+    "harness.commands.compare",
     "harness.__main__",
 ]
 PURE = [

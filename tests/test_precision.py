@@ -68,8 +68,8 @@ def test_reaching_a_precision(make_sample: Callable[..., Sample], noise: float, 
     assert (found.reached, found.blocks) == (reached, 5)
     assert (found.half_width <= 0.03) == reached
     assert (found.needed == 5) == reached
-    text = sentence(found, TARGET, 10.0)
-    assert ("NOT the ±3.0% asked for: the best within 10 minutes" in text) == (not reached)
+    text = sentence(found, TARGET)
+    assert ("not the ±3.0% asked for: the best within 10 minutes" in text) == (not reached)
 
 
 def test_one_server_has_no_ratio(make_sample: Callable[..., Sample]) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from harness.analyse import STEAL_LIMIT, repetition
+from harness.analyse import STEAL_LIMIT, metric, repetition
 from harness.figures import figures
 from harness.inference import BOOTSTRAP_FROM, EQUIVALENCE
 from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, WORKLOADS, by_name
+from harness.precision import Target, reach, sentence
 from harness.record import Manifest, Results, Sample, ServerFacts
 from harness.report.answer import short_answer
 from harness.report.promises import conformance_section
@@ -63,7 +64,20 @@ def heading(results: Results) -> list[str]:
             f"> **Incomplete**: {measured} of {results.manifest.planned_cells} launches were measured.",
             "",
         ]
+    if results.manifest.precision is not None:
+        lines += _precision(results, results.manifest.precision, 60 * (results.manifest.within_minutes or 0))
     return lines
+
+
+def _precision(results: Results, wanted: float, within_s: float) -> list[str]:
+    target = Target(wanted, results.manifest.precision_of, within_s)
+    title = metric(target.metric).title
+    found = [reach(results.samples, workload, target) for workload in results.manifest.workloads]
+    return [
+        f"> **Precision {'reached' if one.reached else 'not reached'}**, of ratios in {title}: {sentence(one, target)}.\n"
+        for one in found
+        if one is not None
+    ]
 
 
 def what_was_measured(manifest: Manifest) -> list[str]:
