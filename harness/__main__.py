@@ -16,6 +16,7 @@ from harness.commands.compare import compare
 from harness.commands.conform import conform
 from harness.commands.load import load
 from harness.commands.options import COULD_NOT_RUN, INTERRUPTED, USAGE
+from harness.commands.selftest import selftest
 from harness.commands.study import bench, report
 from harness.launch import LaunchError
 from harness.measure import MeasureError
@@ -50,7 +51,7 @@ def cli() -> None:
     """Judge and measure servers of the calculator protocol."""
 
 
-for command in (list_command, serve, conform, load, bench, report, compare):
+for command in (list_command, serve, conform, load, bench, report, compare, selftest):
     cli.add_command(command)
 
 
