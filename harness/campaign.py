@@ -136,8 +136,8 @@ def campaign(
         found = repetition(under_way.samples)
         if found.invalid:
             progress.console.print(
-                f"{found.invalid} of {len(under_way.samples)} launches were invalid; {found.repeated} blocks were "
-                f"measured again, in {found.launches} launches; {found.left} cells stayed invalid",
+                f"{found.invalid} of {len(under_way.samples)} launches were invalid; measured again: {found.repeated} of "
+                f"{found.blocks} blocks, in {found.launches} launches; {found.left} cells stayed invalid",
                 highlight=False,
                 soft_wrap=True,
             )

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from harness.__main__ import main
 from harness.measure import measure
 from harness.record import Sample, histogram
 from harness.selftest.basics import load, mean_ns
@@ -74,3 +76,25 @@ def test_the_null_server_answers_rightly_and_counts(tmp_path: Path, pipeline: in
     _, *counted = json.loads(file.read_text())
     assert sum(counted) == sample.sent == sample.ok
     assert len(counted) == 8
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "reason"),
+    [(["nothing"], 2, "no check is called 'nothing'"), (["simulation", "archive"], 0, None)],
+)
+def test_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], code: int, reason: str | None
+) -> None:  # fmt: skip
+    monkeypatch.setattr(sys, "argv", ["harness", "selftest", *words, "--json", "-"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr()
+    assert ended.value.code == code
+    if reason is not None:
+        assert reason in said.err
+        assert said.out == ""
+        return
+    found = json.loads(said.out)
+    assert [each["check"] for each in found] == ["archive", "simulation"]
+    assert {each["outcome"] for each in found} == {"passed"}
+    assert all(set(each) == {"check", "purpose", "outcome", "line", "figures"} for each in found)
