@@ -13,17 +13,21 @@ from typing import Final
 
 from scipy import stats
 
-from harness.record import Histogram, Sample, bucket_bounds
+from harness import quantiles, validity
+from harness.record import Sample
 
 CONFIDENCE: Final = 0.95
 EQUIVALENCE: Final = 1.03
 """Two servers whose ratio certainly (90 % interval) lies within 1/1.03 and 1.03 are called equivalent."""
 ALPHA: Final = 0.05
-ENOUGH_BEYOND: Final = 100
-"""A quantile with fewer observations beyond it is not printed."""
-BUSY: Final = 0.95
-"""From this share of its core on, a process is what limits a closed loop."""
-STEAL_LIMIT: Final = 0.01
+
+# What others look for here.
+STEAL_LIMIT: Final = validity.STEAL_LIMIT
+doubts = validity.doubts
+invalidity = validity.invalidity
+limited_by = validity.limited_by
+merged = quantiles.merged
+quantile_ns = quantiles.quantile_ns
 
 BETTER: Final = "better"
 WORSE: Final = "worse"
@@ -48,39 +52,11 @@ class Metric:
     value: Callable[[Sample], float | None]
 
 
-def quantile_ns(values: Histogram, q: float) -> float | None:
-    """Return the q-quantile of a histogram: the middle of the bucket in which the value of rank ceil(q n) lies.
-
-    Returns:
-        None if fewer than 100 observations lie beyond it: such a quantile would be a matter of luck.
-    """
-    total = sum(values.values())
-    rank = math.ceil(round(q * total, 6))  # 0.9 is a little more than nine tenths
-    if total - rank < ENOUGH_BEYOND:
-        return None
-    seen = 0
-    for bucket in sorted(values):
-        seen += values[bucket]
-        if seen >= rank:
-            low, above = bucket_bounds(bucket)
-            return (low + above - 1) / 2
-    return None
-
-
-def merged(histograms: Iterable[Histogram]) -> Histogram:
-    """Add histograms up: they merge, percentiles do not."""
-    total: Histogram = {}
-    for values in histograms:
-        for bucket, count in values.items():
-            total[bucket] = total.get(bucket, 0) + count
-    return total
-
-
 def response_us(q: float) -> Callable[[Sample], float | None]:
     """Return a function that works out a quantile of the response time."""
 
     def value(sample: Sample) -> float | None:
-        found = quantile_ns(sample.response_ns, q)
+        found = quantiles.response(sample, q).ns
         return None if found is None else found / 1e3
 
     return value
@@ -148,43 +124,6 @@ COMPARED: Final = ("throughput_rps", "cpu_us_per_request")
 def metric(name: str) -> Metric:
     """Return a metric by its name."""
     return next(each for each in METRICS if each.name == name)
-
-
-def invalidity(sample: Sample) -> list[str]:
-    """Say why a sample cannot be used, if it cannot: one code and explanation for each reason."""
-    reasons = []
-    accounted = sample.ok + sample.wrong + sample.error + sample.timeout + sample.in_flight
-    if sample.sent != accounted:
-        reasons.append(f"conservation: {sample.sent} requests were sent and {accounted} are accounted for")
-    if sample.wrong:
-        reasons.append(f"wrong-replies: {sample.wrong} ({sample.fault})")
-    if sample.error:
-        reasons.append(f"errors: {sample.error} ({sample.fault})")
-    if sample.timeout or sample.in_flight:
-        reasons.append(f"timeouts: {sample.timeout + sample.in_flight}")
-    if not sample.answered:
-        reasons.append("nothing-answered: no reply came in the measuring window")
-    return reasons
-
-
-def doubts(sample: Sample) -> list[str]:
-    """Say what may have disturbed a sample that can be used."""
-    reasons = []
-    if not sample.pinned:
-        reasons.append("shared-core: server and generator did not have a core each")
-    if sample.steal_share > STEAL_LIMIT:
-        reasons.append(f"steal: the hypervisor gave {sample.steal_share:.1%} of the machine's time to others")
-    return reasons
-
-
-def limited_by(sample: Sample) -> str:
-    """Tell what limits a closed loop: "server", "generator", or "latency" if neither core was busy."""
-    window_ns = sample.window_s * 1e9
-    if sample.server_cpu_ns >= BUSY * window_ns:
-        return "server"
-    if sample.generator_cpu_ns >= BUSY * window_ns:
-        return "generator"
-    return "latency"
 
 
 @dataclass(frozen=True)

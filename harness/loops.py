@@ -105,6 +105,7 @@ class Loop:
         while clock() < limit_ns and self.outstanding():
             for descriptor, event in self.poller.poll(POLL_S):
                 self._attend(descriptor, event, self.listen)
+        self._lose_overdue(clock())
 
     def _attend(self, descriptor: int, event: int, listen: Callable[[Client], None]) -> None:
         """Do what an event calls for."""
