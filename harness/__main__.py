@@ -16,6 +16,7 @@ from harness.commands.conform import conform
 from harness.commands.load import load
 from harness.commands.options import COULD_NOT_RUN, INTERRUPTED, USAGE
 from harness.commands.study import bench, report
+from harness.commands.sweep import sweep
 from harness.launch import LaunchError
 from harness.measure import MeasureError
 from harness.record import ResultsError
@@ -49,7 +50,7 @@ def cli() -> None:
     """Judge and measure servers of the calculator protocol."""
 
 
-for command in (list_command, serve, conform, load, bench, report):
+for command in (list_command, serve, conform, load, sweep, bench, report):
     cli.add_command(command)
 
 

@@ -174,11 +174,9 @@ def littles_law_holds(sample: Sample) -> bool:
 
 def _of_the_instrument(sample: Sample) -> Iterator[Finding]:
     if sample.arrivals != CLOSED:
-        for name, q in QUANTILES.items():
-            lag_ns, response_ns = quantile_ns(sample.lag_ns, q), response(sample, q).ns
-            if lag_ns is not None and response_ns is not None and lag_ns > LAG_LIMIT * response_ns:
-                detail = f"{lag_ns / 1e3:,.0f} of {response_ns / 1e3:,.0f} µs at {name}"
-                yield Finding(Reason.LAG, detail)
+        late = list(_late_quantiles(sample))
+        if late:
+            yield Finding(Reason.LAG, f"the generator's own delay was {', '.join(late)}")
         if generator_share(sample) > SATURATED:
             detail = f"it worked {generator_share(sample):.0%} of the time, spinning not counted"
             yield Finding(Reason.GENERATOR_SATURATED, detail)
@@ -189,12 +187,20 @@ def _of_the_instrument(sample: Sample) -> Iterator[Finding]:
         yield Finding(Reason.STEAL, detail)
 
 
+def _late_quantiles(sample: Sample) -> Iterator[str]:
+    """Name the quantiles of the response of which the lag is too large a part."""
+    for name, q in QUANTILES.items():
+        lag_ns, response_ns = quantile_ns(sample.lag_ns, q), response(sample, q).ns
+        if lag_ns is not None and response_ns is not None and lag_ns > LAG_LIMIT * response_ns:
+            yield f"{lag_ns / 1e3:,.0f} of {response_ns / 1e3:,.0f} µs at {name}"
+
+
 def _of_the_server(sample: Sample) -> Iterator[Finding]:
     if sample.arrivals != CLOSED and achieved_share(sample) < KEPT_UP:
         detail = f"{achieved_share(sample):.1%} of what was offered was answered in the window"
         yield Finding(Reason.OVERLOADED, detail)
     if sample.arrivals != CLOSED and sample.censored:
-        detail = f"{sample.censored} of {sample.offered} were not answered, {sample.never_sent} never sent"
+        detail = f"{sample.censored:,} of {sample.offered:,} in the window were not answered by the end"
         yield Finding(Reason.CENSORED, detail)
     if sample.arrivals == CLOSED and limited_by(sample) == "latency":
         yield Finding(Reason.LATENCY_BOUND, "neither the server's core nor the generator's was busy")
