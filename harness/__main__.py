@@ -18,6 +18,7 @@ from harness.commands.load import load
 from harness.commands.options import COULD_NOT_RUN, INTERRUPTED, USAGE
 from harness.commands.selftest import selftest
 from harness.commands.study import bench, report
+from harness.commands.sweep import sweep
 from harness.launch import LaunchError
 from harness.measure import MeasureError
 from harness.record import ResultsError
@@ -51,7 +52,7 @@ def cli() -> None:
     """Judge and measure servers of the calculator protocol."""
 
 
-for command in (list_command, serve, conform, load, bench, report, compare, selftest):
+for command in (list_command, serve, conform, load, sweep, bench, report, compare, selftest):
     cli.add_command(command)
 
 

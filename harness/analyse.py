@@ -1,17 +1,12 @@
 """From samples to figures: one value for each launch and metric, and which launches are valid and count. Pure."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from harness.record import Histogram, Sample, bucket_bounds
-
-ENOUGH_BEYOND: Final = 100
-"""A quantile with fewer observations beyond it is not printed."""
-BUSY: Final = 0.95
-"""From this share of its core on, a process is what limits a closed loop."""
-STEAL_LIMIT: Final = 0.01
+from harness import quantiles
+from harness.record import Sample
+from harness.validity import invalidity
 
 
 @dataclass(frozen=True)
@@ -31,39 +26,11 @@ class Metric:
     value: Callable[[Sample], float | None]
 
 
-def quantile_ns(values: Histogram, q: float) -> float | None:
-    """Return the q-quantile of a histogram: the middle of the bucket in which the value of rank ceil(q n) lies.
-
-    Returns:
-        None if fewer than 100 observations lie beyond it: such a quantile would be a matter of luck.
-    """
-    total = sum(values.values())
-    rank = math.ceil(round(q * total, 6))  # 0.9 is a little more than nine tenths
-    if total - rank < ENOUGH_BEYOND:
-        return None
-    seen = 0
-    for bucket in sorted(values):
-        seen += values[bucket]
-        if seen >= rank:
-            low, above = bucket_bounds(bucket)
-            return (low + above - 1) / 2
-    return None
-
-
-def merged(histograms: Iterable[Histogram]) -> Histogram:
-    """Add histograms up: they merge, percentiles do not."""
-    total: Histogram = {}
-    for values in histograms:
-        for bucket, count in values.items():
-            total[bucket] = total.get(bucket, 0) + count
-    return total
-
-
 def response_us(q: float) -> Callable[[Sample], float | None]:
     """Return a function that works out a quantile of the response time."""
 
     def value(sample: Sample) -> float | None:
-        found = quantile_ns(sample.response_ns, q)
+        found = quantiles.response(sample, q).ns
         return None if found is None else found / 1e3
 
     return value
@@ -128,43 +95,6 @@ METRICS: Final = (
 def metric(name: str) -> Metric:
     """Return a metric by its name."""
     return next(each for each in METRICS if each.name == name)
-
-
-def invalidity(sample: Sample) -> list[str]:
-    """Say why a sample cannot be used, if it cannot: one code and explanation for each reason."""
-    reasons = []
-    accounted = sample.ok + sample.wrong + sample.error + sample.timeout + sample.in_flight
-    if sample.sent != accounted:
-        reasons.append(f"conservation: {sample.sent} requests were sent and {accounted} are accounted for")
-    if sample.wrong:
-        reasons.append(f"wrong-replies: {sample.wrong} ({sample.fault})")
-    if sample.error:
-        reasons.append(f"errors: {sample.error} ({sample.fault})")
-    if sample.timeout or sample.in_flight:
-        reasons.append(f"timeouts: {sample.timeout + sample.in_flight}")
-    if not sample.answered:
-        reasons.append("nothing-answered: no reply came in the measuring window")
-    return reasons
-
-
-def doubts(sample: Sample) -> list[str]:
-    """Say what may have disturbed a sample that can be used."""
-    reasons = []
-    if not sample.pinned:
-        reasons.append("shared-core: server and generator did not have a core each")
-    if sample.steal_share > STEAL_LIMIT:
-        reasons.append(f"steal: the hypervisor gave {sample.steal_share:.1%} of the machine's time to others")
-    return reasons
-
-
-def limited_by(sample: Sample) -> str:
-    """Tell what limits a closed loop: "server", "generator", or "latency" if neither core was busy."""
-    window_ns = sample.window_s * 1e9
-    if sample.server_cpu_ns >= BUSY * window_ns:
-        return "server"
-    if sample.generator_cpu_ns >= BUSY * window_ns:
-        return "generator"
-    return "latency"
 
 
 def counted(samples: Iterable[Sample]) -> list[Sample]:

@@ -15,7 +15,6 @@ from typing import Final
 
 from rich.console import Console
 
-from harness.analyse import invalidity
 from harness.campaign import campaign
 from harness.candidates import Candidate, UsageError
 from harness.conformance.case import Verdict as Outcome
@@ -36,6 +35,7 @@ from harness.record import (
     write_manifest,
 )
 from harness.report.render import FIGURES, REPORT, render
+from harness.validity import invalidity
 
 RESULTS: Final = PROJECT / "results"
 REFERENCE: Final = RESULTS / "reference"

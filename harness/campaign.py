@@ -8,13 +8,14 @@ from dataclasses import replace
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from harness.analyse import invalidity, repetition
+from harness.analyse import repetition
 from harness.candidates import Candidate
 from harness.measure import Load, measure, two_cores
 from harness.plan import Cell, Plan, by_name
 from harness.precision import PILOT_BLOCKS, Reach, Target, blocks_in_time, reach, sentence
 from harness.record import Sample
 from harness.rounds import Allowance, carry_out
+from harness.validity import invalidity
 
 
 class Campaign:

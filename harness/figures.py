@@ -10,10 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from harness.analyse import Metric, by_block, counted, invalidity, merged, metric
+from harness.analyse import Metric, by_block, counted, metric
 from harness.plan import by_name
+from harness.quantiles import merged
 from harness.record import Results, Sample, bucket_bounds
 from harness.tables import Table
+from harness.validity import invalidity
 from implementations import CATALOGUE
 
 # Okabe and Ito's palette, told apart by the colour-blind; a server keeps its colour and its mark everywhere.

@@ -6,9 +6,9 @@ Whatever measures is given as a function, so that these rules can be tested with
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from harness.analyse import invalidity
 from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, Cell, Plan, Round
 from harness.record import Sample
+from harness.validity import invalidity
 
 MeasureCell = Callable[[Cell], Sample]
 

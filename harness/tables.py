@@ -4,21 +4,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.analyse import (
-    METRICS,
-    QUANTILES,
-    Metric,
-    counted,
-    doubts,
-    invalidity,
-    limited_by,
-    merged,
-    metric,
-    quantile_ns,
-)
+from harness.analyse import METRICS, QUANTILES, Metric, counted, metric
 from harness.compare import BETTER, COMPARED, WORSE, Comparison, compare_all
 from harness.inference import Estimate, estimate, letters
+from harness.quantiles import merged, quantile_ns
 from harness.record import Sample
+from harness.validity import doubts, invalidity, limited_by
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from harness import campaign
 from harness.__main__ import main
+from harness.candidates import Candidate
+from harness.measure import Load
+from harness.record import Sample
 
 PROJECT = Path(__file__).resolve().parent.parent
 KEYS = ["workload", "metric", "a", "b", "ratio", "ci_low", "ci_high", "verdict"]
@@ -104,23 +108,26 @@ def test_runs_made_under_unlike_conditions_are_refused_unless_forced(
     assert "equivalent" not in forced.stdout or "undecided" in forced.stdout
 
 
-def test_two_servers_measured_now(compare: Callable[..., Done]) -> None:
-    ours = f"{sys.executable} -m implementations.threaded --port {{port}}"
-    done = compare(
-        "threaded",
-        "--server",
-        f"again={ours}",
-        "--blocks",
-        "2",
-        "--duration",
-        "0.1",
-        "--clients",
-        "4",
-        "--json",
-        "-",
-    )
+def test_two_servers_measured_now(
+    compare: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample]
+) -> None:
+    """The order in which they are launched varies, that in which they are compared does not."""
+
+    def fake(candidate: Candidate, load: Load, *, block: int, workload: str) -> Sample:
+        assert load.clients == 4
+        cost_us = (1 + block) * (10 if candidate.label == "threaded" else 20 + block / 10)
+        return make_sample(candidate.label, block, workload, rps=1000, cpu_us=cost_us)
+
+    monkeypatch.setattr(campaign, "measure", fake)
+    words = ("threaded", "--server", "other=x", "--blocks", "6", "--clients", "4", "--json", "-")
+    done = compare(*words, "--metric", "cpu_us_per_request")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert [(each["workload"], each["a"], each["b"]) for each in found] == [
-        ("clients_4", "threaded", "again")
-    ] * 2
+    (found,) = json.loads(done.stdout)
+    assert (found["workload"], found["a"], found["b"], found["verdict"]) == (
+        "clients_4",
+        "threaded",
+        "other",
+        "worse",
+    )
+    assert found["ratio"] == pytest.approx(2.025, rel=0.01)
+    assert compare(*words, "--fail-if", "cpu_us_per_request > +50%").returncode == 1

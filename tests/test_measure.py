@@ -5,10 +5,10 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from harness.analyse import invalidity
 from harness.candidates import Candidate, ours
 from harness.launch import launch
 from harness.measure import Load, MeasureError, measure, snapshot, two_cores
+from harness.validity import invalidity
 
 SHORT = Load(clients=4, pipeline=2, warmup_s=0.1, duration_s=0.3)
 

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Callable
 
-from harness.analyse import counted, invalidity, repetition
+from harness.analyse import counted, repetition
 from harness.plan import REPEATED_SHARE, Cell, Plan
 from harness.record import Sample
 from harness.rounds import Allowance, carry_out
+from harness.validity import invalidity
 
 PLAN = Plan(("a", "b", "c"), ("clients_64", "clients_500"), frozenset(), 4, 0.1, 1.0, 7)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from harness.analyse import STEAL_LIMIT, metric, repetition
+from harness.analyse import metric, repetition
 from harness.figures import figures
 from harness.inference import BOOTSTRAP_FROM, EQUIVALENCE
 from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, WORKLOADS, by_name
@@ -13,6 +13,7 @@ from harness.report.answer import short_answer
 from harness.report.promises import conformance_section
 from harness.report.workloads import workload_section
 from harness.tables import tabulate
+from harness.validity import STEAL_LIMIT
 
 REPORT: Final = "report.md"
 FIGURES: Final = "figures"

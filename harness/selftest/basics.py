@@ -11,7 +11,7 @@ from typing import Final
 
 from rich.console import Console
 
-from harness.analyse import invalidity, limited_by, throughput_rps
+from harness.analyse import throughput_rps
 from harness.candidates import ours
 from harness.launch import pinned
 from harness.measure import SHORT_CHECK, Load, measure, two_cores
@@ -19,6 +19,7 @@ from harness.plan import WORKLOADS
 from harness.record import Histogram, bucket_bounds
 from harness.selftest.check import Figure, Outcome, Result, judged
 from harness.selftest.null_server import null
+from harness.validity import invalidity, limited_by
 
 FASTEST: Final = "select_generators"
 """Of our servers; what the ceiling must be above, since a server that is faster than the generator is not measured."""

@@ -44,6 +44,7 @@ FALSE_ALARM: Final = 0.001
 """A single pair of equal servers is a failure only at this p-value: at 5 % every twentieth good machine would fail."""
 SIMULATED: Final = 600
 """Comparisons: 400 would do; a rate of 5 % is then known to within two points."""
+ENOUGH_LAUNCHES: Final = 5
 SEED: Final = 20_120
 
 
@@ -68,7 +69,7 @@ def archived(_: Console) -> Result:
     for name in ("cpu_us_per_request", "throughput_rps"):
         archive = archived_launches(sorted(RESULTS.glob("*/")), name)
         if not archive:
-            return Result(Outcome.NOT_POSSIBLE, "there are no results of eight launches of a server")
+            return Result(Outcome.NOT_POSSIBLE, "there are no results with five launches of a server")
         found = false_verdicts(archive, BLOCKS, SIMULATED, SEED)
         figures |= {
             f"{name}_launches": sum(map(len, archive)),
@@ -87,7 +88,7 @@ def archived(_: Console) -> Result:
 
 
 def archived_launches(folders: Sequence[Path], name: str) -> list[list[float]]:
-    """Return a metric's values of each server under each workload of runs that can be read, of eight launches or more."""
+    """Return a metric's values of each server under each workload of runs that can be read, of five launches or more."""
     found = []
     for folder in folders:
         try:
@@ -96,7 +97,7 @@ def archived_launches(folders: Sequence[Path], name: str) -> list[list[float]]:
             continue  # half written, or of another schema: there may be others
         for workload in results.manifest.workloads:
             values = by_block(results.samples, workload, metric(name)).values()
-            found += [list(of_server.values()) for of_server in values if len(of_server) >= 8]
+            found += [list(of_server.values()) for of_server in values if len(of_server) >= ENOUGH_LAUNCHES]
     return [launches for launches in found if min(launches) > 0]
 
 
