@@ -77,6 +77,7 @@ DIRECTION = [
     "harness.selftest.check",
     "harness.selftest.null_server",
     "harness.selftest.basics",
+    "harness.selftest.stall",
     "harness.selftest.resolution",
     "harness.commands.options",
     "harness.commands.catalogue",

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from harness.__main__ import main
@@ -17,6 +19,7 @@ from harness.selftest.basics import load, mean_ns
 from harness.selftest.check import Outcome
 from harness.selftest.null_server import null
 from harness.selftest.resolution import BASE, BLOCKS, judgement, simulated
+from harness.selftest.stall import expected_share
 
 TURNS = {"plus_5": 50, "plus_6": 60, "plus_10": 100, "plus_100": 1000}
 
@@ -98,3 +101,22 @@ def test_the_command(
     assert [each["check"] for each in found] == ["archive", "simulation"]
     assert {each["outcome"] for each in found} == {"passed"}
     assert all(set(each) == {"check", "purpose", "outcome", "line", "figures"} for each in found)
+
+
+@given(st.floats(0.0, 0.8), st.floats(0.5, 2.0), st.floats(0.1, 0.9))
+def test_the_stall_formula_is_what_a_queue_on_a_virtual_clock_does(
+    utilisation: float, stall_s: float, share: float
+) -> None:
+    """One server, one queue, evenly spaced requests, and a stall in the middle of the window."""
+    window_s, gap_s = 30.0, 0.002
+    free_at_s, responses_s = 0.0, []
+    for number in range(int(window_s / gap_s)):
+        intended_s = number * gap_s
+        begin_s = max(intended_s, free_at_s)
+        if 5.0 <= begin_s < 5.0 + stall_s:
+            begin_s = 5.0 + stall_s
+        free_at_s = begin_s + utilisation * gap_s
+        responses_s.append(free_at_s - intended_s)
+    longer_s = share * stall_s
+    found = sum(response > longer_s for response in responses_s) / len(responses_s)
+    assert found == pytest.approx(expected_share(longer_s, stall_s, utilisation, window_s), abs=0.002)

@@ -14,12 +14,15 @@ from rich.text import Text
 from harness.candidates import UsageError
 from harness.commands.options import FAILED, write_to
 from harness.conformance.matrix import console_for
-from harness.selftest import basics, resolution
+from harness.selftest import basics, resolution, stall
 from harness.selftest.check import Check, Outcome, Result
 
 CHECKS: Final = (
     Check("ceiling", "the generator is faster than any server that it measures", basics.ceiling, 30),
     Check("delay", "a known delay is what is measured", basics.fixed_delay, 10),
+    Check(
+        "stall", "a stall is seen by all who came meanwhile, not by one of each connection", stall.stall, 10
+    ),
     Check("conservation", "every request is counted once, as the server counts", basics.conservation, 5),
     Check("hog", "a launch beside a process that takes its core is invalid", basics.hogged_core, 5),
     Check("archive", "equal servers are seldom called different", resolution.archived, 2),

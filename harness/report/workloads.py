@@ -65,15 +65,19 @@ def _idle_memory(table: Table) -> list[str]:
 def _verdicts(name: str, comparisons: Iterable[Comparison]) -> list[str]:
     """Name the pairs that were not told apart: ties that are known to be ties, and questions left open."""
     title = metric(name).title
+    all_pairs = tuple(comparisons)
+    equal = [each for each in all_pairs if each.verdict == EQUIVALENT]
+    undecided = [each for each in all_pairs if each.verdict == UNDECIDED]
     lines = []
-    for word, verdict in (("Equivalent", EQUIVALENT), ("Undecided", UNDECIDED)):
-        pairs = [each for each in comparisons if each.verdict == verdict]
-        if pairs:
-            named = "; ".join(
-                f"`{each.a}` and `{each.b}` (ratio {each.ratio:.3f}, {each.ci_low:.3f} to {each.ci_high:.3f})"
-                for each in pairs
-            )
-            lines.append(f"- {word} in {title}: {named}.")
+    if equal:
+        named = "; ".join(
+            f"`{each.a}` and `{each.b}` (ratio {each.ratio:.3f}, {each.ci_low:.3f} to {each.ci_high:.3f})"
+            for each in equal
+        )
+        lines.append(f"- Equivalent in {title}: {named}.")
+    if undecided:
+        named = ", ".join(f"`{each.a}` and `{each.b}`" for each in undecided)
+        lines.append(f"- Undecided in {title}, {len(undecided)} of {len(all_pairs)} pairs: {named}.")
     return lines
 
 
