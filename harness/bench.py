@@ -68,14 +68,45 @@ def bench(  # noqa: PLR0913 - what, where and how well
         LaunchError, MeasureError: a server cannot be started or measured. What was measured is kept and reported.
         KeyboardInterrupt: likewise.
     """
+    _take(folder)
+    started_s = time.monotonic()
+    manifest = _manifest(candidates, plan, command, target)
+    write_manifest(folder, manifest)
+    (folder / SAMPLES).touch()
+    complete = False
+    try:
+        failed = _pass_the_gate(candidates, folder, console)
+        to_measure = plan.without(failed)
+        with campaign(candidates, to_measure, console, partial(append_sample, folder)) as measuring:
+            if target is None:
+                measuring.carry_out(dict.fromkeys(plan.workloads, plan.blocks))
+            else:
+                measuring.reach(target)
+                cells = sum(map(len, plan.rounds(measuring.done)))
+                manifest = replace(manifest, blocks=max(measuring.done.values()), planned_cells=cells)
+        complete = True
+    finally:
+        manifest = replace(manifest, complete=complete, seconds=round(time.monotonic() - started_s, 1))
+        write_manifest(folder, manifest)
+        written = write_report(folder)
+        console.print(f"{'Report' if complete else 'Incomplete report'}: {shown(written)}", highlight=False)
+    return not failed and _all_served(to_measure, read_results(folder).samples)
+
+
+def _take(folder: Path) -> None:
+    """Make a folder, or use an empty one."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty: results are never mixed or overwritten")
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}") from None
-    started = time.monotonic()
-    manifest = Manifest(
+
+
+def _manifest(
+    candidates: Sequence[Candidate], plan: Plan, command: Sequence[str], target: Target | None
+) -> Manifest:
+    return Manifest(
         schema=SCHEMA,
         started=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
         command=tuple(command),
@@ -94,29 +125,6 @@ def bench(  # noqa: PLR0913 - what, where and how well
         precision_of=target.metric if target else "",
         within_minutes=target.within_s / 60 if target else None,
     )
-    write_manifest(folder, manifest)
-    (folder / SAMPLES).touch()
-    complete = False
-    try:
-        failed = _pass_the_gate(candidates, folder, console)
-        to_measure = plan.without(failed)
-        with campaign(candidates, to_measure, console, partial(append_sample, folder)) as measuring:
-            if target is None:
-                measuring.carry_out(dict.fromkeys(plan.workloads, plan.blocks))
-            else:
-                measuring.reach(target, started + target.within_s)
-                manifest = replace(
-                    manifest,
-                    blocks=max(measuring.done.values()),
-                    planned_cells=sum(map(len, plan.rounds(measuring.done))),
-                )
-        complete = True
-    finally:
-        manifest = replace(manifest, complete=complete, seconds=round(time.monotonic() - started, 1))
-        write_manifest(folder, manifest)
-        written = write_report(folder)
-        console.print(f"{'Report' if complete else 'Incomplete report'}: {shown(written)}", highlight=False)
-    return not failed and _all_served(to_measure, read_results(folder).samples)
 
 
 def _all_served(plan: Plan, samples: Sequence[Sample]) -> bool:

@@ -58,19 +58,34 @@ class Campaign:
             if any((sample.workload, sample.block) == (workload, block) for sample in self.samples):
                 self.done[workload] = max(self.done[workload], block + 1)
 
-    def reach(self, target: Target, until_s: float) -> None:
+    def reach(self, target: Target) -> None:
         """Measure a pilot, and then what the target takes, as far as time allows; say how far that was."""
+        until_s = time.monotonic() + target.within_s
         wanted = dict.fromkeys(self.plan.workloads, PILOT_BLOCKS)
         while wanted != self.done and time.monotonic() <= until_s:
             self.carry_out(wanted, until_s)
             needed = {found.workload: found.needed for found in self._reaches(target)}
             left_s = until_s - time.monotonic()
             wanted = blocks_in_time(needed, self.done, self._seconds_per_block(), left_s)
-        for found in self._reaches(target):
-            more_s = (found.needed - found.blocks) * self._seconds_per_block()[found.workload]
-            text = sentence(found, target) + ("" if found.reached else f", {more_s / 60:,.0f} minutes more")
-            style = "" if found.reached else "yellow"
-            self._progress.console.print(text, style=style, highlight=False, soft_wrap=True)
+        found = {one.workload: one for one in self._reaches(target)}
+        for workload in self.plan.workloads:
+            if workload in found:
+                self._tell(found[workload], target)
+            elif len(self.plan.round(0, workload)) > 1:
+                self._say(
+                    f"{workload}: no two usable blocks of two servers in {target.within_s / 60:g} minutes",
+                    "yellow",
+                )
+
+    def _tell(self, found: Reach, target: Target) -> None:
+        more_s = (found.needed - found.blocks) * self._seconds_per_block()[found.workload]
+        if found.reached:
+            self._say(sentence(found, target))
+        else:
+            self._say(f"{sentence(found, target)}, {more_s / 60:,.0f} minutes more", "yellow")
+
+    def _say(self, text: str, style: str = "") -> None:
+        self._progress.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def _reaches(self, target: Target) -> list[Reach]:
         found = [reach(self.samples, workload, target) for workload in self.plan.workloads]
@@ -97,9 +112,7 @@ class Campaign:
         self._keep(sample)
         self.samples.append(sample)
         for reason in invalidity(sample):
-            self._progress.console.print(
-                f"  invalid: {cell.server}, {cell.workload}: {reason}", markup=False, soft_wrap=True
-            )
+            self._say(f"  invalid: {cell.server}, {cell.workload}: {reason}")
         if cell.attempt > 1:
             self._progress.update(self._task, total=(self._progress.tasks[self._task].total or 0) + 1)
         self._progress.advance(self._task)

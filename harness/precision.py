@@ -27,7 +27,7 @@ class Target:
     Attributes:
         half_width: of the 95 % interval of every ratio of two servers, as a share: 0.03 for ±3 %.
         metric: of which.
-        within_s: the time that the whole run may take; what was begun then is ended.
+        within_s: the time that measuring may take; the round that was begun by then is ended.
     """
 
     half_width: float

@@ -45,7 +45,7 @@ WITHIN_MINUTES: Final = 20
     "within_minutes",
     type=click.FloatRange(0.1, 10_000),
     metavar="MINUTES",
-    help=f"The time that --precision may take in all.  [default: {WITHIN_MINUTES}]",
+    help=f"How long --precision may measure.  [default: {WITHIN_MINUTES}]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Decides on the order; random if not given.")
 @click.option(

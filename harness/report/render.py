@@ -59,7 +59,7 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
 def heading(results: Results) -> list[str]:
     """Open the report; say so if the run was not finished."""
     lines = ["# What each concurrency model costs", ""]
-    measured = len(results.samples)
+    measured = sum(sample.attempt == 1 for sample in results.samples)
     if not results.manifest.complete:
         lines += [
             f"> **Incomplete**: {measured} of {results.manifest.planned_cells} launches were measured.",
