@@ -117,8 +117,10 @@ class Client:
 
     __slots__ = (
         "_at",
+        "_full_asks",
         "_next",
         "_receive",
+        "_receive_bytes",
         "_runs",
         "_script",
         "_send",
@@ -138,10 +140,14 @@ class Client:
         self._send = connected.send
         self._write = journal.write
         self._script = script
+        self._full_asks = script.full_asks
+        self._receive_bytes = script.receive_bytes
         self._next = number % script.cycle
         self._at = self._next * script.reply_bytes
         self._runs: list[tuple[int, int, int, int]] = []  # in flight: intended, ready, sent, how many
-        self._whole: bytes | None = None  # the replies to all that is in flight, if it was sent at once
+        self._whole: bytes | None = (
+            None  # the replies to all that is in flight, if all of it was sent at once
+        )
 
     def ask(self, count: int, intended_ns: int, ready_ns: int) -> int:
         """Send the next requests of the script, all at once; what the kernel does not take waits for `resume`.
@@ -165,24 +171,23 @@ class Client:
             How many they are.
         """
         try:
-            data = self._receive(self._script.receive_bytes)
+            data = self._receive(self._receive_bytes)
         except OSError as error:
             raise _receiving(error) from None
         heard_ns = clock()
-        if data == self._whole and not self.unsent:
+        if data == self._whole:
             # Nearly always, so it is kept cheap: all that was in flight is answered at once.
             runs = self._runs
             intended_ns, ready_ns, sent_ns, count = runs[0]
             self._write(ROW.pack(intended_ns, ready_ns, sent_ns, heard_ns, count))
-            request, self._whole, self._at, self._next = self._script.full_asks[self._next]
+            request, self._whole, self._at, self._next = self._full_asks[self._next]
             runs[0] = heard_ns, heard_ns, clock(), count
             try:
                 sent = self._send(request)
             except OSError:
-                self._hand_over(request, count)
-            else:
-                if sent != len(request):
-                    self.unsent = request[sent:]
+                sent = 0
+            if sent != len(request):
+                self._hand_over(request[sent:], count)
             return count
         answered = self._compare(data, heard_ns)
         return self.ask(answered, heard_ns, heard_ns) if answered else 0
@@ -194,7 +199,7 @@ class Client:
             How many they are, and when it was received.
         """
         try:
-            data = self._receive(self._script.receive_bytes)
+            data = self._receive(self._receive_bytes)
         except OSError as error:
             raise _receiving(error) from None
         heard_ns = clock()
@@ -227,6 +232,8 @@ class Client:
             self.unsent = request
         except OSError as error:
             raise Failure("error", f"sending: {error.strerror}", sent=count) from None
+        if self.unsent:
+            self._whole = None  # whatever is answered now, it is not all
 
     def _compare(self, data: bytes, heard_ns: int) -> int:
         """Match what was received with what is in flight; return how many requests it completes."""

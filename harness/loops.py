@@ -19,6 +19,7 @@ POLL_S: Final = 0.05
 TICK_NS: Final = 250_000_000
 SPIN_NS: Final = 100_000
 """Sleeping is not good to less: for the last bit before an intended time the generator waits busily."""
+MOST_EVENTS: Final = 256
 BATCH: Final = 16
 """So many events or sends at a time, so that neither waits long for the other."""
 
@@ -176,7 +177,7 @@ class ClosedLoop(Loop):
         """Ask again whoever has answered."""
         clients, poll = self.clients, self.poller.poll
         while (now_ns := clock()) < end_ns and clients:
-            for descriptor, event in poll(POLL_S):
+            for descriptor, event in poll(POLL_S, MOST_EVENTS):
                 if event == EPOLLIN:
                     client = clients[descriptor]
                     try:

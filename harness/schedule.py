@@ -58,7 +58,7 @@ def intended_ns(phases: Sequence[Phase], arrivals: str, seed: int) -> Times:
             raise ValueError(f"no arrivals are called {arrivals!r}")
         times.append(start_s + within_s)
         start_s += phase.duration_s
-    return (np.concatenate(times) * 1e9).astype(np.int64)
+    return np.rint(np.concatenate(times) * 1e9).astype(np.int64)
 
 
 def share_of(times: Times, generator: int, generators: int) -> Times:

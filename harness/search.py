@@ -18,7 +18,9 @@ PRECISION: Final = 1.05
 """The knee's interval is narrowed until its ends are within this ratio."""
 STRIDE: Final = 1.25
 """Beyond the highest rate, or below the lowest, the search goes on in such steps."""
-MOST_PROBES: Final = 2
+LONGEST: Final = 40
+"""A search ends after so many probes, whatever they said."""
+MOST_TRIALS: Final = 2
 """A rate that failed although a higher one passed is tried again, this often in all: it may have been the machine."""
 FRACTIONS: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.2)
 """Offered rates as fractions of a server's own peak in a closed loop."""
@@ -128,7 +130,7 @@ def next_rate(probes: Sequence[Probe]) -> float | None:
     that is open is tried further on. A rate that could not be judged is not tried again.
     """
     found = knee(probes)
-    if found.found or found == Knee(None, None):
+    if found.found or found == Knee(None, None) or len(probes) >= LONGEST:
         return None
     if found.high is not None and _may_have_been_bad_luck(found.high, probes):
         return found.high
@@ -144,7 +146,7 @@ def next_rate(probes: Sequence[Probe]) -> float | None:
 
 def _may_have_been_bad_luck(failed: float, probes: Sequence[Probe]) -> bool:
     passed_above = any(kept and rate > failed for rate, kept in _judged(probes).items())
-    return passed_above and sum(each.rate == failed for each in probes) < MOST_PROBES
+    return passed_above and sum(each.rate == failed for each in probes) < MOST_TRIALS
 
 
 def rates_for(peak_rps: float) -> tuple[float, ...]:

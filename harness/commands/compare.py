@@ -108,7 +108,8 @@ def compare(  # noqa: PLR0913 - one parameter for each option
 ) -> int:
     """Compare B with A: two servers of a run, two folders of runs, or, with --server, two servers measured now.
 
-    Two servers of a run, or measured now, are paired by block. With --server, names of ours may be given as well.
+    Two servers of a run, or measured now, are paired by block. With --server, names of ours may be given as well; every
+    reply is compared with the oracle's, but whether they conform is for `harness conform` to say.
     """
     thresholds = [_threshold(text) for text in limits]
     wanted = tuple(dict.fromkeys([*(metrics or COMPARED), *(each.metric for each in thresholds)]))

@@ -21,7 +21,7 @@ from harness.measure import Load
 from harness.quantiles import QUANTILES, Quantile, quantile, requests_for, response
 from harness.record import Sample
 from harness.search import OVERLOAD, RELIEF, Knee, Probe, Slo, knee, next_rate, probe, rates_for, recovery_s
-from harness.validity import generator_share, limited_by
+from harness.validity import limited_by
 
 SLO_FORM: Final = re.compile(r"(p50|p90|p99|p999|p99\.9)\s*=\s*(\d+(?:\.\d+)?)\s*(us|µs|ms|s)")
 UNITS_NS: Final = {"us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9}
@@ -201,7 +201,6 @@ def _curve(samples: Sequence[Sample], probes: Sequence[Probe], peak_rps: float) 
             f"{each.achieved_share:.1%}",
             *(in_words_ms(response(sample, QUANTILES[q])) for q in ("p50", "p99", "p999")),
             in_words_ms(quantile(sample.lag_ns, QUANTILES["p99"])),
-            f"{generator_share(sample):.0%}",
             f"{MARKS[each.sustained]}{f': {each.why}' if each.why else ''}",
         )
     return table
