@@ -100,8 +100,8 @@ def metric(name: str) -> Metric:
 def counted(samples: Iterable[Sample]) -> list[Sample]:
     """Return the samples that count: of each block of a workload those of one attempt, with its invalid ones.
 
-    It is the attempt with the fewest invalid samples, the first of equals. All servers' values of a block are of the
-    same attempt, since they are compared with each other; what was measured has no say in the choice.
+    It is the attempt with the most valid samples, the first of equals. All servers' values of a block are of the same
+    attempt, since they are compared with each other; what was measured has no say in the choice.
     """
     attempts: dict[tuple[str, int], dict[int, list[Sample]]] = {}
     for sample in samples:
@@ -109,7 +109,7 @@ def counted(samples: Iterable[Sample]) -> list[Sample]:
     return [
         sample
         for of_block in attempts.values()
-        for sample in min(of_block.values(), key=lambda launched: sum(bool(invalidity(s)) for s in launched))
+        for sample in max(of_block.values(), key=lambda launched: sum(not invalidity(s) for s in launched))
     ]
 
 

@@ -76,7 +76,7 @@ def test_what_limits_a_closed_loop(make_sample: Callable[..., Sample]) -> None:
     assert limited_by(make_sample(server_cpu_ns=500_000_000)) == "latency"
 
 
-def test_of_a_block_the_attempt_with_the_fewest_invalid_launches_counts(
+def test_of_a_block_the_attempt_with_the_most_valid_launches_counts(
     make_sample: Callable[..., Sample],
 ) -> None:
     samples = [
@@ -96,6 +96,13 @@ def test_of_a_block_the_attempt_with_the_fewest_invalid_launches_counts(
     ]  # fmt: skip
     values = by_block(samples, "clients_64", THROUGHPUT)
     assert values == {"a": {0: 2000.0}, "b": {0: 2000.0, 1: 4000.0}}
+
+
+def test_an_attempt_that_was_interrupted_does_not_count_for_having_no_invalid_launch(
+    make_sample: Callable[..., Sample],
+) -> None:
+    first = [make_sample("a", 0), make_sample("b", 0), make_sample("c", 0, wrong=1)]
+    assert counted([*first, make_sample("c", 0, attempt=2)]) == first
 
 
 def test_what_was_measured_again_is_counted(make_sample: Callable[..., Sample]) -> None:

@@ -119,8 +119,8 @@ def what_was_measured(manifest: Manifest) -> list[str]:
         "interval of an equivalent pair, and else one as much wider than 95 % as Holm's adjustment asks for; from "
         f"{BOOTSTRAP_FROM} blocks on a bootstrap over blocks stands beside it as a check.",
         f"- When a launch is invalid, all servers of its block meet that workload again, at most {MOST_ATTEMPTS - 1} times, "
-        f"while such launches are at most {REPEATED_SHARE:.0%} of those planned. Of a block the attempt with the fewest "
-        "invalid launches counts, the first of equals; an invalid launch is never used.",
+        f"while such launches are at most {REPEATED_SHARE:.0%} of those planned. Of a block the attempt with the most "
+        "valid launches counts, the first of equals; an invalid launch is never used.",
         "",
     ]  # fmt: skip
 
