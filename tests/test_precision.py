@@ -77,7 +77,7 @@ def test_one_server_has_no_ratio(make_sample: Callable[..., Sample]) -> None:
 
 
 def test_stopping_when_precise_enough_covers_the_truth_nearly_as_often() -> None:
-    """Looking at the data to decide when to stop costs two to three points of the 95 %, not more."""
+    """Looking at the data to decide when to stop costs one to two points of the 95 %, not more."""
     rng = np.random.default_rng(17)
     covered = 0
     for _ in range(1000):
