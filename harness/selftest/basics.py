@@ -16,10 +16,11 @@ from harness.candidates import ours
 from harness.launch import pinned
 from harness.measure import SHORT_CHECK, Load, measure, two_cores
 from harness.plan import WORKLOADS
+from harness.quantiles import quantile_ns
 from harness.record import Histogram, bucket_bounds
 from harness.selftest.check import Figure, Outcome, Result, judged
 from harness.selftest.null_server import null
-from harness.validity import invalidity, limited_by
+from harness.validity import invalidity, limited_by, littles_law_holds
 
 FASTEST: Final = "select_generators"
 """Of our servers; what the ceiling must be above, since a server that is faster than the generator is not measured."""
@@ -29,7 +30,6 @@ DELAY_MS: Final = 5.0
 QUEUED_CLIENTS: Final = 8
 DELAY_TOLERANCE: Final = 0.1
 """A sleeping process is woken late, never early; a histogram knows a mean to within 1 %."""
-LITTLE_TOLERANCE: Final = 0.02
 
 
 def load(clients: int, pipeline: int = 1, duration_s: float = 1.0) -> Load:
@@ -68,19 +68,27 @@ def ceiling(console: Console) -> Result:
 
 
 def fixed_delay(_: Console) -> Result:
-    """Delay each reply by D: one client waits D, and each of eight that are served in turn waits 8 D on average."""
-    figures: dict[str, Figure] = {}
-    good = True
-    for clients in (1, QUEUED_CLIENTS):
-        sample = measure(null("delayed", delay_ms=DELAY_MS), load(clients, duration_s=3.0))
-        truth_ms, found_ms = clients * DELAY_MS, mean_ns(sample.response_ns) / 1e6
-        figures |= {f"clients_{clients}_truth_ms": truth_ms, f"clients_{clients}_mean_ms": found_ms}
-        good &= 0.98 * truth_ms <= found_ms <= (1 + DELAY_TOLERANCE) * truth_ms
-    line = ", ".join(
-        f"{clients} × {DELAY_MS:g} ms: {figures[f'clients_{clients}_mean_ms']:.2f} ms"
-        for clients in (1, QUEUED_CLIENTS)
+    """Delay each reply by D: one client waits D, and each of eight that are served in turn waits 8 D on average.
+
+    Of one client it is the median, which a busy machine disturbs the least; of several it must be the mean, since only
+    that is known whatever the order in which they are served.
+    """
+    alone = measure(null("delayed", delay_ms=DELAY_MS), load(1, duration_s=3.0))
+    queued = measure(null("delayed", delay_ms=DELAY_MS), load(QUEUED_CLIENTS, duration_s=3.0))
+    median_ns = quantile_ns(alone.response_ns, 0.5)
+    found_ms = (None if median_ns is None else median_ns / 1e6, mean_ns(queued.response_ns) / 1e6)
+    truths_ms = (DELAY_MS, QUEUED_CLIENTS * DELAY_MS)
+    if found_ms[0] is None:
+        return judged(False, "a client that waits 5 ms each time was answered too seldom", {})
+    good = all(
+        0.98 * truth <= found <= (1 + DELAY_TOLERANCE) * truth
+        for truth, found in zip(truths_ms, (found_ms[0], found_ms[1]), strict=True)
     )
-    return judged(good, line, figures)
+    line = (
+        f"one client {found_ms[0]:.2f} ms (median) of {truths_ms[0]:g}, each of {QUEUED_CLIENTS} clients "
+        f"{found_ms[1]:.2f} ms (mean) of {truths_ms[1]:g}"
+    )
+    return judged(good, line, {"one_client_p50_ms": found_ms[0], "eight_clients_mean_ms": found_ms[1]})
 
 
 def conservation(_: Console) -> Result:
@@ -92,14 +100,14 @@ def conservation(_: Console) -> Result:
             file = Path(scratch) / "lines.json"
             sample = measure(null("counting", count_file=str(file)), load(64, pipeline))
             checked, *counted = json.loads(file.read_text(encoding="utf-8"))
-        in_flight = throughput_rps(sample) * mean_ns(sample.response_ns) / 1e9
+        in_flight = sample.response_sum_ns / (sample.window_s * 1e9)
         figures |= {
             f"pipeline_{pipeline}_sent": sample.sent,
             f"pipeline_{pipeline}_counted_by_server": sum(counted),
             f"pipeline_{pipeline}_throughput_times_mean_response": round(in_flight, 2),
         }
         good &= sample.sent == sample.ok == sum(counted) and checked == SHORT_CHECK.count(b"\n")
-        good &= abs(in_flight / (64 * pipeline) - 1) <= LITTLE_TOLERANCE
+        good &= littles_law_holds(sample)
     line = (
         f"{figures['pipeline_1_sent']:,} and {figures['pipeline_16_sent']:,} sent, "
         f"{figures['pipeline_1_counted_by_server']:,} and {figures['pipeline_16_counted_by_server']:,} counted; "
