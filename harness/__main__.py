@@ -12,11 +12,14 @@ import click
 
 from harness.candidates import UsageError
 from harness.commands.catalogue import list_command, serve
+from harness.commands.compare import compare
 from harness.commands.conform import conform
 from harness.commands.false_alarms import false_alarms
 from harness.commands.load import load
 from harness.commands.options import COULD_NOT_RUN, INTERRUPTED, USAGE
+from harness.commands.selftest import selftest
 from harness.commands.study import bench, report
+from harness.commands.sweep import sweep
 from harness.launch import LaunchError
 from harness.measure import MeasureError
 from harness.record import ResultsError
@@ -50,7 +53,9 @@ def cli() -> None:
     """Judge and measure servers of the calculator protocol."""
 
 
-for command in (list_command, serve, conform, false_alarms, load, bench, report):
+for command in (
+    list_command, serve, conform, false_alarms, load, sweep, bench, report, compare, selftest
+):
     cli.add_command(command)
 
 

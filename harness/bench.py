@@ -6,27 +6,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from harness.analyse import invalidity
+from harness.campaign import campaign
 from harness.candidates import Candidate, UsageError
 from harness.conformance.case import Verdict as Outcome
 from harness.environment import facts, gather, revision, source_hash
 from harness.launch import PROJECT, LaunchError
-from harness.measure import Load, measure
-from harness.plan import Cell, Plan, by_name
+from harness.plan import Plan
+from harness.precision import Target
 from harness.record import (
     SAMPLES,
     SCHEMA,
     Manifest,
     Results,
+    Sample,
     Verdict,
     append_sample,
     read_results,
@@ -34,39 +35,78 @@ from harness.record import (
     write_manifest,
 )
 from harness.report.render import FIGURES, REPORT, render
+from harness.validity import invalidity
 
 RESULTS: Final = PROJECT / "results"
 REFERENCE: Final = RESULTS / "reference"
 
 
-def bench(
-    candidates: Sequence[Candidate], plan: Plan, folder: Path, command: Sequence[str], console: Console
+def bench(  # noqa: PLR0913 - what, where and how well
+    candidates: Sequence[Candidate],
+    plan: Plan,
+    folder: Path,
+    command: Sequence[str],
+    console: Console,
+    target: Target | None = None,
 ) -> bool:
     """Carry out a plan, and write its results and report into a folder.
 
     Args:
         candidates: the servers of the plan.
-        plan: what to measure.
+        plan: what to measure; with a target, its blocks are the pilot.
         folder: new, or empty.
         command: as the user gave it, for the record.
         console: where progress is shown.
+        target: the precision to reach, if the number of blocks is to follow from it.
 
     Returns:
-        Whether every server passed the gate and every sample is valid.
+        Whether every server passed the gate, gave no wrong reply under load, left no request without one, and has at
+        least one valid launch under each of its workloads.
 
     Raises:
         UsageError: the folder is in use.
         LaunchError, MeasureError: a server cannot be started or measured. What was measured is kept and reported.
         KeyboardInterrupt: likewise.
     """
+    _take(folder)
+    started_s = time.monotonic()
+    manifest = _manifest(candidates, plan, command, target)
+    write_manifest(folder, manifest)
+    (folder / SAMPLES).touch()
+    complete = False
+    try:
+        failed = _pass_the_gate(candidates, folder, console)
+        to_measure = plan.without(failed)
+        with campaign(candidates, to_measure, console, partial(append_sample, folder)) as measuring:
+            if target is None:
+                measuring.carry_out(dict.fromkeys(plan.workloads, plan.blocks))
+            else:
+                measuring.reach(target)
+                cells = sum(map(len, plan.rounds(measuring.done)))
+                manifest = replace(manifest, blocks=max(measuring.done.values()), planned_cells=cells)
+        complete = True
+    finally:
+        manifest = replace(manifest, complete=complete, seconds=round(time.monotonic() - started_s, 1))
+        write_manifest(folder, manifest)
+        written = write_report(folder)
+        console.print(f"{'Report' if complete else 'Incomplete report'}: {shown(written)}", highlight=False)
+    return not failed and _all_served(to_measure, read_results(folder).samples)
+
+
+def _take(folder: Path) -> None:
+    """Make a folder, or use an empty one."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty: results are never mixed or overwritten")
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}") from None
-    started = time.monotonic()
-    manifest = Manifest(
+
+
+def _manifest(
+    candidates: Sequence[Candidate], plan: Plan, command: Sequence[str], target: Target | None
+) -> Manifest:
+    return Manifest(
         schema=SCHEMA,
         started=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
         command=tuple(command),
@@ -81,21 +121,17 @@ def bench(
         environment=gather(),
         complete=False,
         seconds=0.0,
+        precision=target.half_width if target else None,
+        precision_of=target.metric if target else "",
+        within_minutes=target.within_s / 60 if target else None,
     )
-    write_manifest(folder, manifest)
-    (folder / SAMPLES).touch()
-    complete = False
-    try:
-        failed = _pass_the_gate(candidates, folder, console)
-        cells = plan.without(failed).cells()
-        _measure_cells({candidate.label: candidate for candidate in candidates}, plan, cells, folder, console)
-        complete = True
-    finally:
-        manifest = replace(manifest, complete=complete, seconds=round(time.monotonic() - started, 1))
-        write_manifest(folder, manifest)
-        written = write_report(folder)
-        console.print(f"{'Report' if complete else 'Incomplete report'}: {shown(written)}", highlight=False)
-    return not failed and not any(invalidity(sample) for sample in read_results(folder).samples)
+
+
+def _all_served(plan: Plan, samples: Sequence[Sample]) -> bool:
+    usable = {(sample.server, sample.workload) for sample in samples if not invalidity(sample)}
+    return {(cell.server, cell.workload) for cell in plan.cells()} <= usable and not any(
+        sample.wrong + sample.error + sample.timeout + sample.in_flight for sample in samples
+    )
 
 
 def _pass_the_gate(candidates: Sequence[Candidate], folder: Path, console: Console) -> set[str]:
@@ -134,38 +170,6 @@ def _pass_the_gate(candidates: Sequence[Candidate], folder: Path, console: Conso
     for failure in failures:
         console.print(f"  {failure.verdict} {failure.case} {failure.server}: {failure.detail}", markup=False)
     return {failure.server for failure in failures}
-
-
-def _measure_cells(
-    candidates: Mapping[str, Candidate], plan: Plan, cells: Sequence[Cell], folder: Path, console: Console
-) -> None:
-    environment = gather()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("launches,"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-    )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("measuring", total=len(cells))
-        for cell in cells:
-            workload = by_name(cell.workload)
-            load = Load(
-                clients=workload.clients,
-                pipeline=workload.pipeline,
-                warmup_s=plan.warmup_s,
-                duration_s=plan.duration_s,
-                server_cores=environment.server_cores,
-                generator_cores=environment.generator_cores,
-            )
-            progress.update(task, description=f"block {cell.block + 1}/{plan.blocks}")
-            sample = measure(candidates[cell.server], load, block=cell.block, workload=cell.workload)
-            append_sample(folder, sample)
-            for reason in invalidity(sample):
-                console.print(f"  invalid: {cell.server}, {workload.title}: {reason}", markup=False)
-            progress.advance(task)
 
 
 def files_of(folder: Path, results: Results) -> dict[Path, str]:

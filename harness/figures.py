@@ -10,9 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from harness.analyse import Metric, Table, by_block, invalidity, merged, metric
+from harness.analyse import Metric, by_block, counted, metric
 from harness.plan import by_name
+from harness.quantiles import merged
 from harness.record import Results, Sample, bucket_bounds
+from harness.tables import Table
+from harness.validity import invalidity
 from implementations import CATALOGUE
 
 # Okabe and Ito's palette, told apart by the colour-blind; a server keeps its colour and its mark everywhere.
@@ -117,7 +120,7 @@ def _latencies(results: Results, names: Sequence[str]) -> str:
         for server in servers:
             samples = [
                 sample
-                for sample in results.samples
+                for sample in counted(results.samples)
                 if (sample.workload, sample.server) == (name, server) and not invalidity(sample)
             ]
             if samples:

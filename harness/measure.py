@@ -5,25 +5,51 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-import numpy as np
 import psutil
 
-from harness.candidates import Candidate
+from harness.candidates import Address, Candidate
 from harness.conformance.case import Violation
 from harness.conformance.oracle import oracle
 from harness.conformance.peer import GREETING, Peer
-from harness.drive import Order, Outcome, Reading
 from harness.launch import PROJECT, Launched, launch, pinned, reap
-from harness.record import Sample, histogram, read_times
+from harness.order import CLOSED, Order, Outcome, Reading, merged
+from harness.record import Columns, Sample, read_times
+from harness.tally import tally
 
 REPLY_LIMIT_S: Final = 5.0
+START_IN_NS: Final = 20_000_000
 CHECK_LIMIT_S: Final = 10.0
+VIEWS: Final = ("response", "service", "queueing", "lag")
+WINDOW_FIELDS: Final = (
+    "offered",
+    "answered",
+    "answered_in_warmup",
+    "late",
+    "censored",
+    "series",
+    "warmup_series",
+    "response_slices_ns",
+)
+OUTCOME_FIELDS: Final = (
+    "planned",
+    "sent",
+    "never_sent",
+    "ok",
+    "wrong",
+    "error",
+    "timeout",
+    "in_flight",
+    "fault",
+)
+Progress = Callable[[float, int], None]
 SHORT_CHECK: Final = b"1,2\r\nx\nproduct\n3,-4\n\n5,6\nsum\n1,\t2"
 
 
@@ -36,10 +62,16 @@ class Load:
     """What to do to a server, and where.
 
     Attributes:
-        clients, pipeline: the closed loop's size.
+        clients, pipeline: how many connections, and how many requests each has in flight (at most, in an open loop).
         warmup_s, duration_s: before, and of, the measuring window.
         line: what every request is; None for lists of three integers, all different.
         server_cores, generator_cores: where each of them runs; empty means anywhere.
+        arrivals: "closed", "constant" or "poisson".
+        rate: requests per second, in an open loop.
+        warmup_rate: the same during the warm-up; None for the same rate.
+        seed: of random arrivals.
+        generators: how many processes; each gets one of the generator's cores, if there are enough.
+        timeout_s: how long to wait for a reply.
     """
 
     clients: int
@@ -49,11 +81,17 @@ class Load:
     line: str | None = None
     server_cores: tuple[int, ...] = ()
     generator_cores: tuple[int, ...] = ()
+    arrivals: str = CLOSED
+    rate: float = 0.0
+    warmup_rate: float | None = None
+    seed: int = 0
+    generators: int = 1
+    timeout_s: float = REPLY_LIMIT_S
 
     @property
     def pinned(self) -> bool:
-        """Tell whether server and generator have a core each."""
-        return bool(self.generator_cores) and bool(self.server_cores)
+        """Tell whether the server and every generator have a core each."""
+        return bool(self.server_cores) and len(self.generator_cores) >= self.generators
 
 
 @dataclass(frozen=True)
@@ -68,16 +106,37 @@ class Snapshot:
     switches_involuntary: int = 0
 
 
+@dataclass(frozen=True)
+class Observation:
+    """All that was seen of one launch."""
+
+    launched_s: float
+    connect_s: float
+    ready: Snapshot
+    connected: Snapshot
+    afterwards: Snapshot
+    steal_share: float
+    order: Order
+    outcome: Outcome
+    times: Columns
+
+
 def two_cores() -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return a core for the server and one for the generator; none for either if there is but one."""
+    server, generators = cores_for(1)
+    return server, generators
+
+
+def cores_for(generators: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return a core for the server and one for each generator; none for either if there are not enough."""
     cores = sorted(os.sched_getaffinity(0))
-    return ((cores[0],), (cores[1],)) if len(cores) > 1 else ((), ())
+    return ((cores[0],), tuple(cores[1 : 1 + generators])) if len(cores) > generators else ((), ())
 
 
 def measure(
     candidate: Candidate,
     load: Load,
-    progress: Callable[[float, int], None] = lambda *_: None,
+    progress: Progress = lambda *_: None,
     *,
     block: int = 0,
     workload: str = "",
@@ -100,73 +159,120 @@ def measure(
         if candidate.address is not None
         else launch(candidate, max_clients=_places(candidate, load), cores=load.server_cores)
     )
-    with serving as launched, tempfile.TemporaryDirectory() as scratch:
+    with serving as launched:
         address = launched.address if launched is not None else candidate.address
         assert address is not None  # noqa: S101 - it is launched, or has an address
         check_shortly(candidate.label, address)
-        ready = snapshot(launched)
-        order = Order(
+        seen = observe(address, launched, load, progress)
+    return _sample(candidate.label, load, seen, block, workload)
+
+
+def observe(address: Address, launched: Launched | None, load: Load, progress: Progress) -> Observation:
+    """Load a server that runs, and look at it and at the machine meanwhile."""
+    ready = snapshot(launched)
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as started:
+        orders = _orders(address, load, _processes(launched), scratch)
+        tells = [
+            started.enter_context(generator(order, load.generator_cores[place : place + 1]))
+            for place, order in enumerate(orders)
+        ]
+        connect_s = sum(float(tell("", "connected")["connect_s"]) for tell in tells)
+        connected = snapshot(launched)
+        idle_before, stolen_before = _machine_time()
+        outcome = merged(_outcomes(tells, progress))
+        idle_after, stolen_after = _machine_time()
+        afterwards = snapshot(launched)
+        return Observation(
+            launched_s=launched.startup_s if launched is not None else 0.0,
+            connect_s=connect_s,
+            ready=ready,
+            connected=connected,
+            afterwards=afterwards,
+            steal_share=(stolen_after - stolen_before) / max(idle_after - idle_before, 1e-9),
+            order=orders[0],
+            outcome=outcome,
+            times=read_times(Path(order.times_file) for order in orders),
+        )
+
+
+def _orders(address: Address, load: Load, server_pids: tuple[int, ...], scratch: str) -> list[Order]:
+    """Deal the clients out to the generators; the first reads the server's clocks."""
+    return [
+        Order(
             host=address[0],
             port=address[1],
-            clients=load.clients,
+            clients=len(range(place, load.clients, load.generators)),
             pipeline=load.pipeline,
             warmup_s=load.warmup_s,
             duration_s=load.duration_s,
-            timeout_s=REPLY_LIMIT_S,
-            times_file=f"{scratch}/times",
+            timeout_s=load.timeout_s,
+            times_file=f"{scratch}/times-{place}",
             line=load.line,
-            server_pids=_processes(launched),
+            server_pids=server_pids if place == 0 else (),
+            arrivals=load.arrivals,
+            rate=load.rate,
+            warmup_rate=load.rate if load.warmup_rate is None else load.warmup_rate,
+            seed=load.seed,
+            generator=place,
+            generators=load.generators,
         )
-        with generator(order, load.generator_cores) as tell:
-            connect_s = float(tell("", "connected")["connect_s"])
-            connected = snapshot(launched)
-            idle_before, stolen_before = _machine_time()
-            outcome = _outcome(tell("go", "done", progress)["outcome"])
-            idle_after, stolen_after = _machine_time()
-            afterwards = snapshot(launched)
-        ready_ns, sent_ns, received_ns, counts = read_times(Path(order.times_file), outcome.records)
+        for place in range(load.generators)
+    ]
 
-    begin, end = outcome.begin, outcome.end
-    inside = (received_ns >= begin.at_ns) & (received_ns < end.at_ns)
-    responses = (received_ns - ready_ns)[inside]
-    services = (received_ns - sent_ns)[inside]
-    lags = (sent_ns - ready_ns)[inside]
-    weights = counts[inside]
+
+def _outcomes(tells: Sequence[Callable[..., dict[str, Any]]], progress: Progress) -> list[Outcome]:
+    """Let all generators start at the same moment, and wait for them; progress is that of all together."""
+    start_ns = time.monotonic_ns() + START_IN_NS
+    sent = [0] * len(tells)
+
+    def await_outcome(place: int) -> Outcome:
+        def add_up(elapsed_s: float, sent_by_this: int) -> None:
+            sent[place] = sent_by_this
+            if place == 0:
+                progress(elapsed_s, sum(sent))
+
+        return _outcome(tells[place](str(start_ns), "done", add_up)["outcome"])
+
+    with ThreadPoolExecutor(len(tells)) as pool:
+        return list(pool.map(await_outcome, range(len(tells))))
+
+
+def _sample(server: str, load: Load, seen: Observation, block: int, workload: str) -> Sample:
+    window = tally(seen.order, seen.outcome, seen.times)
+    outcome, begin, end = seen.outcome, seen.outcome.begin, seen.outcome.end
+    ready, connected, afterwards = seen.ready, seen.connected, seen.afterwards
     return Sample(
         block=block,
-        server=candidate.label,
+        server=server,
         workload=workload,
         clients=load.clients,
         pipeline=load.pipeline,
+        arrivals=load.arrivals,
+        rate=load.rate,
+        seed=load.seed,
+        generators=load.generators,
         pinned=load.pinned,
+        timeout_s=load.timeout_s,
+        warmup_s=load.warmup_s,
         window_s=(end.at_ns - begin.at_ns) / 1e9,
-        answered=int(weights.sum()),
-        answered_in_warmup=int(counts[received_ns < begin.at_ns].sum()),
-        sent=outcome.sent,
-        ok=outcome.ok,
-        wrong=outcome.wrong,
-        error=outcome.error,
-        timeout=outcome.timeout,
-        in_flight=outcome.in_flight,
-        fault=outcome.fault,
+        **{name: getattr(window, name) for name in WINDOW_FIELDS},
+        **{name: getattr(outcome, name) for name in OUTCOME_FIELDS},
         server_cpu_ns=end.server_cpu_ns - begin.server_cpu_ns,
         generator_cpu_ns=end.generator_cpu_ns - begin.generator_cpu_ns,
+        generator_spin_ns=end.spun_ns - begin.spun_ns,
         switches_voluntary=max(0, afterwards.switches_voluntary - connected.switches_voluntary),
         switches_involuntary=max(0, afterwards.switches_involuntary - connected.switches_involuntary),
-        startup_s=launched.startup_s if launched is not None else 0.0,
-        connect_s=connect_s,
+        startup_s=seen.launched_s,
+        connect_s=seen.connect_s,
         memory_ready_bytes=ready.memory_bytes,
         memory_connected_bytes=connected.memory_bytes,
         memory_peak_bytes=afterwards.peak_bytes,
         threads=connected.threads,
         descriptors=connected.descriptors,
-        steal_share=(stolen_after - stolen_before) / max(idle_after - idle_before, 1e-9),
-        response_ns=histogram(responses, weights),
-        service_ns=histogram(services, weights),
-        lag_ns=histogram(lags, weights),
-        response_max_ns=int(np.max(responses, initial=0)),
-        service_max_ns=int(np.max(services, initial=0)),
-        lag_max_ns=int(np.max(lags, initial=0)),
+        steal_share=seen.steal_share,
+        response_sum_ns=window.response.sum_ns,
+        **{f"{view}_ns": getattr(window, view).ns for view in VIEWS},
+        **{f"{view}_max_ns": getattr(window, view).max_ns for view in VIEWS},
     )
 
 
@@ -199,9 +305,7 @@ def generator(order: Order, cores: tuple[int, ...]) -> Iterator[Callable[..., di
             process_group=0,
         )
 
-    def tell(
-        word: str, awaited: str, progress: Callable[[float, int], None] = lambda *_: None
-    ) -> dict[str, Any]:
+    def tell(word: str, awaited: str, progress: Progress = lambda *_: None) -> dict[str, Any]:
         _write_line(process.stdin, word or json.dumps(asdict(order)))
         while True:
             line = process.stdout.readline() if process.stdout else b""

@@ -1,8 +1,8 @@
 """Which servers, which workloads, how many blocks: frozen data, no I/O."""
 
 import random
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from harness.candidates import UsageError
@@ -75,13 +75,24 @@ PROFILES: Final = {
 }
 
 
+MOST_ATTEMPTS: Final = 3
+"""So often is a block measured that has an invalid launch each time."""
+REPEATED_SHARE: Final = 0.5
+"""Of the planned launches so many may be made again in all, however bad the machine is."""
+
+
 @dataclass(frozen=True)
 class Cell:
-    """One launch: a server under a workload, in a block."""
+    """One launch: a server under a workload, in a block, for the first time or again."""
 
     block: int
     server: str
     workload: str
+    attempt: int = 1
+
+
+Round = tuple[Cell, ...]
+"""The servers of one block under one workload, side by side: what is compared, and what is measured again together."""
 
 
 @dataclass(frozen=True)
@@ -96,20 +107,43 @@ class Plan:
     duration_s: float
     seed: int
 
-    def cells(self) -> tuple[Cell, ...]:
+    def rounds(
+        self, wanted: Mapping[str, int] | None = None, done: Mapping[str, int] | None = None
+    ) -> tuple[Round, ...]:
         """Return all launches in the order in which they are to be made; the seed decides on it.
 
         Within a block the servers of one workload come right after each other, in a shuffled order, so that what is
         compared was measured under conditions as equal as can be.
+
+        Args:
+            wanted: blocks of each workload, if they are not all to have the plan's.
+            done: blocks of each workload that were measured before.
         """
-        shuffled = random.Random(self.seed)  # noqa: S311 - no secret
+        wanted = wanted or dict.fromkeys(self.workloads, self.blocks)
+        done = done or {}
+        rounds = [
+            self.round(block, workload)
+            for block in range(max(wanted.values()))
+            for workload in self._shuffled(self.workloads, block)
+            if done.get(workload, 0) <= block < wanted[workload]
+        ]
+        return tuple(cells for cells in rounds if cells)
+
+    def round(self, block: int, workload: str, attempt: int = 1) -> Round:
+        """Return the launches of one block under one workload, in an order of their own for each attempt."""
         return tuple(
-            Cell(block, server, workload)
-            for block in range(self.blocks)
-            for workload in shuffled.sample(self.workloads, len(self.workloads))
-            for server in shuffled.sample(self.servers, len(self.servers))
+            Cell(block, server, workload, attempt)
+            for server in self._shuffled(self.servers, block, workload, attempt)
             if self.can_serve(server, workload)
         )
+
+    def cells(self) -> tuple[Cell, ...]:
+        """Return all launches, if none need be made again."""
+        return tuple(cell for cells in self.rounds() for cell in cells)
+
+    def _shuffled(self, names: Sequence[str], *place: object) -> list[str]:
+        """Shuffle names, the same way each time at the same place of the plan."""
+        return random.Random(f"{self.seed} {place}").sample(names, len(names))  # noqa: S311 - no secret
 
     def can_serve(self, server: str, workload: str) -> bool:
         """Tell whether a server serves as many clients at once."""
@@ -118,10 +152,7 @@ class Plan:
     def without(self, servers: Iterable[str]) -> "Plan":
         """Return the same plan for fewer servers."""
         left_out = set(servers)
-        kept = tuple(server for server in self.servers if server not in left_out)
-        return Plan(
-            kept, self.workloads, self.one_client_only, self.blocks, self.warmup_s, self.duration_s, self.seed
-        )
+        return replace(self, servers=tuple(server for server in self.servers if server not in left_out))
 
 
 def by_name(name: str) -> Workload:

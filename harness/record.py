@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 MANIFEST: Final = "manifest.json"
 SAMPLES: Final = "samples.jsonl"
 CONFORMANCE: Final = "conformance.json"
@@ -34,13 +34,30 @@ class Sample:
     Attributes:
         block, server, workload: its place in the plan.
         clients, pipeline: the workload's size.
+        arrivals: "closed": a closed loop; "constant" or "poisson": an open one.
+        rate: requests per second that the open loop was to send in the window; 0 in a closed loop.
+        seed: of random arrivals.
+        generators: how many processes loaded the server.
         pinned: server and generator had a core each.
+        timeout_s: how long a reply was waited for.
+        warmup_s: the time before the window.
         window_s: the measuring window, as it was.
+        offered: requests that were intended in the window; in a closed loop, the answered ones.
         answered: requests answered in the window.
         answered_in_warmup: requests answered before it.
-        sent, ok, wrong, error, timeout, in_flight: all requests of the launch; sent is the sum of the others.
+        late: in an open loop, requests intended in the window and sent more than 1 ms later, whoever was to blame.
+        censored: requests intended in the window and never answered rightly, whose response times are therefore not
+            known; in a closed loop, all that were sent and never answered rightly.
+        planned, sent, never_sent: all requests of the launch; planned = sent + never_sent.
+        ok, wrong, error, timeout, in_flight: what became of those that were sent; sent is their sum.
         fault: the first thing that went wrong, in words.
-        server_cpu_ns, generator_cpu_ns: CPU time used in the window; the server's from its CPU clock, all threads.
+        series: requests answered in each twentieth of the window.
+        warmup_series: the same before the window, in steps of the same length, the last one perhaps shorter.
+        response_slices_ns: in an open loop, the 99 % quantile of the responses of the requests intended in each
+            hundredth of the window; 0 if none was answered.
+        server_cpu_ns, generator_cpu_ns: CPU time used in the window; the server's from its CPU clock, all threads; that
+            of all generators together.
+        generator_spin_ns: of the generators' time, what they spent waiting busily, so as to be on time.
         switches_voluntary, switches_involuntary: of the server, while all requests of the launch were served.
         startup_s: from starting the process to its readiness line.
         connect_s: to connect all clients one after the other, greetings included.
@@ -49,10 +66,15 @@ class Sample:
         memory_peak_bytes: the most it ever was.
         threads, descriptors: of the server with all clients connected.
         steal_share: of all cores' time, what the hypervisor gave to others.
-        response_ns: from the time a request could be sent to its reply.
-        service_ns: from the time it was sent.
+        response_ns: from the time a request was intended to its reply. In an open loop these four are of the requests
+            intended in the window, whenever they were answered: offered = their number + censored. In a closed loop a
+            request is intended when it can be sent, and they are of those answered in the window.
+        service_ns: from the time it was sent to its reply.
+        queueing_ns: from the time it was intended to the time its connection was free: the server's fault.
         lag_ns: from the time it could be sent to the time it was: the generator's own delay.
-        response_max_ns, service_max_ns, lag_max_ns: the largest of each, exactly.
+        response_sum_ns: of all responses, exactly.
+        response_max_ns, service_max_ns, queueing_max_ns, lag_max_ns: the largest of each, exactly.
+        attempt: 1, or more if the block was measured again since a launch of it was invalid.
     """
 
     block: int
@@ -60,19 +82,34 @@ class Sample:
     workload: str
     clients: int
     pipeline: int
+    arrivals: str
+    rate: float
+    seed: int
+    generators: int
     pinned: bool
+    timeout_s: float
+    warmup_s: float
     window_s: float
+    offered: int
     answered: int
     answered_in_warmup: int
+    late: int
+    censored: int
+    planned: int
     sent: int
+    never_sent: int
     ok: int
     wrong: int
     error: int
     timeout: int
     in_flight: int
     fault: str
+    series: tuple[int, ...]
+    warmup_series: tuple[int, ...]
+    response_slices_ns: tuple[int, ...]
     server_cpu_ns: int
     generator_cpu_ns: int
+    generator_spin_ns: int
     switches_voluntary: int
     switches_involuntary: int
     startup_s: float
@@ -85,10 +122,14 @@ class Sample:
     steal_share: float
     response_ns: Histogram
     service_ns: Histogram
+    queueing_ns: Histogram
     lag_ns: Histogram
+    response_sum_ns: int
     response_max_ns: int
     service_max_ns: int
+    queueing_max_ns: int
     lag_max_ns: int
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -125,7 +166,11 @@ class Manifest:
 
     Attributes:
         complete: every cell of the plan was measured.
+        blocks: of the workload that has the most.
+        planned_cells: launches, those not counted that were made again.
         seconds: how long it took, the conformance gate included.
+        precision, precision_of, within_minutes: the half-width that was asked for, of which metric, and the time for
+            it; None and empty if the number of blocks was given.
     """
 
     schema: int
@@ -142,6 +187,9 @@ class Manifest:
     environment: Environment
     complete: bool
     seconds: float
+    precision: float | None = None
+    precision_of: str = ""
+    within_minutes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -185,10 +233,25 @@ def histogram(values_ns: Times, counts: Times) -> Histogram:
     return {int(bucket): int(totals[bucket]) for bucket in np.flatnonzero(totals)}
 
 
-def read_times(path: Path, records: int) -> tuple[Times, Times, Times, Times]:
-    """Read the generator's columns: ready, sent, received, count."""
-    columns = np.fromfile(path, dtype=np.int64).reshape(4, records)
-    return columns[0], columns[1], columns[2], columns[3]
+@dataclass(frozen=True)
+class Columns:
+    """The generator's rows: four times of requests sent together and answered together, and how many they are."""
+
+    intended_ns: Times
+    ready_ns: Times
+    sent_ns: Times
+    received_ns: Times
+    count: Times
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "Columns":
+        """Return the chosen rows."""
+        return Columns(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
+def read_times(paths: Iterable[Path]) -> Columns:
+    """Read the rows of one generator, or of several."""
+    rows = np.concatenate([np.fromfile(path, dtype=np.int64) for path in paths])
+    return Columns(*rows.reshape(-1, len(fields(Columns))).T)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -247,9 +310,14 @@ def _parsed(where: Path | str, text: bytes) -> Any:  # noqa: ANN401 - JSON is an
 
 
 def _built(kind: type[Record], where: Path | str, given: Any) -> Record:  # noqa: ANN401 - JSON is anything
-    wanted = {field.name for field in fields(kind)}  # type: ignore[arg-type] # all kinds are dataclasses
-    if not isinstance(given, dict) or given.keys() != wanted:
-        odd = sorted(wanted ^ given.keys()) if isinstance(given, dict) else [type(given).__name__]
+    known = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type] # all are dataclasses
+    needed = {name for name, default in known.items() if default is MISSING}
+    if not isinstance(given, dict) or not needed <= given.keys() <= known.keys():
+        odd = (
+            sorted(needed - given.keys() | given.keys() - known.keys())
+            if isinstance(given, dict)
+            else [type(given).__name__]
+        )
         raise ResultsError(f"{where} is not a {kind.__name__.lower()} of schema {SCHEMA}: {', '.join(odd)}")
     return kind(**given)
 
@@ -258,9 +326,10 @@ def _sample(where: str, given: Any) -> Sample:  # noqa: ANN401 - JSON is anythin
     sample = _built(Sample, where, given)
     histograms = {
         name: {int(bucket): count for bucket, count in getattr(sample, name).items()}
-        for name in ("response_ns", "service_ns", "lag_ns")
+        for name in ("response_ns", "service_ns", "queueing_ns", "lag_ns")
     }
-    return Sample(**{**given, **histograms})
+    series = {name: tuple(given[name]) for name in ("series", "warmup_series", "response_slices_ns")}
+    return Sample(**{**given, **histograms, **series})
 
 
 def _manifest(where: Path, given: dict[str, Any]) -> Manifest:

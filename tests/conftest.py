@@ -6,9 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from harness.candidates import Candidate
-from harness.record import Environment, Manifest, Results, Sample, ServerFacts, Verdict, histogram
+from harness.record import SCHEMA, Environment, Manifest, Results, Sample, ServerFacts, Verdict, histogram
+
+# How long an example takes is the machine's business: it may be busy.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 FAULTY = Path(__file__).parent / "servers" / "faulty.py"
 
@@ -27,7 +32,7 @@ def faulty() -> Callable[..., Candidate]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_sample() -> Callable[..., Sample]:
     """Return a maker of samples: valid, with a given throughput and CPU time for each request."""
 
@@ -44,22 +49,26 @@ def make_sample() -> Callable[..., Sample]:
         counts = np.ones(answered, dtype=np.int64)
         values: dict[str, object] = {
             "block": block, "server": server, "workload": workload, "clients": 64, "pipeline": 1, "pinned": True,
-            "window_s": 1.0, "answered": answered, "answered_in_warmup": 10, "sent": answered + 10,
+            "arrivals": "closed", "rate": 0.0, "seed": 0, "generators": 1, "timeout_s": 5.0, "warmup_s": 0.3,
+            "window_s": 1.0, "offered": answered, "answered": answered, "answered_in_warmup": 10, "late": 0,
+            "censored": 0, "planned": answered + 10, "sent": answered + 10, "never_sent": 0,
+            "series": (answered // 20,) * 20, "warmup_series": (), "response_slices_ns": (), "generator_spin_ns": 0,
             "ok": answered + 10, "wrong": 0, "error": 0, "timeout": 0, "in_flight": 0, "fault": "",
             "server_cpu_ns": int(cpu_us * 1e3 * answered), "generator_cpu_ns": int(3e8),
             "switches_voluntary": answered, "switches_involuntary": 0, "startup_s": 0.1, "connect_s": 0.1,
             "memory_ready_bytes": 20_000_000, "memory_connected_bytes": 21_000_000, "memory_peak_bytes": 22_000_000,
             "threads": 66, "descriptors": 70, "steal_share": 0.0,
             "response_ns": histogram(response_ns, counts), "service_ns": histogram(response_ns, counts),
-            "lag_ns": histogram(response_ns // 1000, counts),
-            "response_max_ns": 5_000_000, "service_max_ns": 5_000_000, "lag_max_ns": 5_000,
+            "lag_ns": histogram(response_ns // 1000, counts), "queueing_ns": histogram(response_ns * 0, counts),
+            "response_sum_ns": 64_000_000_000, "response_max_ns": 5_000_000, "service_max_ns": 5_000_000,
+            "queueing_max_ns": 0, "lag_max_ns": 5_000,
         }  # fmt: skip
         return Sample(**(values | changes))  # type: ignore[arg-type] # names and types are those of the dataclass
 
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_results(make_sample: Callable[..., Sample]) -> Callable[..., Results]:
     """Return a maker of runs: two servers, b slower than a by a factor."""
 
@@ -96,7 +105,7 @@ def make_results(make_sample: Callable[..., Sample]) -> Callable[..., Results]:
             for label in ("threaded", "trio_nursery")
         )
         values: dict[str, object] = {
-            "schema": 1, "started": "2026-01-01 00:00", "command": ("harness", "bench"), "revision": "abc",
+            "schema": SCHEMA, "started": "2026-01-01 00:00", "command": ("harness", "bench"), "revision": "abc",
             "servers": servers, "workloads": ("clients_64",), "blocks": blocks, "warmup_s": 0.3, "duration_s": 1.0,
             "seed": 1, "planned_cells": 2 * blocks, "environment": environment, "complete": True, "seconds": 60.0,
         }  # fmt: skip

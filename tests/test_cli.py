@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -45,11 +46,39 @@ def faulty(defect: str) -> list[str]:
         (["load", "blocking", "--clients", "0"], 2, "0 is not in the range"),
         (["load", "threaded", "--duration", "-1"], 2, "not in the range"),
         (["load", "threaded", "--line", "quit"], 2, "quit"),
+        (["load", "threaded", "--rate", "0"], 2, "a rate is a number of requests per second above 0"),
+        (["load", "threaded", "--rate", "nan"], 2, "a rate is a number of requests per second above 0"),
+        (["load", "threaded", "--rate", "1e9"], 2, "1,000,000,000 requests/s cannot be"),
+        (["load", "threaded", "--rate", "0.1"], 2, "no request falls into 5 s at 0.1 requests/s"),
+        (["load", "threaded", "--rate", "500000", "--duration", "3600"], 2, "too many to keep"),
+        (["load", "threaded", "--rate", "100", "--arrivals", "bursty"], 2, "bursty"),
+        (["load", "threaded", "--arrivals", "poisson"], 2, "it needs --rate"),
+        (
+            ["load", "threaded", "--generators", "64"],
+            2,
+            "64 generators need 65 cores, one of them for the server",
+        ),
+        (["load", "threaded", "--generators", "2", "--clients", "1"], 2, "2 generators need a client each"),
+        (["load", "threaded", "--clients", "100000"], 2, "100,000 clients are too many"),
+        (["sweep"], 2, "one server is needed"),
+        (["sweep", "blocking"], 2, "one client at a time"),
+        (["sweep", "threaded", "--slo", "p98=1ms"], 2, "--slo takes a quantile and a time"),
+        (["sweep", "threaded", "--slo", "p99=0ms"], 2, "--slo takes a quantile and a time"),
+        (["sweep", "threaded", "--rates", "1000,x"], 2, "--rates takes numbers"),
+        (
+            ["sweep", "threaded", "--rates", "500"],
+            2,
+            "p99 takes 10,000 requests: at 500 requests/s use --duration 20",
+        ),
         (["load", *faulty("adds_one"), "--duration", "0.2"], 3, "faulty answers wrongly"),
         (["load", *faulty("dies_after_a_while"), "--duration", "0.2"], 1, None),
         (["bench", "--workload", "nothing"], 2, "no workload is called 'nothing'"),
         (["bench", "blocking", "--workload", "clients_64"], 2, "nothing is left to measure"),
         (["bench", "--frobnicate"], 2, "frobnicate"),
+        (["bench", "--precision", "x"], 2, "--precision takes a percentage"),
+        (["bench", "--precision", "3%", "--blocks", "3"], 2, "leave out --blocks"),
+        (["bench", "--within", "3"], 2, "--within bounds the time of --precision"),
+        (["bench", "threaded", "--precision", "3%"], 2, "it takes two servers"),
         (["bench", "--out", "/proc/nowhere"], 2, "cannot write to /proc/nowhere"),
         (["bench", "--out", "results"], 2, "not empty"),
         (["bench", "--out", "{tmp}", *faulty("does_not_start")], 3, "cannot start, for a reason"),
@@ -103,22 +132,63 @@ def test_conform_judges_a_server_by_its_address() -> None:
     assert "2 PASS, 1 N/A" in done.stdout
 
 
-def test_load_writes_the_keys_of_the_contract() -> None:
-    done = harness(
-        "load", "threaded", "--clients", "4", "--duration", "0.5", "--warmup", "0.1", "--json", "-"
-    )
-    assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
+def figures_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """Read the figures of a load that went well, but for the machine's being busy with other things."""
+    assert done.returncode in {0, 1}, done.stderr
+    figures: dict[str, Any] = json.loads(done.stdout)
+    codes = {reason.partition(":")[0] for reason in figures["reasons"]}
+    assert figures["valid"] == (done.returncode == 0)
+    assert figures["valid"] or codes & {"steal", "lag"}
+    return figures
+
+
+@pytest.mark.parametrize(
+    ("options", "arrivals"),
+    [
+        ([], "closed"),
+        (["--rate", "400"], "constant"),
+        (["--rate", "400", "--arrivals", "poisson"], "poisson"),
+    ],
+)
+def test_load_writes_the_keys_of_the_contract(options: list[str], arrivals: str) -> None:
+    words = ["load", "threaded", "--clients", "4", "--duration", "0.5", "--warmup", "0.1", "--json", "-"]
+    figures = figures_of(harness(*words, *options))
     assert figures["throughput_rps"] > 0
-    for view in ("response_us", "service_us", "lag_us"):
+    for view in ("response_us", "service_us", "queueing_us", "lag_us"):
         assert list(figures[view]) == ["p50", "p90", "p99", "p999", "max"]
     requests = figures["requests"]
-    assert requests["planned"] == requests["sent"] + requests["never_sent"]
+    assert requests["planned"] == requests["sent"] + requests["never_sent"] > 0
     assert requests["sent"] == sum(requests[k] for k in ("ok", "wrong", "error", "timeout", "in_flight"))
     assert figures["server"]["cpu_us_per_request"] > 0
     assert figures["generator"]["cpu_share"] > 0
-    assert figures["valid"] is True
-    assert isinstance(figures["reasons"], list)
+    assert figures["loop"]["arrivals"] == arrivals
+
+
+def test_what_never_came_is_censored_and_named() -> None:
+    words = ["load", "blocking", "--clients", "1", "--rate", "60000", "--duration", "0.5", "--timeout", "0.1"]
+    done = harness(*words, "--json", "-")
+    figures = json.loads(done.stdout)
+    assert figures["requests"]["never_sent"] > 0
+    assert figures["response_us"]["p90"] is figures["response_us"]["max"] is None
+    assert figures["censored"]["above_us"]["response_us"]["p90"] >= 100_000
+    assert figures["censored"]["requests"] > 0
+    assert {"overloaded", "censored"} <= {reason.partition(":")[0] for reason in figures["reasons"]}
+    assert "> 0." in done.stderr
+
+
+def test_sweep_shows_the_curve_and_writes_it() -> None:
+    words = ["sweep", "blocking", "--clients", "1", "--rates", "300,100000", "--slo", "p50=50ms"]
+    done = harness(*words, "--duration", "0.7", "--warmup", "0.1", "--timeout", "0.2", "--json", "-")
+    assert done.returncode in {0, 1}, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["slo"] == {"quantile": "p50", "limit_us": 50_000}
+    assert [point["rate"] for point in figures["points"]] == [300, 100_000]
+    assert all(point["requests"]["planned"] > 0 for point in figures["points"])
+    assert figures["points"][1]["sustained"] is not True
+    assert figures["knee"].keys() == {"low_rps", "high_rps"}
+    assert "seconds" in figures["recovery"]
+    assert all(word in done.stderr for word in ("offered/s", "knee", "recovery"))
+    assert max(map(len, done.stderr.splitlines())) <= 100
 
 
 def test_serve_runs_a_server_in_the_foreground_and_ends_with_its_code() -> None:
@@ -147,7 +217,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--out",
         str(folder),
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in {0, 1}, done.stderr  # 1 if the machine had other things to do
     return folder
 
 

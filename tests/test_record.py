@@ -70,10 +70,12 @@ def test_samples_load_with_pandas_in_two_lines(tmp_path: Path, make_results: Cal
 
 
 def test_the_generators_times_are_read_as_columns(tmp_path: Path) -> None:
-    np.arange(12, dtype=np.int64).tofile(tmp_path / "times")
-    ready, _, _, count = read_times(tmp_path / "times", 3)
-    assert list(ready) == [0, 1, 2]
-    assert list(count) == [9, 10, 11]
+    np.arange(10, dtype=np.int64).tofile(tmp_path / "one")
+    np.arange(10, 15, dtype=np.int64).tofile(tmp_path / "two")
+    times = read_times([tmp_path / "one", tmp_path / "two"])
+    assert list(times.intended_ns) == [0, 5, 10]
+    assert list(times.count) == [4, 9, 14]
+    assert list(times.where(times.count > 5).sent_ns) == [7, 12]
 
 
 def test_missing_results_are_named(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """`harness bench` and `harness report`: the study, and its report made again."""
 
+import re
 import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 from rich.console import Console
@@ -11,8 +13,12 @@ from rich.console import Console
 from harness import bench as study
 from harness.candidates import Candidate, UsageError, selected
 from harness.commands.options import FAILED, server_options
+from harness.compare import COMPARED
 from harness.plan import PROFILES, WORKLOADS, Plan, by_name
+from harness.precision import PILOT_BLOCKS, Target
 from harness.record import read_results
+
+WITHIN_MINUTES: Final = 20
 
 
 @click.command()
@@ -24,6 +30,23 @@ from harness.record import read_results
     "--workload", "workloads", multiple=True, metavar="NAME", help="Only these (harness list --workloads)."
 )
 @click.option("--blocks", type=click.IntRange(1, 1000), help="How many, instead of the profile's.")
+@click.option(
+    "--precision", metavar="N%", help="As many blocks as it takes for ratios to be known to ±N %, instead."
+)
+@click.option(
+    "--precision-of",
+    type=click.Choice(COMPARED),
+    default="cpu_us_per_request",
+    show_default=True,
+    help="Of what.",
+)
+@click.option(
+    "--within",
+    "within_minutes",
+    type=click.FloatRange(0.1, 10_000),
+    metavar="MINUTES",
+    help=f"How long --precision may measure.  [default: {WITHIN_MINUTES}]",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Decides on the order; random if not given.")
 @click.option(
     "--out", metavar="DIR", type=click.Path(path_type=Path), help="A new folder; under results/ if not given."
@@ -35,11 +58,17 @@ def bench(  # noqa: PLR0913 - one parameter for each option
     profile: str | None,
     workloads: Sequence[str],
     blocks: int | None,
+    precision: str | None,
+    precision_of: str,
+    within_minutes: float | None,
     seed: int | None,
     out: Path | None,
 ) -> int:
     """Measure servers side by side and write a report: NAMES of ours, or any by --server; all of ours by default."""
     candidates = selected(names, servers, declarations)
+    target = _target(precision, precision_of, within_minutes)
+    if target and blocks:
+        raise UsageError("--precision chooses the number of blocks: leave out --blocks")
     size = PROFILES[profile or "standard"]
     plan = Plan(
         servers=tuple(candidate.label for candidate in candidates),
@@ -48,15 +77,29 @@ def bench(  # noqa: PLR0913 - one parameter for each option
         one_client_only=frozenset(
             candidate.label for candidate in candidates if _serves_one_client(candidate)
         ),
-        blocks=blocks or size.blocks,
+        blocks=PILOT_BLOCKS if target else blocks or size.blocks,
         warmup_s=size.warmup_s,
         duration_s=size.duration_s,
         seed=secrets.randbelow(2**32) if seed is None else seed,
     )
     if not plan.cells():
         raise UsageError("nothing is left to measure: these servers cannot serve these workloads")
+    if target and not any(len(cells) > 1 for cells in plan.rounds()):
+        raise UsageError("--precision is that of a ratio: it takes two servers that serve the same workload")
     command = ("harness", *sys.argv[1:])
-    return 0 if study.bench(candidates, plan, out or study.new_folder(), command, Console()) else FAILED
+    done = study.bench(candidates, plan, out or study.new_folder(), command, Console(), target)
+    return 0 if done else FAILED
+
+
+def _target(precision: str | None, of: str, within_minutes: float | None) -> Target | None:
+    if precision is None:
+        if within_minutes is not None:
+            raise UsageError("--within bounds the time of --precision, which is not given")
+        return None
+    given = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", precision)
+    if not given or not 0.1 <= float(given[1]) <= 50:
+        raise UsageError(f"--precision takes a percentage from 0.1% to 50%, not {precision!r}")
+    return Target(float(given[1]) / 100, of, 60 * (within_minutes or WITHIN_MINUTES))
 
 
 def _serves_one_client(candidate: Candidate) -> bool:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from harness.analyse import Row, Table
 from harness.conformance.case import Verdict
 from harness.plan import Workload, by_name
 from harness.record import Results
 from harness.report.wording import capital, interval, leaders, listed, mean_of, names_of
+from harness.tables import Row, Table
 
 
 def short_answer(results: Results, tables: Mapping[str, Table]) -> list[str]:

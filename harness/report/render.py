@@ -3,13 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from harness.analyse import EQUIVALENCE, STEAL_LIMIT, tabulate
+from harness.analyse import metric, repetition
 from harness.figures import figures
-from harness.plan import WORKLOADS, by_name
-from harness.record import Manifest, Results, ServerFacts
+from harness.inference import BOOTSTRAP_FROM, EQUIVALENCE
+from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, WORKLOADS, by_name
+from harness.precision import Target, reach, sentence
+from harness.record import Manifest, Results, Sample, ServerFacts
 from harness.report.answer import short_answer
 from harness.report.promises import conformance_section
 from harness.report.workloads import workload_section
+from harness.tables import tabulate
+from harness.validity import STEAL_LIMIT
 
 REPORT: Final = "report.md"
 FIGURES: Final = "figures"
@@ -55,13 +59,26 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
 def heading(results: Results) -> list[str]:
     """Open the report; say so if the run was not finished."""
     lines = ["# What each concurrency model costs", ""]
-    measured = len(results.samples)
+    measured = sum(sample.attempt == 1 for sample in results.samples)
     if not results.manifest.complete:
         lines += [
             f"> **Incomplete**: {measured} of {results.manifest.planned_cells} launches were measured.",
             "",
         ]
+    if results.manifest.precision is not None:
+        lines += _precision(results, results.manifest.precision, 60 * (results.manifest.within_minutes or 0))
     return lines
+
+
+def _precision(results: Results, wanted: float, within_s: float) -> list[str]:
+    target = Target(wanted, results.manifest.precision_of, within_s)
+    title = metric(target.metric).title
+    found = [reach(results.samples, workload, target) for workload in results.manifest.workloads]
+    return [
+        f"> **Precision {'reached' if one.reached else 'not reached'}**, of ratios in {title}: {sentence(one, target)}.\n"
+        for one in found
+        if one is not None
+    ]
 
 
 def what_was_measured(manifest: Manifest) -> list[str]:
@@ -98,7 +115,12 @@ def what_was_measured(manifest: Manifest) -> list[str]:
         "- A figure is the geometric mean over launches, with its 95 % interval (Student's t on logarithms). "
         "**Letters**: two servers that share one were not told apart (paired by block, Holm-adjusted, 5 %). "
         f"**Equivalent** means that the ratio lies within {EQUIVALENCE - 1:.0%} for certain (90 % interval); it is "
-        "more than “not told apart”.",
+        "more than “not told apart”. The interval beside a ratio is that of the test that decided on it: the 90 % "
+        "interval of an equivalent pair, and else one as much wider than 95 % as Holm's adjustment asks for; from "
+        f"{BOOTSTRAP_FROM} blocks on a bootstrap over blocks stands beside it as a check.",
+        f"- When a launch is invalid, all servers of its block meet that workload again, at most {MOST_ATTEMPTS - 1} times, "
+        f"while such launches are at most {REPEATED_SHARE:.0%} of those planned. Of a block the attempt with the most "
+        "valid launches counts, the first of equals; an invalid launch is never used.",
         "",
     ]  # fmt: skip
 
@@ -138,6 +160,7 @@ def limits(results: Results) -> list[str]:
             f"than {STEAL_LIMIT:.0%} of its time to others (at most {max(stolen):.1%}). Such launches are used: the "
             "intervals are as wide as they make them."
         )
+    lines += [_repetition_sentence(samples)] if samples else []
     lines += [
         "- Server and generator talk over the loopback interface: there is no network in these figures.",
         "- A closed loop slows down with its server: its response times say what so many clients see, not what a "
@@ -148,6 +171,16 @@ def limits(results: Results) -> list[str]:
         "",
     ]
     return lines
+
+
+def _repetition_sentence(samples: Sequence[Sample]) -> str:
+    found = repetition(samples)
+    if not found.invalid:
+        return f"- All {len(samples)} launches were valid; nothing was measured again."
+    return (
+        f"- {found.invalid} of {len(samples)} launches were invalid; {found.repeated} of {found.blocks} blocks were "
+        f"measured again, in {found.launches} launches; {found.left} cells stayed invalid, and are not used."
+    )
 
 
 def reproduce(manifest: Manifest) -> list[str]:

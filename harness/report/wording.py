@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from harness.analyse import BETTER, WORSE, Estimate, Row, Table
+from harness.compare import BETTER, WORSE
+from harness.inference import Estimate
+from harness.tables import Row, Table
 
 
 def leaders(table: Table, ranked: Sequence[Row], name: str) -> list[Row]:

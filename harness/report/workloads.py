@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 
-from harness.analyse import COMPARED, EQUIVALENT, UNDECIDED, Comparison, Row, Table, metric
+from harness.analyse import metric
+from harness.compare import COMPARED, EQUIVALENT, UNDECIDED, Comparison
 from harness.conformance.case import Verdict
 from harness.plan import Workload
 from harness.record import Results
 from harness.report.wording import capital, interval, with_error
+from harness.tables import Row, Table
 
 
 def workload_section(workload: Workload, table: Table, results: Results) -> list[str]:
@@ -24,7 +26,7 @@ def workload_section(workload: Workload, table: Table, results: Results) -> list
         lines.append(
             f"| `{row.server}` | {bound}{interval(row.estimates['throughput_rps'], '{:,.0f}')} "
             f"| {row.letters['throughput_rps']} | {interval(row.estimates['cpu_us_per_request'], '{:.1f}')} "
-            f"| {row.letters['cpu_us_per_request']} | {_limits_of(row)} | {row.launches} |"
+            f"| {row.letters['cpu_us_per_request']} | {_limits_of(row)} | {_launches(row)} |"
         )
     lines += [
         "",
@@ -48,8 +50,10 @@ def workload_section(workload: Workload, table: Table, results: Results) -> list
         facts.label for facts in manifest.servers if facts.label not in {row.server for row in table.rows}
     ]
     lines += [f"- {_why_absent(label, workload, results)}" for label in absent]
-    lines += [f"- Not used: `{row.server}`: {reason}." for row in table.rows for reason in row.invalid]
-    return [*lines, ""]
+    lines += [
+        f"- Not used: `{row.server}`: {reasons}." for row in table.rows for reasons in _why_invalid(row)
+    ]
+    return [*lines, "", *_pair_by_pair(table)]
 
 
 def _idle_memory(table: Table) -> list[str]:
@@ -59,21 +63,65 @@ def _idle_memory(table: Table) -> list[str]:
 
 
 def _verdicts(name: str, comparisons: Iterable[Comparison]) -> list[str]:
+    """Name the pairs that were not told apart: ties that are known to be ties, and questions left open."""
     title = metric(name).title
-    equal = [c for c in comparisons if c.verdict == EQUIVALENT]
-    open_ones = [c for c in comparisons if c.verdict == UNDECIDED]
+    all_pairs = tuple(comparisons)
+    equal = [each for each in all_pairs if each.verdict == EQUIVALENT]
+    undecided = [each for each in all_pairs if each.verdict == UNDECIDED]
     lines = []
     if equal:
-        ties = "; ".join(
-            f"`{c.a}` and `{c.b}` (ratio {c.ratio:.3f}, {c.ci_low:.3f} to {c.ci_high:.3f})" for c in equal
+        named = "; ".join(
+            f"`{each.a}` and `{each.b}` (ratio {each.ratio:.3f}, {each.ci_low:.3f} to {each.ci_high:.3f})"
+            for each in equal
         )
-        lines.append(f"- Equivalent in {title}: {ties}.")
-    if open_ones:
-        pairs = "; ".join(
-            f"`{c.a}` and `{c.b}` (ratio {c.ratio:.2f}, {c.ci_low:.2f} to {c.ci_high:.2f})" for c in open_ones
-        )
-        lines.append(f"- Undecided in {title}: {pairs}.")
+        lines.append(f"- Equivalent in {title}: {named}.")
+    if undecided:
+        named = ", ".join(f"`{each.a}` and `{each.b}`" for each in undecided)
+        lines.append(f"- Undecided in {title}, {len(undecided)} of {len(all_pairs)} pairs: {named}.")
     return lines
+
+
+def _pair_by_pair(table: Table) -> list[str]:
+    """Show every ratio with the interval of its test, and the bootstrap's beside it."""
+    comparisons = [each for name in COMPARED for each in table.comparisons[name]]
+    if not comparisons:
+        return []
+    return [
+        "<details><summary>Pair by pair</summary>",
+        "",
+        "| b against a | ratio of | b/a | interval | its level | bootstrap | blocks | b is |",
+        "|---|---|---:|---|---:|---|---:|---|",
+        *(
+            f"| `{each.b}` / `{each.a}` | {metric(each.metric).title} | {each.ratio:.3f} "
+            f"| {each.ci_low:.3f} to {each.ci_high:.3f} | {each.confidence:.1%} "
+            f"| {_bootstrap(each)} | {each.blocks} | {each.verdict} |"
+            for each in comparisons
+        ),
+        "",
+        "</details>",
+        "",
+    ]
+
+
+def _bootstrap(comparison: Comparison) -> str:
+    if comparison.bootstrap_low is None or comparison.bootstrap_high is None:
+        return "–"
+    return f"{comparison.bootstrap_low:.3f} to {comparison.bootstrap_high:.3f}"
+
+
+def _launches(row: Row) -> str:
+    return str(row.launches) if row.valid == row.launches else f"{row.valid} of {row.launches}"
+
+
+def _why_invalid(row: Row) -> list[str]:
+    """Give each kind of reason once, with how often it came and the first of its details."""
+    kinds: dict[str, list[str]] = {}
+    for reason in row.invalid:
+        kinds.setdefault(reason.partition(":")[0], []).append(reason)
+    return [
+        reasons[0] if len(reasons) == 1 else f"{len(reasons)} launches, the first for {reasons[0]}"
+        for reasons in kinds.values()
+    ]
 
 
 def _why_absent(label: str, workload: Workload, results: Results) -> str:

@@ -1,0 +1,1 @@
+"""The instrument tests itself: what it measures of servers whose truth is known."""

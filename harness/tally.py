@@ -1,0 +1,117 @@
+"""From the times of all requests to what a measuring window says. Pure: no process, socket or clock."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from harness.order import CLOSED, Order, Outcome
+from harness.record import Columns, Histogram, Times, histogram
+from harness.schedule import intended_ns, phases_of
+
+STEPS: Final = 20
+"""A window's throughput is looked at in so many steps."""
+SLICES: Final = 100
+"""An open loop's response over time is looked at in so many slices."""
+LATE_NS: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A histogram, and what it does not tell exactly."""
+
+    ns: Histogram
+    max_ns: int
+    sum_ns: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """What happened in the measuring window; each field is described at `Sample`, which has one of the same name."""
+
+    offered: int
+    answered: int
+    answered_in_warmup: int
+    late: int
+    censored: int
+    series: tuple[int, ...]
+    warmup_series: tuple[int, ...]
+    response_slices_ns: tuple[int, ...]
+    response: Spread
+    service: Spread
+    queueing: Spread
+    lag: Spread
+
+
+def tally(order: Order, outcome: Outcome, times: Columns) -> Window:
+    """Work out what is said of a window.
+
+    Args:
+        order: what was to be done; one of the generators' orders will do.
+        outcome: of all generators together.
+        times: likewise.
+    """
+    begin_ns, end_ns = outcome.begin.at_ns, outcome.end.at_ns
+    received = times.received_ns
+    in_window = (received >= begin_ns) & (received < end_ns)
+    answered = int(times.count[in_window].sum())
+    if order.arrivals == CLOSED:
+        of_window, offered, censored = times.where(in_window), answered, outcome.sent - outcome.ok
+        slices: tuple[int, ...] = ()
+        late = 0
+    else:
+        edge_ns = outcome.started_ns + int(order.warmup_s * 1e9)
+        of_window = times.where(times.intended_ns >= edge_ns)
+        offered = offered_in_window(order)
+        censored = offered - int(of_window.count.sum())
+        slices = response_slices(of_window, edge_ns, int(order.duration_s * 1e9))
+        late = int((of_window.sent_ns - of_window.intended_ns > LATE_NS).sum())
+    return Window(
+        offered=offered,
+        answered=answered,
+        answered_in_warmup=int(times.count[received < begin_ns].sum()),
+        late=late,
+        censored=censored,
+        series=answered_series(times, begin_ns, end_ns, (end_ns - begin_ns) / STEPS),
+        warmup_series=answered_series(times, outcome.started_ns, begin_ns, (end_ns - begin_ns) / STEPS),
+        response_slices_ns=slices,
+        response=spread(of_window.received_ns - of_window.intended_ns, of_window.count),
+        service=spread(of_window.received_ns - of_window.sent_ns, of_window.count),
+        queueing=spread(of_window.ready_ns - of_window.intended_ns, of_window.count),
+        lag=spread(of_window.sent_ns - of_window.ready_ns, of_window.count),
+    )
+
+
+def offered_in_window(order: Order) -> int:
+    """Count what the schedule, the same for all generators together, intends in the measuring window."""
+    times = intended_ns(phases_of(order), order.arrivals, order.seed)
+    return int((times >= int(order.warmup_s * 1e9)).sum())
+
+
+def spread(values_ns: Times, counts: Times) -> Spread:
+    """Sum values up, each given so many times."""
+    return Spread(
+        histogram(values_ns, counts), int(np.max(values_ns, initial=0)), int((values_ns * counts).sum())
+    )
+
+
+def answered_series(times: Columns, begin_ns: int, end_ns: int, step_ns: float) -> tuple[int, ...]:
+    """Count what was answered in each step from one time to another; the last step may be shorter."""
+    steps = int(np.ceil(round((end_ns - begin_ns) / step_ns, 6))) if step_ns > 0 else 0
+    inside = (times.received_ns >= begin_ns) & (times.received_ns < end_ns)
+    places = np.minimum((times.received_ns[inside] - begin_ns) // max(step_ns, 1), steps - 1)
+    counted = np.bincount(places.astype(np.int64), weights=times.count[inside], minlength=steps)
+    return tuple(int(count) for count in counted)
+
+
+def response_slices(times: Columns, begin_ns: int, length_ns: int) -> tuple[int, ...]:
+    """Return the 99 % quantile (inverted distribution function) of the responses intended in each slice."""
+    slices = np.clip((times.intended_ns - begin_ns) * SLICES // max(length_ns, 1), 0, SLICES - 1)
+    responses = times.received_ns - times.intended_ns
+    ordered = np.lexsort((responses, slices))
+    edges = np.searchsorted(slices[ordered], np.arange(SLICES + 1))
+    counts = np.diff(edges)
+    ranks = edges[:-1] + np.maximum(np.ceil(counts * 0.99).astype(np.int64) - 1, 0)
+    return tuple(
+        int(responses[ordered[rank]]) if count else 0 for rank, count in zip(ranks, counts, strict=True)
+    )

@@ -1,0 +1,122 @@
+"""From times to a window: exact, on made-up times; and merging what several generators did."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.order import Order, Outcome, Reading, merged
+from harness.quantiles import merged as merged_histograms
+from harness.record import Columns
+from harness.schedule import intended_ns, phases_of, share_of
+from harness.tally import SLICES, Window, response_slices, tally
+
+S = 1_000_000_000
+MS = 1_000_000
+START = 5 * S
+ORDER = Order("", 0, 4, 1, 1.0, 2.0, 5.0, "", arrivals="constant", rate=1000.0, warmup_rate=1000.0)
+
+
+def outcome(planned: int, ok: int, **changes: int) -> Outcome:
+    counts = {"wrong": 0, "error": 0, "timeout": 0, "in_flight": 0} | changes
+    begin, end = Reading(START + S, 10, 20, 5), Reading(START + 3 * S, 110, 220, 55)
+    return Outcome(planned, ok + sum(counts.values()), ok, **counts, started_ns=START, begin=begin, end=end, records=ok, fault="")  # fmt: skip
+
+
+def times(intended: list[int], delay_ns: int) -> Columns:
+    at = np.array(intended, dtype=np.int64) + START
+    return Columns(at, at + 1000, at + 3000, at + delay_ns, np.ones(len(at), dtype=np.int64))
+
+
+def scheduled(order: Order) -> list[int]:
+    return [int(at) for at in intended_ns(phases_of(order), order.arrivals, order.seed)]
+
+
+def test_an_open_loops_window_is_of_what_was_intended_in_it() -> None:
+    window = tally(ORDER, outcome(3000, 3000), times(scheduled(ORDER), 10 * MS))
+    assert (window.offered, window.answered, window.censored, window.late) == (2000, 2000, 0, 0)
+    assert window.answered_in_warmup == 990
+    assert sum(window.response.ns.values()) == 2000
+    assert (window.response.max_ns, window.service.max_ns) == (10 * MS, 10 * MS - 3000)
+    assert (window.queueing.max_ns, window.lag.max_ns) == (1000, 2000)
+    assert window.response.sum_ns == 2000 * 10 * MS
+    assert window.series == (100,) * 20
+    assert window.warmup_series == (90, *(100,) * 9)
+    assert window.response_slices_ns == (10 * MS,) * SLICES
+
+
+def test_what_is_never_answered_is_censored_not_forgotten() -> None:
+    answered = scheduled(ORDER)[:2500]
+    window = tally(ORDER, outcome(3000, 2500, in_flight=4), times(answered, MS))
+    assert window.offered == 2000
+    assert window.censored == 500
+    assert sum(window.response.ns.values()) + window.censored == window.offered
+
+
+def test_what_was_sent_late_is_counted() -> None:
+    rows = times(scheduled(ORDER), 10 * MS)
+    late = replace(rows, sent_ns=rows.sent_ns + np.where(rows.intended_ns % (10 * MS) == 0, 2 * MS, 0))
+    assert tally(ORDER, outcome(3000, 3000), late).late == 200
+
+
+def test_a_closed_loops_window_is_of_what_was_answered_in_it() -> None:
+    order = replace(ORDER, arrivals="closed")
+    rows = times(list(range(0, 3 * S, MS)), 10 * MS)
+    window = tally(order, outcome(3000, 3000, error=2), rows)
+    assert (window.offered, window.answered, window.censored) == (2000, 2000, 2)
+    assert sum(window.response.ns.values()) == 2000
+    assert window.response_slices_ns == ()
+
+
+def test_a_slice_is_summed_up_by_its_99th_of_a_hundred() -> None:
+    rows = times([at * 10_000 for at in range(1000)], MS)
+    slow = replace(rows, received_ns=rows.received_ns + np.where(np.arange(1000) < 2, 50 * MS, 0))
+    slices = response_slices(slow, START, 10 * MS)
+    assert slices[0] == 51 * MS
+    assert set(slices[1:]) == {MS}
+    assert response_slices(times([], 0), START, S) == (0,) * SLICES
+
+
+@given(
+    st.integers(min_value=1, max_value=4),
+    st.integers(min_value=0, max_value=2**32),
+    st.sampled_from(["constant", "poisson"]),
+)
+def test_several_generators_merge_exactly(generators: int, seed: int, arrivals: str) -> None:
+    """What is said of all together is what each says of its share, added up."""
+    order = replace(ORDER, arrivals=arrivals, seed=3)
+    schedule = intended_ns(phases_of(order), arrivals, 3)
+    received = schedule + np.random.default_rng(seed).integers(1, 3 * S, len(schedule))
+
+    def window(place: int, count: int) -> Window:
+        mine = share_of(schedule, place, count) + START
+        at = share_of(received, place, count) + START
+        rows = Columns(mine, mine, mine, at, np.ones(len(mine), dtype=np.int64))
+        return tally(order, outcome(len(mine), len(mine)), rows)
+
+    whole, parts = window(0, 1), [window(place, generators) for place in range(generators)]
+    assert merged_histograms(part.response.ns for part in parts) == whole.response.ns
+    assert sum(part.answered for part in parts) == whole.answered
+    assert sum(part.response.sum_ns for part in parts) == whole.response.sum_ns
+    assert tuple(map(sum, zip(*(part.series for part in parts), strict=True))) == whole.series
+
+
+def test_outcomes_merge_and_stay_conserved() -> None:
+    one, two = outcome(10, 5, timeout=2), replace(outcome(20, 15, error=1, in_flight=1), fault="broken")
+    both = merged([one, two])
+    assert (both.planned, both.sent, both.never_sent) == (30, 24, 6)
+    assert both.sent == both.ok + both.wrong + both.error + both.timeout + both.in_flight
+    assert both.fault == "broken"
+    assert both.end == Reading(one.end.at_ns, one.end.server_cpu_ns, 440, 110)
+    assert merged([one]) == one
+    assert merged([merged([one, two]), one]) == merged([one, merged([two, one])])
+
+
+@pytest.mark.parametrize("rate", [0.0, 500.0])
+def test_the_warm_up_may_have_another_rate(rate: float) -> None:
+    order = replace(ORDER, warmup_rate=rate)
+    planned = scheduled(order)
+    assert len(planned) == rate + 2000
+    assert tally(order, outcome(len(planned), len(planned)), times(planned, MS)).offered == 2000
