@@ -29,6 +29,7 @@ START_IN_NS: Final = 20_000_000
 CHECK_LIMIT_S: Final = 10.0
 VIEWS: Final = ("response", "service", "queueing", "lag")
 WINDOW_FIELDS: Final = (
+    "window_s",
     "offered",
     "answered",
     "answered_in_warmup",
@@ -254,7 +255,6 @@ def _sample(server: str, load: Load, seen: Observation, block: int, workload: st
         pinned=load.pinned,
         timeout_s=load.timeout_s,
         warmup_s=load.warmup_s,
-        window_s=(end.at_ns - begin.at_ns) / 1e9,
         **{name: getattr(window, name) for name in WINDOW_FIELDS},
         **{name: getattr(outcome, name) for name in OUTCOME_FIELDS},
         server_cpu_ns=end.server_cpu_ns - begin.server_cpu_ns,
