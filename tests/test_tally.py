@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.order import Order, Outcome, Reading, merged
@@ -87,6 +87,7 @@ def test_a_slice_is_summed_up_by_its_99th_of_a_hundred() -> None:
     assert response_slices(times([], 0), START, S) == (0,) * SLICES
 
 
+@settings(deadline=None)
 @given(
     st.integers(min_value=1, max_value=4),
     st.integers(min_value=0, max_value=2**32),
