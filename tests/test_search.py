@@ -112,6 +112,12 @@ def offered(make_sample: Callable[..., Sample]) -> Callable[..., Sample]:
         ({"error": 1, "sent": 10_011, "planned": 10_011}, 10, False, "errors"),
         ({"generator_cpu_ns": 950_000_000}, 10, None, "generator-saturated"),
         ({"generator_cpu_ns": 950_000_000, "offered": 20_000}, 10, None, "generator-saturated"),
+        (
+            {"generator_cpu_ns": 950_000_000, "offered": 20_000, "server_cpu_ns": 10**9},
+            10,
+            False,
+            "overloaded",
+        ),
         ({"response_ns": {1500: 9_000}}, 10, None, "too few requests"),
         ({"censored": 90}, 10, True, ""),
     ],

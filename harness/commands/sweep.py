@@ -26,6 +26,9 @@ from harness.validity import limited_by
 SLO_FORM: Final = re.compile(r"(p50|p90|p99|p999|p99\.9)\s*=\s*(\d+(?:\.\d+)?)\s*(us|µs|ms|s)")
 UNITS_NS: Final = {"us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9}
 OVERLOAD_S: Final = 1.0
+LONGEST_WINDOW_S: Final = 10.0
+"""At a low rate the window is longer than asked for, up to this, so that the limit's quantile can be given."""
+SPARE: Final = 1.1
 MARKS: Final = {True: "yes", False: "no", None: "?"}
 
 
@@ -47,7 +50,7 @@ MARKS: Final = {True: "yes", False: "no", None: "?"}
     type=click.FloatRange(0.1, 600),
     default=2.0,
     show_default=True,
-    help="Seconds at each rate.",
+    help="Seconds at each rate; more at low ones, if the quantile takes more requests.",
 )
 @click.option(
     "--warmup", type=click.FloatRange(0, 60), default=0.5, show_default=True, help="Seconds before that."
@@ -141,7 +144,9 @@ def _samples(  # noqa: PLR0913 - what a sweep is
 
     def offered(rate: float) -> Sample:
         title = f"{candidate.label}, {rate:,.0f} requests/s: "
-        sample = measured(candidate, replace(load, rate=rate), console, title)
+        enough_s = SPARE * requests_for(slo.q) / rate
+        window_s = max(load.duration_s, min(enough_s, LONGEST_WINDOW_S))
+        sample = measured(candidate, replace(load, rate=rate, duration_s=window_s), console, title)
         probes.append(probe(sample, slo))
         return sample
 
@@ -190,7 +195,6 @@ def _curve(samples: Sequence[Sample], probes: Sequence[Probe], peak_rps: float) 
         "p99 ms",
         "p99.9 ms",
         "lag p99 ms",
-        "generator",
     ):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("sustained", no_wrap=True)
