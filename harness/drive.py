@@ -5,9 +5,9 @@ was sent and was answered are kept. It computes no percentile.
 
 Run as `python -m harness.drive`. It reads an `Order` as one line of JSON from standard input, connects its clients,
 writes `{"event": "connected"}` and waits for a line, so that the idle server can be looked at; the line holds the time
-at which to start, by the monotonic clock in ns, so that several generators start together. It works, writing progress;
-then it writes an `Outcome` and waits for another line, so that the server's threads can be looked at before their
-clients leave. The times go to the file that the order names.
+at which to start, by the monotonic clock in ns, so that several generators start together. It writes "started", works,
+and writes progress; then it writes an `Outcome` and waits for another line, so that the server's threads can be looked
+at before their clients leave. The times go to the file that the order names.
 """
 
 import gc
@@ -98,15 +98,19 @@ def main() -> None:
     start = sys.stdin.readline()
     if not start:
         return  # nobody is there any more
+    tell("started")
     gc.collect()
     gc.freeze()
     gc.disable()
-    outcome = loop.run(
-        int(start), lambda elapsed_ns, sent: tell("progress", elapsed_s=elapsed_ns / 1e9, sent=sent)
-    )
+    outcome = loop.run(int(start), show_progress if order.generator == 0 else lambda *_: None)
     loop.journal.save(order.times_file)
     tell("done", outcome=asdict(outcome))
     sys.stdin.readline()
+
+
+def show_progress(elapsed_ns: int, sent: int) -> None:
+    """Tell how far it is; one of several generators does."""
+    tell("progress", elapsed_s=elapsed_ns / 1e9, sent=sent)
 
 
 def tell(event: str, **details: object) -> None:
