@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -19,6 +20,8 @@ from harness.candidates import HOST, Address, Candidate
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 READY_LINE: Final = re.compile(r"Server up, running, and waiting for call on (\S+) (\d+)\s*")
+FILES_LIMITS: Final = resource.getrlimit(resource.RLIMIT_NOFILE)
+"""The limits of open files that we were given; a server gets the same, even if we have raised ours meanwhile."""
 START_LIMIT_S: Final = 30.0
 PORT_CHECK_S: Final = 0.02
 STOP_MARGIN_S: Final = 5.0
@@ -136,7 +139,7 @@ def start(command: Sequence[str], errors: IO[bytes], cores: Sequence[int] = ()) 
     """Start a process, in a group of its own so that Ctrl-C does not reach it; LaunchError if it cannot be run."""
     try:
         with pinned(cores):
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 cwd=PROJECT,
                 stdin=subprocess.DEVNULL,
@@ -146,6 +149,9 @@ def start(command: Sequence[str], errors: IO[bytes], cores: Sequence[int] = ()) 
             )
     except OSError as error:
         raise LaunchError(f"cannot run {command[0]}: {error.strerror}") from None
+    with suppress(ProcessLookupError):
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, FILES_LIMITS)
+    return process
 
 
 def reap(process: subprocess.Popen[bytes]) -> None:

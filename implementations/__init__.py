@@ -10,8 +10,13 @@ if sys.platform != "linux":
 
 CAPABILITIES: Final = {
     "concurrent": "clients make progress side by side, whatever one of them does",
+    "many_clients": "as many clients at once as there are descriptors; select() ends at 1,024",
+    "fair": "a client that floods does not starve the others",
+    "parallel": "costly requests are worked on at once, on more than one core",
 }
 """What a server may declare, with its meaning; the conformance suite checks the declared and the undeclared."""
+
+_ALL_ON_ONE_CORE: Final = frozenset({"concurrent", "many_clients", "fair"})
 
 
 @dataclass(frozen=True)
@@ -30,9 +35,9 @@ class Implementation:
 
 CATALOGUE: Final = (
     Implementation("blocking", "one client at a time", frozenset()),
-    Implementation("threaded", "one thread per client", frozenset({"concurrent"})),
-    Implementation("select_generators", "inline generators, select()", frozenset({"concurrent"})),
-    Implementation("asyncio_streams", "asyncio tasks over streams", frozenset({"concurrent"})),
-    Implementation("trio_nursery", "trio tasks in a nursery", frozenset({"concurrent"})),
-    Implementation("gevent_greenlets", "gevent greenlets", frozenset({"concurrent"})),
+    Implementation("threaded", "one thread per client", _ALL_ON_ONE_CORE),
+    Implementation("select_generators", "inline generators, select()", frozenset({"concurrent", "fair"})),
+    Implementation("asyncio_streams", "asyncio tasks over streams", _ALL_ON_ONE_CORE),
+    Implementation("trio_nursery", "trio tasks in a nursery", _ALL_ON_ONE_CORE),
+    Implementation("gevent_greenlets", "gevent greenlets", _ALL_ON_ONE_CORE),
 )

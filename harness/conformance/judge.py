@@ -14,7 +14,7 @@ import psutil
 from harness.candidates import Candidate, UsageError
 from harness.conformance.arithmetic import ARITHMETIC
 from harness.conformance.case import Case, NotApplicable, StaleClaim, Verdict, Violation
-from harness.conformance.concurrency import CONCURRENCY
+from harness.conformance.contention import CONCURRENCY
 from harness.conformance.framing import FRAMING
 from harness.conformance.lifecycle import LIFECYCLE
 from harness.conformance.session import SESSION
@@ -61,18 +61,28 @@ def judge(
     candidate: Candidate,
     cases: Sequence[Case] = CASES,
     progress: Callable[[Judgement], None] = lambda _: None,
+    *,
+    isolated: bool = False,
+    side_by_side: int = SIDE_BY_SIDE,
 ) -> list[Judgement]:
     """Run cases against one server, several side by side, each worker with an instance of its own.
+
+    Args:
+        candidate: the server.
+        cases: what to run.
+        progress: is told of each judgement, from some thread.
+        isolated: every case gets a fresh instance, for servers that a case which passes may leave unusable.
+        side_by_side: how many cases are run at once.
 
     Raises:
         LaunchError: the server cannot even be started, or does not answer at its address.
     """
-    workers = 1 if candidate.address is not None else min(SIDE_BY_SIDE, len(cases))
+    workers = 1 if candidate.address is not None else min(side_by_side, len(cases))
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(workers))
-        idle: SimpleQueue[_Worker] = SimpleQueue()
+        idle: SimpleQueue[Worker] = SimpleQueue()
         for _ in range(workers):
-            idle.put(stack.enter_context(_Worker(candidate)))
+            idle.put(stack.enter_context(Worker(candidate, isolated=isolated)))
 
         def run_one(case: Case) -> Judgement:
             worker = idle.get()
@@ -89,19 +99,21 @@ def judge(
         return [futures[case.id].result() for case in cases]
 
 
-class _Worker(ExitStack):
+class Worker(ExitStack):
     """Holds an instance of the server, for one case at a time."""
 
-    def __init__(self, candidate: Candidate) -> None:
+    def __init__(self, candidate: Candidate, *, isolated: bool = False) -> None:
+        """Start an instance; `isolated` gives each case a fresh one."""
         super().__init__()
         self.candidate = candidate
+        self.isolated = isolated
         self.target = self.enter_context(shared_target(candidate))
 
     def judge(self, case: Case) -> Judgement:
-        """Run one case, and start anew if it leaves the instance dead."""
+        """Run one case; whatever a failure leaves behind must not count against the next one, so start anew then."""
         started = time.monotonic()
         verdict, detail = run_case(case, self.target)
-        if verdict is Verdict.CRASH:
+        if self.isolated or (verdict.failed and self.candidate.address is None):
             self.close()
             self.target = self.enter_context(shared_target(self.candidate))
         self.target.peers.clear()

@@ -2,13 +2,16 @@
 
 import fcntl
 import itertools
+import select
 import socket
 import struct
+import sys
 import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, Self
+from pathlib import Path
+from typing import Final, NamedTuple, Self
 
 from harness.candidates import Address
 from harness.conformance.case import Violation
@@ -52,6 +55,7 @@ class Peer:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._reported("cannot connect"):
             self.socket.connect(address)
+        self._ends = self.socket.getsockname(), self.socket.getpeername()
 
     def __enter__(self) -> Self:
         """Use it as a context: it is closed at the end."""
@@ -142,6 +146,29 @@ class Peer:
                 raise TimeoutError("the server's kernel does not take what was sent")
             time.sleep(0.001)
 
+    def await_reading(self) -> None:
+        """Wait until the server has read all that was sent, where the kernel can tell; else until it was delivered."""
+        self.await_delivery()
+        limit = time.monotonic() + self._patience_s
+        while (entry := _servers_entry(*self._ends)) and entry.unread_bytes:
+            if time.monotonic() > limit:
+                raise TimeoutError("the server does not read what was sent")
+            time.sleep(0.001)
+
+    def is_closed_by_server(self) -> bool:
+        """Tell whether the server has closed its end, even if it cannot tell us since we do not read."""
+        entry = _servers_entry(*self._ends)
+        return entry is None or entry.inode == 0
+
+    def wait_for(self, events: int, limit_s: float) -> int:
+        """Wait for select.POLLIN or POLLOUT, or both; return which have come.
+
+        (select() ends at 1,024 descriptors, and some cases need more.)
+        """
+        poller = select.poll()
+        poller.register(self.socket, events)
+        return sum(found for _, found in poller.poll(limit_s * 1000))
+
     def unread(self) -> int:
         """Count the bytes that have come and were not received yet."""
         (count,) = struct.unpack("i", fcntl.ioctl(self.socket, termios.FIONREAD, bytes(4)))
@@ -184,6 +211,30 @@ class Peer:
             ) from None
         except OSError as error:
             raise Violation(f"sent {shown(self.sent)}; {trouble}: {error.strerror}") from None
+
+
+class _Entry(NamedTuple):
+    """What the kernel's table of connections says of one end; without a file, its inode is 0."""
+
+    unread_bytes: int
+    inode: int
+
+
+def _servers_entry(client: tuple[str, int], server: tuple[str, int]) -> _Entry | None:
+    """Look for the server's end of a connection, if that is on this machine."""
+    if len(client) != 2:  # IPv6 has a table of its own
+        return None
+    ends = _in_hexadecimal(server), _in_hexadecimal(client)
+    for entry in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines():
+        _, local, remote, _, queues, _, _, _, _, inode, *_ = entry.split()
+        if (local, remote) == ends:
+            return _Entry(int(queues.partition(":")[2], 16), int(inode))
+    return None
+
+
+def _in_hexadecimal(address: Address) -> str:
+    host, port = address
+    return f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
 
 
 def shown(data: bytes | bytearray) -> str:

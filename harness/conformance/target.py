@@ -3,6 +3,8 @@
 import math
 import resource
 import socket
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +13,10 @@ from typing import Final
 
 import psutil
 
-from harness.candidates import Address, Candidate
+from harness.candidates import HOST, Address, Candidate
 from harness.conformance.case import NotApplicable, Violation
 from harness.conformance.peer import Peer
-from harness.launch import Launched, LaunchError, launch
+from harness.launch import Launched, LaunchError, launch, reap, start
 
 LEAST_PATIENCE_S: Final = 5.0
 STARTUPS_OF_PATIENCE: Final = 20
@@ -150,3 +152,22 @@ def shared_target(candidate: Candidate) -> Iterator[Target]:
     else:
         with launch(candidate) as launched:
             yield Target(candidate, launched.address, launched, patience_for(launched))
+
+
+def with_options(**given: str) -> dict[str, str]:
+    """Return a value for each placeholder."""
+    return {"host": HOST, "port": "0", "max_clients": "1", "idle_timeout": "300", "grace": "5"} | given
+
+
+def run_to_end(command: list[str], patience_s: float) -> tuple[int, str]:
+    """Run a command that should fail; return its exit code and what it wrote to standard error."""
+    with tempfile.TemporaryFile() as errors:
+        process = start(command, errors)
+        try:
+            code = process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            raise Violation(f"{' '.join(command)}: still runs after {patience_s:g} s") from None
+        finally:
+            reap(process)
+        errors.seek(0)
+        return code, errors.read().decode(errors="replace")

@@ -1,0 +1,117 @@
+"""False alarms: the suite on servers that conform, again and again, while the machine is busy.
+
+A failure there is the suite's own. The number of runs and failures is published with the suite: none in 200 runs says
+that, with 95 % confidence, fewer than 1.5 % of runs raise one.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from harness.candidates import Candidate
+from harness.conformance.judge import CASES, judge
+from harness.launch import PROJECT
+
+LOG: Final = PROJECT / "results/false_alarms.jsonl"
+IDLE_LOOP: Final = "while True: pass"
+
+
+@dataclass(frozen=True)
+class AlarmRun:
+    """One run of the whole suite on one server.
+
+    Attributes:
+        suite: the hash of the suite's sources.
+        server: a conforming one.
+        cases: how many were judged.
+        alarms: each failure, in words.
+        seconds: how long it took.
+        load: processes that wanted a core, on average over the last minute, per core.
+    """
+
+    suite: str
+    server: str
+    cases: int
+    alarms: tuple[str, ...]
+    seconds: float
+    load: float
+
+
+def suite_hash() -> str:
+    """Return a hash of the sources that a verdict depends on, the servers' excepted."""
+    sources = sorted((PROJECT / "harness/conformance").glob("*.py"))
+    return sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+
+
+def read_alarm_runs(log: Path = LOG) -> list[AlarmRun]:
+    """Read what was recorded so far; a last line that was cut off by an interruption does not count."""
+    runs = []
+    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
+        try:
+            given = json.loads(line)
+        except ValueError:
+            continue
+        runs.append(AlarmRun(**given | {"alarms": tuple(given["alarms"])}))
+    return runs
+
+
+@contextmanager
+def busy_cores() -> Iterator[None]:
+    """Keep every core busy with somebody else's work."""
+    hogs = [subprocess.Popen([sys.executable, "-c", IDLE_LOOP]) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+
+
+def run_until(
+    runs: int,
+    candidates: Sequence[Candidate],
+    log: Path = LOG,
+    at_once: int = 1,
+    progress: Callable[[AlarmRun], None] = lambda _: None,
+) -> list[AlarmRun]:
+    """Run the suite until so many runs of its present sources are on record; return all of them.
+
+    Args:
+        runs: how many there shall be in all.
+        candidates: servers that conform; they take turns.
+        log: a line for each run; what is there already counts.
+        at_once: how many suites run beside each other, to make the machine busier still.
+        progress: is told of each run.
+    """
+    suite = suite_hash()
+    done = [run for run in read_alarm_runs(log) if run.suite == suite]
+    turns = [candidates[number % len(candidates)] for number in range(len(done), runs)]
+    with busy_cores(), ThreadPoolExecutor(at_once) as pool:
+        for finished in as_completed([pool.submit(_run, suite, candidate) for candidate in turns]):
+            done.append(finished.result())
+            with log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(done[-1]), ensure_ascii=False) + "\n")
+            progress(done[-1])
+    return done
+
+
+def _run(suite: str, candidate: Candidate) -> AlarmRun:
+    started = time.monotonic()
+    judgements = judge(candidate)
+    return AlarmRun(
+        suite=suite,
+        server=candidate.label,
+        cases=len(CASES),
+        alarms=tuple(f"{j.verdict} {j.case}: {j.detail}" for j in judgements if j.verdict.failed),
+        seconds=round(time.monotonic() - started, 1),
+        load=round(os.getloadavg()[0] / (os.cpu_count() or 1), 1),
+    )
