@@ -5,9 +5,9 @@ was sent and was answered are kept. It computes no percentile.
 
 Run as `python -m harness.drive`. It reads an `Order` as one line of JSON from standard input, connects its clients,
 writes `{"event": "connected"}` and waits for a line, so that the idle server can be looked at; the line holds the time
-at which to start, by the monotonic clock in ns, so that several generators start together. It works, writing progress;
-then it writes an `Outcome` and waits for another line, so that the server's threads can be looked at before their
-clients leave. The times go to the file that the order names.
+at which to start, by the monotonic clock in ns, so that several generators start together. It writes "started", works,
+and writes progress; then it writes an `Outcome` and waits for another line, so that the server's threads can be looked
+at before their clients leave. The times go to the file that the order names.
 """
 
 import gc
@@ -20,6 +20,7 @@ from array import array
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
+from select import epoll
 from typing import Any, Final
 
 from harness.client import GREETING, Client, Journal, Script
@@ -40,14 +41,15 @@ class ConnectError(Exception):
 def connected_loop(order: Order) -> Loop:
     """Prepare all that can be prepared, and connect all clients; ConnectError says why that failed."""
     script = Script(order.line, order.pipeline)
+    poller = epoll()  # before the clients, since select() takes no descriptor above 1023
     if order.arrivals == CLOSED:
         total_s = min(order.warmup_s + order.duration_s, LONGEST_PREALLOCATION_S)
         journal = Journal(int(total_s * EXPECTED_RATE) + order.clients * order.pipeline)
-        return ClosedLoop(order, connected_clients(order, script, journal), journal)
+        return ClosedLoop(order, poller, connected_clients(order, script, journal), journal)
     times = intended_ns(phases_of(order), order.arrivals, order.seed)
     intended = array("q", share_of(times, order.generator, order.generators).tobytes())
     journal = Journal(len(intended))
-    return OpenLoop(order, connected_clients(order, script, journal), journal, intended)
+    return OpenLoop(order, poller, connected_clients(order, script, journal), journal, intended)
 
 
 def connected_clients(order: Order, script: Script, journal: Journal) -> list[Client]:
@@ -93,16 +95,22 @@ def main() -> None:
         tell("failed", reason=str(error))
         return
     tell("connected", connect_s=time.monotonic() - started)
-    started_ns = int(sys.stdin.readline())
+    start = sys.stdin.readline()
+    if not start:
+        return  # nobody is there any more
+    tell("started")
     gc.collect()
     gc.freeze()
     gc.disable()
-    outcome = loop.run(
-        started_ns, lambda elapsed_ns, sent: tell("progress", elapsed_s=elapsed_ns / 1e9, sent=sent)
-    )
+    outcome = loop.run(int(start), show_progress if order.generator == 0 else lambda *_: None)
     loop.journal.save(order.times_file)
     tell("done", outcome=asdict(outcome))
     sys.stdin.readline()
+
+
+def show_progress(elapsed_ns: int, sent: int) -> None:
+    """Tell how far it is; one of several generators does."""
+    tell("progress", elapsed_s=elapsed_ns / 1e9, sent=sent)
 
 
 def tell(event: str, **details: object) -> None:

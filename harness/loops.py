@@ -34,12 +34,12 @@ class Loop:
 
     planned: int
 
-    def __init__(self, order: Order, clients: Sequence[Client], journal: Journal) -> None:
+    def __init__(self, order: Order, poller: epoll, clients: Sequence[Client], journal: Journal) -> None:
         """Take connected clients."""
         self.order = order
         self.clients = {client.socket.fileno(): client for client in clients}
         self.journal = journal
-        self.poller = epoll()
+        self.poller = poller
         for descriptor in self.clients:
             self.poller.register(descriptor, EPOLLIN)
         self.sent = 0
@@ -205,10 +205,15 @@ class OpenLoop(Loop):
     """Requests are sent when they are intended, or as soon after that as their connection is free."""
 
     def __init__(
-        self, order: Order, clients: Sequence[Client], journal: Journal, intended_ns: Sequence[int]
+        self,
+        order: Order,
+        poller: epoll,
+        clients: Sequence[Client],
+        journal: Journal,
+        intended_ns: Sequence[int],
     ) -> None:
         """Take connected clients, and when they are to ask, counted from the start."""
-        super().__init__(order, clients, journal)
+        super().__init__(order, poller, clients, journal)
         self.planned = len(intended_ns)
         self._offsets_ns = intended_ns
         self._numbered = list(clients)

@@ -7,7 +7,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ START_IN_NS: Final = 20_000_000
 CHECK_LIMIT_S: Final = 10.0
 VIEWS: Final = ("response", "service", "queueing", "lag")
 WINDOW_FIELDS: Final = (
+    "window_s",
     "offered",
     "answered",
     "answered_in_warmup",
@@ -221,20 +221,15 @@ def _orders(address: Address, load: Load, server_pids: tuple[int, ...], scratch:
 
 
 def _outcomes(tells: Sequence[Callable[..., dict[str, Any]]], progress: Progress) -> list[Outcome]:
-    """Let all generators start at the same moment, and wait for them; progress is that of all together."""
+    """Let all generators start at the same moment, and wait for them; the first one's progress stands for all."""
     start_ns = time.monotonic_ns() + START_IN_NS
-    sent = [0] * len(tells)
+    for tell in tells:
+        tell(str(start_ns), "started")
 
-    def await_outcome(place: int) -> Outcome:
-        def add_up(elapsed_s: float, sent_by_this: int) -> None:
-            sent[place] = sent_by_this
-            if place == 0:
-                progress(elapsed_s, sum(sent))
+    def of_all(elapsed_s: float, sent_by_one: int) -> None:
+        progress(elapsed_s, sent_by_one * len(tells))
 
-        return _outcome(tells[place](str(start_ns), "done", add_up)["outcome"])
-
-    with ThreadPoolExecutor(len(tells)) as pool:
-        return list(pool.map(await_outcome, range(len(tells))))
+    return [_outcome(tell(None, "done", of_all)["outcome"]) for tell in tells]
 
 
 def _sample(server: str, load: Load, seen: Observation, block: int, workload: str) -> Sample:
@@ -254,7 +249,6 @@ def _sample(server: str, load: Load, seen: Observation, block: int, workload: st
         pinned=load.pinned,
         timeout_s=load.timeout_s,
         warmup_s=load.warmup_s,
-        window_s=(end.at_ns - begin.at_ns) / 1e9,
         **{name: getattr(window, name) for name in WINDOW_FIELDS},
         **{name: getattr(outcome, name) for name in OUTCOME_FIELDS},
         server_cpu_ns=end.server_cpu_ns - begin.server_cpu_ns,
@@ -294,7 +288,8 @@ def generator(order: Order, cores: tuple[int, ...]) -> Iterator[Callable[..., di
     """Start the load generator.
 
     Yields:
-        A function that writes a word to it and waits for an event of the given name, passing progress on.
+        A function that writes a word to it, unless it is None, and waits for an event of the given name, passing
+        progress on. The empty word stands for the order.
     """
     with pinned(cores):
         process = subprocess.Popen(
@@ -305,8 +300,9 @@ def generator(order: Order, cores: tuple[int, ...]) -> Iterator[Callable[..., di
             process_group=0,
         )
 
-    def tell(word: str, awaited: str, progress: Progress = lambda *_: None) -> dict[str, Any]:
-        _write_line(process.stdin, word or json.dumps(asdict(order)))
+    def tell(word: str | None, awaited: str, progress: Progress = lambda *_: None) -> dict[str, Any]:
+        if word is not None:
+            _write_line(process.stdin, word or json.dumps(asdict(order)))
         while True:
             line = process.stdout.readline() if process.stdout else b""
             if not line:

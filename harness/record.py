@@ -41,7 +41,7 @@ class Sample:
         pinned: server and generator had a core each.
         timeout_s: how long a reply was waited for.
         warmup_s: the time before the window.
-        window_s: the measuring window, as it was.
+        window_s: the measuring window: as it was in a closed loop, as planned in an open one.
         offered: requests that were intended in the window; in a closed loop, the answered ones.
         answered: requests answered in the window.
         answered_in_warmup: requests answered before it.

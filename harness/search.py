@@ -12,7 +12,7 @@ from typing import Final
 
 from harness.quantiles import Quantile, response
 from harness.record import Sample
-from harness.validity import KEPT_UP, Reason, Severity, achieved_share, judge
+from harness.validity import KEPT_UP, Reason, Severity, achieved_share, judge, limited_by
 
 PRECISION: Final = 1.05
 """The knee's interval is narrowed until its ends are within this ratio."""
@@ -77,6 +77,8 @@ def _sustained(sample: Sample, slo: Slo, found: Quantile, share: float) -> tuple
     for finding in invalid:
         if finding.reason in SERVERS_FAULT:
             return False, finding.reason.code
+    if share < KEPT_UP and limited_by(sample) == "server":
+        return False, "overloaded"  # it had no more to give, however busy the generator was
     if invalid:
         return None, invalid[0].reason.code
     if share < KEPT_UP:

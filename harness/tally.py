@@ -29,6 +29,7 @@ class Spread:
 class Window:
     """What happened in the measuring window; each field is described at `Sample`, which has one of the same name."""
 
+    window_s: float
     offered: int
     answered: int
     answered_in_warmup: int
@@ -51,7 +52,7 @@ def tally(order: Order, outcome: Outcome, times: Columns) -> Window:
         outcome: of all generators together.
         times: likewise.
     """
-    begin_ns, end_ns = outcome.begin.at_ns, outcome.end.at_ns
+    begin_ns, end_ns = edges_ns(order, outcome)
     received = times.received_ns
     in_window = (received >= begin_ns) & (received < end_ns)
     answered = int(times.count[in_window].sum())
@@ -60,13 +61,13 @@ def tally(order: Order, outcome: Outcome, times: Columns) -> Window:
         slices: tuple[int, ...] = ()
         late = 0
     else:
-        edge_ns = outcome.started_ns + int(order.warmup_s * 1e9)
-        of_window = times.where(times.intended_ns >= edge_ns)
+        of_window = times.where(times.intended_ns >= begin_ns)
         offered = offered_in_window(order)
         censored = offered - int(of_window.count.sum())
-        slices = response_slices(of_window, edge_ns, int(order.duration_s * 1e9))
+        slices = response_slices(of_window, begin_ns, end_ns - begin_ns)
         late = int((of_window.sent_ns - of_window.intended_ns > LATE_NS).sum())
     return Window(
+        window_s=(end_ns - begin_ns) / 1e9,
         offered=offered,
         answered=answered,
         answered_in_warmup=int(times.count[received < begin_ns].sum()),
@@ -80,6 +81,17 @@ def tally(order: Order, outcome: Outcome, times: Columns) -> Window:
         queueing=spread(of_window.ready_ns - of_window.intended_ns, of_window.count),
         lag=spread(of_window.sent_ns - of_window.ready_ns, of_window.count),
     )
+
+
+def edges_ns(order: Order, outcome: Outcome) -> tuple[int, int]:
+    """Return the window's edges: as they were in a closed loop, as planned in an open one.
+
+    If the generator was late to read the clocks at an edge, an open loop must not lose sight of what was intended then.
+    """
+    if order.arrivals == CLOSED:
+        return outcome.begin.at_ns, outcome.end.at_ns
+    begin_ns = outcome.started_ns + int(order.warmup_s * 1e9)
+    return begin_ns, begin_ns + int(order.duration_s * 1e9)
 
 
 def offered_in_window(order: Order) -> int:

@@ -108,6 +108,13 @@ def test_several_generators_work_together(arrivals: str) -> None:
         assert sum(sample.response_ns.values()) == sample.offered == 120
 
 
+def test_an_open_loop_may_have_more_connections_than_select_takes_descriptors() -> None:
+    load = Load(1100, 1, 0.1, 0.5, arrivals="constant", rate=200.0)
+    sample = measure(ours("asyncio_streams"), load)
+    assert real_trouble(sample) == []
+    assert sample.planned == sample.ok == 120
+
+
 def test_a_core_for_each_generator_or_none_at_all() -> None:
     assert cores_for(10_000) == ((), ())
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.quantiles import UNKNOWN, Quantile, merged, quantile, requests_for
@@ -18,6 +18,7 @@ def as_histogram(numbers: Sequence[int]) -> Histogram:
     return histogram(np.array(numbers, dtype=np.int64), np.ones(len(numbers), dtype=np.int64))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(min_value=1, max_value=10**9), min_size=1000, max_size=2000),
     st.integers(min_value=0, max_value=1500),

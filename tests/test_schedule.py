@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -66,6 +66,7 @@ def test_a_second_phase_begins_when_the_first_ends() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.floats(min_value=0.5, max_value=5000), st.floats(min_value=0.01, max_value=3))
 def test_as_many_are_planned_as_the_rate_says(rate: float, duration_s: float) -> None:
     times = intended_ns([Phase(rate, duration_s)], "constant", 0)
@@ -102,6 +103,7 @@ def test_several_generators_send_exactly_the_schedule(generators: int, planned: 
     assert sorted(np.concatenate(shares)) == list(times)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(min_value=0, max_value=10**6), max_size=60).map(sorted),
     st.integers(min_value=1, max_value=5),

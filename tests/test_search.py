@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.quantiles import UNKNOWN
@@ -37,6 +37,7 @@ def searched(answer: Callable[[float], bool | None], rates: tuple[float, ...]) -
     return probes
 
 
+@settings(deadline=None)
 @given(st.floats(min_value=200, max_value=200_000), st.floats(min_value=0.5, max_value=2))
 def test_the_knee_of_a_server_is_bracketed(truth: float, error: float) -> None:
     """Wherever it is, and however wrong the peak was that the search began with."""
@@ -47,6 +48,7 @@ def test_the_knee_of_a_server_is_bracketed(truth: float, error: float) -> None:
     assert found.high <= found.low * PRECISION * 1.001
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([True, False, None]), min_size=1, max_size=200))
 def test_a_search_ends_whatever_the_answers(answers: list[bool | None]) -> None:
     given_answers = iter(answers * 60)
@@ -110,6 +112,12 @@ def offered(make_sample: Callable[..., Sample]) -> Callable[..., Sample]:
         ({"error": 1, "sent": 10_011, "planned": 10_011}, 10, False, "errors"),
         ({"generator_cpu_ns": 950_000_000}, 10, None, "generator-saturated"),
         ({"generator_cpu_ns": 950_000_000, "offered": 20_000}, 10, None, "generator-saturated"),
+        (
+            {"generator_cpu_ns": 950_000_000, "offered": 20_000, "server_cpu_ns": 10**9},
+            10,
+            False,
+            "overloaded",
+        ),
         ({"response_ns": {1500: 9_000}}, 10, None, "too few requests"),
         ({"censored": 90}, 10, True, ""),
     ],

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.order import Order, Outcome, Reading, merged
@@ -47,6 +47,14 @@ def test_an_open_loops_window_is_of_what_was_intended_in_it() -> None:
     assert window.response_slices_ns == (10 * MS,) * SLICES
 
 
+def test_a_generator_late_at_the_edge_of_the_window_loses_nothing() -> None:
+    rows, late = times(scheduled(ORDER), 10 * MS), outcome(3000, 3000)
+    late = replace(late, begin=replace(late.begin, at_ns=late.begin.at_ns + 300 * MS))
+    assert tally(ORDER, late, rows) == tally(ORDER, outcome(3000, 3000), rows)
+    closed = replace(ORDER, arrivals="closed")
+    assert tally(closed, late, rows).window_s == pytest.approx(1.7)
+
+
 def test_what_is_never_answered_is_censored_not_forgotten() -> None:
     answered = scheduled(ORDER)[:2500]
     window = tally(ORDER, outcome(3000, 2500, in_flight=4), times(answered, MS))
@@ -79,6 +87,7 @@ def test_a_slice_is_summed_up_by_its_99th_of_a_hundred() -> None:
     assert response_slices(times([], 0), START, S) == (0,) * SLICES
 
 
+@settings(deadline=None)
 @given(
     st.integers(min_value=1, max_value=4),
     st.integers(min_value=0, max_value=2**32),

@@ -1,10 +1,12 @@
 """What `harness load` and `harness sweep` share: how a load is given on the command line, and what of it cannot be."""
 
+import functools
 import math
 import os
 import resource
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, TypeVar, cast
 
 import click
 from rich.console import Console
@@ -12,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from harness.candidates import Candidate, UsageError, selected
+from harness.commands.options import connect_option, server_options
 from harness.measure import Load, cores_for, measure
 from harness.order import CONSTANT, OPEN
 from harness.record import Sample
@@ -25,60 +28,88 @@ OTHER_FILES: Final = 50
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def load_options(command: Command) -> Command:
-    """Add the options that say how a server is loaded."""
-    for option in (
-        click.option("--line", metavar="TEXT", help="What every request is; otherwise lists of three integers, all different."),
-        click.option("--timeout", type=click.FloatRange(0.01, 600), default=5.0, show_default=True, help="Seconds to wait for a reply."),
-        click.option("--generators", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that load the server, a core each."),
-        click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True, help="Of random arrivals."),
-        click.option("--arrivals", type=click.Choice(OPEN), help="How an open loop's requests arrive; constant if not given."),
-        click.option("--pipeline", type=click.IntRange(1, 1000), default=1, show_default=True, help="Requests in flight each."),
+@dataclass(frozen=True)
+class Given:
+    """What was said on the command line of which server is loaded, and how; by the names of the options."""
+
+    name: str | None
+    servers: Sequence[str]
+    declarations: Sequence[str]
+    connect: str | None
+    clients: int
+    pipeline: int
+    arrivals: str | None
+    seed: int
+    generators: int
+    timeout: float
+    line: str | None
+    duration: float
+    warmup: float
+
+    def candidate(self) -> Candidate:
+        """Return the server; UsageError if there is not exactly one, or if it cannot serve so many clients."""
+        if (self.name is not None) + len(self.servers) + (self.connect is not None) != 1:
+            raise UsageError("one server is needed: a name, --server or --connect")
+        names = [self.name] if self.name else []
+        (candidate,) = selected(names, self.servers, self.declarations, self.connect)
+        if self.clients > 1 and candidate.declares is not None and "concurrent" not in candidate.declares:
+            raise UsageError(f"{candidate.label} serves one client at a time: use --clients 1")
+        return candidate
+
+    def closed_loop(self) -> Load:
+        """Return a closed loop; UsageError says what of it cannot be."""
+        _check_line(self.line)
+        _check_clients(self.clients, self.generators)
+        server_cores, generator_cores = cores_for(self.generators)
+        return Load(
+            clients=self.clients,
+            pipeline=self.pipeline,
+            warmup_s=self.warmup,
+            duration_s=self.duration,
+            line=self.line,
+            server_cores=server_cores,
+            generator_cores=generator_cores,
+            seed=self.seed,
+            generators=self.generators,
+            timeout_s=self.timeout,
+        )
+
+    def open_loop(self, rate: float) -> Load:
+        """Return an open loop; UsageError says what of it cannot be."""
+        load = replace(self.closed_loop(), arrivals=self.arrivals or CONSTANT, rate=rate)
+        check_rate(rate, load)
+        return load
+
+
+def loading(duration_s: float) -> Callable[[Command], Command]:
+    """Add the options that say which server is loaded, and how; the command receives them as `given`."""
+    options = (
+        click.argument("name", required=False),
+        server_options,
+        connect_option,
         click.option("--clients", type=click.IntRange(1, 100_000), default=64, show_default=True, help="Connections."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
+        click.option("--pipeline", type=click.IntRange(1, 1000), default=1, show_default=True, help="Requests in flight each."),
+        click.option("--arrivals", type=click.Choice(OPEN), help="How an open loop's requests arrive; constant if not given."),
+        click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True, help="Of random arrivals."),
+        click.option("--generators", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that load the server, a core each."),
+        click.option("--timeout", type=click.FloatRange(0.01, 600), default=5.0, show_default=True, help="Seconds to wait for a reply."),
+        click.option("--line", metavar="TEXT", help="What every request is; otherwise lists of three integers, all different."),
+        click.option("--duration", type=click.FloatRange(0.1, 3600), default=duration_s, show_default=True, help="Seconds measured, at each rate."),
+        click.option("--warmup", type=click.FloatRange(0, 600), default=0.5, show_default=True, help="Seconds before that."),
+    )  # fmt: skip
 
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_given(**said: object) -> object:
+            of_load: dict[str, Any] = {field.name: said.pop(field.name) for field in fields(Given)}
+            return command(given=Given(**of_load), **said)
 
-def one_server(
-    name: str | None, servers: Sequence[str], declarations: Sequence[str], connect: str | None, clients: int
-) -> Candidate:
-    """Return the one server that was named; UsageError if there is not exactly one, or if it cannot serve so many."""
-    if (name is not None) + len(servers) + (connect is not None) != 1:
-        raise UsageError("one server is needed: a name, --server or --connect")
-    (candidate,) = selected([name] if name else [], servers, declarations, connect)
-    if clients > 1 and candidate.declares is not None and "concurrent" not in candidate.declares:
-        raise UsageError(f"{candidate.label} serves one client at a time: use --clients 1")
-    return candidate
+        wrapped: Any = with_given
+        for option in reversed(options):
+            wrapped = option(wrapped)
+        return cast("Command", wrapped)
 
-
-def closed_load(  # noqa: PLR0913 - a load has that many sides
-    *,
-    clients: int,
-    pipeline: int,
-    warmup: float,
-    duration: float,
-    line: str | None,
-    timeout: float,
-    generators: int,
-    seed: int,
-) -> Load:
-    """Return a closed loop as the options say; UsageError says what of it cannot be."""
-    _check_line(line)
-    _check_clients(clients, generators)
-    server_cores, generator_cores = cores_for(generators)
-    return Load(
-        clients=clients,
-        pipeline=pipeline,
-        warmup_s=warmup,
-        duration_s=duration,
-        line=line,
-        server_cores=server_cores,
-        generator_cores=generator_cores,
-        seed=seed,
-        generators=generators,
-        timeout_s=timeout,
-    )
+    return decorate
 
 
 def check_rate(rate: float, load: Load) -> None:
@@ -96,13 +127,6 @@ def check_rate(rate: float, load: Load) -> None:
         raise UsageError(
             f"no request falls into {load.duration_s:g} s at {rate:g} requests/s: use --duration {1 / rate:g} or more"
         )
-
-
-def arrivals_of(rate: float | None, arrivals: str | None) -> str:
-    """Return how requests arrive in an open loop."""
-    if rate is None and arrivals is not None:
-        raise UsageError("--arrivals says how an open loop's requests come: it needs --rate")
-    return arrivals or CONSTANT
 
 
 def measured(candidate: Candidate, load: Load, console: Console, title: str = "") -> Sample:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import click
@@ -13,27 +13,28 @@ from rich.table import Table
 
 from harness.analyse import throughput_rps
 from harness.candidates import Candidate, UsageError
-from harness.commands.loading import arrivals_of, check_rate, closed_load, load_options, measured, one_server
-from harness.commands.options import FAILED, connect_option, server_options, write_to
+from harness.commands.loading import Given, check_rate, loading, measured
+from harness.commands.options import FAILED, write_to
 from harness.commands.shown import as_json
 from harness.conformance.matrix import console_for
 from harness.measure import Load
+from harness.order import CONSTANT
 from harness.quantiles import QUANTILES, Quantile, quantile, requests_for, response
 from harness.record import Sample
-from harness.search import OVERLOAD, RELIEF, Knee, Probe, Slo, knee, next_rate, probe, rates_for, recovery_s
+from harness.search import OVERLOAD, RELIEF, Probe, Slo, knee, next_rate, probe, rates_for, recovery_s
 from harness.validity import limited_by
 
 SLO_FORM: Final = re.compile(r"(p50|p90|p99|p999|p99\.9)\s*=\s*(\d+(?:\.\d+)?)\s*(us|µs|ms|s)")
 UNITS_NS: Final = {"us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9}
 OVERLOAD_S: Final = 1.0
+LONGEST_WINDOW_S: Final = 10.0
+"""At a low rate the window is longer than asked for, up to this, so that the limit's quantile can be given."""
+SPARE: Final = 1.1
 MARKS: Final = {True: "yes", False: "no", None: "?"}
 
 
 @click.command()
-@click.argument("name", required=False)
-@server_options
-@connect_option
-@load_options
+@loading(duration_s=2.0)
 @click.option(
     "--rates",
     metavar="R,...",
@@ -42,65 +43,41 @@ MARKS: Final = {True: "yes", False: "no", None: "?"}
 @click.option(
     "--slo", default="p99=10ms", show_default=True, help="The limit for the knee: a quantile, and a time."
 )
-@click.option(
-    "--duration",
-    type=click.FloatRange(0.1, 600),
-    default=2.0,
-    show_default=True,
-    help="Seconds at each rate.",
-)
-@click.option(
-    "--warmup", type=click.FloatRange(0, 60), default=0.5, show_default=True, help="Seconds before that."
-)
 @click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - for standard output.")
-def sweep(  # noqa: PLR0913 - one parameter for each option
-    name: str | None,
-    servers: Sequence[str],
-    declarations: Sequence[str],
-    connect: str | None,
-    clients: int,
-    pipeline: int,
-    arrivals: str | None,
-    seed: int,
-    generators: int,
-    timeout: float,
-    line: str | None,
-    rates: str | None,
-    slo: str,
-    duration: float,
-    warmup: float,
-    json_file: str | None,
-) -> int:
+def sweep(given: Given, rates: str | None, slo: str, json_file: str | None) -> int:
     """Offer one server rising rates in an open loop, a fresh launch each: latency, knee, recovery.
 
     First its peak is measured, in a closed loop of as many clients. The knee is the highest rate at which it answers 99 %
     of what it is offered in time, without errors, and within the limit. Then it is offered 120 % of its peak, and 50 %
-    from one moment to the next: it has recovered when its responses are within the limit again.
+    from one moment to the next: it has recovered when its responses are within the limit again. Without --rates, windows
+    at low rates are longer than --duration if the limit's quantile takes more requests.
     """
-    candidate = one_server(name, servers, declarations, connect, clients)
+    candidate = given.candidate()
     limit = parsed_slo(slo)
-    closed = closed_load(
-        clients=clients,
-        pipeline=pipeline,
-        warmup=warmup,
-        duration=duration,
-        line=line,
-        timeout=timeout,
-        generators=generators,
-        seed=seed,
-    )
-    open_load = replace(closed, arrivals=arrivals_of(0.0, arrivals))
-    asked_for = None if rates is None else parsed_rates(rates, limit, open_load)
+    closed = given.closed_loop()
+    load = replace(closed, arrivals=given.arrivals or CONSTANT)
+    asked_for = None if rates is None else parsed_rates(rates, limit, load)
     console = console_for(to_errors=json_file == "-")
 
     peak = measured(candidate, closed, console, f"{candidate.label}, peak: ")
-    samples = list(_samples(candidate, open_load, asked_for, throughput_rps(peak), limit, console))
-    recovery = _recovery(candidate, open_load, throughput_rps(peak), console)
-    probes = [probe(sample, limit) for sample in samples]
-    _show(peak, samples, probes, recovery, limit, console)
-    figures = _as_json(peak, samples, probes, recovery, limit)
-    write_to(json_file, json.dumps(figures, indent=1) + "\n")
-    return 0 if any(each.sustained is not None for each in probes) else FAILED
+    samples = list(_samples(candidate, load, asked_for, throughput_rps(peak), limit, console))
+    samples.sort(key=lambda sample: sample.rate)
+    recovery = _recovery(candidate, load, throughput_rps(peak), console)
+    found = Found(peak, samples, [probe(sample, limit) for sample in samples], recovery, limit)
+    _show(found, console)
+    write_to(json_file, json.dumps(_as_json(found), indent=1) + "\n")
+    return 0 if any(each.sustained is not None for each in found.probes) else FAILED
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that a sweep found: the peak, a sample and its judgement for each rate, and the recovery."""
+
+    peak: Sample
+    samples: Sequence[Sample]
+    probes: Sequence[Probe]
+    recovery: Sample
+    slo: Slo
 
 
 def parsed_slo(text: str) -> Slo:
@@ -141,7 +118,9 @@ def _samples(  # noqa: PLR0913 - what a sweep is
 
     def offered(rate: float) -> Sample:
         title = f"{candidate.label}, {rate:,.0f} requests/s: "
-        sample = measured(candidate, replace(load, rate=rate), console, title)
+        enough_s = SPARE * requests_for(slo.q) / rate
+        window_s = max(load.duration_s, min(enough_s, LONGEST_WINDOW_S))
+        sample = measured(candidate, replace(load, rate=rate, duration_s=window_s), console, title)
         probes.append(probe(sample, slo))
         return sample
 
@@ -161,23 +140,17 @@ def _recovery(candidate: Candidate, load: Load, peak_rps: float, console: Consol
     return measured(candidate, relief, console, f"{candidate.label}, recovery: ")
 
 
-def _show(  # noqa: PLR0913 - what a sweep gives
-    peak: Sample,
-    samples: Sequence[Sample],
-    probes: Sequence[Probe],
-    recovery: Sample,
-    slo: Slo,
-    console: Console,
-) -> None:
-    peak_rps = throughput_rps(peak)
+def _show(found: Found, console: Console) -> None:
+    peak, peak_rps = found.peak, throughput_rps(found.peak)
+    at_least = "≥ " if limited_by(peak) == "generator" else ""
     console.print(
-        f"{peak.server}: peak {'≥ ' if limited_by(peak) == 'generator' else ''}{peak_rps:,.0f} requests/s in a closed "
-        f"loop, {peak.clients:,} clients; limited by: {limited_by(peak)}",
+        f"{peak.server}: peak {at_least}{peak_rps:,.0f} requests/s in a closed loop, {peak.clients:,} clients; "
+        f"limited by: {limited_by(peak)}",
         highlight=False,
     )
-    console.print(_curve(samples, probes, peak_rps))
-    console.print(f"knee       {knee(probes)} ({slo})", highlight=False)
-    console.print(f"recovery   {_recovery_in_words(recovery, slo)}", highlight=False)
+    console.print(_curve(found.samples, found.probes, peak_rps))
+    console.print(f"knee       {knee(found.probes)} ({found.slo})", highlight=False)
+    console.print(f"recovery   {_recovery_in_words(found.recovery, found.slo)}", highlight=False)
 
 
 def _curve(samples: Sequence[Sample], probes: Sequence[Probe], peak_rps: float) -> Table:
@@ -190,11 +163,10 @@ def _curve(samples: Sequence[Sample], probes: Sequence[Probe], peak_rps: float) 
         "p99 ms",
         "p99.9 ms",
         "lag p99 ms",
-        "generator",
     ):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("sustained", no_wrap=True)
-    for sample, each in sorted(zip(samples, probes, strict=True), key=lambda pair: pair[0].rate):
+    for sample, each in zip(samples, probes, strict=True):
         table.add_row(
             f"{each.rate:,.0f}",
             f"{each.rate / peak_rps:.0%}" if peak_rps else "–",
@@ -221,24 +193,23 @@ def _recovery_in_words(sample: Sample, slo: Slo) -> str:
     return f"{seconds:.2f} s, to {sample.window_s / len(sample.response_slices_ns):.2g} s, {course}"
 
 
-def _as_json(
-    peak: Sample, samples: Sequence[Sample], probes: Sequence[Probe], recovery: Sample, slo: Slo
-) -> dict[str, Any]:
-    found: Knee = knee(probes)
+def _as_json(found: Found) -> dict[str, Any]:
+    peak_rps = throughput_rps(found.peak)
+    bracket = knee(found.probes)
     return {
-        "server": peak.server,
-        "slo": {"quantile": slo.name, "limit_us": slo.limit_ns / 1e3},
-        "peak": as_json(peak),
+        "server": found.peak.server,
+        "slo": {"quantile": found.slo.name, "limit_us": found.slo.limit_ns / 1e3},
+        "peak": as_json(found.peak),
         "points": [
             {
                 "rate": each.rate,
-                "of_peak": each.rate / throughput_rps(peak) if peak.answered else None,
+                "of_peak": each.rate / peak_rps if peak_rps else None,
                 "sustained": each.sustained,
                 "why": each.why,
                 **as_json(sample),
             }
-            for sample, each in zip(samples, probes, strict=True)
+            for sample, each in zip(found.samples, found.probes, strict=True)
         ],
-        "knee": {"low_rps": found.low, "high_rps": found.high},
-        "recovery": {"seconds": recovery_s(recovery, slo), **as_json(recovery)},
+        "knee": {"low_rps": bracket.low, "high_rps": bracket.high},
+        "recovery": {"seconds": recovery_s(found.recovery, found.slo), **as_json(found.recovery)},
     }
