@@ -13,6 +13,7 @@ import click
 from harness.candidates import UsageError
 from harness.commands.catalogue import list_command, serve
 from harness.commands.conform import conform
+from harness.commands.lesson import lesson
 from harness.commands.load import load
 from harness.commands.options import COULD_NOT_RUN, INTERRUPTED, USAGE
 from harness.commands.study import bench, report
@@ -49,7 +50,7 @@ def cli() -> None:
     """Judge and measure servers of the calculator protocol."""
 
 
-for command in (list_command, serve, conform, load, bench, report):
+for command in (list_command, serve, lesson, conform, load, bench, report):
     cli.add_command(command)
 
 

@@ -61,6 +61,7 @@ DIRECTION = [
     "harness.commands.options",
     "harness.commands.catalogue",
     "harness.commands.conform",
+    "harness.commands.lesson",
     "harness.commands.load",
     "harness.commands.study",
     "harness.__main__",
