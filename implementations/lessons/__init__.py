@@ -20,9 +20,9 @@ class Lesson:
 LESSONS: Final = (
     Lesson("lesson1_echo_server", "An echo server"),
     Lesson("lesson2_calculator", "The calculator alone"),
-    Lesson("lesson3_blocking_server", "A blocking server: the second client waits"),
+    Lesson("lesson3_blocking_server", "A blocking server"),
     Lesson("lesson4_generators", "Generators"),
-    Lesson("lesson5_awaiting_a_callback", "Awaiting a callback"),
-    Lesson("lesson6_non_blocking_server", "The non-blocking server: both clients are served"),
+    Lesson("lesson5_callback", "Awaiting a callback"),
+    Lesson("lesson6_reactor", "The non-blocking server"),
     Lesson("lesson7_libraries", "The same in asyncio, trio and gevent"),
 )

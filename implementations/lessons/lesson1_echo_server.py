@@ -73,6 +73,5 @@ def main() -> None:
         reactor(listener)
 
 
-
 if __name__ == "__main__":
     main()
