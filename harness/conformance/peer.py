@@ -7,7 +7,7 @@ import struct
 import termios
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final, Self
 
 from harness.candidates import Address
@@ -50,8 +50,10 @@ class Peer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with self._reported("cannot connect"):
+        with ExitStack() as on_failure, self._reported("cannot connect"):
+            on_failure.callback(self.close)
             self.socket.connect(address)
+            on_failure.pop_all()
 
     def __enter__(self) -> Self:
         """Use it as a context: it is closed at the end."""
