@@ -6,7 +6,7 @@ Exit codes: 0 done, and nothing judged failed; 1 something was judged and failed
 
 import signal
 import sys
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
@@ -15,6 +15,7 @@ from harness.commands.catalogue import list_command, serve
 from harness.commands.compare import compare
 from harness.commands.conform import conform
 from harness.commands.false_alarms import false_alarms
+from harness.commands.lesson import lesson
 from harness.commands.load import load
 from harness.commands.options import COULD_NOT_RUN, INTERRUPTED, USAGE
 from harness.commands.selftest import selftest
@@ -53,9 +54,20 @@ def cli() -> None:
     """Judge and measure servers of the calculator protocol."""
 
 
-for command in (
-    list_command, serve, conform, false_alarms, load, sweep, bench, report, compare, selftest
-):
+COMMANDS: Final = (
+    list_command,
+    serve,
+    lesson,
+    conform,
+    false_alarms,
+    load,
+    sweep,
+    bench,
+    report,
+    compare,
+    selftest,
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 

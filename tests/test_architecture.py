@@ -10,6 +10,7 @@ import pytest
 from harness.conformance.judge import CASES, GROUPS
 from harness.plan import WORKLOADS
 from implementations import CAPABILITIES, CATALOGUE
+from implementations.lessons import LESSONS, Lesson
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -88,6 +89,7 @@ DIRECTION = [
     "harness.commands.false_alarms",
     "harness.commands.loading",
     "harness.commands.shown",
+    "harness.commands.lesson",
     "harness.commands.load",
     "harness.commands.sweep",
     "harness.commands.study",
@@ -170,6 +172,20 @@ def test_every_implementation_is_in_the_catalogue() -> None:
     files = {path.stem for path in (PROJECT / "implementations").glob("*.py")}
     assert files - {"__init__", "protocol", "server"} == {implementation.name for implementation in CATALOGUE}
     assert all(implementation.declares <= CAPABILITIES.keys() for implementation in CATALOGUE)
+
+
+def test_every_lesson_is_in_the_catalogue() -> None:
+    files = {path.stem for path in (PROJECT / "implementations/lessons").glob("*.py")}
+    assert files - {"__init__", "two_clients"} == {lesson.name for lesson in LESSONS}
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_a_lesson_stands_alone_and_says_what_to_look_at(lesson: Lesson) -> None:
+    path = PROJECT / lesson.file
+    ours = {module for module in imports(path) if module.startswith(("implementations", "harness"))}
+    assert ours <= {"implementations.lessons.two_clients"}
+    assert {module.partition(".")[0] for module in imports(path) - ours} <= sys.stdlib_module_names
+    assert "\nLook at\n- " in (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "")
 
 
 def test_the_harness_imports_point_one_way() -> None:

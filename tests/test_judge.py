@@ -5,16 +5,18 @@ import socket
 from collections.abc import Callable
 from xml.etree import ElementTree as ET
 
+import psutil
 import pytest
 from rich.console import Console
 
-from harness.candidates import Candidate, UsageError, ours
+from harness.candidates import HOST, Candidate, UsageError, ours
 from harness.conformance import target as targets
 from harness.conformance.case import Case, Verdict, Violation
 from harness.conformance.judge import CASES, Judgement, judge, run_case, selected_cases
 from harness.conformance.matrix import print_matrix, short_names, summary, to_json, to_junit
+from harness.conformance.peer import Peer
 from harness.conformance.target import Target, shared_target
-from harness.launch import LaunchError, launch
+from harness.launch import LaunchError, free_port, launch
 
 
 def verdict_of(candidate: Candidate, *case_ids: str) -> Judgement:
@@ -212,3 +214,11 @@ def test_json_and_junit_say_the_same() -> None:
     assert '"verdict": "BY-DESIGN"' in to_json(JUDGEMENTS)
     root = ET.fromstring(to_junit(JUDGEMENTS))  # noqa: S314 - our own
     assert [(suite.get("failures"), suite.get("errors")) for suite in root] == [("1", "0"), ("0", "1")]
+
+
+def test_a_client_that_cannot_connect_leaves_no_socket_behind() -> None:
+    address = (HOST, free_port())
+    before = psutil.Process().num_fds()
+    with pytest.raises(Violation, match="cannot connect"):
+        Peer(address, patience_s=5)
+    assert psutil.Process().num_fds() == before

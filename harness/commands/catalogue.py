@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import click
@@ -33,6 +33,11 @@ def list_command(*, as_json: bool, workloads: bool) -> None:
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
+    print_rows(rows)
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print a list of objects as a table."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for column in rows[0]:
         table.add_column(column)

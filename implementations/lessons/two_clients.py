@@ -1,0 +1,76 @@
+"""The experiment of lessons 3 and 6: two clients of one server, both played here.
+
+What happens is printed downwards, a column for each client: `>` marks what it types, the rest is what it receives.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from select import select
+from socket import create_connection
+from typing import Final
+
+LIMIT_S: Final = 30.0
+COLUMN_WIDTH: Final = 40
+
+Address = tuple[str, int]
+
+
+@contextmanager
+def running(server: str) -> Iterator[Address]:
+    """Run one of the servers for as long as the context lasts; its readiness line tells where it listens."""
+    command = [sys.executable, "-m", f"implementations.{server}", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout  # noqa: S101 - it was started with a pipe
+            *_, host, port = process.stdout.readline().split()
+            yield host, int(port)
+        finally:
+            process.terminate()
+
+
+class Client:
+    """One client, and its column."""
+
+    def __init__(self, name: str, address: Address) -> None:
+        """Connect, which succeeds even if nobody accepts: the kernel does it."""
+        self.indent = " " * COLUMN_WIDTH * "AB".index(name)
+        self.socket = create_connection(address, LIMIT_S)
+        self.replies = self.socket.makefile("rb")
+        self.show(f"({name} connects)")
+
+    def types(self, line: str) -> None:
+        """Send a line, and wait for nothing."""
+        self.show(f"> {line}")
+        self.socket.sendall(line.encode() + b"\r\n")
+
+    def receives(self, lines: int = 1) -> None:
+        """Wait for so many lines."""
+        for _ in range(lines):
+            self.show(self.replies.readline().decode().rstrip("\r\n"))
+
+    def asks(self, line: str) -> None:
+        """Send a line, and wait for the answer."""
+        self.types(line)
+        self.receives()
+
+    def looks(self) -> None:
+        """Say whether anything has come, without waiting for it."""
+        has_something, _, _ = select([self.socket], [], [], 0)
+        self.show("(something has come)" if has_something else "(nothing has come)")
+
+    def quits(self) -> None:
+        """Say `quit`, and leave once the server has closed."""
+        self.asks("quit")
+        self.show("(closed)" if not self.replies.readline() else "(more has come)")
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self.replies.close()
+        self.socket.close()
+
+    def show(self, text: str) -> None:
+        """Print in this client's column."""
+        print(f"{self.indent}{text}", flush=True)
