@@ -18,6 +18,7 @@ from harness.commands.false_alarms import false_alarms
 from harness.commands.lesson import lesson
 from harness.commands.load import load
 from harness.commands.options import COULD_NOT_RUN, INTERRUPTED, USAGE
+from harness.commands.prove import prove
 from harness.commands.selftest import selftest
 from harness.commands.study import bench, report
 from harness.commands.sweep import sweep
@@ -59,6 +60,7 @@ COMMANDS: Final = (
     serve,
     lesson,
     conform,
+    prove,
     false_alarms,
     load,
     sweep,

@@ -23,6 +23,7 @@ from harness.launch import PROJECT, LaunchError
 from harness.plan import Plan
 from harness.precision import Target
 from harness.record import (
+    PROOF,
     SAMPLES,
     SCHEMA,
     Manifest,
@@ -48,6 +49,8 @@ def bench(  # noqa: PLR0913 - what, where and how well
     command: Sequence[str],
     console: Console,
     target: Target | None = None,
+    *,
+    prove: bool = True,
 ) -> bool:
     """Carry out a plan, and write its results and report into a folder.
 
@@ -58,6 +61,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
         command: as the user gave it, for the record.
         console: where progress is shown.
         target: the precision to reach, if the number of blocks is to follow from it.
+        prove: whether to try the suite on its mutants and on the textbook's servers, too.
 
     Returns:
         Whether every server passed the gate, gave no wrong reply under load, left no request without one, and has at
@@ -76,6 +80,8 @@ def bench(  # noqa: PLR0913 - what, where and how well
     complete = False
     try:
         failed = _pass_the_gate(candidates, folder, console)
+        if prove:
+            _prove_the_suite(folder, console)
         to_measure = plan.without(failed)
         with campaign(candidates, to_measure, console, partial(append_sample, folder)) as measuring:
             if target is None:
@@ -135,8 +141,8 @@ def _all_served(plan: Plan, samples: Sequence[Sample]) -> bool:
 
 
 def _pass_the_gate(candidates: Sequence[Candidate], folder: Path, console: Console) -> set[str]:
-    """Run the whole suite, in a process of its own, so that nothing of it is left in ours; return who failed."""
-    words = [sys.executable, "-m", "harness", "conform"]
+    """Run the whole suite; return who failed."""
+    words = ["conform"]
     for candidate in candidates:
         words += (
             [candidate.label]
@@ -145,20 +151,8 @@ def _pass_the_gate(candidates: Sequence[Candidate], folder: Path, console: Conso
         )
         if not candidate.announces and candidate.declares is not None:
             words += ["--declare", f"{candidate.label}={','.join(sorted(candidate.declares))}"]
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        console.status(f"conformance of {len(candidates)} servers …"),
-    ):
-        file = Path(scratch) / "conformance.json"
-        done = subprocess.run(
-            [*words, "--json", str(file)], cwd=PROJECT, capture_output=True, text=True, check=False
-        )
-        if done.returncode not in {0, 1}:
-            said = done.stderr.strip().splitlines()
-            raise LaunchError(
-                said[-1].removeprefix("harness: ") if said else "the conformance suite could not be run"
-            )
-        judged = json.loads(file.read_text(encoding="utf-8"))
+    with console.status(f"conformance of {len(candidates)} servers …"):
+        judged = json.loads(_run_apart([*words, "--json"]))
     verdicts = [Verdict(**{key: value for key, value in each.items() if key != "seconds"}) for each in judged]
     write_conformance(folder, verdicts)
     failures = [verdict for verdict in verdicts if Outcome(verdict.verdict).failed]
@@ -170,6 +164,42 @@ def _pass_the_gate(candidates: Sequence[Candidate], folder: Path, console: Conso
     for failure in failures:
         console.print(f"  {failure.verdict} {failure.case} {failure.server}: {failure.detail}", markup=False)
     return {failure.server for failure in failures}
+
+
+def _prove_the_suite(folder: Path, console: Console) -> None:
+    """Let the suite meet its mutants and the textbook's servers, and record what came of it."""
+    with console.status("the suite against servers that are known to be wrong …"):
+        proof = _run_apart(["prove", "--json"])
+    (folder / PROOF).write_text(proof, encoding="utf-8")
+    trials = json.loads(proof)["trials"]
+    caught = sum(trial["caught"] for trial in trials)
+    console.print(
+        f"Suite: {caught} of {len(trials)} mutants caught by the case that is there for them", highlight=False
+    )
+
+
+def _run_apart(words: Sequence[str]) -> str:
+    """Run one of our commands in a process of its own, so that nothing of it is left in ours.
+
+    Args:
+        words: the command, up to the option that names the file to write.
+
+    Returns:
+        What it wrote to that file.
+
+    Raises:
+        LaunchError: it could not be run.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "written.json"
+        command = [sys.executable, "-m", "harness", *words, str(file)]
+        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+        if done.returncode not in {0, 1}:
+            said = done.stderr.strip().splitlines()
+            raise LaunchError(
+                said[-1].removeprefix("harness: ") if said else f"`harness {words[0]}` could not be run"
+            )
+        return file.read_text(encoding="utf-8")
 
 
 def files_of(folder: Path, results: Results) -> dict[Path, str]:

@@ -2,17 +2,20 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from harness.conformance.evidence import AlarmRun, Finding, Proof, Trial
+
 SCHEMA: Final = 2
 MANIFEST: Final = "manifest.json"
 SAMPLES: Final = "samples.jsonl"
 CONFORMANCE: Final = "conformance.json"
+PROOF: Final = "suite.json"
 
 BUCKETS_PER_DOUBLING: Final = 64
 """A histogram's buckets are so many for each power of two: a value is known to within 1.6 %."""
@@ -211,6 +214,7 @@ class Results:
     manifest: Manifest
     samples: tuple[Sample, ...]
     conformance: tuple[Verdict, ...]
+    proof: Proof | None = None
 
 
 def bucket_of(values_ns: Times) -> Times:
@@ -296,7 +300,25 @@ def read_results(folder: Path) -> Results:
     if (folder / CONFORMANCE).exists():
         verdicts = _parsed(folder / CONFORMANCE, (folder / CONFORMANCE).read_bytes())
     conformance = tuple(_built(Verdict, folder / CONFORMANCE, verdict) for verdict in verdicts)
-    return Results(manifest, tuple(samples), conformance)
+    return Results(manifest, tuple(samples), conformance, _read_proof(folder / PROOF))
+
+
+def _read_proof(path: Path) -> Proof | None:
+    if not path.exists():
+        return None
+    given = _parsed(path, path.read_bytes())
+    flat = _built(Proof, path, given)
+    trials = [_built(Trial, path, trial) for trial in flat.trials]
+    alarm_runs = [_built(AlarmRun, path, run) for run in flat.alarm_runs]
+    return Proof(
+        flat.suite,
+        tuple(
+            replace(one, passed=tuple(one.passed), also_caught_by=tuple(one.also_caught_by)) for one in trials
+        ),
+        tuple(flat.untested),
+        tuple(_built(Finding, path, finding) for finding in flat.findings),
+        tuple(replace(run, alarms=tuple(run.alarms)) for run in alarm_runs),
+    )
 
 
 Record = TypeVar("Record")

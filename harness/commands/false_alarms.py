@@ -7,7 +7,8 @@ import click
 
 from harness.candidates import ours
 from harness.commands.options import FAILED
-from harness.conformance.alarms import LOG, AlarmRun, run_until
+from harness.conformance.alarms import LOG, run_until
+from harness.conformance.evidence import AlarmRun
 from harness.conformance.matrix import console_for
 from implementations import CATALOGUE
 

@@ -51,6 +51,7 @@ WITHIN_MINUTES: Final = 20
 @click.option(
     "--out", metavar="DIR", type=click.Path(path_type=Path), help="A new folder; under results/ if not given."
 )
+@click.option("--prove/--no-prove", default=True, help="Try the suite on its mutants, too (two minutes).")
 def bench(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
     servers: Sequence[str],
@@ -63,6 +64,8 @@ def bench(  # noqa: PLR0913 - one parameter for each option
     within_minutes: float | None,
     seed: int | None,
     out: Path | None,
+    *,
+    prove: bool,
 ) -> int:
     """Measure servers side by side and write a report: NAMES of ours, or any by --server; all of ours by default."""
     candidates = selected(names, servers, declarations)
@@ -87,7 +90,7 @@ def bench(  # noqa: PLR0913 - one parameter for each option
     if target and not any(len(cells) > 1 for cells in plan.rounds()):
         raise UsageError("--precision is that of a ratio: it takes two servers that serve the same workload")
     command = ("harness", *sys.argv[1:])
-    done = study.bench(candidates, plan, out or study.new_folder(), command, Console(), target)
+    done = study.bench(candidates, plan, out or study.new_folder(), command, Console(), target, prove=prove)
     return 0 if done else FAILED
 
 

@@ -12,43 +12,27 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from harness.candidates import Candidate
+from harness.conformance.evidence import AlarmRun
 from harness.conformance.judge import CASES, judge
 from harness.launch import PROJECT
 
 LOG: Final = PROJECT / "results/false_alarms.jsonl"
+SUITE: Final = (
+    "oracle", "case", "peer", "target", "framing", "arithmetic", "session", "concurrency", "contention", "lifecycle", "judge",
+)  # fmt: skip
+"""The modules that a verdict depends on."""
 IDLE_LOOP: Final = "while True: pass"
-
-
-@dataclass(frozen=True)
-class AlarmRun:
-    """One run of the whole suite on one server.
-
-    Attributes:
-        suite: the hash of the suite's sources.
-        server: a conforming one.
-        cases: how many were judged.
-        alarms: each failure, in words.
-        seconds: how long it took.
-        load: processes that wanted a core, on average over the last minute, per core.
-    """
-
-    suite: str
-    server: str
-    cases: int
-    alarms: tuple[str, ...]
-    seconds: float
-    load: float
 
 
 def suite_hash() -> str:
     """Return a hash of the sources that a verdict depends on, the servers' excepted."""
-    sources = sorted((PROJECT / "harness/conformance").glob("*.py"))
+    sources = [PROJECT / f"harness/conformance/{module}.py" for module in SUITE]
     return sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
 
 

@@ -14,7 +14,7 @@ from threading import Event
 from typing import Final
 
 from harness.conformance.case import NotApplicable, StaleClaim, Violation
-from harness.conformance.concurrency import CONCURRENCY, THREE, one_after_the_other
+from harness.conformance.concurrency import CONCURRENCY, MEDIUM_BUFFER_BYTES, THREE, one_after_the_other
 from harness.conformance.oracle import oracle
 from harness.conformance.peer import GREETING, Peer
 from harness.conformance.target import Target, run_to_end, with_options
@@ -27,15 +27,14 @@ case = CONCURRENCY.case
 MANY_CLIENTS: Final = 1100
 """More than the 1,024 descriptors that select() can watch."""
 
-BATCH: Final = b"1,2\n" * 16384
-"""What a greedy client sends in one go: 64 KiB."""
+BATCH: Final = b"product\n" + (b"9" + b",9" * 2046 + b",0\n") * 64
+"""256 KiB of lines that take as long as some 200 light ones each: whoever sends them is faster than the server. Their
+replies are short, so that nobody need read them at once."""
 BATCH_REPLIES: Final = oracle(BATCH)[len(GREETING) :]
 FAIR_BATCHES: Final = 8
 """A light client may wait for so many of its neighbour's batches; without fairness it waits for all that ever come."""
-LIGHT_REPLIES: Final = 15
+LIGHT_REPLIES: Final = 10
 
-COSTLY_BATCH: Final = b"product\n" + (b"9" + b",9" * 2046 + b",0\n") * 64
-"""Lines that take as long as some 200 light ones, with short replies: whoever sends them need not read to keep on."""
 ROUNDS: Final = 16
 CONVINCING_ROUNDS: Final = 2
 """By chance both clients may meet the same worker, so that one round says little of a server with two of them."""
@@ -116,15 +115,15 @@ def meanwhile(step: Callable[[], object]) -> Iterator[None]:
         repeated.result()
 
 
-def flood(greedy: Peer, batch: bytes = BATCH) -> Iterator[None]:
+def flood(greedy: Peer) -> Iterator[None]:
     """Send batches, and read replies, as fast as the server can answer: one send and one receive in each step."""
-    unsent = memoryview(batch)
+    unsent = memoryview(BATCH)
     while True:
         possible = greedy.wait_for(select.POLLIN | select.POLLOUT, 1.0)
         if possible & select.POLLOUT:
             sent = greedy.socket.send(unsent, MSG_DONTWAIT)
             greedy.sent += unsent[:sent]
-            unsent = unsent[sent:] or memoryview(batch)
+            unsent = unsent[sent:] or memoryview(BATCH)
         if possible & ~select.POLLOUT and not greedy.receive():
             raise Violation("the server closed on a client that floods and reads")
         yield
@@ -169,7 +168,7 @@ def c12_flooding_neighbour(target: Target) -> None:
         batches = batches_for_a_light_reply(light, greedy)
         if batches > FAIR_BATCHES:
             raise Violation(
-                f"beside a client that floods, a light one waited for {batches:.1f} batches of 64 KiB; "
+                f"beside a client that floods, a light one waited for {batches:.1f} batches of 256 KiB; "
                 f"expected at most {FAIR_BATCHES}"
             )
         light.fence()
@@ -189,11 +188,11 @@ def shares_at_once(target: Target) -> Iterator[float]:
     process = target.process
     for _ in range(ROUNDS):
         with ExitStack() as stack:
-            costly = [stack.enter_context(target.greeted()) for _ in range(2)]
+            costly = [stack.enter_context(target.connect(MEDIUM_BUFFER_BYTES)).greeted() for _ in range(2)]
             family = [process.pid, *(child.pid for child in process.children(recursive=True))]
             with (
-                meanwhile(partial(costly[0].send, COSTLY_BATCH)),
-                meanwhile(partial(costly[1].send, COSTLY_BATCH)),
+                meanwhile(partial(costly[0].send, BATCH)),
+                meanwhile(partial(costly[1].send, BATCH)),
             ):
                 counts = list(_working_threads(family))
             for peer in costly:

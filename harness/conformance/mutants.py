@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from harness.candidates import Candidate, ours
 from harness.conformance.case import Case, Verdict
+from harness.conformance.evidence import Trial
 from harness.conformance.judge import CASES, Worker
 from harness.launch import PROJECT
 
@@ -58,33 +59,6 @@ class Mutant:
     declares: frozenset[str]
     announces: bool
     broad: bool
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What became of a mutant.
-
-    Attributes:
-        case: the case that must catch it.
-        title: what is wrong with it.
-        base: the server that it was made of.
-        diff: the mistake itself.
-        verdict: of that case.
-        detail: its words.
-        caught: the case noticed.
-        passed: other cases that were tried, and rightly saw nothing.
-        also_caught_by: other cases that were tried, and noticed.
-    """
-
-    case: str
-    title: str
-    base: str
-    diff: str
-    verdict: str
-    detail: str
-    caught: bool
-    passed: tuple[str, ...]
-    also_caught_by: tuple[str, ...]
 
 
 def mutants() -> list[Mutant]:

@@ -1,6 +1,7 @@
 """What a conforming server answers, worked out anew from the specification: nothing here comes from the servers."""
 
 import re
+from collections.abc import Iterator
 from math import prod
 
 _ITEM = rb"[ \t]*[+-]?[0-9]+[ \t]*"
@@ -14,26 +15,31 @@ def oracle(sent: bytes) -> bytes:
 
     Whatever a client has received at any earlier moment is a prefix of this.
     """
-    received = [b"<welcome: starting in sum mode>\n"]
+    return b"".join(replies(sent))
+
+
+def replies(sent: bytes) -> Iterator[bytes]:
+    """Return the same, greeting and replies one by one, for whoever does not need all of them."""
+    yield b"<welcome: starting in sum mode>\n"
     word = b"Sum"
-    for line in re.findall(rb"[^\n]*\n|[^\n]+", sent):
+    for match in re.finditer(rb"[^\n]*\n|[^\n]+", sent):
+        line = match[0]
         text = re.sub(rb"\r?\n?\Z", b"", line, count=1)
         command = text.rstrip(b" \t")
         if len(text) > _LONGEST:
-            received.append(_NOT_UNDERSTOOD)
+            yield _NOT_UNDERSTOOD
         elif command == b"quit":
-            received.append(b"connection closed\r\n")
+            yield b"connection closed\r\n"
             break
         elif command == b"sum":
             word = b"Sum"
-            received.append(b"<switching to sum mode>\r\n")
+            yield b"<switching to sum mode>\r\n"
         elif command == b"product":
             word = b"Product"
-            received.append(b"<switching to product mode>\r\n")
+            yield b"<switching to product mode>\r\n"
         elif _LIST.fullmatch(text):
             numbers = [int(item.strip(b" \t")) for item in text.split(b",")]
             result = sum(numbers) if word == b"Sum" else prod(numbers)
-            received.append(word + b" of input numbers: '" + str(result).encode() + b"'\r\n")
+            yield word + b" of input numbers: '" + str(result).encode() + b"'\r\n"
         else:
-            received.append(_NOT_UNDERSTOOD)
-    return b"".join(received)
+            yield _NOT_UNDERSTOOD

@@ -11,6 +11,7 @@ from harness.precision import Target, reach, sentence
 from harness.record import Manifest, Results, Sample, ServerFacts
 from harness.report.answer import short_answer
 from harness.report.promises import conformance_section
+from harness.report.proof import proof_section
 from harness.report.workloads import workload_section
 from harness.tables import tabulate
 from harness.validity import STEAL_LIMIT
@@ -48,6 +49,7 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
                 for line in workload_section(by_name(name), table, results)
             ),
             *conformance_section(results),
+            *proof_section(results.proof),
             *code_section(results.manifest.servers),
             *limits(results),
             *reproduce(results.manifest),
