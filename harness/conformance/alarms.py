@@ -77,6 +77,7 @@ def run_until(
         progress: is told of each run.
     """
     suite = suite_hash()
+    _end_last_line(log)
     done = [run for run in read_alarm_runs(log) if run.suite == suite]
     turns = [candidates[number % len(candidates)] for number in range(len(done), runs)]
     with busy_cores(), ThreadPoolExecutor(at_once) as pool, ExitStack() as stack:
@@ -87,6 +88,13 @@ def run_until(
                 file.write(json.dumps(asdict(done[-1]), ensure_ascii=False) + "\n")
             progress(done[-1])
     return done
+
+
+def _end_last_line(log: Path) -> None:
+    """Let what an interruption has cut off stand on a line of its own."""
+    if log.exists() and not log.read_bytes().endswith(b"\n"):
+        with log.open("a", encoding="utf-8") as file:
+            file.write("\n")
 
 
 def _run(suite: str, candidate: Candidate) -> AlarmRun:

@@ -20,6 +20,9 @@ STYLES: Final = {
     Verdict.NOT_APPLICABLE: "dim",
     Verdict.HARNESS: "magenta",
 }
+SHORT: Final = {Verdict.PASS: "pass", Verdict.BY_DESIGN: "design", Verdict.STALE_CLAIM: "stale"}
+"""What stands in the matrix, where the verdict itself would make its column too wide."""
+MOST_DETAIL: Final = 600
 FAILED_STYLE: Final = "bold red"
 WIDTH: Final = 100
 
@@ -56,15 +59,28 @@ def print_matrix(judgements: Sequence[Judgement], console: Console) -> None:
             console.print(
                 f"[{style}]{judgement.verdict}[/] {judgement.case} {escape(judgement.server)}: {escape(judgement.title)}"
             )
-            console.print(f"  {escape(judgement.detail)}", highlight=False)
+            console.print(f"  {escape(_abridged(judgement.detail))}", highlight=False)
+    for verdict in Verdict:
+        if verdict in verdicts.values() and verdict is not Verdict.PASS:
+            name = SHORT.get(verdict, verdict.value.lower())
+            console.print(
+                f"[{STYLES.get(verdict, FAILED_STYLE)}]{name:8}[/] {verdict}: {verdict.meaning}",
+                highlight=False,
+            )
     console.print(summary(judgements), highlight=False)
+
+
+def _abridged(detail: str) -> str:
+    """Leave out the middle of what would fill the terminal; JSON and JUnit have all of it."""
+    if len(detail) <= MOST_DETAIL:
+        return detail
+    return f"{detail[: MOST_DETAIL // 2]} … {detail[-MOST_DETAIL // 2 :]}"
 
 
 def _cell(verdict: Verdict | None) -> Text:
     if verdict is None:
         return Text("")
-    shown = "pass" if verdict is Verdict.PASS else verdict.value.lower()
-    return Text(shown, style=STYLES.get(verdict, FAILED_STYLE))
+    return Text(SHORT.get(verdict, verdict.value.lower()), style=STYLES.get(verdict, FAILED_STYLE))
 
 
 def summary(judgements: Sequence[Judgement]) -> str:

@@ -1,0 +1,40 @@
+"""Runs that look for false alarms are counted, resumed, and kept apart by the state of the suite."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.candidates import Candidate, ours
+from harness.conformance import alarms
+from harness.conformance.alarms import read_alarm_runs, run_until, suite_hash
+from harness.conformance.judge import Judgement, selected_cases
+from harness.conformance.judge import judge as judge_all
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a log; a run is of one case, to be quick."""
+
+    def judge(candidate: Candidate) -> list[Judgement]:
+        return judge_all(candidate, selected_cases(["F02"]))
+
+    monkeypatch.setattr(alarms, "judge", judge)
+    return tmp_path / "alarms.jsonl"
+
+
+def test_runs_are_resumed_and_servers_take_turns(log: Path) -> None:
+    both = [ours("blocking"), ours("threaded")]
+    assert len(run_until(1, both, log)) == 1
+    with log.open("a") as file:
+        file.write('{"suite": "cut off')
+    done = run_until(2, both, log)
+    assert {run.server for run in done} == {"blocking", "threaded"}
+    assert not any(run.alarms for run in done)
+    assert run_until(2, both, log) == done
+
+
+def test_runs_of_another_suite_do_not_count(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_until(1, [ours("blocking")], log)
+    monkeypatch.setattr(alarms, "suite_hash", lambda: "another")
+    assert len(run_until(1, [ours("blocking")], log)) == 1
+    assert {run.suite for run in read_alarm_runs(log)} == {suite_hash(), "another"}
