@@ -4,10 +4,12 @@ Raw non-blocking sockets and epoll. Both work until the window begins, read the 
 again, and then wait for what is still to come.
 """
 
+import os
 import time
 from array import array
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from select import EPOLLIN, EPOLLOUT, epoll, select
 from typing import Final
 
@@ -155,7 +157,23 @@ class Loop:
         for pid in self.order.server_pids:
             with suppress(OSError):  # it died: the requests tell
                 server_cpu_ns += time.clock_gettime_ns(~pid << 3 | 2)  # its CPU clock: all threads, in ns
-        return Reading(clock(), server_cpu_ns, time.process_time_ns(), self.spun_ns)
+        return Reading(
+            clock(), server_cpu_ns, time.process_time_ns(), self.spun_ns, busy_ns(self.order.cores)
+        )
+
+
+def busy_ns(cores: Sequence[int]) -> int:
+    """Return the time that cores have spent on processes so far, user and system; the kernel counts in ticks of 10 ms."""
+    if not cores:
+        return 0
+    names = {f"cpu{core}" for core in cores}
+    ticks = 0
+    with Path("/proc/stat").open(encoding="ascii") as file:
+        for name, *counts in map(str.split, file):
+            if name in names:
+                user, nice, system, *_ = map(int, counts)
+                ticks += user + nice + system
+    return ticks * (1_000_000_000 // os.sysconf("SC_CLK_TCK"))
 
 
 class ClosedLoop(Loop):

@@ -215,6 +215,7 @@ def _orders(address: Address, load: Load, server_pids: tuple[int, ...], scratch:
             seed=load.seed,
             generator=place,
             generators=load.generators,
+            cores=(*load.server_cores, *load.generator_cores) if load.pinned else (),
         )
         for place in range(load.generators)
     ]
@@ -264,10 +265,20 @@ def _sample(server: str, load: Load, seen: Observation, block: int, workload: st
         threads=connected.threads,
         descriptors=connected.descriptors,
         steal_share=seen.steal_share,
+        foreign_share=_foreign_share(load, begin, end),
         response_sum_ns=window.response.sum_ns,
         **{f"{view}_ns": getattr(window, view).ns for view in VIEWS},
         **{f"{view}_max_ns": getattr(window, view).max_ns for view in VIEWS},
     )
+
+
+def _foreign_share(load: Load, begin: Reading, end: Reading) -> float:
+    """Return what others than server and generators took of their cores' time; 0 where they have none to themselves."""
+    if not load.pinned:
+        return 0.0
+    ours_ns = end.server_cpu_ns - begin.server_cpu_ns + end.generator_cpu_ns - begin.generator_cpu_ns
+    all_ns = (end.at_ns - begin.at_ns) * len(load.server_cores + load.generator_cores)
+    return max(0.0, (end.cores_busy_ns - begin.cores_busy_ns - ours_ns) / all_ns)
 
 
 def check_shortly(label: str, address: tuple[str, int]) -> None:

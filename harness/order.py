@@ -29,6 +29,7 @@ class Order:
         warmup_rate: the same during the warm-up.
         seed: of random arrivals.
         generator, generators: which of how many this one is; they share the schedule like cards.
+        cores: those that server and generators have to themselves, or should have.
     """
 
     host: str
@@ -47,6 +48,7 @@ class Order:
     seed: int = 0
     generator: int = 0
     generators: int = 1
+    cores: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Reading:
     """The clocks at one edge of the measuring window, in ns.
 
     Attributes:
+        cores_busy_ns: what these cores have spent on anybody's work, in the kernel's ticks.
         spun_ns: of the generator's CPU time, what it has spent on waiting busily for the next intended time.
     """
 
@@ -61,6 +64,7 @@ class Reading:
     server_cpu_ns: int
     generator_cpu_ns: int
     spun_ns: int
+    cores_busy_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,4 +128,5 @@ def _merged_reading(readings: Sequence[Reading]) -> Reading:
         server_cpu_ns=readings[0].server_cpu_ns,
         generator_cpu_ns=sum(each.generator_cpu_ns for each in readings),
         spun_ns=sum(each.spun_ns for each in readings),
+        cores_busy_ns=readings[0].cores_busy_ns,
     )

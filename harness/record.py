@@ -77,6 +77,7 @@ class Sample:
         lag_ns: from the time it could be sent to the time it was: the generator's own delay.
         response_sum_ns: of all responses, exactly.
         response_max_ns, service_max_ns, queueing_max_ns, lag_max_ns: the largest of each, exactly.
+        foreign_share: of the time of the cores of server and generator, what other processes took, in the window.
         attempt: 1, or more if the block was measured again since a launch of it was invalid.
     """
 
@@ -133,6 +134,7 @@ class Sample:
     queueing_max_ns: int
     lag_max_ns: int
     attempt: int = 1
+    foreign_share: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ BUSY: Final = 0.95
 SATURATED: Final = 0.8
 """Above this share of its core, spinning not counted, a generator may be late in an open loop."""
 STEAL_LIMIT: Final = 0.01
+FOREIGN_LIMIT: Final = 0.05
+"""Of two cores for a second, so much is ten of the kernel's ticks."""
 LAG_LIMIT: Final = 0.1
 """The generator's own delay may be so much of the response, at each quantile that is printed."""
 KEPT_UP: Final = 0.99
@@ -42,6 +44,11 @@ class Reason(Enum):
     LAG = "lag", "the generator's own delay is too much of the response", Severity.INVALID
     GENERATOR_SATURATED = "generator-saturated", "the generator had no time to spare", Severity.INVALID
     STEAL = "steal", "the hypervisor gave too much of the machine's time to others", Severity.INVALID
+    FOREIGN_WORK = (
+        "foreign-work",
+        "other processes worked on the cores of server and generator",
+        Severity.INVALID,
+    )
     SHARED_CORE = "shared-core", "server and generator did not have a core each", Severity.DOUBT
     OVERLOADED = "overloaded", "the server answered less than it was offered", Severity.REMARK
     CENSORED = "censored", "responses that never came rank above all that did", Severity.REMARK
@@ -185,6 +192,9 @@ def _of_the_instrument(sample: Sample) -> Iterator[Finding]:
     if sample.steal_share > STEAL_LIMIT:
         detail = f"the hypervisor gave {sample.steal_share:.1%} of the machine's time to others"
         yield Finding(Reason.STEAL, detail)
+    if sample.foreign_share > FOREIGN_LIMIT:
+        detail = f"others took {sample.foreign_share:.0%} of the time of these cores"
+        yield Finding(Reason.FOREIGN_WORK, detail)
 
 
 def _late_quantiles(sample: Sample) -> Iterator[str]:

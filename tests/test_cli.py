@@ -206,6 +206,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
     done = harness(
         "bench",
+        "--no-prove",
         "blocking",
         "threaded",
         "--workload",
@@ -251,6 +252,7 @@ def test_a_fresh_report_is_not_stale_and_a_changed_one_is(run: Path) -> None:
 def test_a_server_that_does_not_conform_gets_no_figures(tmp_path: Path) -> None:
     done = harness(
         "bench",
+        "--no-prove",
         *faulty("adds_one"),
         "blocking",
         "--workload",
@@ -276,6 +278,7 @@ def test_an_interrupted_bench_keeps_what_it_has_and_leaves_no_process(
         "-m",
         "harness",
         "bench",
+        "--no-prove",
         "blocking",
         "--workload",
         "ping_pong",

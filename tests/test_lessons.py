@@ -82,6 +82,9 @@ def words_of(command: str) -> list[str]:
     return [sys.executable, "-m", "harness", *rest] if first == "harness" else ["sh", "-c", command]
 
 
+NOTHING_S = 3.0
+
+
 def check_shown(session: Session, shown: str) -> None:
     """Compare what was shown with the guide, in which `...` stands for any lines; numbers of ports are free."""
     any_port = r"(127\.0\.0\.1) \d+"
@@ -128,6 +131,12 @@ class Terminal:
             pass
         assert self.screen == screen
 
+    def interrupt(self) -> None:
+        """Send SIGINT until something happens: between its prompt and its read, input() does not notice."""
+        self.process.send_signal(signal.SIGINT)
+        while not select.select([self.master], [], [], NOTHING_S)[0] and time.monotonic() < self.limit:
+            self.process.send_signal(signal.SIGINT)
+
     def read(self) -> bool:
         """Wait for more; tell whether the program still has the terminal."""
         ready, _, _ = select.select([self.master], [], [], self.limit - time.monotonic())
@@ -156,7 +165,7 @@ def play_in_terminal(session: Session, command: Sequence[str]) -> None:
                 os.write(terminal.master, f"{typed}\n".encode())
                 screen += typed  # the terminal's echo
             if interrupted:
-                terminal.process.send_signal(signal.SIGINT)
+                terminal.interrupt()
             screen += "\n"
         while terminal.read():
             pass
