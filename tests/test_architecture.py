@@ -253,3 +253,7 @@ def test_cases_have_ids_of_their_group_and_titles() -> None:
 
 def test_workload_names_are_unique() -> None:
     assert len({workload.name for workload in WORKLOADS}) == len(WORKLOADS)
+
+
+def test_the_readme_counts_the_cases() -> None:
+    assert f"passed {len(CASES)} byte-exact cases" in (PROJECT / "README.md").read_text(encoding="utf-8")
