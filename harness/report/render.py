@@ -159,8 +159,7 @@ def limits(results: Results) -> list[str]:
         over = sum(share > STEAL_LIMIT for share in stolen)
         lines.append(
             f"- The machine is a virtual one, and shared: in {over} of {len(stolen)} launches the hypervisor gave more "
-            f"than {STEAL_LIMIT:.0%} of its time to others (at most {max(stolen):.1%}). Such launches are used: the "
-            "intervals are as wide as they make them."
+            f"than {STEAL_LIMIT:.0%} of its time to others (at most {max(stolen):.1%}). Such launches are invalid."
         )
     lines += [_repetition_sentence(samples)] if samples else []
     lines += [
