@@ -21,6 +21,7 @@ from harness.commands.options import COULD_NOT_RUN, INTERRUPTED, USAGE
 from harness.commands.selftest import selftest
 from harness.commands.study import bench, report
 from harness.commands.sweep import sweep
+from harness.commands.torture import torture
 from harness.launch import LaunchError
 from harness.measure import MeasureError
 from harness.record import ResultsError
@@ -60,6 +61,7 @@ COMMANDS: Final = (
     lesson,
     conform,
     false_alarms,
+    torture,
     load,
     sweep,
     bench,

@@ -25,12 +25,14 @@ from harness.precision import Target
 from harness.record import (
     SAMPLES,
     SCHEMA,
+    TORTURE,
     Manifest,
     Results,
     Sample,
     Verdict,
     append_sample,
     read_results,
+    torture_from_json,
     write_conformance,
     write_manifest,
 )
@@ -48,6 +50,8 @@ def bench(  # noqa: PLR0913 - what, where and how well
     command: Sequence[str],
     console: Console,
     target: Target | None = None,
+    *,
+    torture: bool = False,
 ) -> bool:
     """Carry out a plan, and write its results and report into a folder.
 
@@ -58,9 +62,10 @@ def bench(  # noqa: PLR0913 - what, where and how well
         command: as the user gave it, for the record.
         console: where progress is shown.
         target: the precision to reach, if the number of blocks is to follow from it.
+        torture: let faults happen to the servers in the end.
 
     Returns:
-        Whether every server passed the gate, gave no wrong reply under load, left no request without one, and has at
+        Whether every server passed the gate, survived the faults, gave no wrong reply under load, left no request without one, and has at
         least one valid launch under each of its workloads.
 
     Raises:
@@ -85,12 +90,16 @@ def bench(  # noqa: PLR0913 - what, where and how well
                 cells = sum(map(len, plan.rounds(measuring.done)))
                 manifest = replace(manifest, blocks=max(measuring.done.values()), planned_cells=cells)
         complete = True
+        if torture:
+            _torture([each for each in candidates if each.label not in failed], folder, console)
     finally:
         manifest = replace(manifest, complete=complete, seconds=round(time.monotonic() - started_s, 1))
         write_manifest(folder, manifest)
         written = write_report(folder)
         console.print(f"{'Report' if complete else 'Incomplete report'}: {shown(written)}", highlight=False)
-    return not failed and _all_served(to_measure, read_results(folder).samples)
+    results = read_results(folder)
+    survived = all(result.survived for result in results.torture)
+    return not failed and survived and _all_served(to_measure, results.samples)
 
 
 def _take(folder: Path) -> None:
@@ -136,28 +145,20 @@ def _all_served(plan: Plan, samples: Sequence[Sample]) -> bool:
 
 def _pass_the_gate(candidates: Sequence[Candidate], folder: Path, console: Console) -> set[str]:
     """Run the whole suite, in a process of its own, so that nothing of it is left in ours; return who failed."""
-    words = [sys.executable, "-m", "harness", "conform"]
-    for candidate in candidates:
-        words += (
-            [candidate.label]
-            if candidate.announces
-            else ["--server", f"{candidate.label}={shlex.join(candidate.command)}"]
-        )
-        if not candidate.announces and candidate.declares is not None:
-            words += ["--declare", f"{candidate.label}={','.join(sorted(candidate.declares))}"]
     with (
         tempfile.TemporaryDirectory() as scratch,
         console.status(f"conformance of {len(candidates)} servers …"),
     ):
         file = Path(scratch) / "conformance.json"
         done = subprocess.run(
-            [*words, "--json", str(file)], cwd=PROJECT, capture_output=True, text=True, check=False
+            [*_words("conform", candidates), "--json", str(file)],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode not in {0, 1}:
-            said = done.stderr.strip().splitlines()
-            raise LaunchError(
-                said[-1].removeprefix("harness: ") if said else "the conformance suite could not be run"
-            )
+            raise LaunchError(_last_line(done.stderr) or "the conformance suite could not be run")
         judged = json.loads(file.read_text(encoding="utf-8"))
     verdicts = [Verdict(**{key: value for key, value in each.items() if key != "seconds"}) for each in judged]
     write_conformance(folder, verdicts)
@@ -170,6 +171,55 @@ def _pass_the_gate(candidates: Sequence[Candidate], folder: Path, console: Conso
     for failure in failures:
         console.print(f"  {failure.verdict} {failure.case} {failure.server}: {failure.detail}", markup=False)
     return {failure.server for failure in failures}
+
+
+def _torture(candidates: Sequence[Candidate], folder: Path, console: Console) -> None:
+    """Let faults happen to servers, in a process of its own, so that nothing of it is left in ours; keep what came of it."""
+    if not candidates:
+        return
+    file = folder / TORTURE
+    with (
+        console.status(f"torture of {len(candidates)} servers …"),
+        subprocess.Popen(
+            [*_words("torture", candidates), "--json", str(file)],
+            cwd=PROJECT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        try:
+            _, said = process.communicate()
+        finally:
+            process.terminate()  # politely, so that it takes its servers with it
+    if process.returncode not in {0, 1}:
+        raise LaunchError(_last_line(said) or "the servers could not be tortured")
+    results = torture_from_json(file, file.read_bytes())
+    failures = [result for result in results if not result.survived]
+    console.print(
+        f"Torture: {len(results)} faults on {len(candidates)} servers, {len(failures) or 'none'} not survived",
+        highlight=False,
+    )
+    for failure in failures:
+        console.print(f"  {failure.fault} {failure.server}: {'; '.join(failure.reasons)}", markup=False)
+
+
+def _words(command: str, candidates: Sequence[Candidate]) -> list[str]:
+    """Return the command line of a subcommand for these servers."""
+    words = [sys.executable, "-m", "harness", command]
+    for candidate in candidates:
+        words += (
+            [candidate.label]
+            if candidate.announces
+            else ["--server", f"{candidate.label}={shlex.join(candidate.command)}"]
+        )
+        if not candidate.announces and candidate.declares is not None:
+            words += ["--declare", f"{candidate.label}={','.join(sorted(candidate.declares))}"]
+    return words
+
+
+def _last_line(said: str) -> str:
+    return said.strip().rpartition("\n")[2].removeprefix("harness: ")
 
 
 def files_of(folder: Path, results: Results) -> dict[Path, str]:

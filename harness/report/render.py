@@ -10,6 +10,7 @@ from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, WORKLOADS, by_name
 from harness.precision import Target, reach, sentence
 from harness.record import Manifest, Results, Sample, ServerFacts
 from harness.report.answer import short_answer
+from harness.report.faults import faults_section
 from harness.report.promises import conformance_section
 from harness.report.workloads import workload_section
 from harness.tables import tabulate
@@ -48,6 +49,7 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
                 for line in workload_section(by_name(name), table, results)
             ),
             *conformance_section(results),
+            *faults_section(results),
             *code_section(results.manifest.servers),
             *limits(results),
             *reproduce(results.manifest),
