@@ -61,7 +61,6 @@ def bench(  # noqa: PLR0913 - one parameter for each option
     servers: Sequence[str],
     declarations: Sequence[str],
     profile: str | None,
-    torture: bool | None,
     workloads: Sequence[str],
     blocks: int | None,
     precision: str | None,
@@ -69,6 +68,8 @@ def bench(  # noqa: PLR0913 - one parameter for each option
     within_minutes: float | None,
     seed: int | None,
     out: Path | None,
+    *,
+    torture: bool | None,
 ) -> int:
     """Measure servers side by side and write a report: NAMES of ours, or any by --server; all of ours by default."""
     candidates = selected(names, servers, declarations)

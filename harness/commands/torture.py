@@ -23,7 +23,7 @@ NOTES: Final = {
     AFTER: "² The fault's clients were served one after the other, and then the probe.",
 }
 LEGEND: Final = """\
-median and worst ms: of the probe's replies; probe, others: replies checked, l lost, d twice, w wrong;
+median, worst ms: of the probe's replies; probe, others: replies checked; l lost, d twice, w wrong;
 fds, threads, MiB: of the server, before the fault and after it"""
 LEFT: Final = ("fault", "survived")
 COLUMNS: Final = (

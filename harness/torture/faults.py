@@ -32,7 +32,7 @@ LONG_LINES: Final = b"".join(b"%d%0600d\n" % (1 + number, number) for number in 
 """Lines whose replies are as long, so that a few hundred fill every buffer on the way."""
 SESSION: Final = (
     b"".join(b"%d,%d\r\n" % (number, 7 * number) for number in range(40))
-    + b"product\nhello\n\n"
+    + b"product\nx\n\n"
     + b"".join(b"%d,-3\n" % number for number in range(40))
     + b"9" * 5000
     + b"\nsum\n1,2\n"

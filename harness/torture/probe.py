@@ -1,8 +1,8 @@
 """The probe: a light client in a process of its own, so that the harness's other work does not spoil its figures.
 
 It sends a numbered request, waits for the reply and checks it, every 10 ms or so. Run as `python -m
-harness.torture.probe HOST PORT PATIENCE_S`: it writes "ready" when it has been greeted, and its figures as JSON once its
-standard input says or ends anything.
+harness.torture.probe HOST PORT PATIENCE_S`: it writes "ready" when it has been served once, and its figures as JSON once its
+standard input says anything, or ends.
 """
 
 import gc
@@ -40,7 +40,7 @@ class Probe:
         self._command = [sys.executable, "-m", "harness.torture.probe", *map(str, (*address, patience_s))]
 
     def __enter__(self) -> Self:
-        """Wait until it has been greeted; Violation if it never is."""
+        """Wait until it has been served once; Violation if it is not even greeted."""
         self._process = subprocess.Popen(
             self._command,
             cwd=PROJECT,
@@ -84,17 +84,22 @@ def ask_on(connection: socket.socket, books: Books, patience_s: float) -> bool:
     """Ask and check, until standard input says that it is enough; tell whether the server had enough before."""
     enough = select.poll()
     enough.register(sys.stdin, select.POLLIN)
-    try:
-        while not enough.poll(INTERVAL_S * 1000):
-            begun_ns = clock()
-            request = books.ask(begun_ns)
-            connection.sendall(request)
-            books.sent(request, clock())
-            if not hear_reply(connection, books, begun_ns + int(patience_s * 1e9)):
-                return True
-    except OSError:
-        return True
+    while not enough.poll(INTERVAL_S * 1000):
+        if not ask_once(connection, books, patience_s):
+            return True
     return False
+
+
+def ask_once(connection: socket.socket, books: Books, patience_s: float) -> bool:
+    """Ask and check once; tell whether the connection still stands."""
+    begun_ns = clock()
+    request = books.ask(begun_ns)
+    try:
+        connection.sendall(request)
+        books.sent(request, clock())
+        return hear_reply(connection, books, begun_ns + int(patience_s * 1e9))
+    except OSError:
+        return False
 
 
 def hear_reply(connection: socket.socket, books: Books, until_ns: int) -> bool:
@@ -130,11 +135,12 @@ def main() -> None:
     except OSError as error:
         print(error.strerror or error)
         return
-    print("ready", flush=True)
     gc.disable()
     books = Books()
     with connection:
-        cut_off = ask_on(connection, books, patience_s)
+        stands = ask_once(connection, books, patience_s)
+        print("ready", flush=True)
+        cut_off = not stands or ask_on(connection, books, patience_s)
         sys.stdin.readline()
         print(json.dumps(asdict(books.figures(cut_off=cut_off))), flush=True)
 

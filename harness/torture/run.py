@@ -41,6 +41,7 @@ def torture(
     faults: Sequence[Fault] = FAULTS,
     scale: float = 1.0,
     progress: Callable[[FaultResult], None] = lambda _: None,
+    patience_s: float | None = None,
 ) -> list[FaultResult]:
     """Let faults happen to one server, one after the other.
 
@@ -49,6 +50,7 @@ def torture(
         faults: which.
         scale: of the full number of clients, and of the time that a fault lasts.
         progress: is told of each result.
+        patience_s: how long to wait for anything; generous, by how long the server took to start, if not given.
 
     Raises:
         LaunchError: the server cannot be started, or this machine does not allow as many open files.
@@ -58,7 +60,7 @@ def torture(
     left = list(faults)
     while left:
         with launch(candidate) as launched:
-            target = Target(candidate, launched.address, launched, patience_for(launched))
+            target = Target(candidate, launched.address, launched, patience_s or patience_for(launched))
             before = warmed_up(target)
             while left:
                 fault = left.pop(0)
@@ -98,9 +100,7 @@ def endure(target: Target, fault: Fault, scale: float, before: Footprint) -> Fau
         scene.troubles.append(str(trouble))
     except (ProcessLookupError, psutil.NoSuchProcess):
         pass  # that it has ended is told below
-    for peer in target.peers:
-        peer.close()
-    target.peers.clear()
+    all_leave(target)
     after = aftermath(scene, fault, before, said_before)
     return judged(
         FaultResult(
@@ -166,6 +166,13 @@ def aftermath(scene: Scene, fault: Fault, before: Footprint, said_before: int) -
     return after
 
 
+def all_leave(target: Target) -> None:
+    """Close what clients are left."""
+    for peer in target.peers:
+        peer.close()
+    target.peers.clear()
+
+
 def lost_by_the_probe(figures: ProbeFigures, scene: Scene) -> int:
     """Count what was never answered: of a server that was told to stop, what it had received by then."""
     if scene.stopped_ns is None and figures.cut_off:
@@ -203,7 +210,8 @@ def warmed_up(target: Target) -> Footprint:
             scene.converse(scene.target.connect(), b"1,2\n")
     except (Violation, TimeoutError) as trouble:
         raise LaunchError(f"{target.candidate.label} does not even serve one client: {trouble}") from None
-    target.peers.clear()
+    finally:
+        all_leave(target)
     found = settled(target, ready, WARM_UP_LIMIT_S)
     if found is None:
         raise LaunchError(f"{target.candidate.label} ended after its first clients")
