@@ -221,6 +221,7 @@ class FaultResult:
         others_checked, others_lost, others_wrong: what became of the replies to the fault's own clients.
         descriptors_before, ..., memory_after_bytes: of the server's process before any of these clients came and after
             all had left; None if the fault ended it.
+        stop_took_s: from the stop signal to its end, if it was told to stop.
     """
 
     server: str
@@ -246,6 +247,7 @@ class FaultResult:
     threads_after: int | None
     memory_before_bytes: int
     memory_after_bytes: int | None
+    stop_took_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,13 @@ def test_faults_are_shown_and_what_is_remarkable_is_said(
     torture = (
         make_fault(),
         make_fault(fault="pause", probe_worst_ns=1_000_000_000),
-        make_fault(fault="stop", descriptors_after=None, threads_after=None, memory_after_bytes=None),
+        make_fault(
+            fault="stop",
+            stop_took_s=1.26,
+            descriptors_after=None,
+            threads_after=None,
+            memory_after_bytes=None,
+        ),
         make_fault("blocking", place="alone"),
         make_fault("trio_nursery", "resets", probe_worst_ns=250_000_000),
         make_fault("trio_nursery", "churn", survived=False, reasons=("2 descriptors more than before",)),
@@ -95,6 +101,7 @@ def test_faults_are_shown_and_what_is_remarkable_is_said(
     assert "- `trio_nursery`: the probe waited up to 250.0 ms (median 0.3 ms) while" in text
     assert "let the probe wait from 1,000.0 to 1,000.0 ms" in text
     assert "- `blocking`: one client at a time. In stalled the probe had the only place" in text
+    assert "- Told to stop, from the signal to the end of the process: `threaded` 1.3 s." in text
     assert "survived every fault" not in text
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert any("| stop | yes |" in line and "7 → ended" in line for line in lines)

@@ -90,6 +90,8 @@ def show(results: Sequence[FaultResult], console: Console) -> None:
         if not result.survived:
             reasons = escape("; ".join(result.reasons))
             console.print(f"[bold red]not survived[/] {result.fault}: {reasons}", highlight=False)
+        if result.stop_took_s is not None:
+            console.print(f"told to stop, it ended after {result.stop_took_s:.2f} s", highlight=False)
     for place, note in NOTES.items():
         if any(result.place == place for result in results):
             console.print(note, style="dim", highlight=False)

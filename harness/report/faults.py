@@ -5,6 +5,7 @@ from typing import Final
 
 from harness.record import FaultResult, Results
 from harness.report.wording import listed
+from harness.torture.books import MEMORY_BOUND_BYTES
 
 REMARKABLE_NS: Final = 100_000_000
 """A reply that took longer is told of in words: people notice."""
@@ -26,7 +27,7 @@ def faults_section(results: Results) -> list[str]:
         "While a probe in a process of its own sent a numbered request every 10 ms and checked each reply, these happened "
         f"to each running server: {'; '.join(_titles(torture))}. A fault is survived if the probe's replies are all "
         "right and none is missing, what other clients received is what the oracle says, descriptors and threads are "
-        "back where they were, memory has not grown beyond a bound, and nothing was complained of. Before → after is "
+        f"back where they were, memory has grown by {MEMORY_BOUND_BYTES >> 20} MiB at most, and no traceback was printed. Before → after is "
         "from the first fault to the last that left the server running.",
         "",
         "| server | survived | worst reply, ms | during | replies checked | lost | wrong | descriptors | threads | MiB |",
@@ -96,6 +97,10 @@ def _sentences(torture: Sequence[FaultResult], servers: Sequence[str]) -> Iterat
             f"- Stopped and continued by signals, the servers let the probe wait from {_ms(min(pauses))} to "
             f"{_ms(max(pauses))} ms: the pause itself, which shows that the probe does not overlook one."
         )
+    stops = {result.server: result.stop_took_s for result in torture if result.stop_took_s is not None}
+    if stops:
+        taken = ", ".join(f"`{server}` {took_s:.1f} s" for server, took_s in stops.items())
+        yield f"- Told to stop, from the signal to the end of the process: {taken}."
     for place, meaning in PLACES.items():
         where = [result for result in torture if result.place == place]
         if where:

@@ -25,7 +25,7 @@ Happening = Generator[None]
 
 WAVE: Final = 500
 """Clients that come before one is waited for: the listen queue takes more, and a full one costs a second each."""
-BATCH_LINES: Final = 400
+BATCH_LINES: Final = 100
 LOADED_S: Final = 0.4
 """Every reply of this time is compared afterwards, which takes some times as long."""
 LONG_LINES: Final = b"".join(b"%d%0600d\n" % (1 + number, number) for number in range(16))
@@ -177,9 +177,11 @@ def stop_under_load(scene: Scene) -> Happening:
     server.process.send_signal(signal.SIGTERM)
     until_s = time.monotonic() + server.grace_s + STOP_MARGIN_S
     watch([peer for peer in clients if not peer.at_end], select.POLLIN, patience_s, step, until_s)
+    code = server.wait()
+    scene.stop_took_s = (time.monotonic_ns() - scene.stopped_ns) / 1e9
     for peer, needed in due.items():
         scene.enter(peer, needed)
-    if code := server.wait():
+    if code:
         raise Violation(f"told to stop, the server ended with {code}")
     yield
 

@@ -127,6 +127,7 @@ def endure(target: Target, fault: Fault, scale: float, before: Footprint) -> Fau
             threads_after=after and after.threads,
             memory_before_bytes=before.memory_bytes,
             memory_after_bytes=after and after.memory_bytes,
+            stop_took_s=scene.stop_took_s,
         )
     )
 

@@ -35,6 +35,7 @@ class Scene:
         served: the fault's clients are served while it happens, at once or one after the other.
         others: what became of their replies.
         stopped_ns: when the server was told to stop, if it was.
+        stop_took_s: how long it took to end then.
         troubles: what else speaks against the server.
     """
 
@@ -44,6 +45,7 @@ class Scene:
     served: bool
     others: Tally = field(default_factory=Tally)
     stopped_ns: int | None = None
+    stop_took_s: float | None = None
     troubles: list[str] = field(default_factory=list)
 
     @property
