@@ -22,6 +22,7 @@ from harness.commands.prove import prove
 from harness.commands.selftest import selftest
 from harness.commands.study import bench, report
 from harness.commands.sweep import sweep
+from harness.commands.torture import torture
 from harness.launch import LaunchError
 from harness.measure import MeasureError
 from harness.record import ResultsError
@@ -62,6 +63,7 @@ COMMANDS: Final = (
     conform,
     prove,
     false_alarms,
+    torture,
     load,
     sweep,
     bench,

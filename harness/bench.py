@@ -26,12 +26,14 @@ from harness.record import (
     PROOF,
     SAMPLES,
     SCHEMA,
+    TORTURE,
     Manifest,
     Results,
     Sample,
     Verdict,
     append_sample,
     read_results,
+    torture_from_json,
     write_conformance,
     write_manifest,
 )
@@ -51,6 +53,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     target: Target | None = None,
     *,
     prove: bool = True,
+    torture: bool = False,
 ) -> bool:
     """Carry out a plan, and write its results and report into a folder.
 
@@ -62,9 +65,10 @@ def bench(  # noqa: PLR0913 - what, where and how well
         console: where progress is shown.
         target: the precision to reach, if the number of blocks is to follow from it.
         prove: whether to try the suite on its mutants and on the textbook's servers, too.
+        torture: let faults happen to the servers in the end.
 
     Returns:
-        Whether every server passed the gate, gave no wrong reply under load, left no request without one, and has at
+        Whether every server passed the gate, survived the faults, gave no wrong reply under load, left no request without one, and has at
         least one valid launch under each of its workloads.
 
     Raises:
@@ -91,12 +95,16 @@ def bench(  # noqa: PLR0913 - what, where and how well
                 cells = sum(map(len, plan.rounds(measuring.done)))
                 manifest = replace(manifest, blocks=max(measuring.done.values()), planned_cells=cells)
         complete = True
+        if torture:
+            _torture([each for each in candidates if each.label not in failed], folder, console)
     finally:
         manifest = replace(manifest, complete=complete, seconds=round(time.monotonic() - started_s, 1))
         write_manifest(folder, manifest)
         written = write_report(folder)
         console.print(f"{'Report' if complete else 'Incomplete report'}: {shown(written)}", highlight=False)
-    return not failed and _all_served(to_measure, read_results(folder).samples)
+    results = read_results(folder)
+    survived = all(result.survived for result in results.torture)
+    return not failed and survived and _all_served(to_measure, results.samples)
 
 
 def _take(folder: Path) -> None:
@@ -142,17 +150,8 @@ def _all_served(plan: Plan, samples: Sequence[Sample]) -> bool:
 
 def _pass_the_gate(candidates: Sequence[Candidate], folder: Path, console: Console) -> set[str]:
     """Run the whole suite; return who failed."""
-    words = ["conform"]
-    for candidate in candidates:
-        words += (
-            [candidate.label]
-            if candidate.announces
-            else ["--server", f"{candidate.label}={shlex.join(candidate.command)}"]
-        )
-        if not candidate.announces and candidate.declares is not None:
-            words += ["--declare", f"{candidate.label}={','.join(sorted(candidate.declares))}"]
     with console.status(f"conformance of {len(candidates)} servers …"):
-        judged = json.loads(_run_apart([*words, "--json"]))
+        judged = json.loads(_run_apart([*_words("conform", candidates), "--json"]))
     verdicts = [Verdict(**{key: value for key, value in each.items() if key != "seconds"}) for each in judged]
     write_conformance(folder, verdicts)
     failures = [verdict for verdict in verdicts if Outcome(verdict.verdict).failed]
@@ -178,6 +177,37 @@ def _prove_the_suite(folder: Path, console: Console) -> None:
     )
 
 
+def _torture(candidates: Sequence[Candidate], folder: Path, console: Console) -> None:
+    """Let faults happen to servers, and keep what came of it."""
+    if not candidates:
+        return
+    with console.status(f"torture of {len(candidates)} servers …"):
+        written = _run_apart([*_words("torture", candidates), "--json"])
+    (folder / TORTURE).write_text(written, encoding="utf-8")
+    results = torture_from_json(folder / TORTURE, written.encode())
+    failures = [result for result in results if not result.survived]
+    console.print(
+        f"Torture: {len(results)} faults on {len(candidates)} servers, {len(failures) or 'none'} not survived",
+        highlight=False,
+    )
+    for failure in failures:
+        console.print(f"  {failure.fault} {failure.server}: {'; '.join(failure.reasons)}", markup=False)
+
+
+def _words(command: str, candidates: Sequence[Candidate]) -> list[str]:
+    """Return a subcommand for these servers."""
+    words = [command]
+    for candidate in candidates:
+        words += (
+            [candidate.label]
+            if candidate.announces
+            else ["--server", f"{candidate.label}={shlex.join(candidate.command)}"]
+        )
+        if not candidate.announces and candidate.declares is not None:
+            words += ["--declare", f"{candidate.label}={','.join(sorted(candidate.declares))}"]
+    return words
+
+
 def _run_apart(words: Sequence[str]) -> str:
     """Run one of our commands in a process of its own, so that nothing of it is left in ours.
 
@@ -193,12 +223,16 @@ def _run_apart(words: Sequence[str]) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "written.json"
         command = [sys.executable, "-m", "harness", *words, str(file)]
-        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
-        if done.returncode not in {0, 1}:
-            said = done.stderr.strip().splitlines()
-            raise LaunchError(
-                said[-1].removeprefix("harness: ") if said else f"`harness {words[0]}` could not be run"
-            )
+        with subprocess.Popen(
+            command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                _, said = process.communicate()
+            finally:
+                process.terminate()  # politely, so that it takes its servers with it
+        if process.returncode not in {0, 1}:
+            reason = said.strip().rpartition("\n")[2].removeprefix("harness: ")
+            raise LaunchError(reason or f"`harness {words[0]}` could not be run")
         return file.read_text(encoding="utf-8")
 
 

@@ -16,6 +16,7 @@ MANIFEST: Final = "manifest.json"
 SAMPLES: Final = "samples.jsonl"
 CONFORMANCE: Final = "conformance.json"
 PROOF: Final = "suite.json"
+TORTURE: Final = "torture.json"
 
 BUCKETS_PER_DOUBLING: Final = 64
 """A histogram's buckets are so many for each power of two: a value is known to within 1.6 %."""
@@ -210,13 +211,59 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class FaultResult:
+    """What one fault did to one server.
+
+    Attributes:
+        server, fault, title: which of each; the title in words.
+        size: how many clients the fault had, or what else it counts.
+        place: where the probe was. "beside": served side by side with the fault's clients; "alone": it had the only
+            place, and they waited in the queue until it had gone; "after": it came when they had been served.
+        survived, reasons: whether, and why not.
+        seconds: how long it took.
+        probe_checked, probe_lost, probe_duplicated, probe_wrong: what became of the probe's replies.
+        probe_median_ns, probe_worst_ns: of its right replies; None if there were none.
+        others_checked, others_lost, others_wrong: what became of the replies to the fault's own clients.
+        descriptors_before, ..., memory_after_bytes: of the server's process before any of these clients came and after
+            all had left; None if the fault ended it.
+        stop_took_s: from the stop signal to its end, if it was told to stop.
+    """
+
+    server: str
+    fault: str
+    title: str
+    size: int
+    place: str
+    survived: bool
+    reasons: tuple[str, ...]
+    seconds: float
+    probe_checked: int
+    probe_lost: int
+    probe_duplicated: int
+    probe_wrong: int
+    probe_median_ns: int | None
+    probe_worst_ns: int | None
+    others_checked: int
+    others_lost: int
+    others_wrong: int
+    descriptors_before: int
+    descriptors_after: int | None
+    threads_before: int
+    threads_after: int | None
+    memory_before_bytes: int
+    memory_after_bytes: int | None
+    stop_took_s: float | None = None
+
+
+@dataclass(frozen=True)
 class Results:
-    """A run's folder in memory."""
+    """A run's folder in memory; without faults if they were not tried."""
 
     manifest: Manifest
     samples: tuple[Sample, ...]
     conformance: tuple[Verdict, ...]
     proof: Proof | None = None
+    torture: tuple[FaultResult, ...] = ()
 
 
 def bucket_of(values_ns: Times) -> Times:
@@ -278,6 +325,17 @@ def write_conformance(folder: Path, verdicts: Sequence[Verdict]) -> None:
     (folder / CONFORMANCE).write_text(text, encoding="utf-8")
 
 
+def torture_as_json(results: Sequence[FaultResult]) -> str:
+    """Return faults as a JSON list of objects."""
+    return json.dumps([asdict(result) for result in results], indent=1, ensure_ascii=False) + "\n"
+
+
+def torture_from_json(where: Path, text: bytes) -> tuple[FaultResult, ...]:
+    """Read faults; ResultsError if they are half written, or of another kind."""
+    built = [_built(FaultResult, where, each) for each in _parsed(where, text)]
+    return tuple(replace(result, reasons=tuple(result.reasons)) for result in built)
+
+
 def read_results(folder: Path) -> Results:
     """Read a run's folder.
 
@@ -302,7 +360,9 @@ def read_results(folder: Path) -> Results:
     if (folder / CONFORMANCE).exists():
         verdicts = _parsed(folder / CONFORMANCE, (folder / CONFORMANCE).read_bytes())
     conformance = tuple(_built(Verdict, folder / CONFORMANCE, verdict) for verdict in verdicts)
-    return Results(manifest, tuple(samples), conformance, _read_proof(folder / PROOF))
+    file = folder / TORTURE
+    torture = torture_from_json(file, file.read_bytes()) if file.exists() else ()
+    return Results(manifest, tuple(samples), conformance, _read_proof(folder / PROOF), torture)
 
 
 def _read_proof(path: Path) -> Proof | None:

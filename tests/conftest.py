@@ -9,7 +9,17 @@ import pytest
 from hypothesis import settings
 
 from harness.candidates import Candidate
-from harness.record import SCHEMA, Environment, Manifest, Results, Sample, ServerFacts, Verdict, histogram
+from harness.record import (
+    SCHEMA,
+    Environment,
+    FaultResult,
+    Manifest,
+    Results,
+    Sample,
+    ServerFacts,
+    Verdict,
+    histogram,
+)
 
 # How long an example takes is the machine's business: it may be busy.
 settings.register_profile("any machine", deadline=None)
@@ -64,6 +74,24 @@ def make_sample() -> Callable[..., Sample]:
             "queueing_max_ns": 0, "lag_max_ns": 5_000,
         }  # fmt: skip
         return Sample(**(values | changes))  # type: ignore[arg-type] # names and types are those of the dataclass
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_fault() -> Callable[..., FaultResult]:
+    """Return a maker of faults that were survived without anything remarkable."""
+
+    def make(server: str = "threaded", fault: str = "stalled", **changes: object) -> FaultResult:
+        values: dict[str, object] = {
+            "server": server, "fault": fault, "title": "clients do something", "size": 500, "place": "beside",
+            "survived": True, "reasons": (), "seconds": 1.0, "probe_checked": 100, "probe_lost": 0,
+            "probe_duplicated": 0, "probe_wrong": 0, "probe_median_ns": 300_000, "probe_worst_ns": 4_000_000,
+            "others_checked": 1000, "others_lost": 0, "others_wrong": 0, "descriptors_before": 7,
+            "descriptors_after": 7, "threads_before": 2, "threads_after": 2, "memory_before_bytes": 20 << 20,
+            "memory_after_bytes": 21 << 20,
+        }  # fmt: skip
+        return FaultResult(**(values | changes))  # type: ignore[arg-type] # names and types are the dataclass's
 
     return make
 

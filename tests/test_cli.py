@@ -15,6 +15,7 @@ import pytest
 from harness.candidates import ours
 from harness.launch import launch
 from harness.record import read_results
+from harness.torture.faults import FAULTS
 from implementations import CATALOGUE
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -41,6 +42,11 @@ def faulty(defect: str) -> list[str]:
         (["conform", *faulty("does_not_start"), "--case", "F01"], 3, "cannot start, for a reason"),
         (["conform", "--server", "x=/no/such/thing", "--case", "F01"], 3, "cannot run /no/such/thing"),
         (["conform", *faulty("adds_one"), "--case", "F02"], 1, None),
+        (["torture", "nobody"], 2, "no server is called 'nobody'"),
+        (["torture", "blocking", "--fault", "flood"], 2, "no fault is called 'flood'"),
+        (["torture", "blocking", "--scale", "0"], 2, "not in the range"),
+        (["torture", *faulty("does_not_start")], 3, "cannot start, for a reason"),
+        (["torture", *faulty("silent"), "--fault", "pause"], 3, "does not even serve one client"),
         (["load"], 2, "one server is needed"),
         (["load", "blocking", "--clients", "2"], 2, "one client at a time"),
         (["load", "blocking", "--clients", "0"], 2, "0 is not in the range"),
@@ -132,6 +138,29 @@ def test_conform_judges_a_server_by_its_address() -> None:
     assert "2 PASS, 1 N/A" in done.stdout
 
 
+def test_torture_shows_and_writes_what_was_survived(tmp_path: Path) -> None:
+    file = tmp_path / "torture.json"
+    words = ["torture", "blocking", "threaded", "--scale", "0.05", "--json", str(file)]
+    done = harness(*words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(file.read_text())
+    assert [each["server"] for each in found] == ["blocking"] * len(FAULTS) + ["threaded"] * len(FAULTS)
+    assert [each["fault"] for each in found] == 2 * [fault.name for fault in FAULTS]
+    assert all(each["survived"] and each["probe_checked"] > 0 for each in found)
+    assert {each["place"] for each in found[: len(FAULTS)]} == {"alone", "after"}
+    assert {each["place"] for each in found[len(FAULTS) :]} == {"beside"}
+    assert "had the only place" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_torture_names_what_was_not_survived() -> None:
+    done = harness("torture", *faulty("dies_on_x"), "--fault", "bad-path,pause", "--scale", "0.1")
+    assert done.returncode == 1
+    assert "not survived bad-path: " in done.stdout
+    assert "not survived pause: " not in done.stdout
+    assert "exit code 3" in done.stdout
+
+
 def figures_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     """Read the figures of a load that went well, but for the machine's being busy with other things."""
     assert done.returncode in {0, 1}, done.stderr
@@ -207,6 +236,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = harness(
         "bench",
         "--no-prove",
+        "--no-torture",
         "blocking",
         "threaded",
         "--workload",
@@ -226,7 +256,7 @@ def test_bench_leaves_a_complete_folder(run: Path) -> None:
     results = read_results(run)
     assert results.manifest.complete
     assert results.manifest.seed == 5
-    assert results.manifest.command[:3] == ("harness", "bench", "blocking")
+    assert results.manifest.command[:3] == ("harness", "bench", "--no-torture")
     assert [(s.block, s.workload) for s in results.samples] == [(0, "ping_pong")] * 2 + [(1, "ping_pong")] * 2
     assert {file.name for file in run.iterdir()} == {
         "manifest.json",
@@ -253,6 +283,7 @@ def test_a_server_that_does_not_conform_gets_no_figures(tmp_path: Path) -> None:
     done = harness(
         "bench",
         "--no-prove",
+        "--no-torture",
         *faulty("adds_one"),
         "blocking",
         "--workload",

@@ -15,6 +15,8 @@ from harness.record import (
     CONFORMANCE,
     MANIFEST,
     SAMPLES,
+    TORTURE,
+    FaultResult,
     Results,
     ResultsError,
     append_sample,
@@ -23,6 +25,7 @@ from harness.record import (
     histogram,
     read_results,
     read_times,
+    torture_as_json,
     write_conformance,
     write_manifest,
 )
@@ -61,6 +64,20 @@ def test_what_is_written_is_read(tmp_path: Path, make_results: Callable[..., Res
     results = make_results()
     write(tmp_path, results)
     assert read_results(tmp_path) == results
+
+
+def test_faults_are_read_if_they_were_tried(
+    tmp_path: Path, make_results: Callable[..., Results], make_fault: Callable[..., FaultResult]
+) -> None:
+    results = make_results()
+    write(tmp_path, results)
+    assert read_results(tmp_path).torture == ()
+    torture = (make_fault(), make_fault(fault="stop", descriptors_after=None, reasons=("why", "not")))
+    (tmp_path / TORTURE).write_text(torture_as_json(torture), encoding="utf-8")
+    assert read_results(tmp_path) == replace(results, torture=torture)
+    (tmp_path / TORTURE).write_text(torture_as_json(torture)[:-9], encoding="utf-8")
+    with pytest.raises(ResultsError, match=f"{TORTURE}.* half written"):
+        read_results(tmp_path)
 
 
 def test_samples_load_with_pandas_in_two_lines(tmp_path: Path, make_results: Callable[..., Results]) -> None:

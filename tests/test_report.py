@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 from harness.bench import REFERENCE, changed_since, stale_files
 from harness.figures import colour
-from harness.record import Results, Verdict, read_results
+from harness.record import FaultResult, Results, Verdict, read_results
 from harness.report.render import REPORT, render
 from implementations import CATALOGUE
 
@@ -69,6 +69,51 @@ def test_every_table_is_a_table(make_results: Callable[..., Results]) -> None:
     for line, following in pairwise(lines):
         if line.startswith("|") and following.startswith("|"):
             assert line.count("|") == following.count("|")
+
+
+def test_a_run_without_faults_has_no_section_on_them(make_results: Callable[..., Results]) -> None:
+    assert "## Faults" not in text_of(make_results())
+
+
+def test_faults_are_shown_and_what_is_remarkable_is_said(
+    make_results: Callable[..., Results], make_fault: Callable[..., FaultResult]
+) -> None:
+    torture = (
+        make_fault(),
+        make_fault(fault="pause", probe_worst_ns=1_000_000_000),
+        make_fault(
+            fault="stop",
+            stop_took_s=1.26,
+            descriptors_after=None,
+            threads_after=None,
+            memory_after_bytes=None,
+        ),
+        make_fault("blocking", place="alone"),
+        make_fault("trio_nursery", "resets", probe_worst_ns=250_000_000),
+        make_fault("trio_nursery", "churn", survived=False, reasons=("2 descriptors more than before",)),
+    )
+    results = replace(make_results(), torture=torture)
+    text = text_of(results)
+    assert text == text_of(results)
+    assert "| `threaded` | 3 of 3 | 4.0 | stalled | 3,300 | 0 | 0 | 7 → 7 | 2 → 2 | 20 → 21 |" in text
+    assert "| `trio_nursery` | 1 of 2 | 250.0 | resets |" in text
+    assert "- **Not survived**: `trio_nursery`, churn: 2 descriptors more than before." in text
+    assert "- `trio_nursery`: the probe waited up to 250.0 ms (median 0.3 ms) while" in text
+    assert "let the probe wait from 1,000.0 to 1,000.0 ms" in text
+    assert "- `blocking`: one client at a time. In stalled the probe had the only place" in text
+    assert "- Told to stop, from the signal to the end of the process: `threaded` 1.3 s." in text
+    assert "survived every fault" not in text
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert any("| stop | yes |" in line and "7 → ended" in line for line in lines)
+
+
+def test_that_all_survived_is_said(
+    make_results: Callable[..., Results], make_fault: Callable[..., FaultResult]
+) -> None:
+    torture = (make_fault(), make_fault("trio_nursery"))
+    assert "- `threaded` and `trio_nursery` survived every fault." in text_of(
+        replace(make_results(), torture=torture)
+    )
 
 
 def test_figures_are_well_formed_and_shown(make_results: Callable[..., Results]) -> None:

@@ -27,6 +27,11 @@ WITHIN_MINUTES: Final = 20
 @click.option("--quick", "profile", flag_value="quick", help="5 blocks, about 5 minutes for all of ours.")
 @click.option("--full", "profile", flag_value="full", help="12 blocks.")
 @click.option(
+    "--torture/--no-torture",
+    default=None,
+    help="Let faults happen to the servers after measuring.  [default: unless --quick]",
+)
+@click.option(
     "--workload", "workloads", multiple=True, metavar="NAME", help="Only these (harness list --workloads)."
 )
 @click.option("--blocks", type=click.IntRange(1, 1000), help="How many, instead of the profile's.")
@@ -66,6 +71,7 @@ def bench(  # noqa: PLR0913 - one parameter for each option
     out: Path | None,
     *,
     prove: bool,
+    torture: bool | None,
 ) -> int:
     """Measure servers side by side and write a report: NAMES of ours, or any by --server; all of ours by default."""
     candidates = selected(names, servers, declarations)
@@ -90,7 +96,16 @@ def bench(  # noqa: PLR0913 - one parameter for each option
     if target and not any(len(cells) > 1 for cells in plan.rounds()):
         raise UsageError("--precision is that of a ratio: it takes two servers that serve the same workload")
     command = ("harness", *sys.argv[1:])
-    done = study.bench(candidates, plan, out or study.new_folder(), command, Console(), target, prove=prove)
+    done = study.bench(
+        candidates,
+        plan,
+        out or study.new_folder(),
+        command,
+        Console(),
+        target,
+        prove=prove,
+        torture=profile != "quick" if torture is None else torture,
+    )
     return 0 if done else FAILED
 
 

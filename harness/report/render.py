@@ -10,6 +10,7 @@ from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, WORKLOADS, by_name
 from harness.precision import Target, reach, sentence
 from harness.record import Manifest, Results, Sample, ServerFacts
 from harness.report.answer import short_answer
+from harness.report.faults import faults_section
 from harness.report.promises import conformance_section
 from harness.report.proof import proof_section
 from harness.report.workloads import workload_section
@@ -50,6 +51,7 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
             ),
             *conformance_section(results),
             *proof_section(results.proof),
+            *faults_section(results),
             *code_section(results.manifest.servers),
             *limits(results),
             *reproduce(results.manifest),

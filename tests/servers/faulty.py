@@ -10,12 +10,23 @@ import threading
 
 from implementations.protocol import Connection
 
+LEAKED: list[bytearray] = []
+
+
+def leak(client: socket.socket, defect: str) -> None:
+    """Keep something of a client for ever, or its time."""
+    if defect == "silent":
+        threading.Event().wait()
+    if defect == "leaks_descriptors":
+        os.dup(client.fileno())
+    if defect == "leaks_memory":
+        LEAKED.append(bytearray(b"x" * 2**20))
+
 
 def serve(client: socket.socket, defect: str) -> None:
     """Serve one client, with the defect."""
     connection = Connection()
-    if defect == "silent":
-        threading.Event().wait()
+    leak(client, defect)
     greeting = connection.greeting
     client.sendall(greeting.upper() if defect == "greets_wrongly" else greeting)
     while not connection.closed:
@@ -33,7 +44,7 @@ def serve(client: socket.socket, defect: str) -> None:
             replies = replies.replace(b"Sum", b"sum")
         if defect == "dies_after_a_while" and connection.lines_completed > 20:
             os._exit(3)
-        client.sendall(replies)
+        client.sendall(b"" if defect == "loses_replies" and connection.lines_completed > 20 else replies)
     client.shutdown(socket.SHUT_WR)
     client.close()
 
