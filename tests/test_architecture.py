@@ -47,6 +47,11 @@ DIRECTION = [
     "harness.conformance.lifecycle",
     "harness.conformance.judge",
     "harness.conformance.matrix",
+    "harness.conformance.inputs",
+    "harness.conformance.diagnosis",
+    "harness.conformance.crowd",
+    "harness.conformance.fuzz",
+    "harness.conformance.reproducer",
     "harness.conformance.mutants",
     "harness.conformance.alarms",
     "harness.plan",
@@ -87,6 +92,7 @@ DIRECTION = [
     "harness.commands.catalogue",
     "harness.commands.conform",
     "harness.commands.false_alarms",
+    "harness.commands.fuzz",
     "harness.commands.loading",
     "harness.commands.shown",
     "harness.commands.lesson",
@@ -117,6 +123,7 @@ PURE = [
     *(str(file.relative_to(PROJECT)) for file in sorted((PROJECT / "harness/report").glob("*.py"))),
     "harness/figures.py",
     "harness/conformance/oracle.py",
+    "harness/conformance/inputs.py",
 ]
 NOT_PURE = IO_MODULES - {"io"} | {
     "subprocess",

@@ -8,7 +8,7 @@ import struct
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -194,9 +194,7 @@ class Peer:
         """Return a shell line that sends the same segments to `HOST PORT`, if it can be a short one."""
         if not self.segments or len(self.sent) > LONGEST_REPRODUCER:
             return None
-        prints = [f"printf '{_octal(segment)}'" for segment in self.segments]
-        sender = prints[0] if len(prints) == 1 else "(" + "; sleep 0.1; ".join(prints) + ")"
-        return f"{sender} | nc {endpoint}"
+        return shell_line(self.segments, endpoint)
 
     def _difference(self, reply: bytes, instead: str = "") -> str:
         received = self.received[self._expected :]
@@ -245,6 +243,13 @@ def shown(data: bytes | bytearray) -> str:
         return repr(bytes(data))
     half = SHOWN_BYTES // 2
     return f"{bytes(data[:half])!r} … {len(data) - 2 * half:,} bytes … {bytes(data[-half:])!r}"
+
+
+def shell_line(segments: Sequence[bytes], endpoint: str) -> str:
+    """Return a shell line that sends segments to `HOST PORT`."""
+    prints = [f"printf '{_octal(segment)}'" for segment in segments]
+    sender = prints[0] if len(prints) == 1 else "(" + "; sleep 0.1; ".join(prints) + ")"
+    return f"{sender} | nc {endpoint}"
 
 
 def _octal(data: bytes) -> str:
