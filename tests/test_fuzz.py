@@ -51,4 +51,11 @@ def test_a_mistake_is_found_and_shrunk(name: str) -> None:
     mistake, most_clients, most_bytes = MISTAKES[name]
     outcome = outcome_of(mistake)
     assert outcome.failure
-    print(outcome)
+    print(
+        outcome.seconds,
+        outcome.effort,
+        outcome.failure.seen_again,
+        [c.segments for c in outcome.failure.encounter]
+        if len(bytes_of(outcome.failure.encounter)) < 300
+        else "LONG",
+    )

@@ -120,9 +120,9 @@ class Crowd:
         """Wait until the server has read all, unless it has a reason not to."""
         if client.is_leaving or len(client.missing) > FITTING_BYTES:
             return
-        ends = client.peer.socket.getpeername(), client.peer.socket.getsockname()
+        own_end, servers_end = client.peer.ends
         limit = time.monotonic() + self._target.patience_s
-        while (found := input_of(*ends)) and (
+        while (found := input_of(servers_end, own_end)) and (
             found.unread_bytes or found.arrived_bytes < len(client.peer.sent)
         ):
             if time.monotonic() > limit:

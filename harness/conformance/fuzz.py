@@ -20,10 +20,14 @@ from harness.conformance.target import Target, shared_target
 from harness.launch import Launched, LaunchError
 
 BATCH: Final = 100
-SHRINK_S: Final = 20.0
-SHRINKING_PATIENCE_S: Final = 1.0
+SHRINK_S: Final = 30.0
+SHRINKING_PATIENCE_S: Final = 0.5
 """Once a server has hung, an answer is no longer awaited as generously: the result is tried again with full patience."""
 DYING_S: Final = 0.3
+TRACEBACK_S: Final = 0.02
+"""A server that hangs up on a client because of an exception may print it a little later."""
+CONFIRMATIONS: Final = 3
+"""How often a failure is tried again on a fresh server: some depend on how fast this machine is at the moment."""
 SEARCH: Final = settings(
     max_examples=BATCH, database=None, deadline=None, phases=(Phase.generate, Phase.shrink)
 )
@@ -113,6 +117,11 @@ def trouble_of(target: Target, patience_s: float = 0.0) -> str:
     return ""
 
 
+def _size(encounter: Encounter) -> tuple[int, int, int]:
+    segments = [segment for conversation in encounter for segment in conversation.segments]
+    return len(encounter), sum(map(len, segments)), len(segments)
+
+
 def _last_words(launched: Launched) -> str:
     said = launched.error_output().strip().splitlines()
     return f", last words: {said[-1]}" if said else ""
@@ -170,12 +179,20 @@ class Fuzzer(ExitStack):
             smallest = find(encounters, self._goes_wrong, settings=SEARCH, random=random)
         except NoSuchExample:
             return None
-        first = next(iter(self._failures))
+        return self._confirmed() or Failure(smallest, self._failures[smallest], seen_again=False)
+
+    def _confirmed(self) -> Failure | None:
+        """Return the smallest failure that a fresh instance repeats."""
+        limit = time.monotonic() + self._shrink_s
         with suppress(LaunchError):  # what ran at an address has died for good
-            for encounter in (smallest, first):
-                if message := self._try(encounter, self._patience_s):
-                    return Failure(encounter, message, seen_again=True)
-        return Failure(first, self._failures[first], seen_again=False)
+            for encounter in sorted(self._failures, key=_size):
+                for _ in range(CONFIRMATIONS):
+                    self._is_spoilt = True
+                    if message := self._try(encounter, self._patience_s):
+                        return Failure(encounter, message, seen_again=True)
+                if time.monotonic() > limit:
+                    break
+        return None
 
     def _goes_wrong(self, encounter: Encounter) -> bool:
         """Tell whether an encounter goes wrong, and remember it; once the time is up, only what is known does.
@@ -197,16 +214,33 @@ class Fuzzer(ExitStack):
         return bool(message)
 
     def _try(self, encounter: Encounter, patience_s: float) -> str:
-        """Return what went wrong, if anything did; the next encounter has a fresh instance then."""
+        """Return what went wrong, if anything did; if the server is the worse for it, the next one meets a fresh one."""
         if self._is_spoilt:
-            self.close()
-            self._target = self.enter_context(shared_target(self._candidate))
+            self._renew()
         self._target.patience_s = patience_s
         self.effort.add(encounter)
+        said = ""
         try:
             play(self._target, encounter)
-            message = trouble_of(self._target)
-        except (Violation, TimeoutError) as trouble:
-            message = trouble_of(self._target, DYING_S) or str(trouble)
-        self._is_spoilt = bool(message)
-        return message
+        except TimeoutError as hang:
+            said, self._is_spoilt = str(hang), True
+        except Violation as violation:
+            said, self._is_spoilt = str(violation), not self._still_serves()
+        wait_s = DYING_S if self._is_spoilt else TRACEBACK_S if said else 0
+        trouble = trouble_of(self._target, wait_s)
+        self._is_spoilt |= bool(trouble)
+        return trouble or said
+
+    def _still_serves(self) -> bool:
+        try:
+            play(self._target, ())
+        except (Violation, TimeoutError):
+            return False
+        return True
+
+    def _renew(self) -> None:
+        if self._target.launched is not None:
+            self._target.launched.process.kill()  # one that hangs would not listen to anything softer
+        self.close()
+        self._target = self.enter_context(shared_target(self._candidate))
+        self._is_spoilt = False

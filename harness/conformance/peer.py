@@ -32,6 +32,7 @@ class Peer:
         received: all bytes received.
         at_end: the server has closed.
         segments: the bytes of each send, for the reproducer.
+        ends: the addresses of the client's end and of the server's.
     """
 
     def __init__(self, address: Address, patience_s: float, buffer_bytes: int | None = None) -> None:
@@ -57,7 +58,7 @@ class Peer:
             stack.callback(self.socket.close)
             self.socket.connect(address)
             stack.pop_all()
-        self._ends = self.socket.getsockname(), self.socket.getpeername()
+        self.ends = self.socket.getsockname(), self.socket.getpeername()
 
     def __enter__(self) -> Self:
         """Use it as a context: it is closed at the end."""
@@ -152,14 +153,14 @@ class Peer:
         """Wait until the server has read all that was sent, where the kernel can tell; else until it was delivered."""
         self.await_delivery()
         limit = time.monotonic() + self._patience_s
-        while (entry := _servers_entry(*self._ends)) and entry.unread_bytes:
+        while (entry := _servers_entry(*self.ends)) and entry.unread_bytes:
             if time.monotonic() > limit:
                 raise TimeoutError("the server does not read what was sent")
             time.sleep(0.001)
 
     def is_closed_by_server(self) -> bool:
         """Tell whether the server has closed its end, even if it cannot tell us since we do not read."""
-        entry = _servers_entry(*self._ends)
+        entry = _servers_entry(*self.ends)
         return entry is None or entry.inode == 0
 
     def wait_for(self, events: int, limit_s: float) -> int:
