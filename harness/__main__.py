@@ -15,6 +15,7 @@ from harness.commands.catalogue import list_command, serve
 from harness.commands.compare import compare
 from harness.commands.conform import conform
 from harness.commands.false_alarms import false_alarms
+from harness.commands.fuzz import fuzz_command
 from harness.commands.lesson import lesson
 from harness.commands.load import load
 from harness.commands.options import COULD_NOT_RUN, INTERRUPTED, USAGE
@@ -62,6 +63,7 @@ COMMANDS: Final = (
     lesson,
     conform,
     prove,
+    fuzz_command,
     false_alarms,
     torture,
     load,

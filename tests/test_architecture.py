@@ -48,6 +48,11 @@ DIRECTION = [
     "harness.conformance.judge",
     "harness.conformance.matrix",
     "harness.conformance.evidence",
+    "harness.conformance.inputs",
+    "harness.conformance.diagnosis",
+    "harness.conformance.crowd",
+    "harness.conformance.fuzz",
+    "harness.conformance.reproducer",
     "harness.conformance.mutants",
     "harness.conformance.specimens",
     "harness.conformance.alarms",
@@ -99,6 +104,7 @@ DIRECTION = [
     "harness.commands.prove",
     "harness.commands.false_alarms",
     "harness.commands.torture",
+    "harness.commands.fuzz",
     "harness.commands.loading",
     "harness.commands.shown",
     "harness.commands.lesson",
@@ -130,6 +136,7 @@ PURE = [
     *(str(file.relative_to(PROJECT)) for file in sorted((PROJECT / "harness/report").glob("*.py"))),
     "harness/figures.py",
     "harness/conformance/oracle.py",
+    "harness/conformance/inputs.py",
 ]
 NOT_PURE = IO_MODULES - {"io"} | {
     "subprocess",
