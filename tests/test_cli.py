@@ -47,6 +47,11 @@ def faulty(defect: str) -> list[str]:
         (["torture", "blocking", "--scale", "0"], 2, "not in the range"),
         (["torture", *faulty("does_not_start")], 3, "cannot start, for a reason"),
         (["torture", *faulty("silent"), "--fault", "pause"], 3, "does not even serve one client"),
+        (["fuzz", "nobody"], 2, "no server is called 'nobody'"),
+        (["fuzz", "blocking", "--seconds", "0"], 2, "0.0 is not in the range"),
+        (["fuzz", "blocking", "--seed", "-1"], 2, "-1 is not in the range"),
+        (["fuzz", "--connect", "127.0.0.1:1"], 3, "nothing answers at 127.0.0.1:1"),
+        (["fuzz", *faulty("does_not_start")], 3, "cannot start, for a reason"),
         (["load"], 2, "one server is needed"),
         (["load", "blocking", "--clients", "2"], 2, "one client at a time"),
         (["load", "blocking", "--clients", "0"], 2, "0 is not in the range"),
@@ -159,6 +164,28 @@ def test_torture_names_what_was_not_survived() -> None:
     assert "not survived bad-path: " in done.stdout
     assert "not survived pause: " not in done.stdout
     assert "exit code 3" in done.stdout
+
+
+def test_fuzz_tells_what_it_tried_and_what_it_found() -> None:
+    words = ["fuzz", "blocking", "--seconds", "1", "--seed", "3", *faulty("greets_wrongly"), "--json", "-"]
+    done = harness(*words)
+    assert done.returncode == 1, done.stderr
+    right, wrong = json.loads(done.stdout)
+    assert [right["server"], wrong["server"]] == ["blocking", "faulty"]
+    assert right["seed"] == wrong["seed"] == 3
+    assert right["sequences"] > 0 < right["bytes"]
+    assert right["failure"] is None
+    assert {"message", "reproducer"} <= wrong["failure"].keys()
+    assert "WELCOME" in wrong["failure"]["message"]
+    assert f"{right['sequences']:,} sequences" in done.stderr
+    assert max(map(len, done.stderr.splitlines())) <= 100
+
+
+def test_fuzz_takes_an_address() -> None:
+    with launch(ours("trio_nursery")) as launched:
+        done = harness("fuzz", "--connect", f"127.0.0.1:{launched.address[1]}", "--seconds", "1")
+    assert done.returncode == 0, done.stderr
+    assert "nothing found" in done.stdout
 
 
 def figures_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

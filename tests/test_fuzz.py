@@ -1,54 +1,125 @@
-"""What the fuzzer finds, and how small it makes it; how it writes it down."""
+"""What the fuzzer finds, and how small it makes it; how that is written down."""
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
+from hypothesis import given
 
+from harness.candidates import Candidate, ours
+from harness.conformance.crowd import answerable
 from harness.conformance.fuzz import Outcome, fuzz
-from harness.conformance.inputs import Encounter
+from harness.conformance.inputs import Conversation, Encounter, Ending, Pace, encounters
 from harness.conformance.mutants import Edit, Mutant, planted
+from harness.conformance.reproducer import WIDTH, reproducer
 
 SEED = 1
 SECONDS = 60  # a bound: each mistake is found long before
-CORE = "protocol.py"
-
-
-def mutant(old: str, new: str, file: str = CORE) -> Mutant:
-    return Mutant("", "", "threaded", (Edit(file, old, new),), frozenset({"concurrent"}), True, False)
-
-
-def outcome_of(mistake: Mutant) -> Outcome:
-    with planted(mistake) as candidate:
-        return fuzz(candidate, SEED, SECONDS)
-
-
-def bytes_of(encounter: Encounter) -> bytes:
-    return b"".join(segment for conversation in encounter for segment in conversation.segments)
-
-
 ANSWER = '        line = line.removesuffix(b"\\r")\n'
-SPLIT = 'split(b"\\n")'
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A mistake in the core, and the bytes that are enough to show it, with some to spare.
+
+    Where a step of shrinking takes seconds, less of it can be done in the time, and more is to spare.
+    """
+
+    old: str
+    new: str
+    most_bytes: int
+    most_clients: int = 1
+    said: str = "expected"
+
+
 MISTAKES = {
-    "strips every CR": (mutant('line.removesuffix(b"\\r")', 'line.rstrip(b"\\r")'), 1, 5),
-    "wrong in product mode": (mutant("% prod(numbers)", "% sum(numbers)"), 1, 14),
-    "takes a chunk for whole lines": (mutant("self._unfinished + data", "data"), 1, 6),
-    "dies of it": (mutant(ANSWER, ANSWER + "        if b'_' in line: __import__('os')._exit(3)\n"), 1, 2),
-    "prints a traceback": (mutant(ANSWER, ANSWER + "        line.decode('ascii')\n"), 1, 2),
-    "hangs": (mutant(ANSWER, ANSWER + "        while b'p' in line: pass\n"), 1, 2),
-    "one mode for all": (
-        mutant("self._product_mode", "Connection._product_mode"), 1, 9,
+    "strips every CR": Mistake('line.removesuffix(b"\\r")', 'line.rstrip(b"\\r")', most_bytes=8),
+    "is wrong in product mode": Mistake("% prod(numbers)", "% sum(numbers)", most_bytes=24),
+    "dies": Mistake(
+        ANSWER, ANSWER + "        if b'_' in line: __import__('os')._exit(3)\n", 16, said="exit code 3"
     ),
-}  # fmt: skip
+    "prints a traceback": Mistake(
+        ANSWER, ANSWER + "        line.decode('ascii')\n", 16, said="UnicodeDecodeError"
+    ),
+    "hangs": Mistake(
+        ANSWER, ANSWER + "        while b'p' in line: pass\n", 10_000, 3, said="nothing more came"
+    ),
+    "has one mode for all": Mistake("self._product_mode", "Connection._product_mode", 10_000, 3),
+}
+
+
+def outcome_of(mistake: Mistake) -> Outcome:
+    edits = (Edit("protocol.py", mistake.old, mistake.new),)
+    with planted(
+        Mutant("", "", "threaded", edits, frozenset({"concurrent"}), announces=True, broad=False)
+    ) as mutant:
+        return fuzz(mutant, SEED, SECONDS)
 
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_found_and_shrunk(name: str) -> None:
-    mistake, most_clients, most_bytes = MISTAKES[name]
-    outcome = outcome_of(mistake)
+    mistake = MISTAKES[name]
+    found = outcome_of(mistake).failure
+    assert found
+    assert found.seen_again
+    assert mistake.said in found.message
+    assert len(found.encounter) <= mistake.most_clients
+    assert sum(len(segment) for c in found.encounter for segment in c.segments) <= mistake.most_bytes
+
+
+def test_a_server_that_vanishes_for_good_is_reported(faulty: Callable[..., Candidate]) -> None:
+    outcome = fuzz(faulty("dies_after_a_while"), SEED, SECONDS)
     assert outcome.failure
-    print(
-        outcome.seconds,
-        outcome.effort,
-        outcome.failure.seen_again,
-        [c.segments for c in outcome.failure.encounter]
-        if len(bytes_of(outcome.failure.encounter)) < 300
-        else "LONG",
-    )
+    assert outcome.effort.connections > outcome.effort.sequences > 0
+
+
+def test_nothing_is_found_where_nothing_is_wrong() -> None:
+    outcome = fuzz(ours("threaded"), SEED, seconds=2)
+    assert outcome.failure is None
+    assert outcome.effort.bytes_sent > 0
+
+
+def test_a_short_conversation_is_a_line_for_the_shell() -> None:
+    encounter = (Conversation((b"1,2\r", b"\n")),)
+    assert reproducer(encounter, "HOST PORT") == r"(printf '1,2\r'; sleep 0.1; printf '\n') | nc HOST PORT"
+
+
+def test_runs_are_written_as_products() -> None:
+    encounter = (Conversation((b"x" + b"7," * 2000,), ending=Ending.RESET),)
+    assert "b'x' + b'7,' * 2000," in reproducer(encounter, "HOST PORT")
+
+
+@given(encounters)
+def test_literals_are_what_was_sent(encounter: Encounter) -> None:
+    said = reproducer((*encounter, Conversation((), Pace.READING)), "HOST PORT")
+    assert max(map(len, said.splitlines())) <= WIDTH
+    lists = [part.partition("\n")[2] for part in said.split("client ")[1:]]
+    assert [tuple(_value(listed)) for listed in lists[:-1]] == [c.segments for c in encounter]
+
+
+def _value(listed: str) -> list[bytes]:
+    return [_bytes(element) for element in ast.parse(listed.strip(), mode="eval").body.elts]  # type: ignore[attr-defined]
+
+
+def _bytes(node: ast.expr) -> bytes:
+    if isinstance(node, ast.BinOp):
+        if isinstance(node.op, ast.Add):
+            return _bytes(node.left) + _bytes(node.right)
+        return _bytes(node.left) * int(ast.literal_eval(node.right))
+    return bytes(ast.literal_eval(node))
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered"),
+    [
+        (b"", b""),
+        (b"1,2", b""),
+        (b"1,2\n3", b"1,2\n"),
+        (b"9" * 4096 + b"\r", b""),
+        (b"9" * 4096 + b"\r\r", b"9" * 4096 + b"\r\r"),
+        (b"9" * 4097, b"9" * 4097),
+    ],
+)
+def test_complete_lines_and_overlong_ones_are_due(sent: bytes, answered: bytes) -> None:
+    assert answerable(sent) == answered

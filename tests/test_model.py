@@ -1,7 +1,9 @@
 """Several clients at once against the model of what each must receive, and the servers against each other."""
 
+import select
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -19,6 +21,7 @@ from hypothesis.stateful import (
 )
 
 from harness.candidates import ours
+from harness.conformance.case import Violation
 from harness.conformance.crowd import Client, Crowd
 from harness.conformance.fuzz import play, trouble_of
 from harness.conformance.inputs import MOST_STREAM_BYTES, Conversation, Pace, cut
@@ -143,3 +146,14 @@ def test_the_same_segments_give_the_same_bytes(
 ) -> None:
     received = {name: play(target, (Conversation(segments, pace),)) for name, target in targets.items()}
     assert len(set(received.values())) == 1, received
+
+
+def test_the_model_notices_who_is_served_out_of_turn(targets: dict[str, Target]) -> None:
+    concurrent = targets["threaded"]
+    crowd = Crowd(replace(concurrent, candidate=replace(concurrent.candidate, declares=frozenset())))
+    crowd.catch_up(crowd.connect())
+    second = crowd.connect()
+    assert second.peer.wait_for(select.POLLIN, concurrent.patience_s)
+    with pytest.raises(Violation, match="served while an earlier client was there"):
+        crowd.check_all()
+    crowd.scatter()

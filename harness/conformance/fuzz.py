@@ -21,7 +21,7 @@ from harness.launch import Launched, LaunchError
 
 BATCH: Final = 100
 SHRINK_S: Final = 30.0
-SHRINKING_PATIENCE_S: Final = 0.5
+SHRINKING_PATIENCE_S: Final = 1.0
 """Once a server has hung, an answer is no longer awaited as generously: the result is tried again with full patience."""
 DYING_S: Final = 0.3
 TRACEBACK_S: Final = 0.02
@@ -170,6 +170,7 @@ class Fuzzer(ExitStack):
         self._progress = progress
         self._failures: dict[Encounter, str] = {}
         self._is_spoilt = False
+        self._has_hung = False
         self._target = self.enter_context(shared_target(candidate))
         self._patience_s = self._target.patience_s
 
@@ -203,7 +204,7 @@ class Fuzzer(ExitStack):
         if encounter in self._failures or time.monotonic() > self._until:
             return encounter in self._failures
         try:
-            message = self._try(encounter, SHRINKING_PATIENCE_S if self._failures else self._patience_s)
+            message = self._try(encounter, SHRINKING_PATIENCE_S if self._has_hung else self._patience_s)
         except LaunchError:
             self._until = 0
             return False
@@ -223,13 +224,13 @@ class Fuzzer(ExitStack):
         try:
             play(self._target, encounter)
         except TimeoutError as hang:
-            said, self._is_spoilt = str(hang), True
+            said, self._is_spoilt, self._has_hung = str(hang), True, True
         except Violation as violation:
             said, self._is_spoilt = str(violation), not self._still_serves()
         wait_s = DYING_S if self._is_spoilt else TRACEBACK_S if said else 0
         trouble = trouble_of(self._target, wait_s)
         self._is_spoilt |= bool(trouble)
-        return trouble or said
+        return "; ".join(filter(None, (said, trouble)))
 
     def _still_serves(self) -> bool:
         try:

@@ -140,15 +140,10 @@ class Peer:
         """Close in good order, once."""
         self.socket.close()
 
-    def undelivered(self) -> int:
-        """Count the bytes that our kernel has taken and the server's has not acknowledged."""
-        (count,) = struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))
-        return int(count)
-
     def await_delivery(self) -> None:
         """Wait until the server's kernel has acknowledged all that was sent."""
         limit = time.monotonic() + self._patience_s
-        while self.undelivered():
+        while struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))[0]:
             if time.monotonic() > limit:
                 raise TimeoutError("the server's kernel does not take what was sent")
             time.sleep(0.001)
