@@ -29,6 +29,7 @@ Happening = Generator[None]
 WAVE: Final = 500
 """Clients that come before one is waited for: the listen queue takes more, and a full one costs a second each."""
 BATCH_LINES: Final = 100
+"""The more lines a client has under way, the more often a server that stops finds more of them whenever it looks."""
 LOADED_S: Final = 0.4
 """Every reply of this time is compared afterwards, which takes some times as long."""
 LONG_LINES: Final = b"".join(b"%d%0600d\n" % (1 + number, number) for number in range(16))

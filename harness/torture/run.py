@@ -102,33 +102,47 @@ def endure(target: Target, fault: Fault, scale: float, before: Footprint) -> Fau
         pass  # that it has ended is told below
     all_leave(target)
     after = aftermath(scene, fault, before, said_before)
-    return judged(
-        FaultResult(
-            server=target.candidate.label,
-            fault=fault.name,
-            title=fault.title,
-            size=scene.size,
-            place=place,
-            survived=False,
-            reasons=tuple(scene.troubles),
-            seconds=round(time.monotonic() - started, 2),
-            probe_checked=probe.figures.checked,
-            probe_lost=lost_by_the_probe(probe.figures, scene),
-            probe_duplicated=probe.figures.duplicated,
-            probe_wrong=probe.figures.wrong,
-            probe_median_ns=probe.figures.median_ns,
-            probe_worst_ns=probe.figures.worst_ns,
-            others_checked=scene.others.checked,
-            others_lost=scene.others.lost,
-            others_wrong=scene.others.wrong,
-            descriptors_before=before.descriptors,
-            descriptors_after=after and after.descriptors,
-            threads_before=before.threads,
-            threads_after=after and after.threads,
-            memory_before_bytes=before.memory_bytes,
-            memory_after_bytes=after and after.memory_bytes,
-            stop_took_s=scene.stop_took_s,
-        )
+    if scene.stopped_ns is None and probe.figures.cut_off:
+        scene.troubles.append("the server closed on the probe")
+    seconds = round(time.monotonic() - started, 2)
+    return judged(result_of(fault, scene, place, probe.figures, before, after, seconds))
+
+
+def result_of(  # noqa: PLR0913 - all that is known
+    fault: Fault,
+    scene: Scene,
+    place: str,
+    figures: ProbeFigures,
+    before: Footprint,
+    after: Footprint | None,
+    seconds: float,
+) -> FaultResult:
+    """Put together what came of a fault; it is judged elsewhere."""
+    return FaultResult(
+        server=scene.target.candidate.label,
+        fault=fault.name,
+        title=fault.title,
+        size=scene.size,
+        place=place,
+        survived=False,
+        reasons=tuple(scene.troubles),
+        seconds=seconds,
+        probe_checked=figures.checked,
+        probe_lost=lost_by_the_probe(figures, scene),
+        probe_duplicated=figures.duplicated,
+        probe_wrong=figures.wrong,
+        probe_median_ns=figures.median_ns,
+        probe_worst_ns=figures.worst_ns,
+        others_checked=scene.others.checked,
+        others_lost=scene.others.lost,
+        others_wrong=scene.others.wrong,
+        descriptors_before=before.descriptors,
+        descriptors_after=after and after.descriptors,
+        threads_before=before.threads,
+        threads_after=after and after.threads,
+        memory_before_bytes=before.memory_bytes,
+        memory_after_bytes=after and after.memory_bytes,
+        stop_took_s=scene.stop_took_s,
     )
 
 
@@ -176,8 +190,6 @@ def all_leave(target: Target) -> None:
 
 def lost_by_the_probe(figures: ProbeFigures, scene: Scene) -> int:
     """Count what was never answered: of a server that was told to stop, what it had received by then."""
-    if scene.stopped_ns is None and figures.cut_off:
-        scene.troubles.append("the server closed on the probe")
     return sum(scene.stopped_ns is None or sent_ns < scene.stopped_ns for sent_ns in figures.unanswered_ns)
 
 
