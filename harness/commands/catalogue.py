@@ -40,7 +40,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print a list of objects as a table."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for column in rows[0]:
-        table.add_column(column)
+        table.add_column(column, no_wrap=column in {"name", "file"})
     for row in rows:
         table.add_row(*(", ".join(cell) if isinstance(cell, list) else str(cell) for cell in row.values()))
     console_for(to_errors=False).print(table)

@@ -5,10 +5,10 @@ the queue; or, where a fault must be served to be one, they come first, and the 
 """
 
 import fcntl
-import struct
-import termios
 import select
 import signal
+import struct
+import termios
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, suppress
