@@ -24,7 +24,7 @@ WITHIN_MINUTES: Final = 20
 @click.command()
 @click.argument("names", nargs=-1)
 @server_options
-@click.option("--quick", "profile", flag_value="quick", help="5 blocks, about 5 minutes for all of ours.")
+@click.option("--quick", "profile", flag_value="quick", help="5 blocks, about 7 minutes for all of ours.")
 @click.option("--full", "profile", flag_value="full", help="12 blocks.")
 @click.option(
     "--torture/--no-torture",
