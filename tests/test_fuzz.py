@@ -21,10 +21,7 @@ ANSWER = '        line = line.removesuffix(b"\\r")\n'
 
 @dataclass(frozen=True)
 class Mistake:
-    """A mistake in the core, and the bytes that are enough to show it, with some to spare.
-
-    Where a step of shrinking takes seconds, less of it can be done in the time, and more is to spare.
-    """
+    """A mistake in the core, and the bytes that are enough to show it, with many to spare: shrinking has its time."""
 
     old: str
     new: str
@@ -34,18 +31,14 @@ class Mistake:
 
 
 MISTAKES = {
-    "strips every CR": Mistake('line.removesuffix(b"\\r")', 'line.rstrip(b"\\r")', most_bytes=8),
-    "is wrong in product mode": Mistake("% prod(numbers)", "% sum(numbers)", most_bytes=24),
+    "strips every CR": Mistake('line.removesuffix(b"\\r")', 'line.rstrip(b"\\r")', most_bytes=100),
+    "is wrong in product mode": Mistake("% prod(numbers)", "% sum(numbers)", most_bytes=200),
     "dies": Mistake(
-        ANSWER, ANSWER + "        if b'_' in line: __import__('os')._exit(3)\n", 16, said="exit code 3"
+        ANSWER, ANSWER + "        if b'_' in line: __import__('os')._exit(3)\n", 200, said="exit code 3"
     ),
     "prints a traceback": Mistake(
-        ANSWER, ANSWER + "        line.decode('ascii')\n", 16, said="UnicodeDecodeError"
+        ANSWER, ANSWER + "        line.decode('ascii')\n", 200, said="UnicodeDecodeError"
     ),
-    "hangs": Mistake(
-        ANSWER, ANSWER + "        while b'p' in line: pass\n", 10_000, 3, said="nothing more came"
-    ),
-    "has one mode for all": Mistake("self._product_mode", "Connection._product_mode", 10_000, 3),
 }
 
 
