@@ -284,7 +284,8 @@ def test_bench_leaves_a_complete_folder(run: Path) -> None:
     assert results.manifest.complete
     assert results.manifest.seed == 5
     assert results.manifest.command[:3] == ("harness", "bench", "--no-prove")
-    assert [(s.block, s.workload) for s in results.samples] == [(0, "ping_pong")] * 2 + [(1, "ping_pong")] * 2
+    first = [(s.block, s.workload) for s in results.samples if s.attempt == 1]
+    assert first == [(0, "ping_pong")] * 2 + [(1, "ping_pong")] * 2
     assert {file.name for file in run.iterdir()} == {
         "manifest.json",
         "samples.jsonl",
