@@ -37,6 +37,7 @@ WINDOW_FIELDS: Final = (
     "series",
     "warmup_series",
     "response_slices_ns",
+    "response_repeats_ns",
 )
 OUTCOME_FIELDS: Final = (
     "planned",

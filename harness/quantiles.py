@@ -8,7 +8,7 @@ from typing import Final
 from harness.record import Histogram, Sample, bucket_bounds
 
 ENOUGH_BEYOND: Final = 100
-"""A quantile with fewer observations beyond it is not printed."""
+"""A quantile with fewer observations beyond it is not printed; a stall counts as one (see `tally.repeats`)."""
 
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 
@@ -40,7 +40,9 @@ class Quantile:
 UNKNOWN: Final = Quantile()
 
 
-def quantile(values: Histogram, q: float, censored: int = 0, waited_ns: float = 0.0) -> Quantile:
+def quantile(
+    values: Histogram, q: float, censored: int = 0, waited_ns: float = 0.0, repeats: Histogram | None = None
+) -> Quantile:
     """Return the q-quantile of a histogram: the middle of the bucket in which the value of rank ceil(q n) lies.
 
     Args:
@@ -49,6 +51,8 @@ def quantile(values: Histogram, q: float, censored: int = 0, waited_ns: float = 
         censored: how many more there are that were never observed. They are right-censored: they rank above all that
             were, and count as beyond any quantile below them.
         waited_ns: for how long these were waited for at least.
+        repeats: those of the values that say nothing new, since they waited through the same stall as a longer one:
+            they have their rank like all others, and do not count as observations beyond the quantile.
 
     Returns:
         UNKNOWN if fewer than 100 observations lie beyond it: such a quantile would be a matter of luck.
@@ -63,6 +67,9 @@ def quantile(values: Histogram, q: float, censored: int = 0, waited_ns: float = 
     for bucket in sorted(values):
         seen += values[bucket]
         if seen >= rank:
+            repeated = sum(count for above, count in (repeats or {}).items() if above > bucket)
+            if observed + censored - rank - repeated < ENOUGH_BEYOND:
+                return UNKNOWN
             low, above = bucket_bounds(bucket)
             return Quantile(ns=(low + above - 1) / 2)
     return UNKNOWN
@@ -80,7 +87,9 @@ def requests_for(q: float) -> int:
 
 def response(sample: Sample, q: float) -> Quantile:
     """Return a quantile of a sample's response times, with what never came in its place: above all that did."""
-    return quantile(sample.response_ns, q, sample.censored, sample.timeout_s * 1e9)
+    return quantile(
+        sample.response_ns, q, sample.censored, sample.timeout_s * 1e9, sample.response_repeats_ns
+    )
 
 
 def merged(histograms: Iterable[Histogram]) -> Histogram:

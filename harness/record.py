@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -76,6 +76,8 @@ class Sample:
         service_ns: from the time it was sent to its reply.
         queueing_ns: from the time it was intended to the time its connection was free: the server's fault.
         lag_ns: from the time it could be sent to the time it was: the generator's own delay.
+        response_repeats_ns: those of response_ns that waited through the same stall as a longer one: a stall of the
+            server is one observation, however many requests were in flight (see `tally.repeats`).
         response_sum_ns: of all responses, exactly.
         response_max_ns, service_max_ns, queueing_max_ns, lag_max_ns: the largest of each, exactly.
         foreign_share: of the time of the cores of server and generator, what other processes took, in the window.
@@ -136,6 +138,7 @@ class Sample:
     lag_max_ns: int
     attempt: int = 1
     foreign_share: float = 0.0
+    response_repeats_ns: Histogram = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -394,11 +397,12 @@ def _parsed(where: Path | str, text: bytes) -> Any:  # noqa: ANN401 - JSON is an
 
 
 def _built(kind: type[Record], where: Path | str, given: Any) -> Record:  # noqa: ANN401 - JSON is anything
-    known = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type] # all are dataclasses
-    needed = {name for name, default in known.items() if default is MISSING}
-    if not isinstance(given, dict) or not needed <= given.keys() <= known.keys():
+    known = fields(kind)  # type: ignore[arg-type] # all are dataclasses
+    names = {one.name for one in known}
+    needed = {one.name for one in known if one.default is MISSING and one.default_factory is MISSING}
+    if not isinstance(given, dict) or not needed <= given.keys() <= names:
         odd = (
-            sorted(needed - given.keys() | given.keys() - known.keys())
+            sorted(needed - given.keys() | given.keys() - names)
             if isinstance(given, dict)
             else [type(given).__name__]
         )
@@ -410,7 +414,7 @@ def _sample(where: str, given: Any) -> Sample:  # noqa: ANN401 - JSON is anythin
     sample = _built(Sample, where, given)
     histograms = {
         name: {int(bucket): count for bucket, count in getattr(sample, name).items()}
-        for name in ("response_ns", "service_ns", "queueing_ns", "lag_ns")
+        for name in ("response_ns", "service_ns", "queueing_ns", "lag_ns", "response_repeats_ns")
     }
     series = {name: tuple(given[name]) for name in ("series", "warmup_series", "response_slices_ns")}
     return Sample(**{**given, **histograms, **series})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.analyse import METRICS, QUANTILES, Metric, counted, metric
 from harness.compare import BETTER, COMPARED, WORSE, Comparison, compare_all
 from harness.inference import Estimate, estimate, letters
-from harness.quantiles import merged, quantile_ns
+from harness.quantiles import merged, quantile
 from harness.record import Sample
 from harness.validity import doubts, invalidity, limited_by
 
@@ -92,8 +92,9 @@ def _row(samples: Sequence[Sample], invalid: Iterable[str], groups: Mapping[str,
         limits[limited_by(sample)] = limits.get(limited_by(sample), 0) + 1
     estimates = {each.name: estimate(_values(valid, each)) for each in METRICS}
     together = merged(sample.response_ns for sample in valid)
+    repeats = merged(sample.response_repeats_ns for sample in valid)
     for name, q in QUANTILES.items():
-        if estimates[name] is None and (pooled_ns := quantile_ns(together, q)) is not None:
+        if estimates[name] is None and (pooled_ns := quantile(together, q, repeats=repeats).ns) is not None:
             estimates[name] = Estimate(pooled_ns / 1e3, None, None, len(valid))
     return Row(
         server=samples[0].server,

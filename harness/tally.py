@@ -14,6 +14,10 @@ STEPS: Final = 20
 SLICES: Final = 100
 """An open loop's response over time is looked at in so many slices."""
 LATE_NS: Final = 1_000_000
+STALL_NS: Final = 1_000_000
+"""A shorter time without a reply is not looked at as a stall."""
+STALLED_SHARE: Final = 0.5
+"""A request whose response was a stall for this share or more had it for its reason."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Window:
     series: tuple[int, ...]
     warmup_series: tuple[int, ...]
     response_slices_ns: tuple[int, ...]
+    response_repeats_ns: Histogram
     response: Spread
     service: Spread
     queueing: Spread
@@ -76,6 +81,7 @@ def tally(order: Order, outcome: Outcome, times: Columns) -> Window:
         series=answered_series(times, begin_ns, end_ns, (end_ns - begin_ns) / STEPS),
         warmup_series=answered_series(times, outcome.started_ns, begin_ns, (end_ns - begin_ns) / STEPS),
         response_slices_ns=slices,
+        response_repeats_ns=repeats(of_window),
         response=spread(of_window.received_ns - of_window.intended_ns, of_window.count),
         service=spread(of_window.received_ns - of_window.sent_ns, of_window.count),
         queueing=spread(of_window.ready_ns - of_window.intended_ns, of_window.count),
@@ -105,6 +111,27 @@ def spread(values_ns: Times, counts: Times) -> Spread:
     return Spread(
         histogram(values_ns, counts), int(np.max(values_ns, initial=0)), int((values_ns * counts).sum())
     )
+
+
+def repeats(times: Columns) -> Histogram:
+    """Return the responses that say nothing new, since they waited through the same stall as a longer one.
+
+    When a server, or its machine, stands still for a moment, all requests in flight are slow for one reason. A stall is a
+    time without any reply; it is the reason for a response if it makes up half of it or more. Of those with the same
+    stall for a reason the longest counts as an observation, and the others are its repeats.
+    """
+    received_ns = np.sort(times.received_ns)
+    gap_ends = 1 + np.flatnonzero(np.diff(received_ns) >= STALL_NS)
+    response_ns = times.received_ns - times.intended_ns
+    found = np.zeros(len(response_ns), dtype=np.bool_)
+    for begin_ns, end_ns in zip(received_ns[gap_ends - 1], received_ns[gap_ends], strict=True):
+        within_ns = end_ns - np.maximum(times.intended_ns, begin_ns)
+        waited = (times.received_ns >= end_ns) & (within_ns > 0)
+        stalled = np.flatnonzero(waited & (within_ns >= STALLED_SHARE * response_ns))
+        if len(stalled):
+            found[stalled] = True
+            found[stalled[np.argmax(response_ns[stalled])]] = False
+    return histogram(response_ns[found], times.count[found])
 
 
 def answered_series(times: Columns, begin_ns: int, end_ns: int, step_ns: float) -> tuple[int, ...]:

@@ -53,3 +53,11 @@ def test_merging_is_associative_and_commutative(one: list[int], two: list[int], 
     a, b, c = map(as_histogram, (one, two, three))
     assert merged([merged([a, b]), c]) == merged([a, merged([b, c])]) == merged([c, b, a])
     assert merged([a, b, c]) == as_histogram([*one, *two, *three])
+
+
+def test_repeats_have_their_rank_and_are_no_observations_beyond() -> None:
+    observed = as_histogram([*range(1, 901), *[5000] * 150])
+    assert quantile(observed, 0.85).ns is not None
+    assert quantile(observed, 0.85, repeats=as_histogram([5000] * 50)) == quantile(observed, 0.85)
+    assert quantile(observed, 0.85, repeats=as_histogram([5000] * 60)) == UNKNOWN
+    assert quantile(observed, 0.5, repeats=as_histogram([5000] * 149)) == quantile(observed, 0.5)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from harness.order import Order, Outcome, Reading, merged
 from harness.quantiles import merged as merged_histograms
-from harness.record import Columns
+from harness.record import Columns, bucket_of
 from harness.schedule import intended_ns, phases_of, share_of
-from harness.tally import SLICES, Window, response_slices, tally
+from harness.tally import SLICES, Window, repeats, response_slices, tally
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -129,3 +129,32 @@ def test_the_warm_up_may_have_another_rate(rate: float) -> None:
     planned = scheduled(order)
     assert len(planned) == rate + 2000
     assert tally(order, outcome(len(planned), len(planned)), times(planned, MS)).offered == 2000
+
+
+def in_flight(intended_ms: list[float], received_ms: list[float]) -> Columns:
+    begun, ended = (np.rint(np.array(at_ms) * MS).astype(np.int64) for at_ms in (intended_ms, received_ms))
+    return Columns(begun, begun, begun, ended, np.ones(len(begun), dtype=np.int64))
+
+
+def test_all_who_waited_through_one_stall_are_one_observation() -> None:
+    quick = [float(at) for at in range(50)]
+    stalled = [50.1, 50.2, 50.3, 50.4]  # then nobody is answered for 100 ms
+    rows = in_flight([*quick, *stalled], [*(at + 0.5 for at in quick), *(at + 100 for at in stalled)])
+    assert sum(repeats(rows).values()) == 3
+    assert max(repeats(rows)) <= bucket_of(np.array([100 * MS]))[0]
+
+
+def test_a_slow_server_that_answers_all_the_time_does_not_stall() -> None:
+    begun = [0.1 * number for number in range(200)]
+    assert repeats(in_flight(begun, [at + 10 for at in begun])) == {}
+
+
+def test_a_lone_client_has_nobody_to_share_a_stall_with() -> None:
+    begun = [20.0 * number for number in range(50)]
+    assert repeats(in_flight(begun, [at + 15 for at in begun])) == {}
+
+
+def test_who_waits_in_a_queue_does_not_wait_for_a_stall() -> None:
+    """Eight clients, each served for 5 ms in turn: no time without a reply is half of anybody's response."""
+    ends = [5.0 * number for number in range(8, 100)]
+    assert repeats(in_flight([end - 40 for end in ends], ends)) == {}

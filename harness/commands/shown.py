@@ -9,7 +9,7 @@ from rich.table import Table
 
 from harness.analyse import throughput_rps
 from harness.order import CLOSED
-from harness.quantiles import QUANTILES, Quantile, quantile, requests_for
+from harness.quantiles import QUANTILES, Quantile, quantile, requests_for, response
 from harness.record import Histogram, Sample
 from harness.steadiness import steadiness
 from harness.validity import (
@@ -91,12 +91,13 @@ def _us(ns: float | None) -> float | None:
 def _quantiles(sample: Sample, view: str) -> dict[str, Quantile]:
     """Return the quantiles and the largest of one view. What never came has no times: that counts for the response."""
     values: Histogram = getattr(sample, f"{view}_ns")
-    censored = sample.censored if view == "response" else 0
-    waited_ns = sample.timeout_s * 1e9
-    found = {name: quantile(values, q, censored, waited_ns) for name, q in QUANTILES.items()}
     largest_ns = getattr(sample, f"{view}_max_ns")
-    if censored:
-        found[MAX] = Quantile(above_ns=max(waited_ns, largest_ns))
+    if view == "response":
+        found = {name: response(sample, q) for name, q in QUANTILES.items()}
+    else:
+        found = {name: quantile(values, q) for name, q in QUANTILES.items()}
+    if view == "response" and sample.censored:
+        found[MAX] = Quantile(above_ns=max(sample.timeout_s * 1e9, largest_ns))
     else:
         found[MAX] = Quantile(ns=largest_ns if values else None)
     return found
@@ -173,6 +174,8 @@ def _facts(sample: Sample) -> Iterator[str]:
     yield f"steady     {steadiness(sample.series).value}"
     seen = sum(sample.response_ns.values()) + sample.censored
     missing = [name for name, q in QUANTILES.items() if seen < requests_for(q)]
+    if repeated := sum(sample.response_repeats_ns.values()):
+        yield f"stalls     {repeated:,} responses shared a stall with a longer one, and are not counted beyond a quantile"
     if missing:
         needed = requests_for(QUANTILES[missing[0]])
         yield (
