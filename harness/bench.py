@@ -20,12 +20,13 @@ from harness.candidates import Candidate, UsageError
 from harness.conformance.case import Verdict as Outcome
 from harness.environment import facts, gather, revision, source_hash
 from harness.launch import PROJECT, LaunchError
-from harness.plan import Plan
+from harness.plan import Plan, twin_of
 from harness.precision import Target
 from harness.record import (
     PROOF,
     SAMPLES,
     SCHEMA,
+    SELFTEST,
     TORTURE,
     Manifest,
     Results,
@@ -54,6 +55,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     *,
     prove: bool = True,
     torture: bool = False,
+    selftest: bool = False,
 ) -> bool:
     """Carry out a plan, and write its results and report into a folder.
 
@@ -66,10 +68,11 @@ def bench(  # noqa: PLR0913 - what, where and how well
         target: the precision to reach, if the number of blocks is to follow from it.
         prove: whether to try the suite on its mutants and on the textbook's servers, too.
         torture: let faults happen to the servers in the end.
+        selftest: let the instrument test itself before measuring.
 
     Returns:
-        Whether every server passed the gate, survived the faults, gave no wrong reply under load, left no request without one, and has at
-        least one valid launch under each of its workloads.
+        Whether every server passed the gate, survived the faults, gave no wrong reply under load, left no request without
+        one, and has at least one valid launch under each of its workloads; and the instrument passed its self-test.
 
     Raises:
         UsageError: the folder is in use.
@@ -86,8 +89,12 @@ def bench(  # noqa: PLR0913 - what, where and how well
         failed = _pass_the_gate(candidates, folder, console)
         if prove:
             _prove_the_suite(folder, console)
+        if selftest:
+            _test_the_instrument(folder, console)
         to_measure = plan.without(failed)
-        with campaign(candidates, to_measure, console, partial(append_sample, folder)) as measuring:
+        with campaign(
+            _with_twin(candidates, plan), to_measure, console, partial(append_sample, folder)
+        ) as measuring:
             if target is None:
                 measuring.carry_out(dict.fromkeys(plan.workloads, plan.blocks))
             else:
@@ -104,7 +111,14 @@ def bench(  # noqa: PLR0913 - what, where and how well
         console.print(f"{'Report' if complete else 'Incomplete report'}: {shown(written)}", highlight=False)
     results = read_results(folder)
     survived = all(result.survived for result in results.torture)
-    return not failed and survived and _all_served(to_measure, results.samples)
+    trusted = all(check.outcome != "failed" for check in results.selftest)
+    return not failed and survived and trusted and _all_served(to_measure, (*results.samples, *results.twins))
+
+
+def _with_twin(candidates: Sequence[Candidate], plan: Plan) -> list[Candidate]:
+    """Return the servers of a plan, the one that has a twin under both names."""
+    twins = [replace(each, label=twin_of(each.label)) for each in candidates if each.label == plan.doubled]
+    return [*candidates, *twins]
 
 
 def _take(folder: Path) -> None:
@@ -138,6 +152,8 @@ def _manifest(
         precision=target.half_width if target else None,
         precision_of=target.metric if target else "",
         within_minutes=target.within_s / 60 if target else None,
+        twin_of=plan.doubled,
+        twin=twin_of(plan.doubled) if plan.doubled else "",
     )
 
 
@@ -175,6 +191,18 @@ def _prove_the_suite(folder: Path, console: Console) -> None:
     console.print(
         f"Suite: {caught} of {len(trials)} mutants caught by the case that is there for them", highlight=False
     )
+
+
+def _test_the_instrument(folder: Path, console: Console) -> None:
+    """Let the instrument test itself on this machine, and record what came of it."""
+    with console.status("self-test of the instrument, about four minutes …"):
+        written = _run_apart(["selftest", "--json"])
+    (folder / SELFTEST).write_text(written, encoding="utf-8")
+    checks = json.loads(written)
+    failures = [check for check in checks if check["outcome"] == "failed"]
+    console.print(f"Self-test: {len(checks)} checks, {len(failures) or 'none'} failed", highlight=False)
+    for failure in failures:
+        console.print(f"  {failure['check']}: {failure['line']}", markup=False)
 
 
 def _torture(candidates: Sequence[Candidate], folder: Path, console: Console) -> None:

@@ -97,7 +97,7 @@ def _verdict(direction: Direction, of: Metric) -> str:
 def log_ratio(a: Mapping[int, float], b: Mapping[int, float]) -> LogRatio | None:
     """Pair two servers' values by block; None if there are too few, or one that has no logarithm."""
     both = sorted(a.keys() & b.keys())
-    if len(both) < 2 or min(*a.values(), *b.values()) <= 0:
+    if len(both) < 2 or min((*a.values(), *b.values())) <= 0:
         return None
     return paired([a[block] for block in both], [b[block] for block in both])
 

@@ -70,6 +70,11 @@ class LogRatio:
             return 0.0 if self.mean else 1.0
         return 2 * float(special.stdtr(self.degrees, -abs(self.mean) / self.error))
 
+    @property
+    def ratio(self) -> float:
+        """Return b/a itself."""
+        return math.exp(self.mean)
+
     def interval(self, confidence: float) -> tuple[float, float]:
         """Return the t-interval of the ratio."""
         half = half_width(self.error, self.degrees, confidence)
@@ -167,7 +172,7 @@ def _judged(one: LogRatio, divisor: float) -> Finding:
         low, high = one.interval(confidence)
         # The interval excludes 1 exactly if the adjusted p-value is below 5 %.
         direction = Direction.ABOVE if low > 1 else Direction.BELOW if high < 1 else Direction.UNDECIDED
-    return Finding(math.exp(one.mean), low, high, confidence, one.p, min(1.0, divisor * one.p), direction)
+    return Finding(one.ratio, low, high, confidence, one.p, min(1.0, divisor * one.p), direction)
 
 
 def holm_divisors(p_values: Sequence[float]) -> list[float]:

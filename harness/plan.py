@@ -150,9 +150,26 @@ class Plan:
         return server not in self.one_client_only or by_name(workload).clients == 1
 
     def without(self, servers: Iterable[str]) -> "Plan":
-        """Return the same plan for fewer servers."""
-        left_out = set(servers)
+        """Return the same plan for fewer servers; with a server goes its twin."""
+        left_out = {name for server in servers for name in (server, twin_of(server))}
         return replace(self, servers=tuple(server for server in self.servers if server not in left_out))
+
+    def with_twin(self) -> "Plan":
+        """Return the same plan, with one server under two names: the first that can serve every workload."""
+        for server in self.servers:
+            if all(self.can_serve(server, workload) for workload in self.workloads):
+                return replace(self, servers=(*self.servers, twin_of(server)))
+        return self
+
+    @property
+    def doubled(self) -> str:
+        """Return the server that has a twin; empty if none has."""
+        return next((server for server in self.servers if twin_of(server) in self.servers), "")
+
+
+def twin_of(server: str) -> str:
+    """Return the second name of a server that is measured twice: what is told of the two is told of the instrument."""
+    return f"{server} (again)"
 
 
 def by_name(name: str) -> Workload:

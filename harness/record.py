@@ -1,7 +1,7 @@
 """What is kept of a run: frozen data, and the files that hold it. `results/README.md` describes them."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -17,6 +17,7 @@ SAMPLES: Final = "samples.jsonl"
 CONFORMANCE: Final = "conformance.json"
 PROOF: Final = "suite.json"
 TORTURE: Final = "torture.json"
+SELFTEST: Final = "selftest.json"
 
 BUCKETS_PER_DOUBLING: Final = 64
 """A histogram's buckets are so many for each power of two: a value is known to within 1.6 %."""
@@ -180,6 +181,7 @@ class Manifest:
         seconds: how long it took, the conformance gate included.
         precision, precision_of, within_minutes: the half-width that was asked for, of which metric, and the time for
             it; None and empty if the number of blocks was given.
+        twin_of, twin: a server that was measured under two names, and the second name; empty if none was.
     """
 
     schema: int
@@ -199,6 +201,8 @@ class Manifest:
     precision: float | None = None
     precision_of: str = ""
     within_minutes: float | None = None
+    twin_of: str = ""
+    twin: str = ""
 
 
 @dataclass(frozen=True)
@@ -258,15 +262,48 @@ class FaultResult:
     stop_took_s: float | None = None
 
 
+Figure = float | int | str | bool | None
+
+
+@dataclass(frozen=True)
+class SelfCheck:
+    """What one check of the instrument found.
+
+    Attributes:
+        check, purpose: its name, and what it would notice.
+        outcome: "passed", "failed" or "not possible here".
+        line: the finding in a sentence.
+        figures: what it rests on, by name, with units.
+    """
+
+    check: str
+    purpose: str
+    outcome: str
+    line: str
+    figures: Mapping[str, Figure]
+
+
 @dataclass(frozen=True)
 class Results:
-    """A run's folder in memory; without faults if they were not tried."""
+    """A run's folder in memory; without faults, proof or self-test if these were not tried.
+
+    Attributes:
+        samples: all launches but those under the twin's name, which are never compared with other servers'.
+        twins: these.
+    """
 
     manifest: Manifest
     samples: tuple[Sample, ...]
     conformance: tuple[Verdict, ...]
     proof: Proof | None = None
     torture: tuple[FaultResult, ...] = ()
+    selftest: tuple[SelfCheck, ...] = ()
+    twins: tuple[Sample, ...] = ()
+
+    @property
+    def measured_cells(self) -> int:
+        """Count the launches, those not counted that were made again."""
+        return sum(sample.attempt == 1 for sample in (*self.samples, *self.twins))
 
 
 def bucket_of(values_ns: Times) -> Times:
@@ -365,7 +402,20 @@ def read_results(folder: Path) -> Results:
     conformance = tuple(_built(Verdict, folder / CONFORMANCE, verdict) for verdict in verdicts)
     file = folder / TORTURE
     torture = torture_from_json(file, file.read_bytes()) if file.exists() else ()
-    return Results(manifest, tuple(samples), conformance, _read_proof(folder / PROOF), torture)
+    return Results(
+        manifest,
+        tuple(sample for sample in samples if sample.server != manifest.twin),
+        conformance,
+        _read_proof(folder / PROOF),
+        torture,
+        _read_selftest(folder / SELFTEST),
+        tuple(sample for sample in samples if sample.server == manifest.twin),
+    )
+
+
+def _read_selftest(path: Path) -> tuple[SelfCheck, ...]:
+    given = _parsed(path, path.read_bytes()) if path.exists() else ()
+    return tuple(_built(SelfCheck, path, each) for each in given)
 
 
 def _read_proof(path: Path) -> Proof | None:

@@ -45,7 +45,16 @@ MISTAKES = {
 def outcome_of(mistake: Mistake) -> Outcome:
     edits = (Edit("protocol.py", mistake.old, mistake.new),)
     with planted(
-        Mutant("", "", "threaded", edits, frozenset({"concurrent"}), announces=True, broad=False)
+        Mutant(
+            "",
+            "",
+            "threaded",
+            edits,
+            frozenset({"concurrent"}),
+            announces=True,
+            broad=False,
+            concerns=frozenset(),
+        )
     ) as mutant:
         return fuzz(mutant, SEED, SECONDS)
 

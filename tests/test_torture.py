@@ -2,7 +2,6 @@
 
 import io
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -172,7 +171,7 @@ def test_unknown_faults_are_named() -> None:
 
 
 def test_a_bench_keeps_what_torture_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = [sys.executable, "-m", "harness", "torture", "blocking", "--scale", "0.02", "--fault", "pause"]
+    words = ["torture", "blocking", "--scale", "0.02", "--fault", "pause"]
     monkeypatch.setattr(bench, "_words", lambda *_: words)
     bench._torture([ours("blocking")], tmp_path, Console(file=io.StringIO()))
     file = tmp_path / TORTURE

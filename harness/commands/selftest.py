@@ -14,7 +14,7 @@ from rich.text import Text
 from harness.candidates import UsageError
 from harness.commands.options import FAILED, write_to
 from harness.conformance.matrix import console_for
-from harness.selftest import basics, resolution, stall
+from harness.selftest import basics, resolution, stall, waiting
 from harness.selftest.check import Check, Outcome, Result
 
 CHECKS: Final = (
@@ -23,6 +23,8 @@ CHECKS: Final = (
     Check(
         "stall", "a stall is seen by all who came meanwhile, not by one of each connection", stall.stall, 10
     ),
+    Check("pacing", "requests are sent when they are intended", waiting.pacing, 9),
+    Check("queue", "a queue's waits are those of the theory", waiting.queue, 10),
     Check("conservation", "every request is counted once, as the server counts", basics.conservation, 5),
     Check("hog", "a launch beside a process that takes its core is invalid", basics.hogged_core, 5),
     Check("archive", "equal servers are seldom called different", resolution.archived, 2),

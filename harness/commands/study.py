@@ -57,6 +57,16 @@ WITHIN_MINUTES: Final = 20
     "--out", metavar="DIR", type=click.Path(path_type=Path), help="A new folder; under results/ if not given."
 )
 @click.option("--prove/--no-prove", default=True, help="Try the suite on its mutants, too (two minutes).")
+@click.option(
+    "--selftest/--no-selftest",
+    default=None,
+    help="Let the instrument test itself before measuring (four minutes).  [default: unless --quick]",
+)
+@click.option(
+    "--twin/--no-twin",
+    default=True,
+    help="Measure one server under two names: what the instrument says of equals.",
+)
 def bench(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
     servers: Sequence[str],
@@ -72,6 +82,8 @@ def bench(  # noqa: PLR0913 - one parameter for each option
     *,
     prove: bool,
     torture: bool | None,
+    selftest: bool | None,
+    twin: bool,
 ) -> int:
     """Measure servers side by side and write a report: NAMES of ours, or any by --server; all of ours by default."""
     candidates = selected(names, servers, declarations)
@@ -98,13 +110,14 @@ def bench(  # noqa: PLR0913 - one parameter for each option
     command = ("harness", *sys.argv[1:])
     done = study.bench(
         candidates,
-        plan,
+        plan.with_twin() if twin else plan,
         out or study.new_folder(),
         command,
         Console(),
         target,
         prove=prove,
         torture=profile != "quick" if torture is None else torture,
+        selftest=profile != "quick" if selftest is None else selftest,
     )
     return 0 if done else FAILED
 

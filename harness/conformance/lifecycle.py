@@ -27,6 +27,8 @@ FEW_LINES: Final = 400
 """Their replies fit into what the kernel holds for a client that does not read, and not into that client's buffer."""
 SLOW_LINES: Final = 1500
 SHORT_GRACE_S: Final = 1.0
+LONG_GRACE_S: Final = 60.0
+"""Longer than anybody's patience: what happens before its end is not the end's doing."""
 TIME_TO_HANG_UP_S: Final = 0.1
 RECEIVED_PAIRS: Final = 6000
 """48 KB: more than a server takes at once, and no more than the kernel takes for one that does not read."""
@@ -68,7 +70,7 @@ def l03_received_lines_are_answered(target: Target) -> None:
 @case("7.2")
 def l04_no_new_clients_while_draining(target: Target) -> None:
     """While the server drains, nobody new is served."""
-    with target.fresh() as own:
+    with target.fresh(grace_s=LONG_GRACE_S) as own:
         deaf = deaf_client(own)
         own.server.process.send_signal(signal.SIGTERM)
         limit = time.monotonic() + own.patience_s
@@ -101,7 +103,7 @@ def l05_grace_is_kept(target: Target) -> None:
 def l06_second_signal(target: Target) -> None:
     """A second signal ends the process at once, by that signal."""
     for second in (signal.SIGTERM, signal.SIGINT):
-        with target.fresh(grace_s=60) as own:
+        with target.fresh(grace_s=LONG_GRACE_S) as own:
             deaf = deaf_client(own)
             own.server.process.send_signal(signal.SIGTERM)
             while not refused(own):

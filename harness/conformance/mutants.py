@@ -50,6 +50,7 @@ class Mutant:
         declares: what it claims.
         announces: its readiness line can be relied on.
         broad: it concerns nearly every case.
+        concerns: other quick cases that rightly notice it, too.
     """
 
     case: str
@@ -59,6 +60,7 @@ class Mutant:
     declares: frozenset[str]
     announces: bool
     broad: bool
+    concerns: frozenset[str]
 
 
 def mutants() -> list[Mutant]:
@@ -80,6 +82,7 @@ def _mutant(entry: dict[str, Any]) -> Mutant:
         declares,
         entry.get("announces", True),
         entry.get("broad", False),
+        frozenset(entry.get("concerns", ())),
     )
 
 
@@ -143,7 +146,7 @@ def try_all(
 def _sample(mutant: Mutant, number: int) -> list[Case]:
     if mutant.broad:
         return []
-    others = [case for case in CASES if case.id in SAMPLE and case.id != mutant.case]
+    others = [case for case in CASES if case.id in set(SAMPLE) - mutant.concerns - {mutant.case}]
     return [others[(number + step * SAMPLED) % len(others)] for step in range(SAMPLED)]
 
 

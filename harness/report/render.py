@@ -11,6 +11,7 @@ from harness.precision import Target, reach, sentence
 from harness.record import Manifest, Results, Sample, ServerFacts
 from harness.report.answer import short_answer
 from harness.report.faults import faults_section
+from harness.report.instrument import instrument_section
 from harness.report.promises import conformance_section
 from harness.report.proof import proof_section
 from harness.report.workloads import workload_section
@@ -49,6 +50,7 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
                 for name, table in tables.items()
                 for line in workload_section(by_name(name), table, results)
             ),
+            *instrument_section(results),
             *conformance_section(results),
             *proof_section(results.proof),
             *faults_section(results),
@@ -63,10 +65,9 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
 def heading(results: Results) -> list[str]:
     """Open the report; say so if the run was not finished."""
     lines = ["# What each concurrency model costs", ""]
-    measured = sum(sample.attempt == 1 for sample in results.samples)
     if not results.manifest.complete:
         lines += [
-            f"> **Incomplete**: {measured} of {results.manifest.planned_cells} launches were measured.",
+            f"> **Incomplete**: {results.measured_cells} of {results.manifest.planned_cells} launches were measured.",
             "",
         ]
     if results.manifest.precision is not None:

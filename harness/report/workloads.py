@@ -1,6 +1,7 @@
 """The tables of one workload."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from harness.analyse import metric
 from harness.compare import COMPARED, EQUIVALENT, UNDECIDED, Comparison
@@ -9,6 +10,9 @@ from harness.plan import Workload
 from harness.record import Results
 from harness.report.wording import capital, interval, with_error
 from harness.tables import Row, Table
+
+MOST_NAMED: Final = 3
+"""So many undecided pairs are named in a sentence; of more, the letters and the table of pairs tell."""
 
 
 def workload_section(workload: Workload, table: Table, results: Results) -> list[str]:
@@ -77,7 +81,8 @@ def _verdicts(name: str, comparisons: Iterable[Comparison]) -> list[str]:
         lines.append(f"- Equivalent in {title}: {named}.")
     if undecided:
         named = ", ".join(f"`{each.a}` and `{each.b}`" for each in undecided)
-        lines.append(f"- Undecided in {title}, {len(undecided)} of {len(all_pairs)} pairs: {named}.")
+        pairs = f": {named}" if len(undecided) <= MOST_NAMED else " (below, pair by pair)"
+        lines.append(f"- Undecided in {title}: {len(undecided)} of {len(all_pairs)} pairs{pairs}.")
     return lines
 
 

@@ -17,8 +17,8 @@ from harness.launch import pinned
 from harness.measure import SHORT_CHECK, Load, measure, two_cores
 from harness.plan import WORKLOADS
 from harness.quantiles import quantile_ns
-from harness.record import Histogram, bucket_bounds
-from harness.selftest.check import Figure, Outcome, Result, judged
+from harness.record import Figure, Histogram, bucket_bounds
+from harness.selftest.check import Outcome, Result, judged
 from harness.selftest.null_server import null
 from harness.validity import invalidity, limited_by, littles_law_holds
 

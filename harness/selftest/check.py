@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from rich.console import Console
 
-Figure = float | int | str | bool | None
+from harness.record import Figure
 
 
 class Outcome(StrEnum):

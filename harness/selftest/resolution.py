@@ -21,10 +21,10 @@ from harness.compare import WORSE, Comparison, compared, log_ratio
 from harness.inference import LogRatio
 from harness.measure import measure
 from harness.plan import Plan
-from harness.record import ResultsError, Sample, read_results
+from harness.record import Figure, ResultsError, Sample, read_results
 from harness.resolution import coverage, false_verdicts, power, resolvable
 from harness.selftest.basics import load
-from harness.selftest.check import Figure, Outcome, Result, judged
+from harness.selftest.check import Outcome, Result, judged
 from harness.selftest.null_server import null
 
 CPU: Final = metric("cpu_us_per_request")

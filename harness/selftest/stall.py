@@ -20,9 +20,9 @@ from rich.console import Console
 from harness.analyse import throughput_rps
 from harness.measure import measure
 from harness.order import CONSTANT
-from harness.record import Histogram, bucket_bounds
+from harness.record import Figure, Histogram, bucket_bounds
 from harness.selftest.basics import load
-from harness.selftest.check import Figure, Result, judged
+from harness.selftest.check import Result, judged
 from harness.selftest.null_server import null
 
 CLIENTS: Final = 16
