@@ -20,6 +20,7 @@ from harness.commands.lesson import lesson
 from harness.commands.load import load
 from harness.commands.options import COULD_NOT_RUN, INTERRUPTED, USAGE
 from harness.commands.prove import prove
+from harness.commands.resolution import resolution
 from harness.commands.selftest import selftest
 from harness.commands.study import bench, report
 from harness.commands.sweep import sweep
@@ -72,6 +73,7 @@ COMMANDS: Final = (
     report,
     compare,
     selftest,
+    resolution,
 )
 for command in COMMANDS:
     cli.add_command(command)

@@ -100,6 +100,7 @@ DIRECTION = [
     "harness.selftest.stall",
     "harness.selftest.waiting",
     "harness.selftest.resolution",
+    "harness.selftest.repeated",
     "harness.commands.options",
     "harness.commands.catalogue",
     "harness.commands.conform",
@@ -115,6 +116,7 @@ DIRECTION = [
     "harness.commands.study",
     "harness.commands.compare",
     "harness.commands.selftest",
+    "harness.commands.resolution",
     "harness.__main__",
 ]
 PURE = [

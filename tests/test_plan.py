@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.candidates import UsageError
-from harness.plan import WORKLOADS, Plan, by_name
+from harness.plan import WORKLOADS, Plan, by_name, twin_of
 
 NAMES = tuple(workload.name for workload in WORKLOADS)
 
@@ -47,3 +47,16 @@ def test_a_plan_without_a_server_is_the_same_for_the_others() -> None:
 def test_an_unknown_workload_is_named() -> None:
     with pytest.raises(UsageError, match="no workload is called 'nothing'"):
         by_name("nothing")
+
+
+def test_the_first_server_that_serves_every_workload_is_measured_twice() -> None:
+    doubled = plan().with_twin()
+    assert doubled.doubled == "threaded"
+    assert doubled.servers == (*plan().servers, twin_of("threaded"))
+    assert plan().doubled == ""
+    assert doubled.without(["threaded"]).servers == ("blocking", "other")
+
+
+def test_nobody_is_measured_twice_if_nobody_serves_every_workload() -> None:
+    alone = Plan(("blocking",), NAMES, frozenset({"blocking"}), 1, 0.1, 1.0, 1)
+    assert alone.with_twin() == alone

@@ -8,7 +8,8 @@ from xml.etree import ElementTree as ET
 
 from harness.bench import REFERENCE, changed_since, stale_files
 from harness.figures import colour
-from harness.record import FaultResult, Results, Verdict, read_results
+from harness.plan import twin_of
+from harness.record import FaultResult, Results, Sample, SelfCheck, Verdict, read_results
 from harness.report.render import REPORT, render
 from implementations import CATALOGUE
 
@@ -150,3 +151,24 @@ def test_a_changed_source_is_noticed() -> None:
     altered = tuple(replace(facts, source_hash="another") for facts in results.manifest.servers)
     found = changed_since(replace(results, manifest=replace(results.manifest, servers=altered)))
     assert found == [facts.label for facts in altered]
+
+
+def test_the_instrument_is_told_of(
+    make_results: Callable[..., Results], make_sample: Callable[..., Sample]
+) -> None:
+    results = make_results(twin_of="threaded", twin=twin_of("threaded"))
+    twins = tuple(make_sample(twin_of("threaded"), block, rps=20_000, cpu_us=49) for block in range(5))
+    check = SelfCheck("delay", "a known delay is what is measured", "failed", "5 ms came out as 9 ms", {})
+    text = render(replace(results, twins=twins, selftest=(check,)))[REPORT]
+    assert re.search(r"\| 64 clients \| requests/s \| (0\.99|1\.00)\d \| .+ \| yes \| 5 \|", text)
+    assert "| `delay` | a known delay is what is measured | **failed** | 5 ms came out as 9 ms |" in text
+    assert f"`{twin_of('threaded')}`" not in text
+    assert "## The instrument" not in render(results)[REPORT]
+
+
+def test_a_twin_that_is_slower_is_told_of(
+    make_results: Callable[..., Results], make_sample: Callable[..., Sample]
+) -> None:
+    results = make_results(twin_of="threaded", twin=twin_of("threaded"))
+    twins = tuple(make_sample(twin_of("threaded"), block, rps=15_000, cpu_us=49) for block in range(5))
+    assert "| **no** | 5 |" in render(replace(results, twins=twins))[REPORT]

@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,10 @@ from harness.record import Sample, histogram
 from harness.selftest.basics import load, mean_ns
 from harness.selftest.check import Outcome
 from harness.selftest.null_server import null
+from harness.selftest.repeated import ResolutionRun, Told, instrument_hash, read_runs, run_of, verdict_on
 from harness.selftest.resolution import BASE, BLOCKS, judgement, simulated
 from harness.selftest.stall import expected_share
+from harness.selftest.waiting import waits
 
 TURNS = {"plus_5": 50, "plus_6": 60, "plus_10": 100, "plus_100": 1000}
 
@@ -120,3 +123,41 @@ def test_the_stall_formula_is_what_a_queue_on_a_virtual_clock_does(
     longer_s = share * stall_s
     found = sum(response > longer_s for response in responses_s) / len(responses_s)
     assert found == pytest.approx(expected_share(longer_s, stall_s, utilisation, window_s), abs=0.002)
+
+
+def test_waits_are_those_of_a_queue() -> None:
+    assert waits([0.0, 1.0, 1.5, 10.0], 2.0) == [0.0, 1.0, 2.5, 0.0]
+
+
+def made_up_run(verdict: str = "equivalent", found: str = "worse", half: float = 0.02) -> ResolutionRun:
+    equal = Told(1.0, 1 / (1 + half), 1 + half, verdict)
+    return ResolutionRun(instrument_hash(), "2026-01-01 00:00", equal, Told(1.06, 1.04, 1.08, found), 1.06)
+
+
+@pytest.mark.parametrize(
+    ("runs", "outcome"),
+    [
+        ([made_up_run()] * 20, Outcome.PASSED),
+        ([made_up_run()] * 18 + [made_up_run("worse")] * 2, Outcome.PASSED),
+        ([made_up_run()] * 15 + [made_up_run("worse")] * 5, Outcome.FAILED),
+        ([made_up_run()] * 17 + [made_up_run(found="undecided")] * 3, Outcome.FAILED),
+        ([made_up_run(half=0.05)] * 20, Outcome.FAILED),
+    ],
+)
+def test_the_instrument_is_judged_by_its_runs(runs: list[ResolutionRun], outcome: Outcome) -> None:
+    assert verdict_on(runs).outcome is outcome
+
+
+def test_a_run_is_judged_from_its_launches(make_sample: Callable[..., Sample]) -> None:
+    run = run_of(samples_of(make_sample, 0.005), TURNS, "2026-01-01 00:00")
+    assert run is not None
+    assert run.truth == pytest.approx(1.06, abs=0.002)
+    assert (run.equal.verdict, run.more.verdict) == ("equivalent", "worse")
+    assert run_of([make_sample(BASE, 0)], TURNS, "") is None
+
+
+def test_runs_of_another_instrument_and_half_written_ones_do_not_count(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    lines = [json.dumps(asdict(run)) for run in (made_up_run(), replace(made_up_run(), instrument="another"))]
+    log.write_text("\n".join([*lines, lines[0][:40]]))
+    assert read_runs(log) == [made_up_run()]

@@ -14,7 +14,7 @@ from rich.text import Text
 from harness.candidates import UsageError
 from harness.commands.options import FAILED, write_to
 from harness.conformance.matrix import console_for
-from harness.selftest import basics, resolution, stall, waiting
+from harness.selftest import basics, repeated, resolution, stall, waiting
 from harness.selftest.check import Check, Outcome, Result
 
 CHECKS: Final = (
@@ -30,6 +30,7 @@ CHECKS: Final = (
     Check("archive", "equal servers are seldom called different", resolution.archived, 2),
     Check("simulation", "intervals cover the truth as often as they say", resolution.simulated, 2),
     Check("known_work", "what difference can be told apart", resolution.known_work, 150),
+    Check("repeated", "how often it is right, by the runs of `harness resolution`", repeated.repeated, 0),
 )
 STYLES: Final = {Outcome.PASSED: "green", Outcome.FAILED: "bold red", Outcome.NOT_POSSIBLE: "yellow"}
 

@@ -60,7 +60,7 @@ WITHIN_MINUTES: Final = 20
 @click.option(
     "--selftest/--no-selftest",
     default=None,
-    help="Let the instrument test itself before measuring (four minutes).  [default: unless --quick]",
+    help="Let the instrument test itself before measuring (four minutes).  [default: with --full]",
 )
 @click.option(
     "--twin/--no-twin",
@@ -117,7 +117,7 @@ def bench(  # noqa: PLR0913 - one parameter for each option
         target,
         prove=prove,
         torture=profile != "quick" if torture is None else torture,
-        selftest=profile != "quick" if selftest is None else selftest,
+        selftest=profile == "full" if selftest is None else selftest,
     )
     return 0 if done else FAILED
 

@@ -18,7 +18,7 @@ from harness.analyse import by_block, counted, metric
 from harness.bench import RESULTS
 from harness.campaign import campaign
 from harness.compare import WORSE, Comparison, compared, log_ratio
-from harness.inference import LogRatio
+from harness.inference import ALPHA, CONFIDENCE, LogRatio, clopper_pearson
 from harness.measure import measure
 from harness.plan import Plan
 from harness.record import Figure, ResultsError, Sample, read_results
@@ -29,6 +29,7 @@ from harness.selftest.null_server import null
 
 CPU: Final = metric("cpu_us_per_request")
 CLIENTS: Final = 64
+WORKLOAD: Final = f"clients_{CLIENTS}"
 BLOCKS: Final = 12
 WINDOW_S: Final = 1.0
 WARMUP_S: Final = 0.3
@@ -41,7 +42,7 @@ BASE_TURNS: Final = 200
 TRIAL_TURNS: Final = 2000
 TRIALS: Final = 4
 FALSE_ALARM: Final = 0.001
-"""A single pair of equal servers is a failure only at this p-value: at 5 % every twentieth good machine would fail."""
+"""A check is a failure only at this p-value: at 5 % every twentieth good machine would fail it."""
 SIMULATED: Final = 600
 """Comparisons: 400 would do; a rate of 5 % is then known to within two points."""
 ENOUGH_LAUNCHES: Final = 5
@@ -78,7 +79,7 @@ def archived(_: Console) -> Result:
             f"{name}_false_high": found.high,
             f"{name}_comparisons": found.trials,
         }
-        good &= found.low <= 0.05
+        good &= clopper_pearson(found.hits, found.trials, 1 - FALSE_ALARM)[0] <= ALPHA
     line = (
         f"of {SIMULATED} comparisons of a server with itself {figures['cpu_us_per_request_false_share']:.1%} "
         f"({figures['cpu_us_per_request_false_low']:.1%} to {figures['cpu_us_per_request_false_high']:.1%}) were called "
@@ -108,7 +109,8 @@ def simulated(_: Console) -> Result:
     found = {effect: power(1 + effect, noise, BLOCKS, SIMULATED, SEED) for effect in EFFECTS.values()}
     figures: dict[str, Figure] = {f"coverage_{blocks}_blocks": one.share for blocks, one in covered.items()}
     figures |= {f"power_{effect:.0%}": one.share for effect, one in found.items()}
-    good = all(one.low <= 0.95 <= one.high for one in covered.values())
+    exact = [clopper_pearson(one.hits, one.trials, 1 - FALSE_ALARM) for one in covered.values()]
+    good = all(low <= CONFIDENCE <= high for low, high in exact)
     line = (
         f"95 % intervals cover {', '.join(f'{one.share:.1%} ({blocks} blocks)' for blocks, one in covered.items())}; with 3 % of "
         f"noise 12 blocks find {', '.join(f'+{effect:.0%} in {one.share:.0%}' for effect, one in found.items())} of runs"
@@ -118,17 +120,22 @@ def simulated(_: Console) -> Result:
 
 def known_work(console: Console) -> Result:
     """Measure equal servers, and servers that do 5, 6 and 10 % more, side by side; say what can be told apart."""
-    turns = turns_for(console)
-    labels = (BASE, AGAIN, *EFFECTS, DOUBLE)
-    plan = Plan(labels, (f"clients_{CLIENTS}",), frozenset(), BLOCKS, WARMUP_S, WINDOW_S, SEED)
+    turns = turns_for(console, EFFECTS | {DOUBLE: 1.0})
+    return judgement(measured_side_by_side(turns, console, SEED), WORKLOAD, turns)
+
+
+def measured_side_by_side(turns: Mapping[str, int], console: Console, seed: int) -> list[Sample]:
+    """Measure the base, the base again, and the servers that do so many turns more."""
+    labels = (BASE, AGAIN, *turns)
+    plan = Plan(labels, (WORKLOAD,), frozenset(), BLOCKS, WARMUP_S, WINDOW_S, seed)
     candidates = [null(label, work=BASE_TURNS + turns.get(label, 0)) for label in labels]
-    loads = {plan.workloads[0]: load(CLIENTS, duration_s=WINDOW_S)}
+    loads = {WORKLOAD: load(CLIENTS, duration_s=WINDOW_S)}
     with campaign(candidates, plan, console, loads=loads) as measuring:
-        measuring.carry_out({plan.workloads[0]: BLOCKS})
-    return judgement(measuring.samples, plan.workloads[0], turns)
+        measuring.carry_out({WORKLOAD: BLOCKS})
+    return measuring.samples
 
 
-def turns_for(console: Console) -> dict[str, int]:
+def turns_for(console: Console, effects: Mapping[str, float]) -> dict[str, int]:
     """Return the turns that cost about what each server is to do more, by a short trial."""
     console.print("  calibrating the extra work", highlight=False)
     costs_us: dict[int, list[float]] = {0: [], TRIAL_TURNS: []}
@@ -138,9 +145,7 @@ def turns_for(console: Console) -> dict[str, int]:
             costs.append(CPU.value(sample) or 0.0)
     base_us, more_us = median(costs_us[0]), median(costs_us[TRIAL_TURNS])
     per_turn_us = max(more_us - base_us, 0.01 * base_us) / TRIAL_TURNS
-    return {
-        label: round(effect * base_us / per_turn_us) for label, effect in (EFFECTS | {DOUBLE: 1.0}).items()
-    }
+    return {label: round(effect * base_us / per_turn_us) for label, effect in effects.items()}
 
 
 def judgement(samples: Sequence[Sample], workload: str, turns: Mapping[str, int]) -> Result:
