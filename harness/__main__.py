@@ -6,28 +6,48 @@ Exit codes: 0 done, and nothing judged failed; 1 something was judged and failed
 
 import signal
 import sys
+from importlib import import_module
 from typing import Final, NoReturn
 
 import click
 
-from harness.candidates import UsageError
-from harness.commands.catalogue import list_command, serve
-from harness.commands.compare import compare
-from harness.commands.conform import conform
-from harness.commands.false_alarms import false_alarms
-from harness.commands.fuzz import fuzz_command
-from harness.commands.lesson import lesson
-from harness.commands.load import load
+from harness.candidates import CannotRun, UsageError
 from harness.commands.options import COULD_NOT_RUN, INTERRUPTED, USAGE
-from harness.commands.prove import prove
-from harness.commands.resolution import resolution
-from harness.commands.selftest import selftest
-from harness.commands.study import bench, report
-from harness.commands.sweep import sweep
-from harness.commands.torture import torture
-from harness.launch import LaunchError
-from harness.measure import MeasureError
-from harness.record import ResultsError
+
+COMMANDS: Final = {
+    "list": "catalogue:list_command",
+    "serve": "catalogue:serve",
+    "lesson": "lesson:lesson",
+    "conform": "conform:conform",
+    "prove": "prove:prove",
+    "fuzz": "fuzz:fuzz_command",
+    "false-alarms": "false_alarms:false_alarms",
+    "torture": "torture:torture",
+    "load": "load:load",
+    "sweep": "sweep:sweep",
+    "bench": "study:bench",
+    "report": "study:report",
+    "compare": "compare:compare",
+    "selftest": "selftest:selftest",
+    "resolution": "resolution:resolution",
+}
+"""Each subcommand's module in `harness.commands`, and its name there."""
+
+
+class Commands(click.Group):
+    """Subcommands that are imported when they are asked for: to list servers takes no statistics and no figures."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
+        """Name them in reading order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's interface
+        """Import one; None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"harness.commands.{module}"), name)
+        return command
 
 
 def main() -> NoReturn:
@@ -43,7 +63,7 @@ def main() -> NoReturn:
         _fail(USAGE, error.format_message())
     except UsageError as error:
         _fail(USAGE, str(error))
-    except (LaunchError, MeasureError, ResultsError) as error:
+    except CannotRun as error:
         _fail(COULD_NOT_RUN, str(error))
 
 
@@ -53,30 +73,9 @@ def _fail(code: int, reason: str) -> NoReturn:
     sys.exit(code)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
 def cli() -> None:
     """Judge and measure servers of the calculator protocol."""
-
-
-COMMANDS: Final = (
-    list_command,
-    serve,
-    lesson,
-    conform,
-    prove,
-    fuzz_command,
-    false_alarms,
-    torture,
-    load,
-    sweep,
-    bench,
-    report,
-    compare,
-    selftest,
-    resolution,
-)
-for command in COMMANDS:
-    cli.add_command(command)
 
 
 if __name__ == "__main__":

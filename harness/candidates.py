@@ -19,6 +19,10 @@ class UsageError(Exception):
     """What was asked for does not exist or makes no sense: exit code 2."""
 
 
+class CannotRun(Exception):  # noqa: N818 - what it says
+    """What was asked for could not be done, through no fault of a server that is judged: exit code 3."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A server as the harness knows it before it runs.

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Final
 
-from harness.candidates import HOST, Address, Candidate
+from harness.candidates import HOST, Address, Candidate, CannotRun
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 READY_LINE: Final = re.compile(r"Server up, running, and waiting for call on (\S+) (\d+)\s*")
@@ -31,7 +31,7 @@ DEFAULT_IDLE_TIMEOUT_S: Final = 300.0
 DEFAULT_GRACE_S: Final = 5.0
 
 
-class LaunchError(Exception):
+class LaunchError(CannotRun):
     """A server that did not start, or did not become ready: exit code 3."""
 
 

@@ -14,7 +14,7 @@ from typing import IO, Any, Final
 
 import psutil
 
-from harness.candidates import Address, Candidate
+from harness.candidates import Address, Candidate, CannotRun
 from harness.conformance.case import Violation
 from harness.conformance.oracle import oracle
 from harness.conformance.peer import GREETING, Peer
@@ -54,7 +54,7 @@ Progress = Callable[[float, int], None]
 SHORT_CHECK: Final = b"1,2\r\nx\nproduct\n3,-4\n\n5,6\nsum\n1,\t2"
 
 
-class MeasureError(Exception):
+class MeasureError(CannotRun):
     """A cell that could not be measured: exit code 3."""
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from harness.candidates import CannotRun
 from harness.conformance.evidence import AlarmRun, Finding, Proof, Trial
 
 SCHEMA: Final = 2
@@ -28,7 +29,7 @@ Histogram = dict[int, int]
 Times = npt.NDArray[np.int64]
 
 
-class ResultsError(Exception):
+class ResultsError(CannotRun):
     """Results that cannot be read: exit code 3."""
 
 

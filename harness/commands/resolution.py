@@ -1,0 +1,34 @@
+"""`harness resolution`: how often equal servers are told apart, and unequal ones are not, by many runs."""
+
+from pathlib import Path
+
+import click
+
+from harness.commands.options import FAILED
+from harness.conformance.matrix import console_for
+from harness.selftest.check import Outcome
+from harness.selftest.repeated import ENOUGH_RUNS, LOG, ResolutionRun, run_until, verdict_on
+
+
+@click.command()
+@click.option(
+    "--runs", type=click.IntRange(1, 10_000), default=ENOUGH_RUNS, show_default=True, help="In all, not more."
+)
+@click.option(
+    "--log", type=click.Path(path_type=Path), default=LOG, help="Where runs are added to; resumed if there."
+)
+def resolution(runs: int, log: Path) -> int:
+    """Measure a server against itself and against one that does 6 % more, 12 blocks each, many times (90 s a run)."""
+    console = console_for(to_errors=False)
+
+    def note(run: ResolutionRun) -> None:
+        console.print(
+            f"equal {run.equal.ratio:.3f} ({run.equal.low:.3f} to {run.equal.high:.3f}) {run.equal.verdict}, "
+            f"{run.truth:.3f} in truth {run.more.ratio:.3f} ({run.more.low:.3f} to {run.more.high:.3f}) {run.more.verdict}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    result = verdict_on(run_until(runs, console, log, note))
+    console.print(result.line, highlight=False, soft_wrap=True)
+    return FAILED if result.outcome is Outcome.FAILED else 0

@@ -1,0 +1,165 @@
+"""How often the instrument is right: a server against itself, and against one that does 6 % more, again and again.
+
+One such comparison says little; of a few dozen the share of wrong verdicts can be counted. They take long, so they run by
+command (`harness resolution`), add to a log, and go on where they stopped; a self-test reads the log.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from rich.console import Console
+
+from harness.analyse import by_block
+from harness.bench import RESULTS
+from harness.compare import BETTER, UNDECIDED, WORSE, Comparison, compared, log_ratio
+from harness.inference import CONFIDENCE, LogRatio
+from harness.launch import PROJECT
+from harness.record import Figure, Sample
+from harness.resolution import rate
+from harness.selftest.check import Outcome, Result, judged
+from harness.selftest.resolution import (
+    AGAIN,
+    BASE,
+    BLOCKS,
+    CPU,
+    DOUBLE,
+    WINDOW_S,
+    measured_side_by_side,
+    turns_for,
+)
+
+LOG: Final = RESULTS / "resolution.jsonl"
+MORE: Final = "plus_6"
+ENOUGH_RUNS: Final = 20
+FOUND_SHARE: Final = 0.9
+HALF_WIDTH: Final = 0.03
+INSTRUMENT: Final = (
+    "client", "loops", "drive", "schedule", "tally", "measure", "analyse", "compare", "inference", "rounds", "validity",
+    "selftest/null_server", "selftest/resolution", "selftest/repeated",
+)  # fmt: skip
+"""The modules that a verdict on two servers depends on."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was said of two servers: the ratio of their CPU time per request, its 95 % interval, the verdict on the second."""
+
+    ratio: float
+    low: float
+    high: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class ResolutionRun:
+    """One run of 12 blocks.
+
+    Attributes:
+        instrument: the hash of the sources.
+        started: when.
+        equal: what was said of a server and itself.
+        more: what was said of a server that does about 6 % more.
+        truth: of that ratio, as established in the same blocks (see `selftest.resolution`).
+    """
+
+    instrument: str
+    started: str
+    equal: Told
+    more: Told
+    truth: float
+
+
+def instrument_hash() -> str:
+    """Return a hash of the sources that a verdict depends on."""
+    sources = [PROJECT / f"harness/{module}.py" for module in INSTRUMENT]
+    return sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+
+
+def read_runs(log: Path = LOG) -> list[ResolutionRun]:
+    """Read the runs of the present instrument; a last line that was cut off by an interruption does not count."""
+    present, runs = instrument_hash(), []
+    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
+        try:
+            given = json.loads(line)
+        except ValueError:
+            continue
+        if given["instrument"] == present:
+            told = {name: Told(**given[name]) for name in ("equal", "more")}
+            runs.append(ResolutionRun(**given | told))
+    return runs
+
+
+def run_until(
+    runs: int, console: Console, log: Path = LOG, note: Callable[[ResolutionRun], None] = lambda _: None
+) -> list[ResolutionRun]:
+    """Measure until the log has so many runs of the present instrument; return them."""
+    while len(done := read_runs(log)) < runs:
+        started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
+        turns = turns_for(console, {MORE: 0.06, DOUBLE: 1.0})
+        run = run_of(measured_side_by_side(turns, console, seed=len(done)), turns, started)
+        if run is None:
+            console.print("  too few valid launches: this run does not count", style="yellow")
+            continue
+        with log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(run)) + "\n")
+        note(run)
+    return done
+
+
+def run_of(samples: Sequence[Sample], turns: dict[str, int], started: str) -> ResolutionRun | None:
+    """Judge the launches of a run; None if they are too few."""
+    values = by_block(samples, samples[0].workload, CPU) if samples else {}
+    ratios = [log_ratio(values.get(BASE, {}), values.get(label, {})) for label in (AGAIN, MORE, DOUBLE)]
+    equal, more, double = ratios
+    if equal is None or more is None or double is None:
+        return None
+    truth = 1 + turns[MORE] / turns[DOUBLE] * (double.ratio - 1)
+    return ResolutionRun(instrument_hash(), started, _told(equal), _told(more), truth)
+
+
+def _told(ratio: LogRatio) -> Told:
+    found: Comparison = compared({("a", "b"): ratio}, "", CPU)[0]
+    return Told(ratio.ratio, *ratio.interval(CONFIDENCE), found.verdict)
+
+
+def repeated(_: Console) -> Result:
+    """Count the verdicts on record: equal servers called different, and 6 % more work found."""
+    runs = read_runs()
+    if len(runs) < ENOUGH_RUNS:
+        line = (
+            f"{len(runs)} runs of this instrument are on record, it takes {ENOUGH_RUNS}: harness resolution"
+        )
+        return Result(Outcome.NOT_POSSIBLE, line)
+    return verdict_on(runs)
+
+
+def verdict_on(runs: Sequence[ResolutionRun]) -> Result:
+    """Judge the instrument by its runs."""
+    false = rate(sum(run.equal.verdict in {BETTER, WORSE} for run in runs), len(runs))
+    found = rate(sum(run.more.verdict == WORSE for run in runs), len(runs))
+    covered = rate(sum(run.more.low <= run.truth <= run.more.high for run in runs), len(runs))
+    half_width = median(run.equal.high / run.equal.ratio - 1 for run in runs)
+    undecided = sum(run.equal.verdict == UNDECIDED for run in runs)
+    figures: dict[str, Figure] = {
+        "runs": len(runs),
+        "equal_called_different": false.hits,
+        "equal_undecided": undecided,
+        "equal_half_width_median": half_width,
+        "six_percent_found": found.hits,
+        "six_percent_covered": covered.hits,
+        "blocks": BLOCKS,
+        "window_s": WINDOW_S,
+    }
+    good = false.low <= 0.05 and found.share >= FOUND_SHARE and half_width <= HALF_WIDTH
+    line = (
+        f"in {len(runs)} runs of {BLOCKS} blocks of {WINDOW_S:g} s equal servers were called different {false.hits} times "
+        f"({false.low:.0%} to {false.high:.0%}), 6 % more work was found {found.hits} times; half of the A/A intervals were "
+        f"±{half_width:.1%} or narrower"
+    )
+    return judged(good, line, figures)
