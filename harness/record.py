@@ -288,23 +288,26 @@ def histogram(values_ns: Times, counts: Times) -> Histogram:
 
 @dataclass(frozen=True)
 class Columns:
-    """The generator's rows: four times of requests sent together and answered together, and how many they are."""
+    """The generator's rows: four times of requests sent together and answered together, how many, and whose they are."""
 
     intended_ns: Times
     ready_ns: Times
     sent_ns: Times
     received_ns: Times
     count: Times
+    client: Times
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> "Columns":
         """Return the chosen rows."""
         return Columns(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
-def read_times(paths: Iterable[Path]) -> Columns:
-    """Read the rows of one generator, or of several."""
-    rows = np.concatenate([np.fromfile(path, dtype=np.int64) for path in paths])
-    return Columns(*rows.reshape(-1, len(fields(Columns))).T)
+def read_times(paths: Sequence[Path]) -> Columns:
+    """Read the rows of one generator, or of several, whose clients are then numbered all together."""
+    each = [np.fromfile(path, dtype=np.int64).reshape(-1, len(fields(Columns))) for path in paths]
+    for place, rows in enumerate(each):
+        rows[:, -1] = rows[:, -1] * len(each) + place
+    return Columns(*np.concatenate(each).T)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

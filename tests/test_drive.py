@@ -149,7 +149,7 @@ def test_a_clients_turn_is_to_hear_and_to_ask_as_many_again() -> None:
 def test_a_journal_grows_when_there_are_more_rows_than_expected(tmp_path: Path) -> None:
     journal = Journal(2)
     for n in range(9):
-        journal.write(ROW.pack(n, n + 1, n + 2, n + 3, 2))
+        journal.write(ROW.pack(n, n + 1, n + 2, n + 3, 2, n % 4))
     assert (journal.used, journal.requests()) == (9, 18)
     journal.save(str(tmp_path / "times"))
     times = read_times([tmp_path / "times"])
@@ -157,6 +157,7 @@ def test_a_journal_grows_when_there_are_more_rows_than_expected(tmp_path: Path) 
     assert set(times.ready_ns - times.intended_ns) == {1}
     assert set(times.received_ns - times.sent_ns) == {1}
     assert set(times.count) == {2}
+    assert set(times.client) == {0, 1, 2, 3}
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ def outcome(planned: int, ok: int, **changes: int) -> Outcome:
 
 def times(intended: list[int], delay_ns: int) -> Columns:
     at = np.array(intended, dtype=np.int64) + START
-    return Columns(at, at + 1000, at + 3000, at + delay_ns, np.ones(len(at), dtype=np.int64))
+    return Columns(at, at + 1000, at + 3000, at + delay_ns, np.ones(len(at), dtype=np.int64), np.arange(len(at)) % 4)
 
 
 def scheduled(order: Order) -> list[int]:
@@ -102,7 +102,7 @@ def test_several_generators_merge_exactly(generators: int, seed: int, arrivals: 
     def window(place: int, count: int) -> Window:
         mine = share_of(schedule, place, count) + START
         at = share_of(received, place, count) + START
-        rows = Columns(mine, mine, mine, at, np.ones(len(mine), dtype=np.int64))
+        rows = Columns(mine, mine, mine, at, np.ones(len(mine), dtype=np.int64), np.arange(len(mine)) % 4)
         return tally(order, outcome(len(mine), len(mine)), rows)
 
     whole, parts = window(0, 1), [window(place, generators) for place in range(generators)]
