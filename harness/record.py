@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -80,6 +80,19 @@ class Sample:
         response_max_ns, service_max_ns, queueing_max_ns, lag_max_ns: the largest of each, exactly.
         foreign_share: of the time of the cores of server and generator, what other processes took, in the window.
         attempt: 1, or more if the block was measured again since a launch of it was invalid.
+        churn: each request came on a connection of its own, `clients` of them at a time.
+        connect_ns: with churn, from the time a request was intended, and its connection begun, to the greeting.
+        fairness_jain: of the clients' answers in the window, in a closed loop of several: Jain's index.
+        worst_client_share: likewise, what the one with the fewest answers got, as a share of the mean.
+        company, company_clients: the kind and the number of clients in the background; "" and 0 if there were none.
+        company_asked, company_ok, company_wrong, company_error: what became of all their requests; asked is the sum.
+        company_fault: the first thing that went wrong with them, in words.
+        server_user_ns, server_system_ns: the server's CPU time, divided by what the kernel saw at its ticks: sampled 100
+            times a second, so approximate.
+        memory_series_bytes: the server's resident memory, read once a second in the window.
+        relief_s: how much longer an open loop went on, at a lower rate, after the window.
+        recovery_s: after the window, until 99 % of the responses took 10 ms or less for good; all of relief_s if they
+            did not; None if there was no relief.
     """
 
     block: int
@@ -136,6 +149,22 @@ class Sample:
     lag_max_ns: int
     attempt: int = 1
     foreign_share: float = 0.0
+    churn: bool = False
+    connect_ns: Histogram = field(default_factory=dict)
+    fairness_jain: float | None = None
+    worst_client_share: float | None = None
+    company: str = ""
+    company_clients: int = 0
+    company_asked: int = 0
+    company_ok: int = 0
+    company_wrong: int = 0
+    company_error: int = 0
+    company_fault: str = ""
+    server_user_ns: int = 0
+    server_system_ns: int = 0
+    memory_series_bytes: tuple[int, ...] = ()
+    relief_s: float = 0.0
+    recovery_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -299,7 +328,7 @@ class Columns:
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> "Columns":
         """Return the chosen rows."""
-        return Columns(*(getattr(self, field.name)[chosen] for field in fields(self)))
+        return Columns(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
 def read_times(paths: Sequence[Path]) -> Columns:
@@ -397,8 +426,10 @@ def _parsed(where: Path | str, text: bytes) -> Any:  # noqa: ANN401 - JSON is an
 
 
 def _built(kind: type[Record], where: Path | str, given: Any) -> Record:  # noqa: ANN401 - JSON is anything
-    known = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type] # all are dataclasses
-    needed = {name for name, default in known.items() if default is MISSING}
+    known = {each.name: each for each in fields(kind)}  # type: ignore[arg-type] # all are dataclasses
+    needed = {
+        name for name, each in known.items() if each.default is MISSING and each.default_factory is MISSING
+    }
     if not isinstance(given, dict) or not needed <= given.keys() <= known.keys():
         odd = (
             sorted(needed - given.keys() | given.keys() - known.keys())
@@ -413,9 +444,10 @@ def _sample(where: str, given: Any) -> Sample:  # noqa: ANN401 - JSON is anythin
     sample = _built(Sample, where, given)
     histograms = {
         name: {int(bucket): count for bucket, count in getattr(sample, name).items()}
-        for name in ("response_ns", "service_ns", "queueing_ns", "lag_ns")
+        for name in ("response_ns", "service_ns", "queueing_ns", "lag_ns", "connect_ns")
     }
-    series = {name: tuple(given[name]) for name in ("series", "warmup_series", "response_slices_ns")}
+    lists = ("series", "warmup_series", "response_slices_ns", "memory_series_bytes")
+    series = {name: tuple(getattr(sample, name)) for name in lists}
     return Sample(**{**given, **histograms, **series})
 
 

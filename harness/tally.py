@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.order import CLOSED, Order, Outcome
 from harness.record import Columns, Histogram, Times, histogram
@@ -70,7 +69,7 @@ def tally(order: Order, outcome: Outcome, times: Columns, clients: int | None = 
         slices: tuple[int, ...] = ()
         late = 0
         recovery_s = None
-        answers = np.bincount(of_window.client, of_window.count, clients or order.clients)
+        answers = np.bincount(of_window.client, of_window.count, clients or order.clients).astype(np.int64)
     else:
         of_window = times.where((times.intended_ns >= begin_ns) & (times.intended_ns < end_ns))
         offered = offered_in_window(order)
@@ -78,7 +77,7 @@ def tally(order: Order, outcome: Outcome, times: Columns, clients: int | None = 
         slices = response_slices(of_window, begin_ns, end_ns - begin_ns)
         late = int((of_window.sent_ns - of_window.intended_ns > LATE_NS).sum())
         recovery_s = _recovery_s(order, outcome, times.where(times.intended_ns >= end_ns), end_ns)
-        answers = np.zeros(0)
+        answers = np.zeros(0, dtype=np.int64)
     # A churning client's request is sent as its greeting comes: until then it was not late, but connecting.
     connecting_ns = of_window.sent_ns - of_window.intended_ns
     lag_ns = of_window.sent_ns - of_window.ready_ns
@@ -104,13 +103,13 @@ def tally(order: Order, outcome: Outcome, times: Columns, clients: int | None = 
     )
 
 
-def jain_index(shares: npt.NDArray[np.float64]) -> float | None:
+def jain_index(shares: Times) -> float | None:
     """Say how evenly something was shared (Jain, Chiu and Hawe 1984): 1 if all got the same, 1/n if one of n got all."""
-    squares = float((shares**2).sum())
-    return float(shares.sum()) ** 2 / (len(shares) * squares) if squares else None
+    squares = int((shares**2).sum())
+    return int(shares.sum()) ** 2 / (len(shares) * squares) if squares else None
 
 
-def worst_share(shares: npt.NDArray[np.float64]) -> float | None:
+def worst_share(shares: Times) -> float | None:
     """Return the least share as a part of the mean one."""
     return float(shares.min() / shares.mean()) if shares.any() else None
 

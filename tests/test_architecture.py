@@ -56,12 +56,13 @@ DIRECTION = [
     "harness.conformance.mutants",
     "harness.conformance.specimens",
     "harness.conformance.alarms",
-    "harness.plan",
     "harness.order",
+    "harness.plan",
     "harness.schedule",
     "harness.client",
     "harness.loops",
     "harness.drive",
+    "harness.company",
     "harness.record",
     "harness.torture.books",
     "harness.torture.probe",
@@ -148,6 +149,7 @@ NOT_PURE = IO_MODULES - {"io"} | {
     "harness.client",
     "harness.loops",
     "harness.drive",
+    "harness.company",
 }
 
 
@@ -228,7 +230,15 @@ def test_pure_stages_touch_no_process_socket_clock_or_file(file: str) -> None:
 
 
 def test_the_generator_shares_nothing_with_the_servers() -> None:
-    for file in ("drive.py", "loops.py", "client.py", "schedule.py", "order.py", "conformance/oracle.py"):
+    for file in (
+        "drive.py",
+        "company.py",
+        "loops.py",
+        "client.py",
+        "schedule.py",
+        "order.py",
+        "conformance/oracle.py",
+    ):
         found = imports(PROJECT / "harness" / file)
         assert not any(module.startswith("implementations") for module in found), file
 
