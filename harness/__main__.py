@@ -17,6 +17,7 @@ from harness.commands.conform import conform
 from harness.commands.false_alarms import false_alarms
 from harness.commands.fuzz import fuzz_command
 from harness.commands.lesson import lesson
+from harness.commands.limits import limits
 from harness.commands.load import load
 from harness.commands.options import COULD_NOT_RUN, INTERRUPTED, USAGE
 from harness.commands.prove import prove
@@ -68,6 +69,7 @@ COMMANDS: Final = (
     torture,
     load,
     sweep,
+    limits,
     bench,
     report,
     compare,

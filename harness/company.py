@@ -335,7 +335,7 @@ def connected(order: CompanyOrder) -> tuple[list[socket.socket], str]:
 def _begun(order: CompanyOrder, manner: Manner) -> socket.socket:
     family = socket.AF_INET6 if ":" in order.host else socket.AF_INET
     client = socket.socket(family)
-    client.settimeout(order.timeout_s)
+    client.settimeout(order.greeting_s)
     if manner.receive_buffer_bytes is not None:
         client.setsockopt(
             socket.SOL_SOCKET, socket.SO_RCVBUF, manner.receive_buffer_bytes

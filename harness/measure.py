@@ -36,7 +36,9 @@ COMPANY: Final = "harness.company"
 GO_ON: Final = "go on"
 PAGE_BYTES: Final = resource.getpagesize()
 MEMORY_EVERY_S: Final = 1.0
-COMPANY_LIMIT_S: Final = 10.0
+COMPANY_GREETING_S: Final = 10.0
+COMPANY_ANSWER_S: Final = 30.0
+"""Ten thousand that all ask at the same moment may have to wait."""
 WINDOW_FIELDS: Final = (
     "window_s",
     "offered",
@@ -278,7 +280,8 @@ def resident_bytes(pid: int) -> int:
 
 def _let_company_come(company: "Worker", address: Address, load: Load) -> None:
     assert load.company is not None  # noqa: S101 - the company is of this load
-    order = CompanyOrder(*address, load.company.kind, load.company.clients, COMPANY_LIMIT_S)
+    kind, clients = load.company.kind, load.company.clients
+    order = CompanyOrder(*address, kind, clients, COMPANY_GREETING_S, COMPANY_ANSWER_S)
     came = company.tell(_as_line(order), "connected")
     if came["refused"]:
         raise MeasureError(f"of {load.company.clients:,} clients in the background, {came['refused']}")

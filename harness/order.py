@@ -33,13 +33,15 @@ class CompanyOrder:
     Attributes:
         host, port: of the server.
         kind, clients: how its clients behave, and how many there are.
-        timeout_s: how long to wait for a greeting, and at the end for all replies together.
+        greeting_s: how long to wait for a greeting.
+        timeout_s: how long to wait at the end for all replies together.
     """
 
     host: str
     port: int
     kind: str
     clients: int
+    greeting_s: float
     timeout_s: float
 
 

@@ -17,6 +17,7 @@ SAMPLES: Final = "samples.jsonl"
 CONFORMANCE: Final = "conformance.json"
 PROOF: Final = "suite.json"
 TORTURE: Final = "torture.json"
+LIMITS: Final = "limits.json"
 
 BUCKETS_PER_DOUBLING: Final = 64
 """A histogram's buckets are so many for each power of two: a value is known to within 1.6 %."""
@@ -203,9 +204,12 @@ class Manifest:
         complete: every cell of the plan was measured.
         blocks: of the workload that has the most.
         planned_cells: launches, those not counted that were made again.
-        seconds: how long it took, the conformance gate included.
+        seconds: how long it took, the conformance gate included; of several sittings together, if it was resumed.
         precision, precision_of, within_minutes: the half-width that was asked for, of which metric, and the time for
             it; None and empty if the number of blocks was given.
+        blocks_of: of each workload, as planned; empty if all were to have the same.
+        harness_hash: of the harness's own sources.
+        resumed: how often it was interrupted, and gone on with.
     """
 
     schema: int
@@ -225,6 +229,9 @@ class Manifest:
     precision: float | None = None
     precision_of: str = ""
     within_minutes: float | None = None
+    blocks_of: dict[str, int] = field(default_factory=dict)
+    harness_hash: str = ""
+    resumed: int = 0
 
 
 @dataclass(frozen=True)
@@ -285,14 +292,41 @@ class FaultResult:
 
 
 @dataclass(frozen=True)
+class ConnectionLimit:
+    """How many connections a server holds at once.
+
+    Attributes:
+        wanted: how many it was asked to hold.
+        told: the capacity that it was started with; None if it chose it by itself.
+        refused: why it could not be told to take all of them, in its own words; "" if it could.
+        held: how many were greeted, and open at the same time.
+        answered: of these, how many were answered rightly when then each was asked once.
+        error: why there are no more, or what went wrong with an answer; "" if all were held and answered.
+        held_s: how long it took to open them, the start of the server included.
+        answered_s: how long it took until all were answered.
+    """
+
+    server: str
+    wanted: int
+    told: int | None
+    refused: str
+    held: int
+    answered: int
+    error: str
+    held_s: float
+    answered_s: float
+
+
+@dataclass(frozen=True)
 class Results:
-    """A run's folder in memory; without faults if they were not tried."""
+    """A run's folder in memory; without faults and limits if they were not tried."""
 
     manifest: Manifest
     samples: tuple[Sample, ...]
     conformance: tuple[Verdict, ...]
     proof: Proof | None = None
     torture: tuple[FaultResult, ...] = ()
+    limits: tuple[ConnectionLimit, ...] = ()
 
 
 def bucket_of(values_ns: Times) -> Times:
@@ -351,6 +385,16 @@ def append_sample(folder: Path, sample: Sample) -> None:
         file.write(json.dumps(asdict(sample)) + "\n")
 
 
+def drop_half_written_sample(folder: Path) -> None:
+    """Forget a last sample that was not written to its end, as when the machine went down."""
+    if not (folder / SAMPLES).exists():
+        return
+    written = (folder / SAMPLES).read_bytes()
+    whole = written[: written.rfind(b"\n") + 1]
+    if whole != written:
+        (folder / SAMPLES).write_bytes(whole)
+
+
 def write_conformance(folder: Path, verdicts: Sequence[Verdict]) -> None:
     """Write the matrix."""
     text = json.dumps([asdict(verdict) for verdict in verdicts], indent=1, ensure_ascii=False) + "\n"
@@ -366,6 +410,16 @@ def torture_from_json(where: Path, text: bytes) -> tuple[FaultResult, ...]:
     """Read faults; ResultsError if they are half written, or of another kind."""
     built = [_built(FaultResult, where, each) for each in _parsed(where, text)]
     return tuple(replace(result, reasons=tuple(result.reasons)) for result in built)
+
+
+def limits_as_json(limits: Sequence[ConnectionLimit]) -> str:
+    """Return limits of connections as a JSON list of objects."""
+    return json.dumps([asdict(limit) for limit in limits], indent=1, ensure_ascii=False) + "\n"
+
+
+def limits_from_json(where: Path, text: bytes) -> tuple[ConnectionLimit, ...]:
+    """Read limits; ResultsError if they are half written, or of another kind."""
+    return tuple(_built(ConnectionLimit, where, each) for each in _parsed(where, text))
 
 
 def read_results(folder: Path) -> Results:
@@ -394,7 +448,9 @@ def read_results(folder: Path) -> Results:
     conformance = tuple(_built(Verdict, folder / CONFORMANCE, verdict) for verdict in verdicts)
     file = folder / TORTURE
     torture = torture_from_json(file, file.read_bytes()) if file.exists() else ()
-    return Results(manifest, tuple(samples), conformance, _read_proof(folder / PROOF), torture)
+    file = folder / LIMITS
+    limits = limits_from_json(file, file.read_bytes()) if file.exists() else ()
+    return Results(manifest, tuple(samples), conformance, _read_proof(folder / PROOF), torture, limits)
 
 
 def _read_proof(path: Path) -> Proof | None:

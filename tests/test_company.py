@@ -21,7 +21,7 @@ KINDS = (IDLE, SLOW_READERS, TRICKLE, COSTLY, FLOOD)
 def kept(address: tuple[str, int], kind: str, clients: int = 3, limit_s: float = 10.0) -> CompanyOutcome:
     """Let company come and, as soon as it has settled, leave again."""
     with worker(COMPANY, ()) as company:
-        order = CompanyOrder(*address, kind, clients, limit_s)
+        order = CompanyOrder(*address, kind, clients, limit_s, limit_s)
         came = company.tell(json.dumps(asdict(order)), "connected")
         assert (came["clients"], came["refused"]) == (clients, "")
         company.tell(GO_ON, "started")
@@ -96,7 +96,7 @@ def test_what_is_never_answered_is_an_error(faulty: Callable[..., Candidate]) ->
 
 def test_who_is_not_greeted_is_told_of() -> None:
     with launch(ours("threaded"), max_clients=4) as launched, worker(COMPANY, ()) as company:
-        order = CompanyOrder(*launched.address, IDLE, 10, 0.5)
+        order = CompanyOrder(*launched.address, IDLE, 10, 0.5, 10.0)
         came = company.tell(json.dumps(asdict(order)), "connected")
         assert (came["clients"], came["refused"]) == (4, "client 5 was not greeted within 0.5 s")
         company.tell(GO_ON, "started")
