@@ -188,7 +188,7 @@ def measure(
         if candidate.address is not None
         else launch(candidate, max_clients=_places(candidate, load), cores=load.server_cores)
     )
-    with ExitStack() as working:
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as working:
         # Before the server, so that all of them start at the same time, each on its own core.
         generators = [
             working.enter_context(worker(GENERATOR, load.generator_cores[place : place + 1]))
@@ -198,53 +198,63 @@ def measure(
         with serving as launched:
             address = launched.address if launched is not None else candidate.address
             assert address is not None  # noqa: S101 - it is launched, or has an address
-            check_shortly(candidate.label, address)
-            seen = observe(address, launched, load, generators, company, progress)
-            working.close()  # before the server, which would wait for its clients to leave
+            try:
+                check_shortly(candidate.label, address)
+                seen = observe(address, launched, load, Workers(generators, company), scratch, progress)
+            finally:
+                working.close()  # before the server, which would wait for its clients to leave
     return _sample(candidate.label, load, seen, block, workload)
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The processes that load a server: its generators, and the company's, if there is any."""
+
+    generators: Sequence["Worker"]
+    company: "Worker | None"
 
 
 def observe(  # noqa: PLR0913 - all who take part
     address: Address,
     launched: Launched | None,
     load: Load,
-    generators: Sequence["Worker"],
-    company: "Worker | None",
+    workers: Workers,
+    scratch: str,
     progress: Progress,
 ) -> Observation:
     """Load a server that runs, and look at it and at the machine meanwhile."""
+    generators, company = workers.generators, workers.company
     ready = snapshot(launched)
     memory = MemorySeries(_processes(launched), load)
-    with tempfile.TemporaryDirectory() as scratch:
-        if company is not None:
-            _let_company_come(company, address, load)
-        company_pids = (company.pid,) if company is not None else ()
-        orders = _orders(address, load, _processes(launched), company_pids, scratch)
-        connect_s = sum(
-            float(each.tell(_as_line(order), "connected")["connect_s"])
-            for each, order in zip(generators, orders, strict=True)
-        )
-        connected = snapshot(launched)
-        if company is not None:
-            company.tell(GO_ON, "started")
-        idle_before, stolen_before = _machine_time()
-        outcome = merged(_outcomes(generators, memory.watched(progress)))
-        idle_after, stolen_after = _machine_time()
-        afterwards = snapshot(launched)
-        of_company = company.tell(GO_ON, "done")["outcome"] if company is not None else {}
-        return Observation(
-            launched_s=launched.startup_s if launched is not None else 0.0,
-            connect_s=connect_s,
-            ready=ready,
-            connected=connected,
-            afterwards=afterwards,
-            steal_share=(stolen_after - stolen_before) / max(idle_after - idle_before, 1e-9),
-            order=orders[0],
-            outcome=outcome,
-            times=read_times([Path(order.times_file) for order in orders]),
-            company=CompanyOutcome(**of_company),
-            memory_series_bytes=tuple(memory.seen_bytes),
-        )
+    if company is not None:
+        _let_company_come(company, address, load)
+    company_pids = (company.pid,) if company is not None else ()
+    orders = _orders(address, load, _processes(launched), company_pids, scratch)
+    connect_s = sum(
+        float(each.tell(_as_line(order), "connected")["connect_s"])
+        for each, order in zip(generators, orders, strict=True)
+    )
+    connected = snapshot(launched)
+    if company is not None:
+        company.tell(GO_ON, "started")
+    idle_before, stolen_before = _machine_time()
+    outcome = merged(_outcomes(generators, memory.watched(progress)))
+    idle_after, stolen_after = _machine_time()
+    afterwards = snapshot(launched)
+    of_company = company.tell(GO_ON, "done")["outcome"] if company is not None else {}
+    return Observation(
+        launched_s=launched.startup_s if launched is not None else 0.0,
+        connect_s=connect_s,
+        ready=ready,
+        connected=connected,
+        afterwards=afterwards,
+        steal_share=(stolen_after - stolen_before) / max(idle_after - idle_before, 1e-9),
+        order=orders[0],
+        outcome=outcome,
+        times=read_times([Path(order.times_file) for order in orders]),
+        company=CompanyOutcome(**of_company),
+        memory_series_bytes=tuple(memory.seen_bytes),
+    )
 
 
 class MemorySeries:
