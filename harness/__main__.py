@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "torture": "torture:torture",
     "load": "load:load",
     "sweep": "sweep:sweep",
+    "limits": "limits:limits",
     "bench": "study:bench",
     "report": "study:report",
     "compare": "compare:compare",

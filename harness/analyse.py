@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Final
 
 from harness import quantiles
+from harness.order import IDLE
 from harness.record import Sample
 from harness.validity import invalidity
 
@@ -18,12 +20,14 @@ class Metric:
         title: as in a table, with its unit.
         higher_is_better: its direction.
         value: works it out; None if this launch cannot say.
+        additive: it differs by so much rather than by a factor, and may be 0 or less: its mean is the arithmetic one.
     """
 
     name: str
     title: str
     higher_is_better: bool
     value: Callable[[Sample], float | None]
+    additive: bool = False
 
 
 def response_us(q: float) -> Callable[[Sample], float | None]:
@@ -42,13 +46,23 @@ def throughput_rps(sample: Sample) -> float:
 
 
 def cpu_us_per_request(sample: Sample) -> float | None:
-    """CPU time of the server's process for one request, user and system, all threads."""
-    return sample.server_cpu_ns / 1e3 / sample.answered if sample.answered and sample.server_cpu_ns else None
+    """CPU time of the server's process for one request, user and system, all threads.
+
+    If others ask besides, what the server does for them cannot be told from it, so that nothing can be said.
+    """
+    if not sample.answered or not sample.server_cpu_ns or others_ask(sample):
+        return None
+    return sample.server_cpu_ns / 1e3 / sample.answered
+
+
+def others_ask(sample: Sample) -> bool:
+    """Tell whether there was company that asked something in the window, too."""
+    return sample.company not in {"", IDLE}
 
 
 def switches_per_request(sample: Sample) -> float | None:
     """Context switches of the server for one request, voluntary and not."""
-    if not sample.ok or not sample.threads:
+    if not sample.ok or not sample.threads or others_ask(sample):
         return None
     return (sample.switches_voluntary + sample.switches_involuntary) / sample.ok
 
@@ -60,10 +74,44 @@ def peak_mib(sample: Sample) -> float | None:
 
 def idle_kib_per_connection(sample: Sample) -> float | None:
     """What a connected, silent client costs in memory; a single page says nothing, so it takes a hundred clients."""
-    if sample.clients < 100 or not sample.memory_ready_bytes:
+    connections = sample.clients + sample.company_clients
+    if connections < 100 or not sample.memory_ready_bytes or sample.churn:
         return None
-    return (sample.memory_connected_bytes - sample.memory_ready_bytes) / sample.clients / 1024
+    return (sample.memory_connected_bytes - sample.memory_ready_bytes) / connections / 1024
 
+
+def system_share(sample: Sample) -> float | None:
+    """Of the server's CPU time, what the kernel spent for it: sampled, so good to a few per cent in a second."""
+    known_ns = sample.server_user_ns + sample.server_system_ns
+    return sample.server_system_ns / known_ns if known_ns else None
+
+
+def connect_us(q: float) -> Callable[[Sample], float | None]:
+    """Return a function that works out a quantile of the time from the intention to connect to the greeting."""
+
+    def value(sample: Sample) -> float | None:
+        found = quantiles.quantile_ns(sample.connect_ns, q)
+        return None if found is None else found / 1e3
+
+    return value
+
+
+def memory_slope_kib_per_s(sample: Sample) -> float | None:
+    """By how much the server's memory grew each second: the slope of the line of least squares through the readings."""
+    if len(sample.memory_series_bytes) < FEWEST_READINGS:
+        return None
+    return slope(sample.memory_series_bytes) / 1024
+
+
+def slope(values: Sequence[float]) -> float:
+    """Return by how much equally spaced values grow from one to the next: the line of least squares."""
+    middle, mean = (len(values) - 1) / 2, fmean(values)
+    spread = sum((place - middle) ** 2 for place in range(len(values)))
+    return sum((place - middle) * (value - mean) for place, value in enumerate(values)) / spread
+
+
+FEWEST_READINGS: Final = 5
+"""A slope through fewer readings of the memory says nothing."""
 
 QUANTILES: Final = {
     "response_p50_us": 0.5,
@@ -88,6 +136,30 @@ METRICS: Final = (
         "KiB per idle connection",
         higher_is_better=False,
         value=idle_kib_per_connection,
+    ),
+    Metric("system_share", "of it in the kernel", higher_is_better=False, value=system_share),
+    Metric("connect_p50_us", "connect p50 µs", higher_is_better=False, value=connect_us(0.5)),
+    Metric("connect_p99_us", "connect p99 µs", higher_is_better=False, value=connect_us(0.99)),
+    Metric("fairness_jain", "fairness", higher_is_better=True, value=lambda sample: sample.fairness_jain),
+    Metric(
+        "worst_client_share",
+        "worst client",
+        higher_is_better=True,
+        value=lambda sample: sample.worst_client_share,
+    ),
+    Metric(
+        "recovery_s",
+        "recovery s",
+        higher_is_better=False,
+        value=lambda sample: sample.recovery_s,
+        additive=True,
+    ),
+    Metric(
+        "memory_slope_kib_per_s",
+        "memory KiB/s",
+        higher_is_better=False,
+        value=memory_slope_kib_per_s,
+        additive=True,
     ),
 )
 

@@ -6,8 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,12 @@ from rich.console import Console
 from harness.campaign import campaign
 from harness.candidates import Candidate, UsageError
 from harness.conformance.case import Verdict as Outcome
-from harness.environment import facts, gather, revision, source_hash
+from harness.environment import facts, gather, harness_hash, revision, source_hash
 from harness.launch import PROJECT, LaunchError
 from harness.plan import Plan, twin_of
 from harness.precision import Target
 from harness.record import (
+    LIMITS,
     PROOF,
     SAMPLES,
     SCHEMA,
@@ -56,56 +57,71 @@ def bench(  # noqa: PLR0913 - what, where and how well
     prove: bool = True,
     torture: bool = False,
     selftest: bool = False,
+    limits: bool = False,
+    interrupted: Results | None = None,
 ) -> bool:
     """Carry out a plan, and write its results and report into a folder.
 
     Args:
         candidates: the servers of the plan.
         plan: what to measure; with a target, its blocks are the pilot.
-        folder: new, or empty.
+        folder: new, or empty, or that of the interrupted run.
         command: as the user gave it, for the record.
         console: where progress is shown.
         target: the precision to reach, if the number of blocks is to follow from it.
         prove: whether to try the suite on its mutants and on the textbook's servers, too.
         torture: let faults happen to the servers in the end.
         selftest: let the instrument test itself before measuring.
+        limits: find out how many connections each holds.
+        interrupted: a run of the same plan in this folder, to go on with: what it has recorded is not done again.
 
     Returns:
         Whether every server passed the gate, survived the faults, gave no wrong reply under load, left no request without
         one, and has at least one valid launch under each of its workloads; and the instrument passed its self-test.
 
     Raises:
-        UsageError: the folder is in use.
+        UsageError: the folder is in use, or the interrupted run was begun with other sources or on another machine.
         LaunchError, MeasureError: a server cannot be started or measured. What was measured is kept and reported.
         KeyboardInterrupt: likewise.
     """
-    _take(folder)
-    started_s = time.monotonic()
     manifest = _manifest(candidates, plan, command, target)
+    if interrupted is None:
+        _take(folder)
+    else:
+        manifest = _gone_on_with(folder, interrupted.manifest, manifest)
+    before_s, started_s = manifest.seconds, time.monotonic()
     write_manifest(folder, manifest)
     (folder / SAMPLES).touch()
+    recorded = (*interrupted.samples, *interrupted.twins) if interrupted else ()
     complete = False
     try:
-        failed = _pass_the_gate(candidates, folder, console)
-        if prove:
+        verdicts = interrupted.conformance if interrupted else ()
+        failed = _failed(verdicts or _pass_the_gate(candidates, folder, console))
+        if prove and not (folder / PROOF).exists():
             _prove_the_suite(folder, console)
-        if selftest:
+        if selftest and not (folder / SELFTEST).exists():
             _test_the_instrument(folder, console)
         to_measure = plan.without(failed)
+        _tell_how_long(to_measure, recorded, console)
+        keep = partial(append_sample, folder)
         with campaign(
-            _with_twin(candidates, plan), to_measure, console, partial(append_sample, folder)
+            _with_twin(candidates, plan), to_measure, console, keep, recorded=recorded
         ) as measuring:
             if target is None:
-                measuring.carry_out(dict.fromkeys(plan.workloads, plan.blocks))
+                measuring.carry_out(plan.blocks)
             else:
                 measuring.reach(target)
                 cells = sum(map(len, plan.rounds(measuring.done)))
                 manifest = replace(manifest, blocks=max(measuring.done.values()), planned_cells=cells)
         complete = True
-        if torture:
-            _torture([each for each in candidates if each.label not in failed], folder, console)
+        conforming = [each for each in candidates if each.label not in failed]
+        if limits and conforming and not (folder / LIMITS).exists():
+            _find_limits(conforming, folder, console)
+        if torture and conforming and not (folder / TORTURE).exists():
+            _torture(conforming, folder, console)
     finally:
-        manifest = replace(manifest, complete=complete, seconds=round(time.monotonic() - started_s, 1))
+        seconds = round(before_s + time.monotonic() - started_s, 1)
+        manifest = replace(manifest, complete=complete, seconds=seconds)
         write_manifest(folder, manifest)
         written = write_report(folder)
         console.print(f"{'Report' if complete else 'Incomplete report'}: {shown(written)}", highlight=False)
@@ -141,7 +157,7 @@ def _manifest(
         revision=revision(),
         servers=facts(candidates),
         workloads=plan.workloads,
-        blocks=plan.blocks,
+        blocks=max(plan.blocks.values()),
         warmup_s=plan.warmup_s,
         duration_s=plan.duration_s,
         seed=plan.seed,
@@ -154,21 +170,70 @@ def _manifest(
         within_minutes=target.within_s / 60 if target else None,
         twin_of=plan.doubled,
         twin=twin_of(plan.doubled) if plan.doubled else "",
+        blocks_of=dict(plan.blocks),
+        harness_hash=harness_hash(),
+    )
+
+
+def _gone_on_with(folder: Path, begun: Manifest, now: Manifest) -> Manifest:
+    """Return the manifest of a run that is resumed; UsageError if its figures and the coming ones would not go together."""
+    differing = list(_differing(begun, now))
+    if differing:
+        raise UsageError(
+            f"{shown(folder)} cannot be resumed: since it was begun, {', '.join(differing)} changed"
+        )
+    return replace(begun, complete=False, resumed=begun.resumed + 1)
+
+
+def _differing(begun: Manifest, now: Manifest) -> Iterator[str]:
+    """Name what has changed: of the servers, of the harness, of the plan, and of the machine."""
+    if begun.harness_hash != now.harness_hash:
+        yield "the harness's source"
+    if [each.label for each in begun.servers] != [each.label for each in now.servers]:
+        yield "the servers"
+    else:
+        yield from (a.label for a, b in zip(begun.servers, now.servers, strict=True) if a != b)
+    for name in ("workloads", "blocks_of", "warmup_s", "duration_s", "seed"):
+        if getattr(begun, name) != getattr(now, name):
+            yield f"the plan's {name}"
+    for each in fields(now.environment):
+        if getattr(begun.environment, each.name) != getattr(now.environment, each.name):
+            yield f"the machine's {each.name}"
+
+
+def _tell_how_long(plan: Plan, recorded: Sequence[Sample], console: Console) -> None:
+    """Print an estimate before the measuring begins."""
+    done = {(sample.block, sample.server, sample.workload) for sample in recorded}
+    cells = [cell for cell in plan.cells() if (cell.block, cell.server, cell.workload) not in done]
+    minutes = sum(plan.seconds_of(cell.workload) for cell in cells) / 60
+    before = f"{len(plan.cells()) - len(cells)} of {len(plan.cells())} were made before; " if done else ""
+    console.print(
+        f"Measuring: {before}{len(cells)} launches, about {minutes:.0f} minutes if none is invalid",
+        highlight=False,
     )
 
 
 def _all_served(plan: Plan, samples: Sequence[Sample]) -> bool:
     usable = {(sample.server, sample.workload) for sample in samples if not invalidity(sample)}
     return {(cell.server, cell.workload) for cell in plan.cells()} <= usable and not any(
-        sample.wrong + sample.error + sample.timeout + sample.in_flight for sample in samples
+        sample.wrong + sample.error + sample.timeout + sample.in_flight
+        or sample.company_wrong + sample.company_error
+        for sample in samples
     )
 
 
-def _pass_the_gate(candidates: Sequence[Candidate], folder: Path, console: Console) -> set[str]:
-    """Run the whole suite; return who failed."""
+def _failed(verdicts: Sequence[Verdict]) -> set[str]:
+    """Return the servers that failed a case."""
+    return {verdict.server for verdict in verdicts if Outcome(verdict.verdict).failed}
+
+
+def _pass_the_gate(candidates: Sequence[Candidate], folder: Path, console: Console) -> tuple[Verdict, ...]:
+    """Run the whole suite, and keep its verdicts."""
     with console.status(f"conformance of {len(candidates)} servers …"):
         judged = json.loads(_run_apart([*_words("conform", candidates), "--json"]))
-    verdicts = [Verdict(**{key: value for key, value in each.items() if key != "seconds"}) for each in judged]
+    verdicts = tuple(
+        Verdict(**{key: value for key, value in each.items() if key != "seconds"}) for each in judged
+    )
     write_conformance(folder, verdicts)
     failures = [verdict for verdict in verdicts if Outcome(verdict.verdict).failed]
     cases = len({verdict.case for verdict in verdicts})
@@ -178,7 +243,7 @@ def _pass_the_gate(candidates: Sequence[Candidate], folder: Path, console: Conso
     )
     for failure in failures:
         console.print(f"  {failure.verdict} {failure.case} {failure.server}: {failure.detail}", markup=False)
-    return {failure.server for failure in failures}
+    return verdicts
 
 
 def _prove_the_suite(folder: Path, console: Console) -> None:
@@ -205,10 +270,17 @@ def _test_the_instrument(folder: Path, console: Console) -> None:
         console.print(f"  {failure['check']}: {failure['line']}", markup=False)
 
 
+def _find_limits(candidates: Sequence[Candidate], folder: Path, console: Console) -> None:
+    """Find out how many connections each server holds, and keep it."""
+    with console.status(f"connections of {len(candidates)} servers …"):
+        written = _run_apart([*_words("limits", candidates), "--json"])
+    (folder / LIMITS).write_text(written, encoding="utf-8")
+    found = ", ".join(f"{each['server']} {each['held']:,}" for each in json.loads(written))
+    console.print(f"Connections held at once: {found}", highlight=False)
+
+
 def _torture(candidates: Sequence[Candidate], folder: Path, console: Console) -> None:
     """Let faults happen to servers, and keep what came of it."""
-    if not candidates:
-        return
     with console.status(f"torture of {len(candidates)} servers …"):
         written = _run_apart([*_words("torture", candidates), "--json"])
     (folder / TORTURE).write_text(written, encoding="utf-8")

@@ -4,18 +4,24 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from statistics import median
+from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from harness.analyse import repetition
+from harness.analyse import repetition, throughput_rps
 from harness.candidates import Candidate
 from harness.measure import Load, measure, two_cores
-from harness.plan import Cell, Plan, by_name
+from harness.order import CLOSED
+from harness.plan import OF_PEAK, PEAK, RELIEF, Cell, Plan, Workload, by_name, launch_seconds
 from harness.precision import PILOT_BLOCKS, Reach, Target, blocks_in_time, reach, sentence
 from harness.record import Sample
 from harness.rounds import Allowance, carry_out
 from harness.validity import invalidity
+
+PEAK_S: Final = 0.5
+"""So long is a server's peak measured if it is needed and not known."""
 
 
 class Campaign:
@@ -27,15 +33,16 @@ class Campaign:
         done: blocks so far, of each workload.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is measured, how, and what becomes of it
         self,
         candidates: Sequence[Candidate],
         plan: Plan,
         loads: Mapping[str, Load],
         keep: Callable[[Sample], None],
         progress: Progress,
+        recorded: Sequence[Sample] = (),
     ) -> None:
-        """Take the servers by label, what each workload does to them, and what to do with each sample."""
+        """Take the servers, what each workload does to them, what to do with each sample, and what was measured before."""
         self.plan = plan
         self.samples: list[Sample] = []
         self.done = dict.fromkeys(plan.workloads, 0)
@@ -43,18 +50,23 @@ class Campaign:
         self._loads = loads
         self._keep = keep
         self._progress = progress
-        self._task = progress.add_task("measuring", total=None)
+        self._task = progress.add_task("measuring", total=None, launches=0, of=0)
+        self._recorded = {Cell(s.block, s.server, s.workload, s.attempt): s for s in recorded}
+        self._short_peaks: dict[str, float] = {}
         self._allowance = Allowance()
         self._begun_s = time.monotonic()
 
     def carry_out(self, wanted: Mapping[str, int], until_s: float | None = None) -> None:
         """Measure so many blocks of each workload in all; no new ones after a moment of the monotonic clock."""
         rounds = self.plan.rounds(wanted, self.done)
-        self._progress.update(self._task, total=len(self.samples) + sum(map(len, rounds)))
+        cells = [cell for each in rounds for cell in each]
+        to_come_s = sum(self._seconds_of(cell) for cell in cells if cell not in self._recorded)
+        task = self._progress.tasks[self._task]
+        self._progress.update(self._task, total=task.completed + to_come_s, of=len(self.samples) + len(cells))
         out_of_time = (lambda: time.monotonic() > until_s) if until_s is not None else (lambda: False)
         carry_out(self.plan, rounds, self._measure, self._allowance, out_of_time)
-        for cells in rounds:
-            workload, block = cells[0].workload, cells[0].block
+        for measured in rounds:
+            workload, block = measured[0].workload, measured[0].block
             if any((sample.workload, sample.block) == (workload, block) for sample in self.samples):
                 self.done[workload] = max(self.done[workload], block + 1)
 
@@ -98,34 +110,75 @@ class Campaign:
         return {name: per_launch_s * len(self.plan.round(0, name)) for name in self.plan.workloads}
 
     def _measure(self, cell: Cell) -> Sample:
-        again = f", attempt {cell.attempt}" if cell.attempt > 1 else ""
-        self._progress.update(self._task, description=f"{cell.workload}, block {cell.block + 1}{again}")
-        sample = replace(
+        """Make a launch, unless that has been done before the run was resumed."""
+        known = self._recorded.get(cell)
+        self._show(cell, f", attempt {cell.attempt}" if cell.attempt > 1 else "")
+        sample = known or replace(
             measure(
-                self._candidates[cell.server],
-                self._loads[cell.workload],
-                block=cell.block,
-                workload=cell.workload,
+                self._candidates[cell.server], self._load(cell), block=cell.block, workload=cell.workload
             ),
             attempt=cell.attempt,
         )
-        self._keep(sample)
         self.samples.append(sample)
-        for reason in invalidity(sample):
-            self._say(f"  invalid: {cell.server}, {cell.workload}: {reason}")
-        if cell.attempt > 1:
-            self._progress.update(self._task, total=(self._progress.tasks[self._task].total or 0) + 1)
-        self._progress.advance(self._task)
+        if known is None:
+            self._keep(sample)
+            for reason in invalidity(sample):
+                self._say(f"  invalid: {cell.server}, {cell.workload}: {reason}")
+            self._progress.advance(self._task, self._seconds_of(cell))
         return sample
+
+    def _show(self, cell: Cell, again: str) -> None:
+        task = self._progress.tasks[self._task]
+        of, total = task.fields["of"], task.total or 0
+        if again and cell not in self._recorded:
+            of, total = of + 1, total + self._seconds_of(cell)
+        self._progress.update(
+            self._task,
+            description=f"{cell.workload}, block {cell.block + 1}{again}",
+            total=total,
+            launches=len(self.samples) + 1,
+            of=of,
+        )
+
+    def _load(self, cell: Cell) -> Load:
+        """Return what is done to a server: the same in each block, but for random arrivals."""
+        load = self._loads[cell.workload]
+        if load.arrivals == CLOSED:
+            return load
+        load = replace(load, seed=cell.block)
+        if cell.workload not in OF_PEAK:
+            return load
+        peak_rps = self._peak_rps(cell.server)
+        half = RELIEF * peak_rps
+        return replace(load, rate=OF_PEAK[cell.workload] * peak_rps, warmup_rate=half, relief_rate=half)
+
+    def _peak_rps(self, server: str) -> float:
+        """Return what a server answers at most: from this run's launches, or else from a short one."""
+        known = [
+            throughput_rps(sample)
+            for sample in self.samples
+            if (sample.server, sample.workload) == (server, PEAK) and not invalidity(sample)
+        ]
+        if known:
+            return median(known)
+        if server not in self._short_peaks:
+            load = replace(load_of(by_name(PEAK), self.plan), duration_s=PEAK_S)
+            self._short_peaks[server] = max(1.0, throughput_rps(measure(self._candidates[server], load)))
+        return self._short_peaks[server]
+
+    def _seconds_of(self, cell: Cell) -> float:
+        load = self._loads[cell.workload]
+        return launch_seconds(load.connections, load.warmup_s + load.duration_s + load.relief_s)
 
 
 @contextmanager
-def campaign(
+def campaign(  # noqa: PLR0913 - likewise
     candidates: Sequence[Candidate],
     plan: Plan,
     console: Console,
     keep: Callable[[Sample], None] = lambda _: None,
     loads: Mapping[str, Load] | None = None,
+    recorded: Sequence[Sample] = (),
 ) -> Iterator[Campaign]:
     """Show progress while a plan is measured, and count at the end what was measured again.
 
@@ -135,17 +188,17 @@ def campaign(
         console: where progress is shown.
         keep: is given each sample as soon as there is one.
         loads: what the plan's workloads do, if they are not those known by these names.
+        recorded: samples of the plan that are there already: they are neither made again nor kept again.
     """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("launches,"),
+        TextColumn("{task.fields[launches]}/{task.fields[of]} launches,"),
         TimeRemainingColumn(),
         TextColumn("left"),
     )
     with Progress(*columns, console=console) as progress:
-        under_way = Campaign(candidates, plan, loads or loads_of(plan), keep, progress)
+        under_way = Campaign(candidates, plan, loads or loads_of(plan), keep, progress, recorded)
         yield under_way
         found = repetition(under_way.samples)
         if found.invalid:
@@ -159,15 +212,23 @@ def campaign(
 
 def loads_of(plan: Plan) -> dict[str, Load]:
     """Return what a plan's workloads do to a server, on this machine's cores."""
+    return {name: load_of(by_name(name), plan) for name in plan.workloads}
+
+
+def load_of(workload: Workload, plan: Plan) -> Load:
+    """Return what a workload does to a server; what depends on the server's peak is still missing."""
     server_cores, generator_cores = two_cores()
-    return {
-        name: Load(
-            clients=by_name(name).clients,
-            pipeline=by_name(name).pipeline,
-            warmup_s=plan.warmup_s,
-            duration_s=plan.duration_s,
-            server_cores=server_cores,
-            generator_cores=generator_cores,
-        )
-        for name in plan.workloads
-    }
+    return Load(
+        clients=workload.clients,
+        pipeline=workload.pipeline,
+        warmup_s=plan.warmup_s,
+        duration_s=workload.duration_s or plan.duration_s,
+        line=workload.line,
+        server_cores=server_cores,
+        generator_cores=generator_cores,
+        arrivals=workload.arrivals,
+        rate=workload.rate,
+        relief_s=workload.relief_s,
+        churn=workload.churn,
+        company=workload.company,
+    )

@@ -58,9 +58,14 @@ class Script:
         )
 
 
-COLUMNS: Final = 5
+COLUMNS: Final = 6
+COUNT: Final = 4
 ROW: Final = struct.Struct(f"{COLUMNS}q")
-"""Of requests sent together and answered together: intended, ready, sent, received (ns), and how many they are."""
+"""Of requests sent together and answered together: intended, ready, sent, received (ns), how many, and whose they are."""
+
+
+IP_BIND_ADDRESS_NO_PORT: Final = 24
+"""From <linux/in.h>: bound to an address, the port is chosen as it connects, so that others may have the same one."""
 
 
 class Journal:
@@ -84,7 +89,7 @@ class Journal:
     def requests(self) -> int:
         """Count the requests in all rows."""
         rows = np.frombuffer(self._rows.getbuffer(), dtype=np.int64, count=self.used * COLUMNS)
-        return int(rows[COLUMNS - 1 :: COLUMNS].sum())
+        return int(rows[COUNT::COLUMNS].sum())
 
     def save(self, path: str) -> None:
         """Write the rows one after the other."""
@@ -179,7 +184,7 @@ class Client:
             # Nearly always, so it is kept cheap: all that was in flight is answered at once.
             runs = self._runs
             intended_ns, ready_ns, sent_ns, count = runs[0]
-            self._write(ROW.pack(intended_ns, ready_ns, sent_ns, heard_ns, count))
+            self._write(ROW.pack(intended_ns, ready_ns, sent_ns, heard_ns, count, self.number))
             request, self._whole, self._at, self._next = self._full_asks[self._next]
             runs[0] = heard_ns, heard_ns, clock(), count
             try:
@@ -255,9 +260,80 @@ class Client:
             if count > to_match:
                 self._runs.insert(0, (intended_ns, ready_ns, sent_ns, count - to_match))
                 count = to_match
-            self._write(ROW.pack(intended_ns, ready_ns, sent_ns, heard_ns, count))
+            self._write(ROW.pack(intended_ns, ready_ns, sent_ns, heard_ns, count, self.number))
             to_match -= count
         return completed
+
+
+class Visitor(Client):
+    """A client that comes for one request: it connects, is greeted, asks, and is answered.
+
+    Its row says when the connection was intended and, as `sent`, when the greeting had come and the request was sent.
+    """
+
+    __slots__ = ("_intended_ns", "_ungreeted")
+
+    def __init__(self, place: int, number: int, intended_ns: int, script: Script, journal: Journal) -> None:
+        """Do nothing yet.
+
+        Args:
+            place: among those that are there at a time.
+            number: among all; it decides on the request.
+            intended_ns: when it is to connect.
+            script: what is asked.
+            journal: where its row goes.
+        """
+        super().__init__(place, socket.socket(), script, journal)
+        self.socket.setblocking(False)
+        self._next = number % script.cycle
+        self._intended_ns = intended_ns
+        self._ungreeted = GREETING
+
+    def connect(self, address: tuple[str, int], source: str | None) -> None:
+        """Begin to connect, from an address of one's own if one is given."""
+        try:
+            if source is not None:
+                self.socket.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+                self.socket.bind((source, 0))
+            self.socket.connect(address)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            raise Failure("error", f"connecting: {error.strerror}") from None
+
+    def hear(self) -> tuple[int, int]:
+        """Take what has arrived; ask when the greeting is complete.
+
+        Returns:
+            1 if the request is answered, else 0; and when that was received.
+        """
+        if not self._ungreeted:
+            return super().hear()
+        try:
+            data = self._receive(len(self._ungreeted))
+        except OSError as error:
+            raise _receiving(error) from None
+        if not data:
+            raise Failure("error", "the server closed the connection before its greeting")
+        if not self._ungreeted.startswith(data):
+            raise Failure("wrong", f"it was greeted with {data!r}")
+        self._ungreeted = self._ungreeted.removeprefix(data)
+        if not self._ungreeted:
+            try:
+                self.ask(1, self._intended_ns, self._intended_ns)
+            except Failure as failure:
+                raise Failure(failure.kind, str(failure)) from None  # it has been counted as sent before
+        return 0, clock()
+
+    @property
+    def in_flight(self) -> int:
+        """Count the request from when it was intended."""
+        return 1 if self._ungreeted else super().in_flight
+
+    @property
+    def oldest_sent_ns(self) -> float:
+        """Return when it was intended."""
+        return self._intended_ns
 
 
 def _receiving(error: OSError) -> Failure:

@@ -1,4 +1,4 @@
-"""The load generator: N clients in a closed or an open loop, in a process of its own.
+"""The load generator: N clients in a closed or an open loop, or coming and going, in a process of its own.
 
 Every reply is compared with the oracle's bytes; for every request the times at which it was intended, could be sent,
 was sent and was answered are kept. It computes no percentile.
@@ -24,7 +24,7 @@ from select import epoll
 from typing import Any, Final
 
 from harness.client import GREETING, Client, Journal, Script
-from harness.loops import ClosedLoop, Loop, OpenLoop
+from harness.loops import ChurnLoop, ClosedLoop, Loop, OpenLoop
 from harness.order import CLOSED, Order
 from harness.schedule import intended_ns, phases_of, share_of
 
@@ -45,6 +45,8 @@ def connected_loop(order: Order) -> Loop:
     if order.arrivals == CLOSED:
         total_s = min(order.warmup_s + order.duration_s, LONGEST_PREALLOCATION_S)
         journal = Journal(int(total_s * EXPECTED_RATE) + order.clients * order.pipeline)
+        if order.churn:
+            return ChurnLoop(order, poller, script, journal)
         return ClosedLoop(order, poller, connected_clients(order, script, journal), journal)
     times = intended_ns(phases_of(order), order.arrivals, order.seed)
     intended = array("q", share_of(times, order.generator, order.generators).tobytes())

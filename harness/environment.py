@@ -91,6 +91,14 @@ def source_hash(file: str) -> str:
     return digest.hexdigest()[:16]
 
 
+def harness_hash() -> str:
+    """Return a hash of the harness's own sources."""
+    digest = hashlib.sha256()
+    for source in sorted((PROJECT / "harness").rglob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def code_lines(path: Path) -> int:
     """Count the lines that hold code: neither blank, nor comment, nor docstring."""
     text = path.read_text(encoding="utf-8")

@@ -40,7 +40,10 @@ _FARTHEST_QUANTILE: Final = 0.9999
 
 def figures(results: Results, tables: Mapping[str, Table]) -> dict[str, str]:
     """Return the figures by file name."""
-    loaded = [name for name, table in tables.items() if by_name(name).clients > 1 and table.rows]
+    # All workloads would be more than anybody looks at: the core ones stand for them, if they were measured.
+    measured = [name for name, table in tables.items() if table.rows]
+    measured = [name for name in measured if by_name(name).core] or measured
+    loaded = [name for name in measured if by_name(name).clients > 1]
     drawn = {}
     with mpl.rc_context(_STYLE):
         if loaded:
@@ -50,7 +53,7 @@ def figures(results: Results, tables: Mapping[str, Table]) -> dict[str, str]:
             drawn["cpu.svg"] = _dots(
                 results, tables, loaded, metric("cpu_us_per_request"), "CPU time per request in µs"
             )
-        if measured := [name for name, table in tables.items() if table.rows]:
+        if measured:
             drawn["latency.svg"] = _latencies(results, measured)
     return drawn
 

@@ -38,7 +38,7 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A geometric mean over launches, with its interval; no interval from fewer than two launches."""
+    """A mean over launches, geometric or arithmetic, with its interval; no interval from fewer than two launches."""
 
     mean: float
     low: float | None
@@ -129,6 +129,17 @@ def estimate(values: Sequence[float]) -> Estimate | None:
         return Estimate(math.exp(centre), None, None, len(logs))
     half = half_width(stdev(logs) / math.sqrt(len(logs)), len(logs) - 1, CONFIDENCE)
     return Estimate(math.exp(centre), math.exp(centre - half), math.exp(centre + half), len(logs))
+
+
+def arithmetic_estimate(values: Sequence[float]) -> Estimate | None:
+    """Estimate a metric that may be zero or less: Student's t on the values themselves, 95 %. None for no values."""
+    if not values:
+        return None
+    centre = fmean(values)
+    if len(values) < 2:
+        return Estimate(centre, None, None, len(values))
+    half = half_width(stdev(values) / math.sqrt(len(values)), len(values) - 1, CONFIDENCE)
+    return Estimate(centre, centre - half, centre + half, len(values))
 
 
 def paired(a: Sequence[float], b: Sequence[float]) -> LogRatio | None:

@@ -1,6 +1,6 @@
-"""The two ways to load a server: a closed loop, and an open one. Both compute no percentile.
+"""The ways to load a server: a closed loop, an open one, and connections that come and go. They compute no percentile.
 
-Raw non-blocking sockets and epoll. Both work until the window begins, read the clocks, work until it ends, read them
+Raw non-blocking sockets and epoll. All work until the window begins, read the clocks, work until it ends, read them
 again, and then wait for what is still to come.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from select import EPOLLIN, EPOLLOUT, epoll, select
 from typing import Final
 
-from harness.client import Client, Failure, Journal
+from harness.client import Client, Failure, Journal, Script, Visitor
 from harness.order import Order, Outcome, Reading
 from harness.schedule import Agenda, Turn
 
@@ -24,6 +24,8 @@ SPIN_NS: Final = 100_000
 MOST_EVENTS: Final = 256
 BATCH: Final = 16
 """So many events or sends at a time, so that neither waits long for the other."""
+SOURCES: Final = 16
+"""Addresses from which churning clients come: local ports for some 450,000 connections a minute."""
 
 Event = tuple[int, int]
 Progress = Callable[[int, int], None]
@@ -32,14 +34,14 @@ clock = time.monotonic_ns
 
 
 class Loop:
-    """What both have in common: clients, counts, and the course of a run."""
+    """What all have in common: clients, counts, and the course of a run."""
 
     planned: int
 
     def __init__(self, order: Order, poller: epoll, clients: Sequence[Client], journal: Journal) -> None:
         """Take connected clients."""
         self.order = order
-        self.clients = {client.socket.fileno(): client for client in clients}
+        self.clients: dict[int, Client] = {client.socket.fileno(): client for client in clients}
         self.journal = journal
         self.poller = poller
         for descriptor in self.clients:
@@ -69,6 +71,7 @@ class Loop:
         begin = self._read_clocks()
         self.work_until(end_ns)
         end = self._read_clocks()
+        self.work_until(end_ns + int(self.order.relief_s * 1e9))
         self._await_replies()
         return Outcome(
             planned=max(self.planned, self.sent),
@@ -153,13 +156,37 @@ class Loop:
                 self._lose(client, Failure("timeout", f"no reply within {self.order.timeout_s:g} s"))
 
     def _read_clocks(self) -> Reading:
-        server_cpu_ns = 0
-        for pid in self.order.server_pids:
-            with suppress(OSError):  # it died: the requests tell
-                server_cpu_ns += time.clock_gettime_ns(~pid << 3 | 2)  # its CPU clock: all threads, in ns
+        user_ticks, system_ticks = ticks_of(self.order.server_pids)
         return Reading(
-            clock(), server_cpu_ns, time.process_time_ns(), self.spun_ns, busy_ns(self.order.cores)
+            at_ns=clock(),
+            server_cpu_ns=cpu_ns_of(self.order.server_pids),
+            generator_cpu_ns=time.process_time_ns(),
+            spun_ns=self.spun_ns,
+            cores_busy_ns=busy_ns(self.order.cores),
+            company_cpu_ns=cpu_ns_of(self.order.company_pids),
+            server_user_ticks=user_ticks,
+            server_system_ticks=system_ticks,
         )
+
+
+def cpu_ns_of(pids: Sequence[int]) -> int:
+    """Return the CPU time that processes have used so far, all their threads, from their CPU clocks."""
+    used_ns = 0
+    for pid in pids:
+        with suppress(OSError):  # it died: the requests tell
+            used_ns += time.clock_gettime_ns(~pid << 3 | 2)
+    return used_ns
+
+
+def ticks_of(pids: Sequence[int]) -> tuple[int, int]:
+    """Return the ticks that processes have spent in user space and in the kernel: sampled, so good for shares only."""
+    user_ticks = system_ticks = 0
+    for pid in pids:
+        with suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            user_ticks += int(fields[11])
+            system_ticks += int(fields[12])
+    return user_ticks, system_ticks
 
 
 def busy_ns(cores: Sequence[int]) -> int:
@@ -217,6 +244,71 @@ class ClosedLoop(Loop):
         self.sent += client.turn()
         if client.unsent:
             self._watch(client)
+
+
+class ChurnLoop(Loop):
+    """Whoever has an answer hangs up and comes again: N at a time, each request on a connection of its own.
+
+    A request is intended, and counts as sent, as its connection is begun; the next one is intended as the reply is
+    received, so that hanging up is part of its response.
+
+    The client hangs up, as one that has its answer does; that leaves its side of the connection in TIME_WAIT for a minute. A
+    reset (SO_LINGER of 0) would not, but it would send the server down its path for errors. So that local ports do not run
+    out, some 28,000 for each pair of addresses, the clients of a server on the loopback network have addresses of their own.
+    """
+
+    planned = 0
+
+    def __init__(self, order: Order, poller: epoll, script: Script, journal: Journal) -> None:
+        """Begin with nobody."""
+        super().__init__(order, poller, (), journal)
+        self._script = script
+
+    def start(self, started_ns: int) -> None:
+        """Let the first ones come."""
+        for place in range(self.order.clients):
+            self._come(place, started_ns)
+
+    def work_until(self, end_ns: int) -> None:
+        """Let the next one come for whoever has gone."""
+        while (now_ns := clock()) < end_ns and self.clients:
+            for descriptor, event in self.poller.poll(POLL_S, MOST_EVENTS):
+                self._attend(descriptor, event, self._come_again)
+            if now_ns > self._next_tick_ns:
+                self._tick(now_ns)
+
+    def listen(self, client: Client) -> None:
+        """Hear, and let nobody come any more."""
+        answered, _ = client.hear()
+        if answered:
+            self._go(client)
+
+    def _come(self, place: int, intended_ns: int) -> None:
+        number, self.sent = self.sent, self.sent + 1
+        source = source_for(self.order.host, place)
+        visitor = Visitor(place, number, intended_ns, self._script, self.journal)
+        self.clients[visitor.socket.fileno()] = visitor
+        try:
+            visitor.connect((self.order.host, self.order.port), source)
+        except Failure as failure:
+            self._lose(visitor, failure)
+        else:
+            self.poller.register(visitor.socket, EPOLLIN)
+
+    def _come_again(self, client: Client) -> None:
+        answered, heard_ns = client.hear()
+        if answered:
+            self._go(client)
+            self._come(client.number, heard_ns)
+
+    def _go(self, client: Client) -> None:
+        del self.clients[client.socket.fileno()]
+        client.socket.close()
+
+
+def source_for(host: str, place: int) -> str | None:
+    """Return the address from which a client connects: one of several on the loopback network; else None, any."""
+    return f"127.0.1.{1 + place % SOURCES}" if host.startswith("127.") else None
 
 
 class OpenLoop(Loop):

@@ -1,7 +1,11 @@
-"""Measure one cell: a fresh server and a fresh generator, a core each; and look at the machine meanwhile."""
+"""Measure one cell: a fresh server and a fresh generator, a core each; and look at the machine meanwhile.
+
+Whatever company the load has shares the generator's core.
+"""
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -10,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import psutil
 
@@ -18,8 +22,8 @@ from harness.candidates import Address, Candidate, CannotRun
 from harness.conformance.case import Violation
 from harness.conformance.oracle import oracle
 from harness.conformance.peer import GREETING, Peer
-from harness.launch import PROJECT, Launched, launch, pinned, reap
-from harness.order import CLOSED, Order, Outcome, Reading, merged
+from harness.launch import DEFAULT_CLIENTS, PROJECT, Launched, launch, pinned, reap
+from harness.order import CLOSED, Company, CompanyOrder, CompanyOutcome, Order, Outcome, Reading, merged
 from harness.record import Columns, Sample, read_times
 from harness.tally import tally
 
@@ -27,6 +31,14 @@ REPLY_LIMIT_S: Final = 5.0
 START_IN_NS: Final = 20_000_000
 CHECK_LIMIT_S: Final = 10.0
 VIEWS: Final = ("response", "service", "queueing", "lag")
+GENERATOR: Final = "harness.drive"
+COMPANY: Final = "harness.company"
+GO_ON: Final = "go on"
+PAGE_BYTES: Final = resource.getpagesize()
+MEMORY_EVERY_S: Final = 1.0
+COMPANY_GREETING_S: Final = 10.0
+COMPANY_ANSWER_S: Final = 30.0
+"""Ten thousand that all ask at the same moment may have to wait."""
 WINDOW_FIELDS: Final = (
     "window_s",
     "offered",
@@ -38,6 +50,9 @@ WINDOW_FIELDS: Final = (
     "warmup_series",
     "response_slices_ns",
     "response_repeats_ns",
+    "fairness_jain",
+    "worst_client_share",
+    "recovery_s",
 )
 OUTCOME_FIELDS: Final = (
     "planned",
@@ -73,6 +88,9 @@ class Load:
         seed: of random arrivals.
         generators: how many processes; each gets one of the generator's cores, if there are enough.
         timeout_s: how long to wait for a reply.
+        relief_s, relief_rate: how much longer an open loop goes on after the window, and at which rate.
+        churn: in a closed loop, whether each request comes on a connection of its own.
+        company: who is there in the background.
     """
 
     clients: int
@@ -88,6 +106,15 @@ class Load:
     seed: int = 0
     generators: int = 1
     timeout_s: float = REPLY_LIMIT_S
+    relief_s: float = 0.0
+    relief_rate: float = 0.0
+    churn: bool = False
+    company: Company | None = None
+
+    @property
+    def connections(self) -> int:
+        """Count the clients that are there at once, the company included."""
+        return self.clients + (self.company.clients if self.company else 0)
 
     @property
     def pinned(self) -> bool:
@@ -120,6 +147,8 @@ class Observation:
     order: Order
     outcome: Outcome
     times: Columns
+    company: CompanyOutcome
+    memory_series_bytes: tuple[int, ...]
 
 
 def two_cores() -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -160,44 +189,119 @@ def measure(
         if candidate.address is not None
         else launch(candidate, max_clients=_places(candidate, load), cores=load.server_cores)
     )
-    with serving as launched:
-        address = launched.address if launched is not None else candidate.address
-        assert address is not None  # noqa: S101 - it is launched, or has an address
-        check_shortly(candidate.label, address)
-        seen = observe(address, launched, load, progress)
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as working:
+        # Before the server, so that all of them start at the same time, each on its own core.
+        generators = [
+            working.enter_context(worker(GENERATOR, load.generator_cores[place : place + 1]))
+            for place in range(load.generators)
+        ]
+        company = working.enter_context(worker(COMPANY, load.generator_cores[-1:])) if load.company else None
+        with serving as launched:
+            address = launched.address if launched is not None else candidate.address
+            assert address is not None  # noqa: S101 - it is launched, or has an address
+            try:
+                check_shortly(candidate.label, address)
+                seen = observe(address, launched, load, Workers(generators, company), scratch, progress)
+            finally:
+                working.close()  # before the server, which would wait for its clients to leave
     return _sample(candidate.label, load, seen, block, workload)
 
 
-def observe(address: Address, launched: Launched | None, load: Load, progress: Progress) -> Observation:
+@dataclass(frozen=True)
+class Workers:
+    """The processes that load a server: its generators, and the company's, if there is any."""
+
+    generators: Sequence["Worker"]
+    company: "Worker | None"
+
+
+def observe(  # noqa: PLR0913 - all who take part
+    address: Address,
+    launched: Launched | None,
+    load: Load,
+    workers: Workers,
+    scratch: str,
+    progress: Progress,
+) -> Observation:
     """Load a server that runs, and look at it and at the machine meanwhile."""
+    generators, company = workers.generators, workers.company
     ready = snapshot(launched)
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as started:
-        orders = _orders(address, load, _processes(launched), scratch)
-        tells = [
-            started.enter_context(generator(order, load.generator_cores[place : place + 1]))
-            for place, order in enumerate(orders)
-        ]
-        connect_s = sum(float(tell("", "connected")["connect_s"]) for tell in tells)
-        connected = snapshot(launched)
-        idle_before, stolen_before = _machine_time()
-        outcome = merged(_outcomes(tells, progress))
-        idle_after, stolen_after = _machine_time()
-        afterwards = snapshot(launched)
-        return Observation(
-            launched_s=launched.startup_s if launched is not None else 0.0,
-            connect_s=connect_s,
-            ready=ready,
-            connected=connected,
-            afterwards=afterwards,
-            steal_share=(stolen_after - stolen_before) / max(idle_after - idle_before, 1e-9),
-            order=orders[0],
-            outcome=outcome,
-            times=read_times(Path(order.times_file) for order in orders),
-        )
+    memory = MemorySeries(_processes(launched), load)
+    if company is not None:
+        _let_company_come(company, address, load)
+    company_pids = (company.pid,) if company is not None else ()
+    orders = _orders(address, load, _processes(launched), company_pids, scratch)
+    connect_s = sum(
+        float(each.tell(_as_line(order), "connected")["connect_s"])
+        for each, order in zip(generators, orders, strict=True)
+    )
+    connected = snapshot(launched)
+    if company is not None:
+        company.tell(GO_ON, "started")
+    idle_before, stolen_before = _machine_time()
+    outcome = merged(_outcomes(generators, memory.watched(progress)))
+    idle_after, stolen_after = _machine_time()
+    afterwards = snapshot(launched)
+    of_company = company.tell(GO_ON, "done")["outcome"] if company is not None else {}
+    return Observation(
+        launched_s=launched.startup_s if launched is not None else 0.0,
+        connect_s=connect_s,
+        ready=ready,
+        connected=connected,
+        afterwards=afterwards,
+        steal_share=(stolen_after - stolen_before) / max(idle_after - idle_before, 1e-9),
+        order=orders[0],
+        outcome=outcome,
+        times=read_times([Path(order.times_file) for order in orders]),
+        company=CompanyOutcome(**of_company),
+        memory_series_bytes=tuple(memory.seen_bytes),
+    )
 
 
-def _orders(address: Address, load: Load, server_pids: tuple[int, ...], scratch: str) -> list[Order]:
-    """Deal the clients out to the generators; the first reads the server's clocks."""
+class MemorySeries:
+    """The server's resident memory, read once a second in the measuring window, whenever progress is told."""
+
+    def __init__(self, pids: Sequence[int], load: Load) -> None:
+        """Begin with nothing."""
+        self.seen_bytes: list[int] = []
+        self._pids = pids
+        self._next_s = load.warmup_s
+        self._end_s = load.warmup_s + load.duration_s
+
+    def watched(self, progress: Progress) -> Progress:
+        """Return a progress that looks at the memory, too."""
+
+        def look(elapsed_s: float, sent: int) -> None:
+            if self._pids and self._next_s <= elapsed_s <= self._end_s:
+                self._next_s += MEMORY_EVERY_S
+                self.seen_bytes.append(sum(map(resident_bytes, self._pids)))
+            progress(elapsed_s, sent)
+
+        return look
+
+
+def resident_bytes(pid: int) -> int:
+    """Return a process's resident memory; nothing if it has died."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return pages * PAGE_BYTES
+
+
+def _let_company_come(company: "Worker", address: Address, load: Load) -> None:
+    assert load.company is not None  # noqa: S101 - the company is of this load
+    kind, clients = load.company.kind, load.company.clients
+    order = CompanyOrder(*address, kind, clients, COMPANY_GREETING_S, COMPANY_ANSWER_S)
+    came = company.tell(_as_line(order), "connected")
+    if came["refused"]:
+        raise MeasureError(f"of {load.company.clients:,} clients in the background, {came['refused']}")
+
+
+def _orders(
+    address: Address, load: Load, server_pids: tuple[int, ...], company_pids: tuple[int, ...], scratch: str
+) -> list[Order]:
+    """Deal the clients out to the generators; the first reads the clocks of server and company."""
     return [
         Order(
             host=address[0],
@@ -210,6 +314,7 @@ def _orders(address: Address, load: Load, server_pids: tuple[int, ...], scratch:
             times_file=f"{scratch}/times-{place}",
             line=load.line,
             server_pids=server_pids if place == 0 else (),
+            company_pids=company_pids if place == 0 else (),
             arrivals=load.arrivals,
             rate=load.rate,
             warmup_rate=load.rate if load.warmup_rate is None else load.warmup_rate,
@@ -217,25 +322,29 @@ def _orders(address: Address, load: Load, server_pids: tuple[int, ...], scratch:
             generator=place,
             generators=load.generators,
             cores=(*load.server_cores, *load.generator_cores) if load.pinned else (),
+            relief_s=load.relief_s,
+            relief_rate=load.relief_rate,
+            churn=load.churn,
         )
         for place in range(load.generators)
     ]
 
 
-def _outcomes(tells: Sequence[Callable[..., dict[str, Any]]], progress: Progress) -> list[Outcome]:
+def _outcomes(generators: Sequence["Worker"], progress: Progress) -> list[Outcome]:
     """Let all generators start at the same moment, and wait for them; the first one's progress stands for all."""
     start_ns = time.monotonic_ns() + START_IN_NS
-    for tell in tells:
-        tell(str(start_ns), "started")
+    for each in generators:
+        each.tell(str(start_ns), "started")
 
     def of_all(elapsed_s: float, sent_by_one: int) -> None:
-        progress(elapsed_s, sent_by_one * len(tells))
+        progress(elapsed_s, sent_by_one * len(generators))
 
-    return [_outcome(tell(None, "done", of_all)["outcome"]) for tell in tells]
+    return [_outcome(each.tell(None, "done", of_all)["outcome"]) for each in generators]
 
 
 def _sample(server: str, load: Load, seen: Observation, block: int, workload: str) -> Sample:
-    window = tally(seen.order, seen.outcome, seen.times)
+    window = tally(seen.order, seen.outcome, seen.times, load.clients)
+    user_ns, system_ns = _divided_cpu_ns(seen.outcome.begin, seen.outcome.end)
     outcome, begin, end = seen.outcome, seen.outcome.begin, seen.outcome.end
     ready, connected, afterwards = seen.ready, seen.connected, seen.afterwards
     return Sample(
@@ -270,14 +379,35 @@ def _sample(server: str, load: Load, seen: Observation, block: int, workload: st
         response_sum_ns=window.response.sum_ns,
         **{f"{view}_ns": getattr(window, view).ns for view in VIEWS},
         **{f"{view}_max_ns": getattr(window, view).max_ns for view in VIEWS},
+        churn=load.churn,
+        connect_ns=window.connect.ns,
+        company=load.company.kind if load.company else "",
+        company_clients=load.company.clients if load.company else 0,
+        **{f"company_{name}": value for name, value in asdict(seen.company).items()},
+        server_user_ns=user_ns,
+        server_system_ns=system_ns,
+        memory_series_bytes=seen.memory_series_bytes,
+        relief_s=load.relief_s,
     )
 
 
+def _divided_cpu_ns(begin: Reading, end: Reading) -> tuple[int, int]:
+    """Divide the server's CPU time into user's and system's, as the kernel's ticks fell; zeros if none did."""
+    user = end.server_user_ticks - begin.server_user_ticks
+    ticks = user + end.server_system_ticks - begin.server_system_ticks
+    if not ticks:
+        return 0, 0
+    used_ns = end.server_cpu_ns - begin.server_cpu_ns
+    user_ns = used_ns * user // ticks
+    return user_ns, used_ns - user_ns
+
+
 def _foreign_share(load: Load, begin: Reading, end: Reading) -> float:
-    """Return what others than server and generators took of their cores' time; 0 where they have none to themselves."""
+    """Return what nobody who takes part took of their cores' time; 0 where they have none to themselves."""
     if not load.pinned:
         return 0.0
-    ours_ns = end.server_cpu_ns - begin.server_cpu_ns + end.generator_cpu_ns - begin.generator_cpu_ns
+    clocks = ("server_cpu_ns", "generator_cpu_ns", "company_cpu_ns")
+    ours_ns: int = sum(getattr(end, name) - getattr(begin, name) for name in clocks)
     all_ns = (end.at_ns - begin.at_ns) * len(load.server_cores + load.generator_cores)
     return max(0.0, (end.cores_busy_ns - begin.cores_busy_ns - ours_ns) / all_ns)
 
@@ -295,42 +425,63 @@ def check_shortly(label: str, address: tuple[str, int]) -> None:
         raise MeasureError(f"{label} answers wrongly: {error}") from None
 
 
-@contextmanager
-def generator(order: Order, cores: tuple[int, ...]) -> Iterator[Callable[..., dict[str, Any]]]:
-    """Start the load generator.
+class Worker:
+    """A process of ours that takes part: it is told one line at a time, and tells events."""
 
-    Yields:
-        A function that writes a word to it, unless it is None, and waits for an event of the given name, passing
-        progress on. The empty word stands for the order.
-    """
-    with pinned(cores):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "harness.drive"],
-            cwd=PROJECT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            process_group=0,
-        )
+    def __init__(self, process: subprocess.Popen[bytes], module: str) -> None:
+        """Take over a process that runs one of our modules."""
+        self.pid = process.pid
+        self._process = process
+        self._module = module
 
-    def tell(word: str | None, awaited: str, progress: Progress = lambda *_: None) -> dict[str, Any]:
-        if word is not None:
-            _write_line(process.stdin, word or json.dumps(asdict(order)))
+    def tell(self, line: str | None, awaited: str, progress: Progress = lambda *_: None) -> dict[str, Any]:
+        """Write a line to it, unless that is None, and wait for an event of that name, passing progress on.
+
+        Raises:
+            MeasureError: it cannot do what it was told, or has ended.
+        """
+        if line is not None:
+            self._write(line)
         while True:
-            line = process.stdout.readline() if process.stdout else b""
-            if not line:
-                raise MeasureError("the load generator has ended too early")
-            event: dict[str, Any] = json.loads(line)
+            told = self._process.stdout.readline() if self._process.stdout else b""
+            if not told:
+                raise self._ended()
+            event: dict[str, Any] = json.loads(told)
             if event["event"] == awaited:
                 return event
             if event["event"] == "failed":
                 raise MeasureError(event["reason"])
             progress(event["elapsed_s"], event["sent"])
 
+    def _write(self, line: str) -> None:
+        try:
+            if self._process.stdin:
+                self._process.stdin.write(line.encode() + b"\n")
+                self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._ended() from None
+
+    def _ended(self) -> MeasureError:
+        return MeasureError(f"{self._module} has ended too early")
+
+
+@contextmanager
+def worker(module: str, cores: Sequence[int]) -> Iterator[Worker]:
+    """Start the load generator or its company, on these cores, and wait for nothing; end it afterwards."""
+    with pinned(cores):
+        process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            cwd=PROJECT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            process_group=0,
+        )
     try:
-        yield tell
+        yield Worker(process, module)
     finally:
         if process.stdin:
-            process.stdin.close()
+            with suppress(BrokenPipeError):
+                process.stdin.close()
         reap(process)
 
 
@@ -356,7 +507,8 @@ def snapshot(launched: Launched | None) -> Snapshot:
 
 def _places(candidate: Candidate, load: Load) -> int | None:
     """Return the capacity to ask for: the default, unless more is needed."""
-    return load.clients + 1 if load.clients >= 1000 and candidate.takes("max_clients") else None
+    needs_more = load.connections > DEFAULT_CLIENTS and candidate.takes("max_clients")
+    return load.connections + 1 if needs_more else None
 
 
 def _processes(launched: Launched | None) -> tuple[int, ...]:
@@ -382,11 +534,5 @@ def _outcome(given: dict[str, Any]) -> Outcome:
     return Outcome(**given | {"begin": Reading(**given["begin"]), "end": Reading(**given["end"])})
 
 
-def _write_line(file: IO[bytes] | None, line: str) -> None:
-    if file is None:
-        return
-    try:
-        file.write(line.encode() + b"\n")
-        file.flush()
-    except BrokenPipeError:
-        raise MeasureError("the load generator has ended too early") from None
+def _as_line(order: Order | CompanyOrder) -> str:
+    return json.dumps(asdict(order))

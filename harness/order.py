@@ -1,7 +1,7 @@
-"""What the load generator is told, and what it tells: frozen data, no I/O."""
+"""What the load generator and the company beside it are told, and what they tell: frozen data, no I/O."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 CLOSED: Final = "closed"
@@ -9,6 +9,59 @@ CONSTANT: Final = "constant"
 POISSON: Final = "poisson"
 OPEN: Final = (CONSTANT, POISSON)
 """How requests arrive in an open loop; in a closed one each comes when the one before it is answered."""
+
+IDLE: Final = "idle"
+SLOW_READERS: Final = "slow_readers"
+TRICKLE: Final = "trickle"
+COSTLY: Final = "costly"
+FLOOD: Final = "flood"
+"""The kinds of company; `harness.company` tells how each behaves."""
+
+
+@dataclass(frozen=True)
+class Company:
+    """Clients in the background, beside those that are measured: of a kind, and so many."""
+
+    kind: str
+    clients: int
+
+
+@dataclass(frozen=True)
+class CompanyOrder:
+    """What the company's process does.
+
+    Attributes:
+        host, port: of the server.
+        kind, clients: how its clients behave, and how many there are.
+        greeting_s: how long to wait for a greeting.
+        timeout_s: how long to wait at the end for all replies together.
+    """
+
+    host: str
+    port: int
+    kind: str
+    clients: int
+    greeting_s: float
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class CompanyOutcome:
+    """What became of the company's requests; always `asked = ok + wrong + error`.
+
+    Attributes:
+        asked: complete lines that were sent; a client that was lost before it asked anything counts as one.
+        ok: rightly answered.
+        wrong: answered otherwise: one for each client to which that happened, which is then given up.
+        error: not answered: the connection broke, or it took too long.
+        fault: the first thing that went wrong, in words; empty if nothing did.
+    """
+
+    asked: int = 0
+    ok: int = 0
+    wrong: int = 0
+    error: int = 0
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -24,9 +77,13 @@ class Order:
         times_file: where the times go.
         line: what every request is; None for lists of three integers, all different.
         server_pids: the server's processes, whose CPU clocks are read as the window begins and ends.
+        company_pids: those of the company, likewise.
         arrivals: "closed", "constant" or "poisson".
         rate: requests per second of all generators together, in an open loop.
         warmup_rate: the same during the warm-up.
+        relief_s, relief_rate: how much longer an open loop goes on after the window, and at which rate: to see how the
+            server recovers.
+        churn: in a closed loop, whether each request comes on a connection of its own; `clients` are there at a time.
         seed: of random arrivals.
         generator, generators: which of how many this one is; they share the schedule like cards.
         cores: those that server and generators have to themselves, or should have.
@@ -49,6 +106,10 @@ class Order:
     generator: int = 0
     generators: int = 1
     cores: Sequence[int] = ()
+    relief_s: float = 0.0
+    relief_rate: float = 0.0
+    churn: bool = False
+    company_pids: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +118,8 @@ class Reading:
 
     Attributes:
         cores_busy_ns: what these cores have spent on anybody's work, in the kernel's ticks.
+        company_cpu_ns: of the company's process.
+        server_user_ticks, server_system_ticks: how the kernel divides the server's time, in its ticks of 10 ms.
         spun_ns: of the generator's CPU time, what it has spent on waiting busily for the next intended time.
     """
 
@@ -65,6 +128,9 @@ class Reading:
     generator_cpu_ns: int
     spun_ns: int
     cores_busy_ns: int = 0
+    company_cpu_ns: int = 0
+    server_user_ticks: int = 0
+    server_system_ticks: int = 0
 
 
 @dataclass(frozen=True)
@@ -123,10 +189,8 @@ def merged(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def _merged_reading(readings: Sequence[Reading]) -> Reading:
-    return Reading(
-        at_ns=readings[0].at_ns,
-        server_cpu_ns=readings[0].server_cpu_ns,
+    return replace(
+        readings[0],
         generator_cpu_ns=sum(each.generator_cpu_ns for each in readings),
         spun_ns=sum(each.spun_ns for each in readings),
-        cores_busy_ns=readings[0].cores_busy_ns,
     )

@@ -1,78 +1,247 @@
 """Which servers, which workloads, how many blocks: frozen data, no I/O."""
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from harness.candidates import UsageError
+from harness.order import CLOSED, COSTLY, FLOOD, IDLE, POISSON, SLOW_READERS, TRICKLE, Company
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One way to load a server: a closed loop.
+    """One way to load a server: a closed loop, unless it says otherwise.
 
     Attributes:
         name: as on the command line.
         title: as in the report.
-        purpose: what it should tell apart.
-        clients: how many connections.
+        purpose: what is done to the server, and what for.
+        separates: what it should tell apart.
+        clients: how many connections are measured.
         pipeline: how many requests each keeps in flight.
+        line: what every request is; None for lists of three integers, all different.
+        arrivals: "closed", or how the requests of an open loop arrive.
+        rate: of an open loop, requests per second; 0 if it depends on the server.
+        of_peak: of an open loop, its rate as a share of what the server answers in a closed loop of 64 clients.
+        relief_s: how much longer the open loop goes on, at `RELIEF` of the peak.
+        churn: each request comes on a connection of its own; `clients` are there at a time.
+        company: who is there in the background.
+        duration_s: of the measuring window, if it is not the plan's.
+        core: it belongs to the few that every run measures, and measures most often.
     """
 
     name: str
     title: str
     purpose: str
-    clients: int
-    pipeline: int
+    separates: str
+    clients: int = 64
+    pipeline: int = 1
+    line: str | None = None
+    arrivals: str = CLOSED
+    rate: float = 0.0
+    of_peak: float = 0.0
+    relief_s: float = 0.0
+    churn: bool = False
+    company: Company | None = None
+    duration_s: float | None = None
+    core: bool = False
+
+    @property
+    def connections(self) -> int:
+        """Count those that are open at once, or, if they come and go, that must be served at once for it to go on."""
+        if self.churn:
+            return 1
+        return self.clients + (self.company.clients if self.company else 0)
+
+
+RELIEF: Final = 0.5
+"""The share of a server's peak that is offered before and after an overload."""
+
+
+def list_of(size_bytes: int) -> str:
+    """Return a list of integers that is so long a line: three digits each, the last one up to six."""
+    numbers = max(1, (size_bytes - 3) // 4)
+    return "123," * numbers + "4" * (size_bytes - 4 * numbers)
+
+
+def _closed(clients: int, separates: str) -> Workload:
+    purpose = "each asks again when it has its answer"
+    return Workload(f"clients_{clients}", f"{clients:,} clients", purpose, separates, clients)
+
+
+def _pipelined(pipeline: int, separates: str) -> Workload:
+    name, title = f"clients_64_pipeline_{pipeline}", f"64 clients, {pipeline} requests in flight each"
+    return Workload(name, title, "many requests come in one segment", separates, pipeline=pipeline)
+
+
+def _offered(thousands: int, separates: str) -> Workload:
+    purpose = "requests come when they come, at random, the same for every server, answered or not"
+    title = f"{thousands},000 requests/s offered"
+    return Workload(
+        f"open_{thousands}k", title, purpose, separates, arrivals=POISSON, rate=1000.0 * thousands
+    )
+
+
+def _of_bytes(size_bytes: int, separates: str) -> Workload:
+    purpose = f"each request is one list of integers, a line of {size_bytes:,} bytes"
+    title = f"lines of {size_bytes:,} bytes"
+    return Workload(f"line_{size_bytes}", title, purpose, separates, line=list_of(size_bytes))
 
 
 WORKLOADS: Final = (
     Workload(
         "ping_pong",
         "one client",
-        "a request at a time: mostly the machine's wake-up latency; what blocking can serve, too",
+        "a request at a time, which even a server for one client can serve",
+        "little: mostly the machine's wake-up latency",
         clients=1,
-        pipeline=1,
+        core=True,
+    ),
+    _closed(8, "how soon a scheduler has enough to do to be busy"),
+    replace(
+        _closed(64, "the price of a request: each costs a pass through the model's scheduler"), core=True
+    ),
+    _closed(250, "where costs begin to grow with the number of connections"),
+    replace(
+        _closed(500, "what grows with the number of connections: memory, and time in the scheduler"), core=True
+    ),
+    _closed(1000, "the same, at the most that select() can watch"),
+    _pipelined(4, "how soon the scheduler's price is shared"),
+    replace(
+        _pipelined(16, "the price of a request when the scheduler is shared, and parsing is not"), core=True
+    ),
+    _pipelined(64, "what is left when the scheduler costs nothing: parsing, and copying"),
+    _offered(2, "the response of a server that has time: latency without queueing"),
+    _offered(10, "which servers keep up with it, and the queueing of those that nearly do not"),
+    Workload(
+        "churn",
+        "connections that come and go",
+        "each request is a new connection: connect, greeting, one request, reply, close, 64 at a time",
+        "what accepting, starting and ending a client costs: a thread, a task, a greenlet, a callback",
+        churn=True,
     ),
     Workload(
-        "clients_64",
-        "64 clients",
-        "the price of a request: each costs a pass through the model's scheduler",
-        clients=64,
-        pipeline=1,
+        "idle_10000",
+        "64 clients beside 10,000 idle ones",
+        "10,000 open connections are silent while 64 ask; then each of them asks once",
+        "what an idle connection costs: memory, and time if readiness is looked for among all",
+        company=Company(IDLE, 10_000),
     ),
     Workload(
-        "clients_64_pipeline_16",
-        "64 clients, 16 requests in flight each",
-        "the price of a request when many come in one segment: the scheduler is shared, parsing is not",
-        clients=64,
-        pipeline=16,
+        "slow_readers",
+        "64 clients beside 200 slow readers",
+        "200 clients have asked a lot and read slowly, slow but alive",
+        "whether one that does not read holds up the others, and what waiting to send costs",
+        company=Company(SLOW_READERS, 200),
     ),
     Workload(
-        "clients_500",
-        "500 clients",
-        "what grows with the number of connections: memory, and time in the scheduler",
-        clients=500,
-        pipeline=1,
+        "trickle",
+        "64 clients beside 200 that send a byte at a time",
+        "200 clients send a byte every 50 ms, so that most of what arrives completes nothing",
+        "what a wake-up for less than a request costs",
+        company=Company(TRICKLE, 200),
     ),
-)
+    _of_bytes(8, "the price of a request of next to nothing"),
+    _of_bytes(512, "what a request's bytes cost beside the request"),
+    _of_bytes(4096, "what parsing and copying cost, the same for all but for how often they copy"),
+    Workload(
+        "costly",
+        "16 light clients beside 4 that ask costly products",
+        "4 clients ask for products of 4,096-byte lines, some 0.4 ms each; measured is what the light ones wait",
+        "head-of-line blocking: who waits for another one's computation",
+        clients=16,
+        company=Company(COSTLY, 4),
+    ),
+    Workload(
+        "flood",
+        "16 light clients beside one that floods",
+        "one client pipelines as deep as the server lets it; measured is what the light ones get",
+        "fairness: how much one that takes all it can get leaves to the others, and whether evenly",
+        clients=16,
+        company=Company(FLOOD, 1),
+    ),
+    Workload(
+        "overload",
+        "120 % of its own peak",
+        "more requests come than it can answer, for the window, and then half of its peak",
+        "whether it still answers as many when there are too many, and how soon it recovers",
+        arrivals=POISSON,
+        of_peak=1.2,
+        relief_s=1.5,
+    ),
+    Workload(
+        "soak",
+        "half of its own peak, for long",
+        "requests come at half of what it can answer for 10 s, its memory is read every second",
+        "memory that grows",
+        arrivals=POISSON,
+        of_peak=0.5,
+        duration_s=10.0,
+    ),
+)  # fmt: skip
+
+PEAK: Final = "clients_64"
+"""What a server answers under this workload is its peak, of which others take a share."""
+OF_PEAK: Final = {workload.name: workload.of_peak for workload in WORKLOADS if workload.of_peak}
+CORE: Final = tuple(workload for workload in WORKLOADS if workload.core)
+
+ONE_CLIENT: Final = 1
+FEW_CLIENTS: Final = 1000
+
+
+def most_connections(declares: Collection[str] | None) -> int | None:
+    """Return how many connections a server can be asked to serve at once; None if there is no limit to be known of.
+
+    Args:
+        declares: the capabilities that it claims; None if nothing was said.
+    """
+    if declares is None:
+        return None
+    if "concurrent" not in declares:
+        return ONE_CLIENT
+    return None if "many_clients" in declares else FEW_CLIENTS
+
+
+def why_not(declares: Collection[str] | None, workload: Workload) -> str:
+    """Say why a server cannot be given a workload, by its own declaration; "" if it can."""
+    most = most_connections(declares)
+    if most is None or workload.connections <= most:
+        return ""
+    if most == ONE_CLIENT:
+        return f"serves one client at a time, and cannot be given {workload.connections:,}"
+    return f"declares no more than {most:,} connections, and this takes {workload.connections:,}"
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How long a run is: blocks, and seconds in each cell."""
+    """How long a run is: blocks of the core workloads and of the others, and seconds in each cell."""
 
-    blocks: int
+    core_blocks: int
+    other_blocks: int
     warmup_s: float
     duration_s: float
 
+    def blocks(self, workload: Workload) -> int:
+        """Return how often a workload is measured that was not asked for by name; 0: not at all."""
+        return self.core_blocks if workload.core else self.other_blocks
+
 
 PROFILES: Final = {
-    "quick": Profile(blocks=5, warmup_s=0.3, duration_s=1.0),
-    "standard": Profile(blocks=8, warmup_s=0.3, duration_s=1.0),
-    "full": Profile(blocks=12, warmup_s=0.5, duration_s=1.0),
+    "quick": Profile(core_blocks=5, other_blocks=0, warmup_s=0.3, duration_s=1.0),
+    "standard": Profile(core_blocks=8, other_blocks=3, warmup_s=0.3, duration_s=1.0),
+    "full": Profile(core_blocks=12, other_blocks=5, warmup_s=0.3, duration_s=1.0),
 }
+
+LAUNCH_S: Final = 0.7
+"""About what a launch takes besides its warm-up and window: two interpreters start, a server stops."""
+CONNECT_S: Final = 2e-4
+"""About what it takes to connect a client."""
+
+
+def launch_seconds(connections: int, measured_s: float) -> float:
+    """Estimate how long a launch takes that has so many connections, and warms up and measures for so long."""
+    return LAUNCH_S + CONNECT_S * connections + measured_s
 
 
 MOST_ATTEMPTS: Final = 3
@@ -97,12 +266,17 @@ Round = tuple[Cell, ...]
 
 @dataclass(frozen=True)
 class Plan:
-    """A randomised complete block design: in each block every server meets every workload that it can serve, once."""
+    """A randomised complete block design: in each block every server meets every workload that it can serve, once.
+
+    Attributes:
+        most_connections: of those servers that cannot be given any number of them.
+        blocks: of each workload.
+    """
 
     servers: tuple[str, ...]
     workloads: tuple[str, ...]
-    one_client_only: frozenset[str]
-    blocks: int
+    most_connections: Mapping[str, int]
+    blocks: Mapping[str, int]
     warmup_s: float
     duration_s: float
     seed: int
@@ -113,21 +287,23 @@ class Plan:
         """Return all launches in the order in which they are to be made; the seed decides on it.
 
         Within a block the servers of one workload come right after each other, in a shuffled order, so that what is
-        compared was measured under conditions as equal as can be.
+        compared was measured under conditions as equal as can be. A workload of fewer blocks than others is spread
+        over the run, so that none is measured at one end of it only.
 
         Args:
-            wanted: blocks of each workload, if they are not all to have the plan's.
+            wanted: blocks of each workload, if they are not to be the plan's.
             done: blocks of each workload that were measured before.
         """
-        wanted = wanted or dict.fromkeys(self.workloads, self.blocks)
+        wanted = wanted or self.blocks
         done = done or {}
+        most = max(wanted.values())
         rounds = [
-            self.round(block, workload)
-            for block in range(max(wanted.values()))
-            for workload in self._shuffled(self.workloads, block)
+            (block / wanted[workload], place, self.round(block, workload))
+            for block in range(most)
+            for place, workload in enumerate(self._shuffled(self.workloads, block))
             if done.get(workload, 0) <= block < wanted[workload]
         ]
-        return tuple(cells for cells in rounds if cells)
+        return tuple(cells for _, _, cells in sorted(rounds, key=lambda each: each[:2]) if cells)
 
     def round(self, block: int, workload: str, attempt: int = 1) -> Round:
         """Return the launches of one block under one workload, in an order of their own for each attempt."""
@@ -146,8 +322,19 @@ class Plan:
         return random.Random(f"{self.seed} {place}").sample(names, len(names))  # noqa: S311 - no secret
 
     def can_serve(self, server: str, workload: str) -> bool:
-        """Tell whether a server serves as many clients at once."""
-        return server not in self.one_client_only or by_name(workload).clients == 1
+        """Tell whether a server can be given so many connections at once."""
+        most = self.most_connections.get(server)
+        return most is None or by_name(workload).connections <= most
+
+    def seconds(self) -> float:
+        """Estimate how long all launches take, if none need be made again."""
+        return sum(self.seconds_of(cell.workload) for cell in self.cells())
+
+    def seconds_of(self, workload: str) -> float:
+        """Estimate how long one launch takes."""
+        of = by_name(workload)
+        measured_s = self.warmup_s + (of.duration_s or self.duration_s) + of.relief_s
+        return launch_seconds(of.connections, measured_s)
 
     def without(self, servers: Iterable[str]) -> "Plan":
         """Return the same plan for fewer servers; with a server goes its twin."""

@@ -19,6 +19,7 @@ CONFORMANCE: Final = "conformance.json"
 PROOF: Final = "suite.json"
 TORTURE: Final = "torture.json"
 SELFTEST: Final = "selftest.json"
+LIMITS: Final = "limits.json"
 
 BUCKETS_PER_DOUBLING: Final = 64
 """A histogram's buckets are so many for each power of two: a value is known to within 1.6 %."""
@@ -84,6 +85,19 @@ class Sample:
         response_max_ns, service_max_ns, queueing_max_ns, lag_max_ns: the largest of each, exactly.
         foreign_share: of the time of the cores of server and generator, what other processes took, in the window.
         attempt: 1, or more if the block was measured again since a launch of it was invalid.
+        churn: each request came on a connection of its own, `clients` of them at a time.
+        connect_ns: with churn, from the time a request was intended, and its connection begun, to the greeting.
+        fairness_jain: of the clients' answers in the window, in a closed loop of several: Jain's index.
+        worst_client_share: likewise, what the one with the fewest answers got, as a share of the mean.
+        company, company_clients: the kind and the number of clients in the background; "" and 0 if there were none.
+        company_asked, company_ok, company_wrong, company_error: what became of all their requests; asked is the sum.
+        company_fault: the first thing that went wrong with them, in words.
+        server_user_ns, server_system_ns: the server's CPU time, divided by what the kernel saw at its ticks: sampled 100
+            times a second, so approximate.
+        memory_series_bytes: the server's resident memory, read once a second in the window.
+        relief_s: how much longer an open loop went on, at a lower rate, after the window.
+        recovery_s: after the window, until 99 % of the responses took 10 ms or less for good; all of relief_s if they
+            did not; None if there was no relief.
     """
 
     block: int
@@ -141,6 +155,22 @@ class Sample:
     attempt: int = 1
     foreign_share: float = 0.0
     response_repeats_ns: Histogram = field(default_factory=dict)
+    churn: bool = False
+    connect_ns: Histogram = field(default_factory=dict)
+    fairness_jain: float | None = None
+    worst_client_share: float | None = None
+    company: str = ""
+    company_clients: int = 0
+    company_asked: int = 0
+    company_ok: int = 0
+    company_wrong: int = 0
+    company_error: int = 0
+    company_fault: str = ""
+    server_user_ns: int = 0
+    server_system_ns: int = 0
+    memory_series_bytes: tuple[int, ...] = ()
+    relief_s: float = 0.0
+    recovery_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -179,9 +209,12 @@ class Manifest:
         complete: every cell of the plan was measured.
         blocks: of the workload that has the most.
         planned_cells: launches, those not counted that were made again.
-        seconds: how long it took, the conformance gate included.
+        seconds: how long it took, the conformance gate included; of several sittings together, if it was resumed.
         precision, precision_of, within_minutes: the half-width that was asked for, of which metric, and the time for
             it; None and empty if the number of blocks was given.
+        blocks_of: of each workload, as planned; empty if all were to have the same.
+        harness_hash: of the harness's own sources.
+        resumed: how often it was interrupted, and gone on with.
         twin_of, twin: a server that was measured under two names, and the second name; empty if none was.
     """
 
@@ -202,6 +235,9 @@ class Manifest:
     precision: float | None = None
     precision_of: str = ""
     within_minutes: float | None = None
+    blocks_of: dict[str, int] = field(default_factory=dict)
+    harness_hash: str = ""
+    resumed: int = 0
     twin_of: str = ""
     twin: str = ""
 
@@ -285,8 +321,34 @@ class SelfCheck:
 
 
 @dataclass(frozen=True)
+class ConnectionLimit:
+    """How many connections a server holds at once.
+
+    Attributes:
+        wanted: how many it was asked to hold.
+        told: the capacity that it was started with; None if it chose it by itself.
+        refused: why it could not be told to take all of them, in its own words; "" if it could.
+        held: how many were greeted, and open at the same time.
+        answered: of these, how many were answered rightly when then each was asked once.
+        error: why there are no more, or what went wrong with an answer; "" if all were held and answered.
+        held_s: how long it took to open them, the start of the server included.
+        answered_s: how long it took until all were answered.
+    """
+
+    server: str
+    wanted: int
+    told: int | None
+    refused: str
+    held: int
+    answered: int
+    error: str
+    held_s: float
+    answered_s: float
+
+
+@dataclass(frozen=True)
 class Results:
-    """A run's folder in memory; without faults, proof or self-test if these were not tried.
+    """A run's folder in memory; without faults, proof, self-test or limits if these were not tried.
 
     Attributes:
         samples: all launches but those under the twin's name, which are never compared with other servers'.
@@ -299,6 +361,7 @@ class Results:
     proof: Proof | None = None
     torture: tuple[FaultResult, ...] = ()
     selftest: tuple[SelfCheck, ...] = ()
+    limits: tuple[ConnectionLimit, ...] = ()
     twins: tuple[Sample, ...] = ()
 
     @property
@@ -329,23 +392,26 @@ def histogram(values_ns: Times, counts: Times) -> Histogram:
 
 @dataclass(frozen=True)
 class Columns:
-    """The generator's rows: four times of requests sent together and answered together, and how many they are."""
+    """The generator's rows: four times of requests sent together and answered together, how many, and whose they are."""
 
     intended_ns: Times
     ready_ns: Times
     sent_ns: Times
     received_ns: Times
     count: Times
+    client: Times
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> "Columns":
         """Return the chosen rows."""
-        return Columns(*(getattr(self, field.name)[chosen] for field in fields(self)))
+        return Columns(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
-def read_times(paths: Iterable[Path]) -> Columns:
-    """Read the rows of one generator, or of several."""
-    rows = np.concatenate([np.fromfile(path, dtype=np.int64) for path in paths])
-    return Columns(*rows.reshape(-1, len(fields(Columns))).T)
+def read_times(paths: Sequence[Path]) -> Columns:
+    """Read the rows of one generator, or of several, whose clients are then numbered all together."""
+    each = [np.fromfile(path, dtype=np.int64).reshape(-1, len(fields(Columns))) for path in paths]
+    for place, rows in enumerate(each):
+        rows[:, -1] = rows[:, -1] * len(each) + place
+    return Columns(*np.concatenate(each).T)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -358,6 +424,16 @@ def append_sample(folder: Path, sample: Sample) -> None:
     """Add one line to the samples; a run that is interrupted keeps what it has measured."""
     with (folder / SAMPLES).open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(sample)) + "\n")
+
+
+def drop_half_written_sample(folder: Path) -> None:
+    """Forget a last sample that was not written to its end, as when the machine went down."""
+    if not (folder / SAMPLES).exists():
+        return
+    written = (folder / SAMPLES).read_bytes()
+    whole = written[: written.rfind(b"\n") + 1]
+    if whole != written:
+        (folder / SAMPLES).write_bytes(whole)
 
 
 def write_conformance(folder: Path, verdicts: Sequence[Verdict]) -> None:
@@ -375,6 +451,16 @@ def torture_from_json(where: Path, text: bytes) -> tuple[FaultResult, ...]:
     """Read faults; ResultsError if they are half written, or of another kind."""
     built = [_built(FaultResult, where, each) for each in _parsed(where, text)]
     return tuple(replace(result, reasons=tuple(result.reasons)) for result in built)
+
+
+def limits_as_json(limits: Sequence[ConnectionLimit]) -> str:
+    """Return limits of connections as a JSON list of objects."""
+    return json.dumps([asdict(limit) for limit in limits], indent=1, ensure_ascii=False) + "\n"
+
+
+def limits_from_json(where: Path, text: bytes) -> tuple[ConnectionLimit, ...]:
+    """Read limits; ResultsError if they are half written, or of another kind."""
+    return tuple(_built(ConnectionLimit, where, each) for each in _parsed(where, text))
 
 
 def read_results(folder: Path) -> Results:
@@ -403,14 +489,17 @@ def read_results(folder: Path) -> Results:
     conformance = tuple(_built(Verdict, folder / CONFORMANCE, verdict) for verdict in verdicts)
     file = folder / TORTURE
     torture = torture_from_json(file, file.read_bytes()) if file.exists() else ()
+    file = folder / LIMITS
+    limits = limits_from_json(file, file.read_bytes()) if file.exists() else ()
     return Results(
-        manifest,
-        tuple(sample for sample in samples if sample.server != manifest.twin),
-        conformance,
-        _read_proof(folder / PROOF),
-        torture,
-        _read_selftest(folder / SELFTEST),
-        tuple(sample for sample in samples if sample.server == manifest.twin),
+        manifest=manifest,
+        samples=tuple(sample for sample in samples if sample.server != manifest.twin),
+        conformance=conformance,
+        proof=_read_proof(folder / PROOF),
+        torture=torture,
+        selftest=_read_selftest(folder / SELFTEST),
+        limits=limits,
+        twins=tuple(sample for sample in samples if sample.server == manifest.twin),
     )
 
 
@@ -465,9 +554,17 @@ def _sample(where: str, given: Any) -> Sample:  # noqa: ANN401 - JSON is anythin
     sample = _built(Sample, where, given)
     histograms = {
         name: {int(bucket): count for bucket, count in getattr(sample, name).items()}
-        for name in ("response_ns", "service_ns", "queueing_ns", "lag_ns", "response_repeats_ns")
+        for name in (
+            "response_ns",
+            "service_ns",
+            "queueing_ns",
+            "lag_ns",
+            "connect_ns",
+            "response_repeats_ns",
+        )
     }
-    series = {name: tuple(given[name]) for name in ("series", "warmup_series", "response_slices_ns")}
+    lists = ("series", "warmup_series", "response_slices_ns", "memory_series_bytes")
+    series = {name: tuple(getattr(sample, name)) for name in lists}
     return Sample(**{**given, **histograms, **series})
 
 

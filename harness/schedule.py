@@ -28,9 +28,13 @@ class Phase:
     duration_s: float
 
 
-def phases_of(order: Order) -> tuple[Phase, Phase]:
-    """Return an order's warm-up and its measuring window."""
-    return Phase(order.warmup_rate, order.warmup_s), Phase(order.rate, order.duration_s)
+def phases_of(order: Order) -> tuple[Phase, Phase, Phase]:
+    """Return an order's warm-up, its measuring window, and its relief, which mostly takes no time."""
+    return (
+        Phase(order.warmup_rate, order.warmup_s),
+        Phase(order.rate, order.duration_s),
+        Phase(order.relief_rate, order.relief_s),
+    )
 
 
 def intended_ns(phases: Sequence[Phase], arrivals: str, seed: int) -> Times:

@@ -12,6 +12,7 @@ from typing import Final
 
 from harness.quantiles import Quantile, response
 from harness.record import Sample
+from harness.tally import recovered_after_s
 from harness.validity import KEPT_UP, Reason, Severity, achieved_share, judge, limited_by
 
 PRECISION: Final = 1.05
@@ -169,11 +170,9 @@ def recovery_s(sample: Sample, slo: Slo) -> float | None:
         Seconds since the drop, to the end of the last such hundredth; 0 if there was none; None if the server had not
         recovered when the window ended.
     """
-    slices = sample.response_slices_ns
-    beyond = [place for place, response_ns in enumerate(slices) if response_ns > slo.limit_ns]
-    if not slices or sample.censored or (beyond and beyond[-1] == len(slices) - 1):
+    if sample.censored:
         return None
-    return (beyond[-1] + 1) * sample.window_s / len(slices) if beyond else 0.0
+    return recovered_after_s(sample.response_slices_ns, sample.window_s, slo.limit_ns)
 
 
 def _judged(probes: Iterable[Probe]) -> dict[float, bool]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.analyse import METRICS, QUANTILES, Metric, counted, metric
 from harness.compare import BETTER, COMPARED, WORSE, Comparison, compare_all
-from harness.inference import Estimate, estimate, letters
+from harness.inference import Estimate, arithmetic_estimate, estimate, letters
 from harness.quantiles import merged, quantile
 from harness.record import Sample
 from harness.validity import doubts, invalidity, limited_by
@@ -90,7 +90,10 @@ def _row(samples: Sequence[Sample], invalid: Iterable[str], groups: Mapping[str,
     limits: dict[str, int] = {}
     for sample in valid:
         limits[limited_by(sample)] = limits.get(limited_by(sample), 0) + 1
-    estimates = {each.name: estimate(_values(valid, each)) for each in METRICS}
+    estimates = {
+        each.name: (arithmetic_estimate if each.additive else estimate)(_values(valid, each))
+        for each in METRICS
+    }
     together = merged(sample.response_ns for sample in valid)
     repeats = merged(sample.response_repeats_ns for sample in valid)
     for name, q in QUANTILES.items():

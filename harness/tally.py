@@ -1,5 +1,6 @@
 """From the times of all requests to what a measuring window says. Pure: no process, socket or clock."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +19,8 @@ STALL_NS: Final = 1_000_000
 """A shorter time without a reply is not looked at as a stall."""
 STALLED_SHARE: Final = 0.5
 """A request whose response was a stall for this share or more had it for its reason."""
+RECOVERED_NS: Final = 10_000_000
+"""After an overload a server has recovered when 99 % of its responses take no longer than this again."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +50,20 @@ class Window:
     service: Spread
     queueing: Spread
     lag: Spread
+    connect: Spread
+    fairness_jain: float | None
+    worst_client_share: float | None
+    recovery_s: float | None
 
 
-def tally(order: Order, outcome: Outcome, times: Columns) -> Window:
+def tally(order: Order, outcome: Outcome, times: Columns, clients: int | None = None) -> Window:
     """Work out what is said of a window.
 
     Args:
         order: what was to be done; one of the generators' orders will do.
         outcome: of all generators together.
         times: likewise.
+        clients: how many of them the generators have together; the order's if there is but one.
     """
     begin_ns, end_ns = edges_ns(order, outcome)
     received = times.received_ns
@@ -65,12 +73,20 @@ def tally(order: Order, outcome: Outcome, times: Columns) -> Window:
         of_window, offered, censored = times.where(in_window), answered, outcome.sent - outcome.ok
         slices: tuple[int, ...] = ()
         late = 0
+        recovery_s = None
+        answers = np.bincount(of_window.client, of_window.count, clients or order.clients).astype(np.int64)
     else:
-        of_window = times.where(times.intended_ns >= begin_ns)
+        of_window = times.where((times.intended_ns >= begin_ns) & (times.intended_ns < end_ns))
         offered = offered_in_window(order)
         censored = offered - int(of_window.count.sum())
         slices = response_slices(of_window, begin_ns, end_ns - begin_ns)
         late = int((of_window.sent_ns - of_window.intended_ns > LATE_NS).sum())
+        recovery_s = _recovery_s(order, outcome, times.where(times.intended_ns >= end_ns), end_ns)
+        answers = np.zeros(0, dtype=np.int64)
+    # A churning client's request is sent as its greeting comes: until then it was not late, but connecting.
+    connecting_ns = of_window.sent_ns - of_window.intended_ns
+    lag_ns = of_window.sent_ns - of_window.ready_ns
+    nothing = spread(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
     return Window(
         window_s=(end_ns - begin_ns) / 1e9,
         offered=offered,
@@ -85,8 +101,49 @@ def tally(order: Order, outcome: Outcome, times: Columns) -> Window:
         response=spread(of_window.received_ns - of_window.intended_ns, of_window.count),
         service=spread(of_window.received_ns - of_window.sent_ns, of_window.count),
         queueing=spread(of_window.ready_ns - of_window.intended_ns, of_window.count),
-        lag=spread(of_window.sent_ns - of_window.ready_ns, of_window.count),
+        lag=spread(lag_ns * 0 if order.churn else lag_ns, of_window.count),
+        connect=spread(connecting_ns, of_window.count) if order.churn else nothing,
+        fairness_jain=jain_index(answers) if len(answers) > 1 else None,
+        worst_client_share=worst_share(answers) if len(answers) > 1 else None,
+        recovery_s=recovery_s,
     )
+
+
+def jain_index(shares: Times) -> float | None:
+    """Say how evenly something was shared (Jain, Chiu and Hawe 1984): 1 if all got the same, 1/n if one of n got all."""
+    squares = int((shares**2).sum())
+    return int(shares.sum()) ** 2 / (len(shares) * squares) if squares else None
+
+
+def worst_share(shares: Times) -> float | None:
+    """Return the least share as a part of the mean one."""
+    return float(shares.min() / shares.mean()) if shares.any() else None
+
+
+def recovered_after_s(slices_ns: Sequence[int], length_s: float, limit_ns: float) -> float | None:
+    """Return when the response was beyond a limit for the last time.
+
+    Args:
+        slices_ns: the response in equal slices of a time after an overload.
+        length_s: how long that time was.
+        limit_ns: what is recovered from.
+
+    Returns:
+        Seconds to the end of the last slice beyond the limit; 0 if there is none; None if it is the last of all.
+    """
+    beyond = [place for place, response_ns in enumerate(slices_ns) if response_ns > limit_ns]
+    if not slices_ns or (beyond and beyond[-1] == len(slices_ns) - 1):
+        return None
+    return (beyond[-1] + 1) * length_s / len(slices_ns) if beyond else 0.0
+
+
+def _recovery_s(order: Order, outcome: Outcome, of_relief: Columns, end_ns: int) -> float | None:
+    """Return how long after the window the server recovered: the whole relief if it did not; None if there was none."""
+    if not order.relief_s:
+        return None
+    slices = response_slices(of_relief, end_ns, int(order.relief_s * 1e9))
+    recovered_s = recovered_after_s(slices, order.relief_s, RECOVERED_NS)
+    return order.relief_s if recovered_s is None or outcome.ok < outcome.planned else recovered_s
 
 
 def edges_ns(order: Order, outcome: Outcome) -> tuple[int, int]:
@@ -103,7 +160,8 @@ def edges_ns(order: Order, outcome: Outcome) -> tuple[int, int]:
 def offered_in_window(order: Order) -> int:
     """Count what the schedule, the same for all generators together, intends in the measuring window."""
     times = intended_ns(phases_of(order), order.arrivals, order.seed)
-    return int((times >= int(order.warmup_s * 1e9)).sum())
+    begin_ns = int(order.warmup_s * 1e9)
+    return int(((times >= begin_ns) & (times < begin_ns + int(order.duration_s * 1e9))).sum())
 
 
 def spread(values_ns: Times, counts: Times) -> Spread:

@@ -154,6 +154,7 @@ def _of_the_books(sample: Sample) -> Iterator[Finding]:
         yield Finding(Reason.WRONG_REPLIES, f"{sample.wrong} ({sample.fault})")
     if sample.error or (sample.fault and not sample.wrong and not sample.timeout):
         yield Finding(Reason.ERRORS, f"{sample.error} ({sample.fault})")
+    yield from _of_the_company(sample)
     unanswered = sample.timeout + (sample.in_flight if sample.arrivals == CLOSED else 0)
     if unanswered:
         yield Finding(Reason.TIMEOUTS, f"{unanswered} not answered within {sample.timeout_s:g} s")
@@ -163,6 +164,20 @@ def _of_the_books(sample: Sample) -> Iterator[Finding]:
         mean = sample.response_sum_ns / (sample.window_s * 1e9)
         detail = f"{mean:.1f} requests in flight by their times, {sample.clients * sample.pipeline} in truth"
         yield Finding(Reason.LITTLES_LAW, detail)
+
+
+def _of_the_company(sample: Sample) -> Iterator[Finding]:
+    """Judge the clients in the background like those that are measured: whoever is there must be served rightly."""
+    accounted = sample.company_ok + sample.company_wrong + sample.company_error
+    if sample.company_asked != accounted:
+        detail = f"the company asked {sample.company_asked} times, and {accounted} are accounted for"
+        yield Finding(Reason.CONSERVATION, detail)
+    if sample.company_wrong:
+        detail = f"{sample.company_wrong} of the company's ({sample.company_fault})"
+        yield Finding(Reason.WRONG_REPLIES, detail)
+    if sample.company_error:
+        detail = f"{sample.company_error} of the company's requests ({sample.company_fault})"
+        yield Finding(Reason.ERRORS, detail)
 
 
 def littles_law_holds(sample: Sample) -> bool:
@@ -184,7 +199,8 @@ def _of_the_instrument(sample: Sample) -> Iterator[Finding]:
         late = list(_late_quantiles(sample))
         if late:
             yield Finding(Reason.LAG, f"the generator's own delay was {', '.join(late)}")
-        if generator_share(sample) > SATURATED:
+        # A server that has no more to give gives no more, however busy the generator is; being late is judged above.
+        if generator_share(sample) > SATURATED and limited_by(sample) != "server":
             detail = f"it worked {generator_share(sample):.0%} of the time, spinning not counted"
             yield Finding(Reason.GENERATOR_SATURATED, detail)
     if not sample.pinned:

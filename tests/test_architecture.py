@@ -56,12 +56,13 @@ DIRECTION = [
     "harness.conformance.mutants",
     "harness.conformance.specimens",
     "harness.conformance.alarms",
-    "harness.plan",
     "harness.order",
+    "harness.plan",
     "harness.schedule",
     "harness.client",
     "harness.loops",
     "harness.drive",
+    "harness.company",
     "harness.record",
     "harness.torture.books",
     "harness.torture.probe",
@@ -71,6 +72,7 @@ DIRECTION = [
     "harness.torture.run",
     "harness.tally",
     "harness.measure",
+    "harness.limits",
     "harness.environment",
     "harness.inference",
     "harness.quantiles",
@@ -91,6 +93,7 @@ DIRECTION = [
     "harness.report.promises",
     "harness.report.proof",
     "harness.report.faults",
+    "harness.report.connections",
     "harness.report.render",
     "harness.campaign",
     "harness.bench",
@@ -108,6 +111,7 @@ DIRECTION = [
     "harness.commands.false_alarms",
     "harness.commands.torture",
     "harness.commands.fuzz",
+    "harness.commands.limits",
     "harness.commands.loading",
     "harness.commands.shown",
     "harness.commands.lesson",
@@ -152,6 +156,7 @@ NOT_PURE = IO_MODULES - {"io"} | {
     "harness.client",
     "harness.loops",
     "harness.drive",
+    "harness.company",
 }
 
 
@@ -232,7 +237,15 @@ def test_pure_stages_touch_no_process_socket_clock_or_file(file: str) -> None:
 
 
 def test_the_generator_shares_nothing_with_the_servers() -> None:
-    for file in ("drive.py", "loops.py", "client.py", "schedule.py", "order.py", "conformance/oracle.py"):
+    for file in (
+        "drive.py",
+        "company.py",
+        "loops.py",
+        "client.py",
+        "schedule.py",
+        "order.py",
+        "conformance/oracle.py",
+    ):
         found = imports(PROJECT / "harness" / file)
         assert not any(module.startswith("implementations") for module in found), file
 

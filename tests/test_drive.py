@@ -16,7 +16,7 @@ from harness.client import GREETING, ROW, Client, Failure, Journal, Script
 from harness.conformance.oracle import oracle
 from harness.drive import ConnectError, connected_loop
 from harness.launch import launch
-from harness.loops import Loop
+from harness.loops import Loop, source_for
 from harness.order import Order, Outcome
 from harness.record import Columns, read_times
 from harness.schedule import intended_ns, phases_of
@@ -149,7 +149,7 @@ def test_a_clients_turn_is_to_hear_and_to_ask_as_many_again() -> None:
 def test_a_journal_grows_when_there_are_more_rows_than_expected(tmp_path: Path) -> None:
     journal = Journal(2)
     for n in range(9):
-        journal.write(ROW.pack(n, n + 1, n + 2, n + 3, 2))
+        journal.write(ROW.pack(n, n + 1, n + 2, n + 3, 2, n % 4))
     assert (journal.used, journal.requests()) == (9, 18)
     journal.save(str(tmp_path / "times"))
     times = read_times([tmp_path / "times"])
@@ -157,6 +157,7 @@ def test_a_journal_grows_when_there_are_more_rows_than_expected(tmp_path: Path) 
     assert set(times.ready_ns - times.intended_ns) == {1}
     assert set(times.received_ns - times.sent_ns) == {1}
     assert set(times.count) == {2}
+    assert set(times.client) == {0, 1, 2, 3}
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +202,46 @@ def test_every_request_is_accounted_for(address: tuple[str, int], tmp_path: Path
     assert times.ready_ns.min() >= outcome.started_ns
     assert outcome.begin.at_ns - outcome.started_ns >= 0.05e9
     assert outcome.end.at_ns - outcome.started_ns >= 0.25e9
+
+
+def test_comers_and_goers_are_accounted_for(address: tuple[str, int], tmp_path: Path) -> None:
+    outcome, times = work(replace(order_for(address, tmp_path, clients=4, pipeline=1), churn=True))
+    assert outcome.fault == ""
+    assert outcome.planned == outcome.sent == outcome.ok == times.count.sum() > 8
+    assert set(times.client) == {0, 1, 2, 3}
+    assert (times.intended_ns == times.ready_ns).all()
+    assert (times.ready_ns < times.sent_ns).all(), "the greeting comes before the request"
+    assert (times.sent_ns < times.received_ns).all()
+    for client in range(4):
+        mine = times.where(times.client == client)
+        assert (mine.intended_ns[1:] == mine.received_ns[:-1]).all(), "the next one comes at once"
+
+
+def test_comers_and_goers_have_addresses_of_their_own() -> None:
+    assert len({source_for("127.0.0.1", place) for place in range(64)}) > 8
+    assert source_for("10.0.0.1", 3) is None
+
+
+@pytest.mark.parametrize("defect", ["dies_on_x", "greets_wrongly", "silent"])
+def test_comers_that_are_not_served_are_accounted_for(
+    faulty: Callable[..., Candidate], tmp_path: Path, defect: str
+) -> None:
+    with launch(faulty(defect)) as launched:
+        order = order_for(launched.address, tmp_path, clients=4, pipeline=1)
+        outcome, _ = work(replace(order, churn=True, line="x", timeout_s=0.3))
+    assert_conserved(outcome)
+    assert outcome.ok == 0
+    assert outcome.sent == 4
+    found = {"dies_on_x": outcome.error, "greets_wrongly": outcome.wrong, "silent": outcome.timeout}
+    assert found[defect] == 4
+
+
+def test_comers_that_cannot_connect_are_accounted_for(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed_soon:
+        address = ("127.0.0.1", closed_soon.getsockname()[1])
+    outcome, _ = work(replace(order_for(address, tmp_path, clients=2, pipeline=1), churn=True))
+    assert (outcome.sent, outcome.error, outcome.ok) == (2, 2, 0)
+    assert_conserved(outcome)
 
 
 def test_littles_law_holds(address: tuple[str, int], tmp_path: Path) -> None:

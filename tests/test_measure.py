@@ -1,7 +1,9 @@
 """One cell: what is measured of a server."""
 
+import json
+import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
@@ -9,8 +11,18 @@ import pytest
 
 from harness.candidates import Candidate, ours
 from harness.launch import launch
-from harness.measure import Load, MeasureError, cores_for, generator, measure, snapshot, two_cores
-from harness.order import Order
+from harness.measure import (
+    GENERATOR,
+    Load,
+    MeasureError,
+    MemorySeries,
+    cores_for,
+    measure,
+    snapshot,
+    two_cores,
+    worker,
+)
+from harness.order import TRICKLE, Company, Order
 from harness.record import Sample
 from harness.validity import invalidity
 
@@ -124,11 +136,55 @@ def test_a_connection_costs_the_generator_little_memory(tmp_path: Path) -> None:
 
     def memory_bytes(address: tuple[str, int], clients: int) -> int:
         order = Order(*address, clients, 1, 0.0, 0.1, 1.0, str(tmp_path / "times"))
-        with generator(order, ()) as tell:
-            tell("", "connected")
+        with worker(GENERATOR, ()) as generator:
+            generator.tell(json.dumps(asdict(order)), "connected")
             (process,) = psutil.Process().children()[-1:]
             return process.memory_info().rss
 
     with launch(ours("asyncio_streams"), max_clients=1000) as launched:
         few, many = (memory_bytes(launched.address, clients) for clients in (100, 900))
     assert (many - few) / 800 < 8192
+
+
+@pytest.mark.parametrize("server", ["blocking", "trio_nursery"])
+def test_connections_that_come_and_go_give_a_sample_that_adds_up(server: str) -> None:
+    sample = measure(ours(server), Load(8, 1, 0.1, 0.4, churn=True))
+    assert real_trouble(sample) == []
+    assert sample.planned == sample.sent == sample.ok > 8
+    assert sum(sample.connect_ns.values()) == sum(sample.response_ns.values()) == sample.answered
+    assert sample.lag_max_ns == 0
+    assert max(sample.connect_ns) <= max(sample.response_ns)
+
+
+def test_company_is_kept_beside_the_clients_that_are_measured() -> None:
+    load = replace(SHORT, company=Company(TRICKLE, 5))
+    sample = measure(ours("gevent_greenlets"), load)
+    assert real_trouble(sample) == []
+    assert (sample.company, sample.company_clients) == (TRICKLE, 5)
+    assert sample.company_asked == sample.company_ok >= 5
+    assert sample.descriptors >= 4 + 5
+    assert sample.fairness_jain is not None
+    assert 0 < sample.fairness_jain <= 1
+    assert sample.server_user_ns + sample.server_system_ns in {0, sample.server_cpu_ns}
+
+
+def test_after_an_overload_the_recovery_is_timed() -> None:
+    load = replace(
+        SHORT, pipeline=1, arrivals="poisson", rate=400.0, relief_s=0.3, relief_rate=100.0, duration_s=0.5
+    )
+    sample = measure(ours("select_generators"), load)
+    assert real_trouble(sample) == []
+    assert sample.recovery_s is not None
+    assert 0 <= sample.recovery_s <= 0.3
+    assert sample.planned > sum(sample.response_ns.values()) == sample.offered > 100
+
+
+def test_memory_is_read_once_a_second_in_the_window() -> None:
+    series = MemorySeries([os.getpid()], replace(SHORT, warmup_s=0.5, duration_s=3.0))
+    told: list[float] = []
+    look = series.watched(lambda elapsed_s, _: told.append(elapsed_s))
+    for quarter in range(20):
+        look(quarter / 4, 0)
+    assert len(series.seen_bytes) == 4
+    assert all(size > 2**20 for size in series.seen_bytes)
+    assert len(told) == 20

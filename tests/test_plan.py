@@ -1,4 +1,4 @@
-"""Plans: which launches, in which order."""
+"""Plans: which launches, in which order; and what the workloads are."""
 
 from collections import Counter
 from itertools import pairwise
@@ -8,13 +8,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.candidates import UsageError
-from harness.plan import WORKLOADS, Plan, by_name, twin_of
+from harness.company import MANNERS
+from harness.conformance.oracle import oracle
+from harness.plan import (
+    CORE,
+    FEW_CLIENTS,
+    PEAK,
+    PROFILES,
+    WORKLOADS,
+    Plan,
+    by_name,
+    list_of,
+    most_connections,
+    twin_of,
+    why_not,
+)
 
 NAMES = tuple(workload.name for workload in WORKLOADS)
+FOR_ONE = [workload.name for workload in WORKLOADS if workload.connections == 1]
 
 
 def plan(seed: int = 1, blocks: int = 3) -> Plan:
-    return Plan(("blocking", "threaded", "other"), NAMES, frozenset({"blocking"}), blocks, 0.1, 1.0, seed)
+    servers = ("blocking", "threaded", "other")
+    return Plan(servers, NAMES, {"blocking": 1}, dict.fromkeys(NAMES, blocks), 0.1, 1.0, seed)
 
 
 @given(st.integers(min_value=0, max_value=2**32), st.integers(min_value=1, max_value=8))
@@ -23,8 +39,8 @@ def test_every_server_meets_every_workload_that_it_can_serve_once_in_each_block(
 ) -> None:
     cells = plan(seed, blocks).cells()
     assert set(Counter(cells).values()) == {1}
-    assert len(cells) == blocks * (2 * len(NAMES) + 1)
-    assert all(by_name(cell.workload).clients == 1 for cell in cells if cell.server == "blocking")
+    assert len(cells) == blocks * (2 * len(NAMES) + len(FOR_ONE))
+    assert {cell.workload for cell in cells if cell.server == "blocking"} == set(FOR_ONE)
     assert [cell.block for cell in cells] == sorted(cell.block for cell in cells)
 
 
@@ -33,6 +49,17 @@ def test_the_servers_of_a_workload_are_measured_side_by_side(seed: int) -> None:
     cells = plan(seed).cells()
     changes = sum((a.block, a.workload) != (b.block, b.workload) for a, b in pairwise(cells))
     assert changes == 3 * len(NAMES) - 1
+
+
+def test_a_workload_of_fewer_blocks_is_spread_over_the_run() -> None:
+    blocks = {"clients_64": 12, "churn": 3}
+    cells = Plan(("a",), tuple(blocks), {}, blocks, 0.1, 1.0, 4).cells()
+    assert Counter(cell.workload for cell in cells) == blocks
+    places = [place for place, cell in enumerate(cells) if cell.workload == "churn"]
+    assert [b - a for a, b in pairwise(places)] == pytest.approx([5, 5], abs=1)
+    for name in blocks:
+        own = [cell.block for cell in cells if cell.workload == name]
+        assert own == sorted(own)
 
 
 def test_the_seed_decides_on_the_order() -> None:
@@ -58,5 +85,59 @@ def test_the_first_server_that_serves_every_workload_is_measured_twice() -> None
 
 
 def test_nobody_is_measured_twice_if_nobody_serves_every_workload() -> None:
-    alone = Plan(("blocking",), NAMES, frozenset({"blocking"}), 1, 0.1, 1.0, 1)
+    alone = Plan(("blocking",), NAMES, {"blocking": 1}, dict.fromkeys(NAMES, 1), 0.1, 1.0, 1)
     assert alone.with_twin() == alone
+
+
+@pytest.mark.parametrize("size_bytes", [8, 512, 4096, 7, 10])
+def test_a_list_is_as_long_as_asked_for_and_legal(size_bytes: int) -> None:
+    line = list_of(size_bytes)
+    assert len(line) == size_bytes
+    assert b"Sum of" in oracle(line.encode())
+
+
+def test_every_workload_says_what_it_should_separate() -> None:
+    assert all(workload.purpose and workload.separates for workload in WORKLOADS)
+    assert all("\n" not in workload.purpose + workload.separates for workload in WORKLOADS)
+    assert {workload.company.kind for workload in WORKLOADS if workload.company} == set(MANNERS)
+    assert by_name(PEAK) in CORE
+    assert all(by_name(f"line_{size}").line == list_of(size) for size in (8, 512, 4096))
+
+
+def test_what_a_server_cannot_be_given_follows_from_its_declaration() -> None:
+    assert most_connections(None) is None
+    assert most_connections({"concurrent", "many_clients"}) is None
+    assert most_connections({"concurrent"}) == FEW_CLIENTS
+    assert most_connections({"many_clients"}) == 1
+    assert why_not({"concurrent"}, by_name("clients_1000")) == ""
+    assert "no more than 1,000 connections, and this takes 10,064" in why_not(
+        {"concurrent"}, by_name("idle_10000")
+    )
+    assert "one client at a time, and cannot be given 8" in why_not(set(), by_name("clients_8"))
+    assert why_not(set(), by_name("churn")) == "", "whoever is alone for a moment can be served alone"
+
+
+def test_profiles_measure_the_core_most_often() -> None:
+    assert [workload.name for workload in CORE] == [
+        "ping_pong",
+        "clients_64",
+        "clients_500",
+        "clients_64_pipeline_16",
+    ]
+    for name, blocks in {"quick": (5, 0), "standard": (8, 3), "full": (12, 5)}.items():
+        assert (PROFILES[name].blocks(CORE[0]), PROFILES[name].blocks(by_name("churn"))) == blocks
+
+
+def test_a_full_run_of_many_servers_is_estimated_to_fit_into_90_minutes() -> None:
+    servers = tuple(f"server_{number}" for number in range(14))
+    blocks = {workload.name: PROFILES["full"].blocks(workload) for workload in WORKLOADS}
+    full = PROFILES["full"]
+    whole = Plan(servers, NAMES, {servers[0]: 1, servers[1]: 1000}, blocks, full.warmup_s, full.duration_s, 1)
+    assert 40 * 60 < whole.seconds() < 85 * 60, whole.seconds() / 60
+
+
+def test_an_estimate_counts_what_each_workload_takes() -> None:
+    plan = Plan(("a",), NAMES, {}, dict.fromkeys(NAMES, 1), 0.3, 1.0, 1)
+    assert plan.seconds_of("soak") == plan.seconds_of("clients_64") + 9
+    assert plan.seconds_of("idle_10000") > plan.seconds_of("clients_64") + 1
+    assert plan.seconds() == pytest.approx(sum(map(plan.seconds_of, NAMES)))

@@ -11,7 +11,16 @@ from harness.order import Order, Outcome, Reading, merged
 from harness.quantiles import merged as merged_histograms
 from harness.record import Columns, bucket_of
 from harness.schedule import intended_ns, phases_of, share_of
-from harness.tally import SLICES, Window, repeats, response_slices, tally
+from harness.tally import (
+    SLICES,
+    Window,
+    jain_index,
+    recovered_after_s,
+    repeats,
+    response_slices,
+    tally,
+    worst_share,
+)
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -27,7 +36,9 @@ def outcome(planned: int, ok: int, **changes: int) -> Outcome:
 
 def times(intended: list[int], delay_ns: int) -> Columns:
     at = np.array(intended, dtype=np.int64) + START
-    return Columns(at, at + 1000, at + 3000, at + delay_ns, np.ones(len(at), dtype=np.int64))
+    return Columns(
+        at, at + 1000, at + 3000, at + delay_ns, np.ones(len(at), dtype=np.int64), np.arange(len(at)) % 4
+    )
 
 
 def scheduled(order: Order) -> list[int]:
@@ -102,7 +113,7 @@ def test_several_generators_merge_exactly(generators: int, seed: int, arrivals: 
     def window(place: int, count: int) -> Window:
         mine = share_of(schedule, place, count) + START
         at = share_of(received, place, count) + START
-        rows = Columns(mine, mine, mine, at, np.ones(len(mine), dtype=np.int64))
+        rows = Columns(mine, mine, mine, at, np.ones(len(mine), dtype=np.int64), np.arange(len(mine)) % 4)
         return tally(order, outcome(len(mine), len(mine)), rows)
 
     whole, parts = window(0, 1), [window(place, generators) for place in range(generators)]
@@ -133,7 +144,7 @@ def test_the_warm_up_may_have_another_rate(rate: float) -> None:
 
 def in_flight(intended_ms: list[float], received_ms: list[float]) -> Columns:
     begun, ended = (np.rint(np.array(at_ms) * MS).astype(np.int64) for at_ms in (intended_ms, received_ms))
-    return Columns(begun, begun, begun, ended, np.ones(len(begun), dtype=np.int64))
+    return Columns(begun, begun, begun, ended, np.ones_like(begun), np.arange(len(begun)))
 
 
 def test_all_who_waited_through_one_stall_are_one_observation() -> None:
@@ -158,3 +169,64 @@ def test_who_waits_in_a_queue_does_not_wait_for_a_stall() -> None:
     """Eight clients, each served for 5 ms in turn: no time without a reply is half of anybody's response."""
     ends = [5.0 * number for number in range(8, 100)]
     assert repeats(in_flight([end - 40 for end in ends], ends)) == {}
+
+
+@pytest.mark.parametrize(
+    ("shares", "jain", "worst"),
+    [
+        ([5, 5, 5, 5], 1.0, 1.0),
+        ([8, 0, 0, 0], 0.25, 0.0),
+        ([1, 2, 3], 36 / 42, 0.5),
+        ([0, 0], None, None),
+    ],
+)
+def test_fairness_is_jains_index_and_the_worst_share(
+    shares: list[int], jain: float | None, worst: float | None
+) -> None:
+    of = np.array(shares, dtype=np.int64)
+    assert jain_index(of) == (None if jain is None else pytest.approx(jain))
+    assert worst_share(of) == (None if worst is None else pytest.approx(worst))
+
+
+def test_a_client_without_any_answer_counts_for_fairness() -> None:
+    order = replace(ORDER, arrivals="closed")
+    rows = times(list(range(0, 3 * S, MS)), 10 * MS)
+    even = tally(order, outcome(3000, 3000), rows)
+    assert even.fairness_jain == pytest.approx(1)
+    starved = tally(order, outcome(3000, 3000), rows, clients=5)
+    assert starved.fairness_jain == pytest.approx(0.8)
+    assert starved.worst_client_share == 0
+    assert tally(ORDER, outcome(3000, 3000), rows).fairness_jain is None, "an open loop's schedule is fair"
+
+
+def test_comers_and_goers_connect_and_are_never_late() -> None:
+    order = replace(ORDER, arrivals="closed", churn=True)
+    window = tally(order, outcome(3000, 3000), times(list(range(0, 3 * S, MS)), 10 * MS))
+    assert window.connect.max_ns == 3000
+    assert sum(window.connect.ns.values()) == window.answered
+    assert window.lag.max_ns == 0
+    assert tally(replace(order, churn=False), outcome(3000, 3000), times([S], MS)).connect.ns == {}
+
+
+def test_the_relief_after_the_window_tells_when_a_server_has_recovered() -> None:
+    order = replace(ORDER, relief_s=1.0, relief_rate=500.0)
+    planned = np.array(scheduled(order))
+    assert len(planned) == 3500
+    rows = times(list(planned), MS)
+    backlog = (planned >= 3 * S) & (planned < 3 * S + 300 * MS)
+    slow = replace(rows, received_ns=rows.received_ns + np.where(backlog, 50 * MS, 0))
+    window = tally(order, outcome(3500, 3500), slow)
+    assert window.recovery_s == pytest.approx(0.3)
+    assert (window.offered, window.response.max_ns, window.censored) == (2000, MS, 0)
+    assert tally(order, outcome(3500, 3500), rows).recovery_s == 0
+    never = replace(rows, received_ns=rows.received_ns + np.where(planned >= 3 * S, 50 * MS, 0))
+    assert tally(order, outcome(3500, 3500), never).recovery_s == 1.0
+    assert tally(order, outcome(3500, 3499, in_flight=1), rows).recovery_s == 1.0
+    assert tally(ORDER, outcome(3000, 3000), times(scheduled(ORDER), MS)).recovery_s is None
+
+
+def test_recovery_is_to_the_end_of_the_last_slice_beyond_the_limit() -> None:
+    assert recovered_after_s([20, 5, 20, 5], 2.0, 10) == 1.5
+    assert recovered_after_s([5, 10, 5], 2.0, 10) == 0.0
+    assert recovered_after_s([5, 20], 2.0, 10) is None
+    assert recovered_after_s([], 2.0, 10) is None

@@ -22,7 +22,14 @@ def list_command(*, as_json: bool, workloads: bool) -> None:
     """List the servers, with what they declare, or the workloads."""
     if workloads:
         rows: list[dict[str, Any]] = [
-            {"name": w.name, "clients": w.clients, "pipeline": w.pipeline, "purpose": w.purpose}
+            {
+                "name": w.name,
+                "clients": w.clients,
+                "pipeline": w.pipeline,
+                "company": f"{w.company.clients:,} {w.company.kind}" if w.company else "",
+                "purpose": w.purpose,
+                "separates": w.separates,
+            }
             for w in WORKLOADS
         ]
     else:
@@ -40,7 +47,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print a list of objects as a table."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for column in rows[0]:
-        table.add_column(column, no_wrap=column in {"name", "file"})
+        table.add_column(column, no_wrap=column in {"name", "file", "pipeline"})
     for row in rows:
         table.add_row(*(", ".join(cell) if isinstance(cell, list) else str(cell) for cell in row.values()))
     console_for(to_errors=False).print(table)

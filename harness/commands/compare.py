@@ -181,12 +181,12 @@ def _measured_now(  # noqa: PLR0913 - what was given, and how to go about it
     labels = tuple(candidate.label for candidate in candidates)
     workload = f"clients_{sizes.clients}"
     plan = Plan(
-        labels, (workload,), frozenset(), sizes.blocks, 0.3, sizes.duration_s, secrets.randbelow(2**32)
+        labels, (workload,), {}, {workload: sizes.blocks}, 0.3, sizes.duration_s, secrets.randbelow(2**32)
     )
     cores = two_cores()
     load = Load(sizes.clients, 1, plan.warmup_s, plan.duration_s, None, *cores)
     with campaign(candidates, plan, console, loads={workload: load}) as measuring:
-        measuring.carry_out({workload: plan.blocks})
+        measuring.carry_out(plan.blocks)
     # One pair in the order given, whatever order they were launched in.
     in_order = sorted(measuring.samples, key=lambda sample: labels.index(sample.server))
     found = [each for name in metrics for each in compare_all(in_order, workload, metric_of(name))]

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Final
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
 from harness import bench as study
-from harness.candidates import Candidate, UsageError, selected
+from harness.candidates import UsageError, selected
 from harness.commands.options import FAILED, server_options
 from harness.compare import COMPARED
-from harness.plan import PROFILES, WORKLOADS, Plan, by_name
+from harness.plan import PROFILES, WORKLOADS, Plan, by_name, most_connections
 from harness.precision import PILOT_BLOCKS, Target
-from harness.record import read_results
+from harness.record import Results, drop_half_written_sample, read_results
 
 WITHIN_MINUTES: Final = 20
 
@@ -24,12 +25,27 @@ WITHIN_MINUTES: Final = 20
 @click.command()
 @click.argument("names", nargs=-1)
 @server_options
-@click.option("--quick", "profile", flag_value="quick", help="5 blocks, about 7 minutes for all of ours.")
-@click.option("--full", "profile", flag_value="full", help="12 blocks.")
+@click.option(
+    "--quick",
+    "profile",
+    flag_value="quick",
+    help="5 blocks of the four core workloads, about 7 minutes for six servers.",
+)
+@click.option(
+    "--full",
+    "profile",
+    flag_value="full",
+    help="12 blocks of the core workloads, 5 of all others.  [default: 8 and 3]",
+)
 @click.option(
     "--torture/--no-torture",
     default=None,
     help="Let faults happen to the servers after measuring.  [default: unless --quick]",
+)
+@click.option(
+    "--limits/--no-limits",
+    default=None,
+    help="Find out how many connections each server holds.  [default: unless --quick]",
 )
 @click.option(
     "--workload", "workloads", multiple=True, metavar="NAME", help="Only these (harness list --workloads)."
@@ -67,7 +83,38 @@ WITHIN_MINUTES: Final = 20
     default=True,
     help="Measure one server under two names: what the instrument says of equals.",
 )
-def bench(  # noqa: PLR0913 - one parameter for each option
+@click.option(
+    "--resume",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Go on with a run that was interrupted, and with nothing else.",
+)
+@click.pass_context
+def bench(context: click.Context, /, resume: Path | None, **asked: object) -> int:
+    """Measure servers side by side and write a report: NAMES of ours, or any by --server; all of ours by default."""
+    if resume is None:
+        return _bench(**asked)  # type: ignore[arg-type] # click has checked them
+    more = [name for name in asked if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    if more:
+        raise UsageError("--resume takes everything from the run that it goes on with: leave out the rest")
+    return _resumed(resume)
+
+
+def _resumed(folder: Path) -> int:
+    """Carry out again the command that a run was begun with, and leave out what it has recorded."""
+    drop_half_written_sample(folder)
+    interrupted = read_results(folder)
+    manifest = interrupted.manifest
+    if manifest.command[:2] != ("harness", "bench"):
+        raise UsageError(f"{folder} was not made by `harness bench`: it cannot be resumed")
+    if manifest.precision is not None:
+        raise UsageError(f"{folder} was to reach a precision within a time: begin it anew")
+    asked = bench.make_context("harness bench", list(manifest.command[2:])).params
+    del asked["resume"]
+    return _bench(**asked | {"seed": manifest.seed, "out": folder, "interrupted": interrupted})
+
+
+def _bench(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
     servers: Sequence[str],
     declarations: Sequence[str],
@@ -84,21 +131,22 @@ def bench(  # noqa: PLR0913 - one parameter for each option
     torture: bool | None,
     selftest: bool | None,
     twin: bool,
+    limits: bool | None,
+    interrupted: Results | None = None,
 ) -> int:
-    """Measure servers side by side and write a report: NAMES of ours, or any by --server; all of ours by default."""
     candidates = selected(names, servers, declarations)
     target = _target(precision, precision_of, within_minutes)
     if target and blocks:
         raise UsageError("--precision chooses the number of blocks: leave out --blocks")
     size = PROFILES[profile or "standard"]
+    chosen = [by_name(name) for name in workloads] or [each for each in WORKLOADS if size.blocks(each)]
+    planned = {each.name: blocks or size.blocks(each) or size.core_blocks for each in chosen}
+    most = {each.label: most_connections(each.declares) for each in candidates}
     plan = Plan(
         servers=tuple(candidate.label for candidate in candidates),
-        workloads=tuple(by_name(name).name for name in workloads)
-        or tuple(workload.name for workload in WORKLOADS),
-        one_client_only=frozenset(
-            candidate.label for candidate in candidates if _serves_one_client(candidate)
-        ),
-        blocks=PILOT_BLOCKS if target else blocks or size.blocks,
+        workloads=tuple(planned),
+        most_connections={label: connections for label, connections in most.items() if connections},
+        blocks=dict.fromkeys(planned, PILOT_BLOCKS) if target else planned,
         warmup_s=size.warmup_s,
         duration_s=size.duration_s,
         seed=secrets.randbelow(2**32) if seed is None else seed,
@@ -118,6 +166,8 @@ def bench(  # noqa: PLR0913 - one parameter for each option
         prove=prove,
         torture=profile != "quick" if torture is None else torture,
         selftest=profile == "full" if selftest is None else selftest,
+        limits=profile != "quick" if limits is None else limits,
+        interrupted=interrupted,
     )
     return 0 if done else FAILED
 
@@ -131,10 +181,6 @@ def _target(precision: str | None, of: str, within_minutes: float | None) -> Tar
     if not given or not 0.1 <= float(given[1]) <= 50:
         raise UsageError(f"--precision takes a percentage from 0.1% to 50%, not {precision!r}")
     return Target(float(given[1]) / 100, of, 60 * (within_minutes or WITHIN_MINUTES))
-
-
-def _serves_one_client(candidate: Candidate) -> bool:
-    return candidate.declares is not None and "concurrent" not in candidate.declares
 
 
 @click.command()

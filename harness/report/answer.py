@@ -15,7 +15,7 @@ def short_answer(results: Results, tables: Mapping[str, Table]) -> list[str]:
     for name, table in tables.items():
         workload = by_name(name)
         rows = [row for row in table.rows if row.estimates["throughput_rps"]]
-        if len(rows) < 2:
+        if len(rows) < 2 or not workload.core:
             continue
         if all("latency" in row.limits and len(row.limits) == 1 for row in rows):
             lines.append(_latency_bound_sentence(workload, rows))

@@ -10,6 +10,7 @@ from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, WORKLOADS, by_name
 from harness.precision import Target, reach, sentence
 from harness.record import Manifest, Results, Sample, ServerFacts
 from harness.report.answer import short_answer
+from harness.report.connections import connections_section
 from harness.report.faults import faults_section
 from harness.report.instrument import instrument_section
 from harness.report.promises import conformance_section
@@ -54,6 +55,7 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
             *conformance_section(results),
             *proof_section(results.proof),
             *faults_section(results),
+            *connections_section(results),
             *code_section(results.manifest.servers),
             *limits(results),
             *reproduce(results.manifest),
@@ -70,6 +72,9 @@ def heading(results: Results) -> list[str]:
             f"> **Incomplete**: {results.measured_cells} of {results.manifest.planned_cells} launches were measured.",
             "",
         ]
+    if results.manifest.resumed:
+        times = "once" if results.manifest.resumed == 1 else f"{results.manifest.resumed} times"
+        lines += [f"> The run was interrupted and resumed {times}, on the same machine.", ""]
     if results.manifest.precision is not None:
         lines += _precision(results, results.manifest.precision, 60 * (results.manifest.within_minutes or 0))
     return lines
@@ -107,11 +112,13 @@ def what_was_measured(manifest: Manifest) -> list[str]:
         f"with {environment.memory_bytes / 2**30:.0f} GiB, {environment.kernel}, {environment.python}, {names}. "
         f"{pinning} Revision `{manifest.revision}`, seed {manifest.seed}, {manifest.seconds / 60:.1f} minutes.",
         "",
-        f"In each of {manifest.blocks} blocks every server met every workload that it can serve, in a shuffled order, "
+        f"In each {blocks_in_words(manifest)} every server met every workload that it can serve, in a shuffled order, "
         "freshly launched each time and checked by a short conversation; before that, every server had to pass the "
         f"whole conformance suite. A launch ran {manifest.warmup_s:g} s to warm up, then {manifest.duration_s:g} s "
-        "were measured. The load is a closed loop: each client sends its next request when a reply has come. Every "
-        "reply was compared byte for byte with what an independent oracle says.",
+        "were measured, unless a workload says otherwise. Where requests are not said to come by themselves, the load is a "
+        "closed loop: each client sends its next request when a reply has come. Clients in the background had a process "
+        "of their own, on the load generator's core. Every reply, to them too, was compared byte for byte with what an "
+        "independent oracle says.",
         "",
         "- **requests/s**: answered in the measuring window. **CPU µs per request**: of the server's process, user and "
         "system, all threads, from its CPU clock. **p50 … p99.9**: response time, from the moment the request could be "
@@ -128,6 +135,18 @@ def what_was_measured(manifest: Manifest) -> list[str]:
         "valid launches counts, the first of equals; an invalid launch is never used.",
         "",
     ]  # fmt: skip
+
+
+def blocks_in_words(manifest: Manifest) -> str:
+    """Say how many blocks there were of which workload."""
+    counts = sorted(set(manifest.blocks_of.values()), reverse=True)
+    if len(counts) < 2:
+        return f"of {manifest.blocks} blocks"
+    fewer = [
+        f"{count} of {', '.join(f'`{name}`' for name, blocks in manifest.blocks_of.items() if blocks == count)}"
+        for count in counts[1:]
+    ]
+    return f"of {counts[0]} blocks ({'; '.join(fewer)})"
 
 
 def figure(drawn: Mapping[str, str], figures_at: str, name: str, title: str) -> list[str]:

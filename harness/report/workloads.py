@@ -6,19 +6,34 @@ from typing import Final
 from harness.analyse import metric
 from harness.compare import COMPARED, EQUIVALENT, UNDECIDED, Comparison
 from harness.conformance.case import Verdict
-from harness.plan import Workload
+from harness.plan import Workload, why_not
 from harness.record import Results
 from harness.report.wording import capital, interval, with_error
 from harness.tables import Row, Table
 
 MOST_NAMED: Final = 3
 """So many undecided pairs are named in a sentence; of more, the letters and the table of pairs tell."""
+SOMETIMES: Final = {
+    "system_share": "{:.0%}",
+    "fairness_jain": "{:.3f}",
+    "worst_client_share": "{:.2f}",
+    "connect_p50_us": "{:,.0f}",
+    "connect_p99_us": "{:,.0f}",
+    "recovery_s": "{:.2f}",
+    "memory_slope_kib_per_s": "{:+,.1f}",
+}
+"""The figures that not every workload has, and their forms."""
 
 
 def workload_section(workload: Workload, table: Table, results: Results) -> list[str]:
     """Show what was measured of each server."""
     manifest = results.manifest
-    lines = [f"## {capital(workload.title)}", "", f"`{workload.name}`: {workload.purpose}.", ""]
+    lines = [
+        f"## {capital(workload.title)}",
+        "",
+        f"`{workload.name}`: {workload.purpose}. It should separate: {workload.separates}.",
+        "",
+    ]
     if not table.rows:
         return [*lines, "Nothing was measured.", ""]
     lines += [
@@ -47,6 +62,7 @@ def workload_section(workload: Workload, table: Table, results: Results) -> list
             f"| {'–' if switches is None else f'{switches.mean:.2f}'} | {'–' if peak is None else f'{peak.mean:.0f}'} |"
         )
     lines.append("")
+    lines += _more_figures(table)
     lines += _idle_memory(table)
     for name in COMPARED:
         lines += _verdicts(name, table.comparisons[name])
@@ -58,6 +74,22 @@ def workload_section(workload: Workload, table: Table, results: Results) -> list
         f"- Not used: `{row.server}`: {reasons}." for row in table.rows for reasons in _why_invalid(row)
     ]
     return [*lines, "", *_pair_by_pair(table)]
+
+
+def _more_figures(table: Table) -> list[str]:
+    """Show the figures that not every workload has, in a table of their own."""
+    shown = [name for name in SOMETIMES if any(row.estimates[name] is not None for row in table.rows)]
+    if not shown:
+        return []
+    return [
+        f"| server | {' | '.join(metric(name).title for name in shown)} |",
+        f"|---|{'---:|' * len(shown)}",
+        *(
+            f"| `{row.server}` | {' | '.join(interval(row.estimates[name], SOMETIMES[name]) for name in shown)} |"
+            for row in table.rows
+        ),
+        "",
+    ]
 
 
 def _idle_memory(table: Table) -> list[str]:
@@ -133,9 +165,7 @@ def _why_absent(label: str, workload: Workload, results: Results) -> str:
     if any(v.server == label and Verdict(v.verdict).failed for v in results.conformance):
         return f"`{label}` did not pass the conformance gate, and gets no figures."
     facts = next(each for each in results.manifest.servers if each.label == label)
-    if workload.clients > 1 and "concurrent" not in facts.declares:
-        return f"`{label}` serves one client at a time, and cannot be given {workload.clients}."
-    return f"`{label}` was not measured."
+    return f"`{label}` {why_not(facts.declares, workload) or 'was not measured'}."
 
 
 def _limits_of(row: Row) -> str:

@@ -15,7 +15,7 @@ from harness.analyse import throughput_rps
 from harness.candidates import ours
 from harness.launch import pinned
 from harness.measure import SHORT_CHECK, Load, measure, two_cores
-from harness.plan import WORKLOADS
+from harness.plan import CORE
 from harness.quantiles import quantile_ns
 from harness.record import Figure, Histogram, bucket_bounds
 from harness.selftest.check import Outcome, Result, judged
@@ -49,7 +49,7 @@ def ceiling(console: Console) -> Result:
     """Measure a server that does next to nothing, and the fastest of ours, under each workload."""
     figures: dict[str, Figure] = {}
     too_low = []
-    for workload in WORKLOADS:
+    for workload in CORE:
         console.print(f"  ceiling of {workload.name}", highlight=False)
         order = load(workload.clients, workload.pipeline)
         nulls = [measure(null("null"), order, workload=workload.name) for _ in range(TRIES)]
@@ -61,7 +61,7 @@ def ceiling(console: Console) -> Result:
         figures[f"{workload.name}_{FASTEST}_rps"] = round(of_ours)
         if workload.clients > 1 and most < HEADROOM * of_ours:
             too_low.append(workload.name)
-    shown = ", ".join(f"{workload.name} {figures[f'{workload.name}_rps']:,}" for workload in WORKLOADS)
+    shown = ", ".join(f"{workload.name} {figures[f'{workload.name}_rps']:,}" for workload in CORE)
     if too_low:
         return judged(False, f"too low for {', '.join(too_low)}: {shown} requests/s", figures)
     return judged(True, f"{shown} requests/s", figures)
