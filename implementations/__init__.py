@@ -36,8 +36,16 @@ class Implementation:
 CATALOGUE: Final = (
     Implementation("blocking", "one client at a time", frozenset()),
     Implementation("threaded", "one thread per client", _ALL_ON_ONE_CORE),
+    Implementation(
+        "thread_pool", "a fixed number of threads, a client each at a time", frozenset({"concurrent", "fair"})
+    ),
     Implementation("select_generators", "inline generators, select()", frozenset({"concurrent", "fair"})),
+    Implementation("selectors_callbacks", "callbacks, selectors (epoll)", _ALL_ON_ONE_CORE),
     Implementation("asyncio_streams", "asyncio tasks over streams", _ALL_ON_ONE_CORE),
+    Implementation("asyncio_protocol", "asyncio protocols: transport callbacks", _ALL_ON_ONE_CORE),
     Implementation("trio_nursery", "trio tasks in a nursery", _ALL_ON_ONE_CORE),
     Implementation("gevent_greenlets", "gevent greenlets", _ALL_ON_ONE_CORE),
+    Implementation(
+        "processes", "a process per core, a thread per client in each", _ALL_ON_ONE_CORE | {"parallel"}
+    ),
 )
