@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from implementations import CAPABILITIES, CATALOGUE
+from implementations import CAPABILITIES, CATALOGUE, SERVERS, Implementation, regime_of
 
 PLACEHOLDERS: Final = ("host", "port", "max_clients", "idle_timeout", "grace")
 HOST: Final = "127.0.0.1"
@@ -29,6 +29,7 @@ class Candidate:
         declares: the capabilities that it claims; None if nothing was said.
         address: where it runs, if the harness does not start it.
         announces: it is known to print the readiness line, so that it may choose its port.
+        implementation: what it is in the catalogue, if it is ours.
     """
 
     label: str
@@ -36,6 +37,19 @@ class Candidate:
     declares: frozenset[str] | None = None
     address: Address | None = None
     announces: bool = False
+    implementation: Implementation | None = None
+
+    @property
+    def most_clients(self) -> int | None:
+        """How many clients it can serve at once, if that is known to be limited."""
+        if self.declares is not None and "concurrent" not in self.declares:
+            return 1
+        return self.implementation.most_clients if self.implementation else None
+
+    @property
+    def regime(self) -> str:
+        """How much of the machine it uses: one core, or all."""
+        return regime_of(self.declares)
 
     def takes(self, placeholder: str) -> bool:
         """Tell whether its command has a place for this option."""
@@ -49,13 +63,13 @@ class Candidate:
 
 
 def ours(name: str) -> Candidate:
-    """Return one of the catalogue's servers; UsageError if there is none of that name."""
-    known = {implementation.name: implementation for implementation in CATALOGUE}
-    if name not in known:
-        raise UsageError(f"no server is called {name!r}; there are {', '.join(known)}")
+    """Return one of our servers; UsageError if there is none of that name."""
+    if name not in SERVERS:
+        raise UsageError(f"no server is called {name!r}; there are {', '.join(SERVERS)}")
+    found = SERVERS[name]
     options = [word for option in PLACEHOLDERS for word in (f"--{option.replace('_', '-')}", f"{{{option}}}")]
-    command = (sys.executable, "-m", f"implementations.{name}", *options)
-    return Candidate(name, command, known[name].declares, announces=True)
+    command = (sys.executable, "-m", found.module, *found.options, *options)
+    return Candidate(name, command, found.declares, announces=True, implementation=found)
 
 
 def selected(

@@ -18,7 +18,6 @@ from harness.candidates import Candidate
 from harness.launch import PROJECT
 from harness.measure import two_cores
 from harness.record import Environment, ServerFacts
-from implementations import CATALOGUE
 
 SHARED_SOURCES: Final = ("implementations/protocol.py", "implementations/server.py")
 _NO_CODE: Final = {
@@ -65,10 +64,9 @@ def revision() -> str:
 
 def facts(candidates: Iterable[Candidate]) -> tuple[ServerFacts, ...]:
     """Describe the servers of a run."""
-    known = {implementation.name: implementation for implementation in CATALOGUE}
     described = []
     for candidate in candidates:
-        implementation = known.get(candidate.label) if candidate.announces else None
+        implementation = candidate.implementation
         described.append(
             ServerFacts(
                 label=candidate.label,

@@ -89,7 +89,7 @@ def launch(  # noqa: PLR0913 - a server has that many options
         candidate: what to start.
         port: to listen on; 0 leaves the choice to the server and relies on its readiness line; None does that for
             servers known to print it, and takes a free one for the others.
-        max_clients: None means 1,000, or 1 for a server that disclaims being concurrent.
+        max_clients: None means 1,000, or less for a server that is known to serve fewer.
         idle_timeout_s: 0 means never.
         grace_s: from stop signal to exit.
         cores: to pin it to.
@@ -98,11 +98,7 @@ def launch(  # noqa: PLR0913 - a server has that many options
         LaunchError: it ended, or said nothing and did not listen, within a generous time.
     """
     if max_clients is None:
-        max_clients = (
-            1
-            if candidate.declares is not None and "concurrent" not in candidate.declares
-            else DEFAULT_CLIENTS
-        )
+        max_clients = min(DEFAULT_CLIENTS, candidate.most_clients or DEFAULT_CLIENTS)
     if port is None:
         port = 0 if candidate.announces or not candidate.takes("port") else free_port()
     options = {

@@ -102,14 +102,12 @@ def work(server: Server, places: Semaphore, ready: Semaphore) -> None:
 
 def follow_parent(server: Server) -> None:
     """Stop when the parent has shut the listener, which all share; end at once when the parent has ended."""
-    parent = parent_process()
-    assert parent is not None
     hung_up = poll()
-    hung_up.register(parent.sentinel, 0)
     hung_up.register(server.listener, 0)
+    hung_up.register(parent_process().sentinel, 0)  # type: ignore[union-attr] # a worker has one
     while True:
         for descriptor, _ in hung_up.poll():
-            if descriptor == parent.sentinel:
+            if descriptor != server.listener.fileno():
                 os._exit(1)
             hung_up.unregister(descriptor)
             Thread(target=server.stop, name="stop", daemon=True).start()
