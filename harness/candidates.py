@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from implementations import CAPABILITIES, CATALOGUE, SERVERS, Implementation, regime_of
+from implementations import ALL_CORES, CAPABILITIES, CATALOGUE, SERVERS, Implementation, regime_of
 
 PLACEHOLDERS: Final = ("host", "port", "max_clients", "idle_timeout", "grace")
 HOST: Final = "127.0.0.1"
@@ -105,6 +105,19 @@ def selected(
         if label not in labels:
             raise UsageError(f"--declare names {label!r}, which is not selected")
     return candidates
+
+
+def check_clients(candidate: Candidate, clients: int) -> None:
+    """Raise UsageError if a server cannot serve so many at once."""
+    most = candidate.most_clients
+    if most is not None and clients > most:
+        able = "one client at a time" if most == 1 else f"{most:,} clients at once"
+        raise UsageError(f"{candidate.label} serves {able}: use --clients {most}")
+
+
+def all_cores(candidates: Iterable[Candidate]) -> frozenset[str]:
+    """Return the labels of those that use all cores."""
+    return frozenset(candidate.label for candidate in candidates if candidate.regime == ALL_CORES)
 
 
 def _from_command(text: str, claims: Mapping[str, frozenset[str]]) -> Candidate:

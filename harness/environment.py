@@ -76,6 +76,10 @@ def facts(candidates: Iterable[Candidate]) -> tuple[ServerFacts, ...]:
                 file=implementation.file if implementation else "",
                 code_lines=code_lines(PROJECT / implementation.file) if implementation else 0,
                 source_hash=source_hash(implementation.file) if implementation else "",
+                code_branches=code_branches(PROJECT / implementation.file) if implementation else 0,
+                factors=implementation.factors if implementation else {"regime": candidate.regime},
+                regime=candidate.regime,
+                most_clients=candidate.most_clients,
             )
         )
     return tuple(described)
@@ -104,6 +108,23 @@ def code_lines(path: Path) -> int:
         ):
             lines.difference_update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return len(lines)
+
+
+def code_branches(path: Path) -> int:
+    """Count the places where code may go on in more than one way, as cyclomatic complexity does (McCabe 1976).
+
+    Each `if` (`elif` and conditional expressions too), `for`, `while`, `except`, `case` and condition of a comprehension
+    is one, and so is each `and` and `or`.
+    """
+    branching = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.match_case)
+    count = 0
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        count += isinstance(node, branching)
+        if isinstance(node, ast.BoolOp):
+            count += len(node.values) - 1
+        elif isinstance(node, ast.comprehension):
+            count += len(node.ifs)
+    return count
 
 
 def _git(*words: str) -> str:

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -22,6 +22,7 @@ from harness.launch import PROJECT, Launched, launch, pinned, reap
 from harness.order import CLOSED, Order, Outcome, Reading, merged
 from harness.record import Columns, Sample, read_times
 from harness.tally import tally
+from implementations import ALL_CORES
 
 REPLY_LIMIT_S: Final = 5.0
 START_IN_NS: Final = 20_000_000
@@ -154,6 +155,7 @@ def measure(
         LaunchError: it does not start.
         MeasureError: it answers wrongly, or the clients cannot connect.
     """
+    load = load_for(candidate, load)
     serving = (
         nullcontext(None)
         if candidate.address is not None
@@ -164,7 +166,12 @@ def measure(
         assert address is not None  # noqa: S101 - it is launched, or has an address
         check_shortly(candidate.label, address)
         seen = observe(address, launched, load, progress)
-    return _sample(candidate.label, load, seen, block, workload)
+    return _sample(candidate, load, seen, block, workload)
+
+
+def load_for(candidate: Candidate, load: Load) -> Load:
+    """Return the load that is put on a server: one that uses all cores is not pinned to one, its generator is."""
+    return replace(load, server_cores=()) if candidate.regime == ALL_CORES else load
 
 
 def observe(address: Address, launched: Launched | None, load: Load, progress: Progress) -> Observation:
@@ -233,14 +240,16 @@ def _outcomes(tells: Sequence[Callable[..., dict[str, Any]]], progress: Progress
     return [_outcome(tell(None, "done", of_all)["outcome"]) for tell in tells]
 
 
-def _sample(server: str, load: Load, seen: Observation, block: int, workload: str) -> Sample:
+def _sample(candidate: Candidate, load: Load, seen: Observation, block: int, workload: str) -> Sample:
     window = tally(seen.order, seen.outcome, seen.times)
     outcome, begin, end = seen.outcome, seen.outcome.begin, seen.outcome.end
     ready, connected, afterwards = seen.ready, seen.connected, seen.afterwards
     return Sample(
         block=block,
-        server=server,
+        server=candidate.label,
         workload=workload,
+        regime=candidate.regime,
+        server_cores=len(os.sched_getaffinity(0)) if candidate.regime == ALL_CORES else 1,
         clients=load.clients,
         pipeline=load.pipeline,
         arrivals=load.arrivals,

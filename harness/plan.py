@@ -97,15 +97,21 @@ Round = tuple[Cell, ...]
 
 @dataclass(frozen=True)
 class Plan:
-    """A randomised complete block design: in each block every server meets every workload that it can serve, once."""
+    """A randomised complete block design: in each block every server meets every workload that it can serve, once.
+
+    Attributes:
+        most_clients: of the servers that serve only so many at once.
+        all_cores: the servers that use more than one core: they are measured on their own, and not compared with others.
+    """
 
     servers: tuple[str, ...]
     workloads: tuple[str, ...]
-    one_client_only: frozenset[str]
+    most_clients: Mapping[str, int]
     blocks: int
     warmup_s: float
     duration_s: float
     seed: int
+    all_cores: frozenset[str] = frozenset()
 
     def rounds(
         self, wanted: Mapping[str, int] | None = None, done: Mapping[str, int] | None = None
@@ -122,20 +128,31 @@ class Plan:
         wanted = wanted or dict.fromkeys(self.workloads, self.blocks)
         done = done or {}
         rounds = [
-            self.round(block, workload)
+            cells
             for block in range(max(wanted.values()))
             for workload in self._shuffled(self.workloads, block)
             if done.get(workload, 0) <= block < wanted[workload]
+            for cells in self.rounds_of(block, workload)
         ]
+        return tuple(rounds)
+
+    def rounds_of(self, block: int, workload: str) -> tuple[Round, ...]:
+        """Return the launches of one block under one workload: those on one core, and then those on all."""
+        rounds = [self.round(block, workload, on_all_cores=on_all_cores) for on_all_cores in (False, True)]
         return tuple(cells for cells in rounds if cells)
 
-    def round(self, block: int, workload: str, attempt: int = 1) -> Round:
+    def round(self, block: int, workload: str, attempt: int = 1, *, on_all_cores: bool = False) -> Round:
         """Return the launches of one block under one workload, in an order of their own for each attempt."""
         return tuple(
             Cell(block, server, workload, attempt)
             for server in self._shuffled(self.servers, block, workload, attempt)
-            if self.can_serve(server, workload)
+            if self.can_serve(server, workload) and (server in self.all_cores) == on_all_cores
         )
+
+    def again(self, cells: Round, attempt: int) -> Round:
+        """Return the launches of a round once more."""
+        first = cells[0]
+        return self.round(first.block, first.workload, attempt, on_all_cores=first.server in self.all_cores)
 
     def cells(self) -> tuple[Cell, ...]:
         """Return all launches, if none need be made again."""
@@ -147,7 +164,7 @@ class Plan:
 
     def can_serve(self, server: str, workload: str) -> bool:
         """Tell whether a server serves as many clients at once."""
-        return server not in self.one_client_only or by_name(workload).clients == 1
+        return server not in self.most_clients or by_name(workload).clients <= self.most_clients[server]
 
     def without(self, servers: Iterable[str]) -> "Plan":
         """Return the same plan for fewer servers."""

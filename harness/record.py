@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.conformance.evidence import AlarmRun, Finding, Proof, Trial
+from implementations import ONE_CORE
 
 SCHEMA: Final = 2
 MANIFEST: Final = "manifest.json"
@@ -80,6 +81,8 @@ class Sample:
         response_max_ns, service_max_ns, queueing_max_ns, lag_max_ns: the largest of each, exactly.
         foreign_share: of the time of the cores of server and generator, what other processes took, in the window.
         attempt: 1, or more if the block was measured again since a launch of it was invalid.
+        regime: "one core" or "all cores": what the server may use. Figures of different regimes are never compared.
+        server_cores: how many cores that is.
     """
 
     block: int
@@ -136,11 +139,21 @@ class Sample:
     lag_max_ns: int
     attempt: int = 1
     foreign_share: float = 0.0
+    regime: str = ONE_CORE
+    server_cores: int = 1
 
 
 @dataclass(frozen=True)
 class ServerFacts:
-    """What is known of a server besides its figures."""
+    """What is known of a server besides its figures.
+
+    Attributes:
+        code_lines: lines of code, without blank lines, comments and docstrings.
+        code_branches: places where its code branches; `environment.code_branches` says what counts.
+        factors: what besides its model has a share in its figures, by name: event loop, API level, ...
+        regime: "one core" or "all cores".
+        most_clients: how many it can serve at once, if that is known to be limited.
+    """
 
     label: str
     model: str
@@ -149,6 +162,10 @@ class ServerFacts:
     file: str
     code_lines: int
     source_hash: str
+    code_branches: int = 0
+    factors: dict[str, str] = field(default_factory=dict)
+    regime: str = ONE_CORE
+    most_clients: int | None = None
 
 
 @dataclass(frozen=True)
@@ -394,8 +411,10 @@ def _parsed(where: Path | str, text: bytes) -> Any:  # noqa: ANN401 - JSON is an
 
 
 def _built(kind: type[Record], where: Path | str, given: Any) -> Record:  # noqa: ANN401 - JSON is anything
-    known = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type] # all are dataclasses
-    needed = {name for name, default in known.items() if default is MISSING}
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type] # all are dataclasses
+    needed = {
+        name for name, field in known.items() if field.default is MISSING and field.default_factory is MISSING
+    }
     if not isinstance(given, dict) or not needed <= given.keys() <= known.keys():
         odd = (
             sorted(needed - given.keys() | given.keys() - known.keys())

@@ -19,7 +19,7 @@ from harness.plan import Plan
 from harness.precision import PILOT_BLOCKS, Target
 from harness.record import Sample
 
-PLAN = Plan(("a", "b"), ("clients_64",), frozenset(), 3, 0.1, 1.0, 7)
+PLAN = Plan(("a", "b"), ("clients_64",), {}, 3, 0.1, 1.0, 7)
 CANDIDATES = [Candidate("a"), Candidate("b")]
 
 

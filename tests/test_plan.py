@@ -14,7 +14,7 @@ NAMES = tuple(workload.name for workload in WORKLOADS)
 
 
 def plan(seed: int = 1, blocks: int = 3) -> Plan:
-    return Plan(("blocking", "threaded", "other"), NAMES, frozenset({"blocking"}), blocks, 0.1, 1.0, seed)
+    return Plan(("blocking", "threaded", "other"), NAMES, {"blocking": 1}, blocks, 0.1, 1.0, seed)
 
 
 @given(st.integers(min_value=0, max_value=2**32), st.integers(min_value=1, max_value=8))

@@ -9,7 +9,7 @@ from harness.record import Sample
 from harness.rounds import Allowance, carry_out
 from harness.validity import invalidity
 
-PLAN = Plan(("a", "b", "c"), ("clients_64", "clients_500"), frozenset(), 4, 0.1, 1.0, 7)
+PLAN = Plan(("a", "b", "c"), ("clients_64", "clients_500"), {}, 4, 0.1, 1.0, 7)
 
 MakeSample = Callable[..., Sample]
 

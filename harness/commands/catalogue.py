@@ -12,7 +12,7 @@ from rich.table import Table
 from harness.candidates import selected
 from harness.conformance.matrix import console_for
 from harness.plan import WORKLOADS
-from implementations import CATALOGUE
+from implementations import SERVERS
 
 
 @click.command("list")
@@ -27,13 +27,25 @@ def list_command(*, as_json: bool, workloads: bool) -> None:
         ]
     else:
         rows = [
-            {"name": i.name, "model": i.model, "declares": sorted(i.declares), "file": i.file}
-            for i in CATALOGUE
+            {
+                "name": i.name,
+                "model": i.model,
+                "declares": sorted(i.declares),
+                "file": i.file,
+                "factors": i.factors,
+            }
+            for i in SERVERS.values()
         ]
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    print_rows(rows)
+    if workloads:
+        print_rows(rows)
+        return
+    print_rows([{column: row[column] for column in ("name", "model", "declares")} for row in rows])
+    print()
+    print_rows([{"name": row["name"], **row["factors"]} for row in rows])
+    print("\nEach is implementations/NAME.py; a variant, with a +, is an option of its model's file.")
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from harness.candidates import Candidate, UsageError, selected
+from harness.candidates import Candidate, UsageError, check_clients, selected
 from harness.commands.options import connect_option, server_options
 from harness.measure import Load, cores_for, measure
 from harness.order import CONSTANT, OPEN
@@ -52,8 +52,7 @@ class Given:
             raise UsageError("one server is needed: a name, --server or --connect")
         names = [self.name] if self.name else []
         (candidate,) = selected(names, self.servers, self.declarations, self.connect)
-        if self.clients > 1 and candidate.declares is not None and "concurrent" not in candidate.declares:
-            raise UsageError(f"{candidate.label} serves one client at a time: use --clients 1")
+        check_clients(candidate, self.clients)
         return candidate
 
     def closed_loop(self) -> Load:

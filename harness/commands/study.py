@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from harness import bench as study
-from harness.candidates import Candidate, UsageError, selected
+from harness.candidates import UsageError, all_cores, selected
 from harness.commands.options import FAILED, server_options
 from harness.compare import COMPARED
 from harness.plan import PROFILES, WORKLOADS, Plan, by_name
@@ -83,13 +83,12 @@ def bench(  # noqa: PLR0913 - one parameter for each option
         servers=tuple(candidate.label for candidate in candidates),
         workloads=tuple(by_name(name).name for name in workloads)
         or tuple(workload.name for workload in WORKLOADS),
-        one_client_only=frozenset(
-            candidate.label for candidate in candidates if _serves_one_client(candidate)
-        ),
+        most_clients={each.label: each.most_clients for each in candidates if each.most_clients is not None},
         blocks=PILOT_BLOCKS if target else blocks or size.blocks,
         warmup_s=size.warmup_s,
         duration_s=size.duration_s,
         seed=secrets.randbelow(2**32) if seed is None else seed,
+        all_cores=all_cores(candidates),
     )
     if not plan.cells():
         raise UsageError("nothing is left to measure: these servers cannot serve these workloads")
@@ -118,10 +117,6 @@ def _target(precision: str | None, of: str, within_minutes: float | None) -> Tar
     if not given or not 0.1 <= float(given[1]) <= 50:
         raise UsageError(f"--precision takes a percentage from 0.1% to 50%, not {precision!r}")
     return Target(float(given[1]) / 100, of, 60 * (within_minutes or WITHIN_MINUTES))
-
-
-def _serves_one_client(candidate: Candidate) -> bool:
-    return candidate.declares is not None and "concurrent" not in candidate.declares
 
 
 @click.command()

@@ -11,10 +11,10 @@ from harness.report.wording import capital, interval, with_error
 from harness.tables import Row, Table
 
 
-def workload_section(workload: Workload, table: Table, results: Results) -> list[str]:
+def workload_section(workload: Workload, table: Table, results: Results, level: str = "##") -> list[str]:
     """Show what was measured of each server."""
     manifest = results.manifest
-    lines = [f"## {capital(workload.title)}", "", f"`{workload.name}`: {workload.purpose}.", ""]
+    lines = [f"{level} {capital(workload.title)}", "", f"`{workload.name}`: {workload.purpose}.", ""]
     if not table.rows:
         return [*lines, "Nothing was measured.", ""]
     lines += [
@@ -130,6 +130,8 @@ def _why_absent(label: str, workload: Workload, results: Results) -> str:
     facts = next(each for each in results.manifest.servers if each.label == label)
     if workload.clients > 1 and "concurrent" not in facts.declares:
         return f"`{label}` serves one client at a time, and cannot be given {workload.clients}."
+    if facts.most_clients is not None and workload.clients > facts.most_clients:
+        return f"`{label}` serves {facts.most_clients:,} clients at once, and cannot be given {workload.clients:,}."
     return f"`{label}` was not measured."
 
 

@@ -120,7 +120,7 @@ def known_work(console: Console) -> Result:
     """Measure equal servers, and servers that do 5, 6 and 10 % more, side by side; say what can be told apart."""
     turns = turns_for(console)
     labels = (BASE, AGAIN, *EFFECTS, DOUBLE)
-    plan = Plan(labels, (f"clients_{CLIENTS}",), frozenset(), BLOCKS, WARMUP_S, WINDOW_S, SEED)
+    plan = Plan(labels, (f"clients_{CLIENTS}",), {}, BLOCKS, WARMUP_S, WINDOW_S, SEED)
     candidates = [null(label, work=BASE_TURNS + turns.get(label, 0)) for label in labels]
     loads = {plan.workloads[0]: load(CLIENTS, duration_s=WINDOW_S)}
     with campaign(candidates, plan, console, loads=loads) as measuring:
