@@ -24,6 +24,7 @@ from harness.commands.selftest import selftest
 from harness.commands.study import bench, report
 from harness.commands.sweep import sweep
 from harness.commands.torture import torture
+from harness.interpreters import InterpreterError
 from harness.launch import LaunchError
 from harness.measure import MeasureError
 from harness.record import ResultsError
@@ -42,7 +43,7 @@ def main() -> NoReturn:
         _fail(USAGE, error.format_message())
     except UsageError as error:
         _fail(USAGE, str(error))
-    except (LaunchError, MeasureError, ResultsError) as error:
+    except (InterpreterError, LaunchError, MeasureError, ResultsError) as error:
         _fail(COULD_NOT_RUN, str(error))
 
 

@@ -199,7 +199,7 @@ def _words(command: str, candidates: Sequence[Candidate]) -> list[str]:
     words = [command]
     for candidate in candidates:
         words += (
-            [candidate.label]
+            [candidate.name]
             if candidate.announces
             else ["--server", f"{candidate.label}={shlex.join(candidate.command)}"]
         )

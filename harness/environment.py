@@ -7,6 +7,7 @@ import io
 import platform
 import resource
 import subprocess
+import sys
 import tokenize
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Final
 import psutil
 
 from harness.candidates import Candidate
+from harness.interpreters import interpreter, library_version
 from harness.launch import PROJECT
 from harness.measure import two_cores
 from harness.record import Environment, ServerFacts
@@ -77,12 +79,27 @@ def facts(candidates: Iterable[Candidate]) -> tuple[ServerFacts, ...]:
                 code_lines=code_lines(PROJECT / implementation.file) if implementation else 0,
                 source_hash=source_hash(implementation.file) if implementation else "",
                 code_branches=code_branches(PROJECT / implementation.file) if implementation else 0,
-                factors=implementation.factors if implementation else {"regime": candidate.regime},
+                factors=factors(candidate),
                 regime=candidate.regime,
                 most_clients=candidate.most_clients,
             )
         )
     return tuple(described)
+
+
+def factors(candidate: Candidate) -> dict[str, str]:
+    """Return what besides its model has a share in a server's figures; of a command nobody knows."""
+    if candidate.implementation is None:
+        return {"regime": candidate.regime}
+    python = candidate.python or interpreter(sys.executable)
+    needed = [
+        f"{library} {library_version(python, library)}" for library in candidate.implementation.libraries
+    ]
+    return candidate.implementation.factors | {
+        "regime": candidate.regime,
+        "interpreter": str(python),
+        "libraries": ", ".join(needed) or "none",
+    }
 
 
 def source_hash(file: str) -> str:

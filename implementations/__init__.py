@@ -58,6 +58,8 @@ class Implementation:
         own: its factors.
         most_clients: how many it can serve at once, if its model sets a limit.
         options: that make a variant of it.
+        libraries: that it needs.
+        threaded: its clients' threads share an interpreter, so that without a global lock they would share the cores.
     """
 
     name: str
@@ -66,6 +68,8 @@ class Implementation:
     own: Factors = field(default_factory=Factors)
     most_clients: int | None = None
     options: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    threaded: bool = False
 
     @property
     def module(self) -> str:
@@ -93,12 +97,13 @@ _ASYNCIO: Final = Factors("asyncio, epoll", "streams", "256 KiB", "TCP_NODELAY")
 
 CATALOGUE: Final = (
     Implementation("blocking", "one client at a time", frozenset(), most_clients=1),
-    Implementation("threaded", "one thread per client", _ALL_ON_ONE_CORE),
+    Implementation("threaded", "one thread per client", _ALL_ON_ONE_CORE, threaded=True),
     Implementation(
         "thread_pool",
         "64 threads, a client each at a time",
         frozenset({"concurrent", "fair"}),
         most_clients=64,
+        threaded=True,
     ),
     Implementation(
         "select_generators",
@@ -122,8 +127,15 @@ CATALOGUE: Final = (
         "trio tasks in a nursery",
         _ALL_ON_ONE_CORE,
         Factors("trio, epoll", "streams", "16 KiB", "TCP_NODELAY, TCP_NOTSENT_LOWAT"),
+        libraries=("trio",),
     ),
-    Implementation("gevent_greenlets", "gevent greenlets", _ALL_ON_ONE_CORE, Factors("gevent, libev, epoll")),
+    Implementation(
+        "gevent_greenlets",
+        "gevent greenlets",
+        _ALL_ON_ONE_CORE,
+        Factors("gevent, libev, epoll"),
+        libraries=("gevent",),
+    ),
     Implementation(
         "processes", "a process per core, a thread per client in each", _ALL_ON_ONE_CORE | {"parallel"}
     ),
@@ -139,6 +151,7 @@ def _variants(model: Implementation) -> tuple[Implementation, ...]:
             model=f"{model.model}, on uvloop",
             own=replace(model.own, event_loop="uvloop, libuv, epoll", receives="250 KiB"),
             options=("--loop", "uvloop"),
+            libraries=("uvloop",),
         ),
         replace(
             model,

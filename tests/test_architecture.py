@@ -34,6 +34,7 @@ EVENT_LOOP = "implementations.event_loop"  # shared by those that run on asyncio
 
 # Each module of the harness may import those before it, and itself no further.
 DIRECTION = [
+    "harness.interpreters",
     "harness.candidates",
     "harness.launch",
     "harness.conformance.oracle",
@@ -191,7 +192,9 @@ def test_an_implementation_imports_its_library_and_what_is_shared(name: str) -> 
 
 def test_every_implementation_is_in_the_catalogue() -> None:
     files = {path.stem for path in (PROJECT / "implementations").glob("*.py")}
-    assert files - {"__init__", "protocol", "server", "event_loop"} == {implementation.name for implementation in CATALOGUE}
+    assert files - {"__init__", "protocol", "server", "event_loop"} == {
+        implementation.name for implementation in CATALOGUE
+    }
     assert all(implementation.declares <= CAPABILITIES.keys() for implementation in SERVERS.values())
 
 

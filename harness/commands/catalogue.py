@@ -10,7 +10,9 @@ from rich import box
 from rich.table import Table
 
 from harness.candidates import selected
+from harness.commands.options import python_option
 from harness.conformance.matrix import console_for
+from harness.launch import PROJECT
 from harness.plan import WORKLOADS
 from implementations import SERVERS
 
@@ -61,8 +63,14 @@ def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("name")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-def serve(name: str, options: Sequence[str]) -> NoReturn:
+@python_option
+def serve(name: str, options: Sequence[str], python: str | None) -> NoReturn:
     """Run one of our servers in the foreground; its own options follow its name (--help lists them)."""
-    (candidate,) = selected([name])
-    interpreter, module_flag, module, *_ = candidate.command
-    os.execv(interpreter, [interpreter, module_flag, module, *options])  # noqa: S606 - our own server
+    (candidate,) = selected([name], python=python)
+    assert candidate.implementation  # noqa: S101 - it is ours
+    interpreter = candidate.command[0]
+    os.chdir(PROJECT)  # where any interpreter finds it
+    os.execvp(  # noqa: S606 - our own server
+        interpreter,
+        [interpreter, "-m", candidate.implementation.module, *candidate.implementation.options, *options],
+    )

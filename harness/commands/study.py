@@ -12,7 +12,7 @@ from rich.console import Console
 
 from harness import bench as study
 from harness.candidates import UsageError, all_cores, selected
-from harness.commands.options import FAILED, server_options
+from harness.commands.options import FAILED, python_option, server_options
 from harness.compare import COMPARED
 from harness.plan import PROFILES, WORKLOADS, Plan, by_name
 from harness.precision import PILOT_BLOCKS, Target
@@ -24,6 +24,7 @@ WITHIN_MINUTES: Final = 20
 @click.command()
 @click.argument("names", nargs=-1)
 @server_options
+@python_option
 @click.option("--quick", "profile", flag_value="quick", help="5 blocks, about 7 minutes for all of ours.")
 @click.option("--full", "profile", flag_value="full", help="12 blocks.")
 @click.option(
@@ -61,6 +62,7 @@ def bench(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
     servers: Sequence[str],
     declarations: Sequence[str],
+    python: str | None,
     profile: str | None,
     workloads: Sequence[str],
     blocks: int | None,
@@ -74,7 +76,7 @@ def bench(  # noqa: PLR0913 - one parameter for each option
     torture: bool | None,
 ) -> int:
     """Measure servers side by side and write a report: NAMES of ours, or any by --server; all of ours by default."""
-    candidates = selected(names, servers, declarations)
+    candidates = selected(names, servers, declarations, python=python)
     target = _target(precision, precision_of, within_minutes)
     if target and blocks:
         raise UsageError("--precision chooses the number of blocks: leave out --blocks")
