@@ -9,10 +9,11 @@ import pytest
 
 from harness.candidates import Candidate, ours
 from harness.launch import launch
-from harness.measure import Load, MeasureError, cores_for, generator, measure, snapshot, two_cores
+from harness.measure import Load, MeasureError, cores_for, generator, load_for, measure, snapshot, two_cores
 from harness.order import Order
 from harness.record import Sample
 from harness.validity import invalidity
+from implementations import ALL_CORES
 
 SHORT = Load(clients=4, pipeline=2, warmup_s=0.1, duration_s=0.3)
 
@@ -132,3 +133,19 @@ def test_a_connection_costs_the_generator_little_memory(tmp_path: Path) -> None:
     with launch(ours("asyncio_streams"), max_clients=1000) as launched:
         few, many = (memory_bytes(launched.address, clients) for clients in (100, 900))
     assert (many - few) / 800 < 8192
+
+
+def test_a_server_on_all_cores_is_not_pinned_and_its_processes_count_together() -> None:
+    sample = measure(ours("processes"), replace(SHORT, clients=8))
+    assert (sample.regime, sample.pinned) == (ALL_CORES, False)
+    assert sample.server_cores == len(psutil.Process().cpu_affinity())
+    assert sample.ok == sample.sent > 0
+    # The parent serves nobody: what it has used alone is next to nothing.
+    assert sample.server_cpu_ns / sample.answered > 1000
+    assert sample.threads >= 8
+
+
+def test_only_a_server_on_one_core_is_pinned_to_it() -> None:
+    load = replace(SHORT, server_cores=(0,), generator_cores=(1,))
+    assert load_for(ours("threaded"), load) == load
+    assert load_for(ours("processes"), load) == replace(load, server_cores=())

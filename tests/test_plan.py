@@ -1,6 +1,7 @@
 """Plans: which launches, in which order."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -47,3 +48,19 @@ def test_a_plan_without_a_server_is_the_same_for_the_others() -> None:
 def test_an_unknown_workload_is_named() -> None:
     with pytest.raises(UsageError, match="no workload is called 'nothing'"):
         by_name("nothing")
+
+
+@given(st.integers(min_value=0, max_value=2**32))
+def test_servers_on_all_cores_have_rounds_of_their_own(seed: int) -> None:
+    mixed = replace(plan(seed), all_cores=frozenset({"other"}))
+    assert Counter(mixed.cells()) == Counter(plan(seed).cells())
+    for cells in mixed.rounds():
+        assert len({cell.server == "other" for cell in cells}) == 1
+        assert {cell.server for cell in mixed.again(cells, 2)} == {cell.server for cell in cells}
+
+
+def test_a_server_is_spared_more_clients_than_it_can_serve() -> None:
+    limited = replace(plan(), most_clients={"blocking": 1, "threaded": 64})
+    served = {(cell.server, by_name(cell.workload).clients) for cell in limited.cells()}
+    assert max(clients for server, clients in served if server == "threaded") == 64
+    assert max(clients for server, clients in served if server == "other") > 64

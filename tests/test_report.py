@@ -10,7 +10,7 @@ from harness.bench import REFERENCE, changed_since, stale_files
 from harness.figures import colour
 from harness.record import FaultResult, Results, Verdict, read_results
 from harness.report.render import REPORT, render
-from implementations import SERVERS
+from implementations import ALL_CORES, SERVERS
 
 
 def text_of(results: Results) -> str:
@@ -148,3 +148,45 @@ def test_a_changed_source_is_noticed() -> None:
     altered = tuple(replace(facts, source_hash="another") for facts in results.manifest.servers)
     found = changed_since(replace(results, manifest=replace(results.manifest, servers=altered)))
     assert found == [facts.label for facts in altered]
+
+
+def test_servers_on_all_cores_have_a_section_of_their_own(make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    servers = tuple(
+        replace(facts, regime=ALL_CORES) if facts.label == "trio_nursery" else facts
+        for facts in results.manifest.servers
+    )
+    samples = tuple(
+        replace(sample, regime=ALL_CORES, pinned=False) if sample.server == "trio_nursery" else sample
+        for sample in results.samples
+    )
+    mixed = replace(results, manifest=replace(results.manifest, servers=servers), samples=samples)
+    before, heading, after = text_of(mixed).partition("## On all cores")
+    own_section, _, rest = after.partition("## Conformance")
+    assert heading
+    assert "trio_nursery" not in before
+    assert "threaded" not in own_section
+    assert "| `trio_nursery` |" in own_section
+    assert "## On all cores" not in text_of(results)
+    for text in (own_section, rest, before):
+        assert "`trio_nursery` / `threaded`" not in text
+
+
+def test_branches_and_factors_are_shown_if_they_were_recorded(make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    servers = tuple(
+        replace(facts, code_branches=17, factors={"event loop": f"that of {facts.label}"})
+        for facts in results.manifest.servers
+    )
+    text = text_of(replace(results, manifest=replace(results.manifest, servers=servers)))
+    assert "| `threaded` | a model | 90 | 17 |" in text
+    assert "| `trio_nursery` | that of trio_nursery |" in text
+    assert "Factors" not in text_of(results)
+
+
+def test_who_cannot_be_given_so_many_clients_is_named(make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    servers = tuple(replace(facts, most_clients=10) for facts in results.manifest.servers)
+    samples = tuple(sample for sample in results.samples if sample.server == "threaded")
+    text = text_of(replace(results, manifest=replace(results.manifest, servers=servers), samples=samples))
+    assert "`trio_nursery` serves 10 clients at once, and cannot be given 64." in text
