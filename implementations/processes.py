@@ -51,9 +51,8 @@ class Workers:
 
     def start(self, server: Server) -> None:
         """Fork a worker for each core, while there is but one thread, and wait until all are ready."""
-        pthread_sigmask(
-            SIG_BLOCK, STOP_SIGNALS
-        )  # workers inherit it: Ctrl-C reaches them, and is the parent's affair
+        # Workers inherit this mask: Ctrl-C reaches them, too, and is the parent's affair.
+        pthread_sigmask(SIG_BLOCK, STOP_SIGNALS)
         context = get_context("fork")
         places, ready = context.Semaphore(server.options.max_clients), context.Semaphore(0)
         cores = len(os.sched_getaffinity(0))
