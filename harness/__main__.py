@@ -11,8 +11,8 @@ from typing import Final, NoReturn
 
 import click
 
-from harness.candidates import CannotRun, UsageError
 from harness.commands.options import COULD_NOT_RUN, INTERRUPTED, USAGE
+from harness.errors import CannotRun, UsageError
 
 COMMANDS: Final = {
     "list": "catalogue:list_command",

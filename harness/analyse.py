@@ -169,15 +169,28 @@ def metric(name: str) -> Metric:
     return next(each for each in METRICS if each.name == name)
 
 
+def of_regime(samples: Iterable[Sample], regime: str) -> list[Sample]:
+    """Return the samples of servers that may use so much of the machine."""
+    return [sample for sample in samples if sample.regime == regime]
+
+
+Block = tuple[str, str, int]
+
+
+def block_of(sample: Sample) -> Block:
+    """Return what identifies the launches that are compared with each other, and measured again together."""
+    return sample.regime, sample.workload, sample.block
+
+
 def counted(samples: Iterable[Sample]) -> list[Sample]:
-    """Return the samples that count: of each block of a workload those of one attempt, with its invalid ones.
+    """Return the samples that count: of each block of a workload and regime those of one attempt, with its invalid ones.
 
     It is the attempt with the most valid samples, the first of equals. All servers' values of a block are of the same
     attempt, since they are compared with each other; what was measured has no say in the choice.
     """
-    attempts: dict[tuple[str, int], dict[int, list[Sample]]] = {}
+    attempts: dict[Block, dict[int, list[Sample]]] = {}
     for sample in samples:
-        attempts.setdefault((sample.workload, sample.block), {}).setdefault(sample.attempt, []).append(sample)
+        attempts.setdefault(block_of(sample), {}).setdefault(sample.attempt, []).append(sample)
     return [
         sample
         for of_block in attempts.values()
@@ -208,8 +221,8 @@ def repetition(samples: Sequence[Sample]) -> Repetition:
     """Count what was measured again, and what stayed invalid."""
     again = [sample for sample in samples if sample.attempt > 1]
     return Repetition(
-        blocks=len({(sample.workload, sample.block) for sample in samples}),
-        repeated=len({(sample.workload, sample.block) for sample in again}),
+        blocks=len(set(map(block_of, samples))),
+        repeated=len(set(map(block_of, again))),
         launches=len(again),
         invalid=sum(bool(invalidity(sample)) for sample in samples),
         left=sum(bool(invalidity(sample)) for sample in counted(samples)),

@@ -16,9 +16,10 @@ from typing import Final
 from rich.console import Console
 
 from harness.campaign import campaign
-from harness.candidates import Candidate, UsageError
+from harness.candidates import Candidate
 from harness.conformance.case import Verdict as Outcome
 from harness.environment import facts, gather, harness_hash, revision, source_hash
+from harness.errors import UsageError
 from harness.launch import PROJECT, LaunchError
 from harness.plan import Plan, twin_of
 from harness.precision import Target
@@ -299,7 +300,7 @@ def _words(command: str, candidates: Sequence[Candidate]) -> list[str]:
     words = [command]
     for candidate in candidates:
         words += (
-            [candidate.label]
+            [candidate.name]
             if candidate.announces
             else ["--server", f"{candidate.label}={shlex.join(candidate.command)}"]
         )

@@ -83,7 +83,7 @@ class Campaign:
         for workload in self.plan.workloads:
             if workload in found:
                 self._tell(found[workload], target)
-            elif len(self.plan.round(0, workload)) > 1:
+            elif any(len(cells) > 1 for cells in self.plan.rounds_of(0, workload)):
                 self._say(
                     f"{workload}: no two usable blocks of two servers in {target.within_s / 60:g} minutes",
                     "yellow",
@@ -107,7 +107,8 @@ class Campaign:
         """Return what a block of each workload has taken so far, with its share of what was measured again."""
         first = sum(sample.attempt == 1 for sample in self.samples)
         per_launch_s = (time.monotonic() - self._begun_s) / max(1, first)
-        return {name: per_launch_s * len(self.plan.round(0, name)) for name in self.plan.workloads}
+        launches = {name: sum(map(len, self.plan.rounds_of(0, name))) for name in self.plan.workloads}
+        return {name: per_launch_s * launches[name] for name in self.plan.workloads}
 
     def _measure(self, cell: Cell) -> Sample:
         """Make a launch, unless that has been done before the run was resumed."""

@@ -5,22 +5,19 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from implementations import CAPABILITIES, CATALOGUE
+from harness.errors import UsageError
+from harness.interpreters import Interpreter, interpreter, library_version
+from implementations import ALL_CORES, CAPABILITIES, CATALOGUE, SERVERS, Implementation, regime_of
 
 PLACEHOLDERS: Final = ("host", "port", "max_clients", "idle_timeout", "grace")
 HOST: Final = "127.0.0.1"
+FEW_CLIENTS: Final = 1000
+"""Whoever serves clients side by side, and does not declare `many_clients`, is asked for no more."""
 
 Address = tuple[str, int]
-
-
-class UsageError(Exception):
-    """What was asked for does not exist or makes no sense: exit code 2."""
-
-
-class CannotRun(Exception):  # noqa: N818 - what it says
-    """What was asked for could not be done, through no fault of a server that is judged: exit code 3."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +30,8 @@ class Candidate:
         declares: the capabilities that it claims; None if nothing was said.
         address: where it runs, if the harness does not start it.
         announces: it is known to print the readiness line, so that it may choose its port.
+        implementation: what it is in the catalogue, if it is ours.
+        python: the interpreter that it runs on, if it is ours and that is not the harness's own.
     """
 
     label: str
@@ -40,6 +39,29 @@ class Candidate:
     declares: frozenset[str] | None = None
     address: Address | None = None
     announces: bool = False
+    implementation: Implementation | None = None
+    python: Interpreter | None = None
+
+    @property
+    def name(self) -> str:
+        """What selects it again: its label, but for one of ours on another interpreter."""
+        if self.implementation and self.python:
+            return f"{self.implementation.name}@{self.python.path}"
+        return self.label
+
+    @property
+    def most_clients(self) -> int | None:
+        """How many clients it can serve at once, if that is known to be limited."""
+        if self.implementation is not None:
+            return self.implementation.most_clients
+        if self.declares is None or "many_clients" in self.declares:
+            return None
+        return FEW_CLIENTS if "concurrent" in self.declares else 1
+
+    @property
+    def regime(self) -> str:
+        """How much of the machine it uses: one core, or all."""
+        return regime_of(self.declares)
 
     def takes(self, placeholder: str) -> bool:
         """Tell whether its command has a place for this option."""
@@ -53,13 +75,34 @@ class Candidate:
 
 
 def ours(name: str) -> Candidate:
-    """Return one of the catalogue's servers; UsageError if there is none of that name."""
-    known = {implementation.name: implementation for implementation in CATALOGUE}
-    if name not in known:
-        raise UsageError(f"no server is called {name!r}; there are {', '.join(known)}")
+    """Return one of our servers; `NAME@PATH` runs it on another interpreter.
+
+    Raises:
+        UsageError: there is none of that name.
+        InterpreterError: the interpreter does not run, or lacks a library that the server needs.
+    """
+    name, _, path = name.partition("@")
+    path = str(Path(path).absolute()) if "/" in path else path
+    if name not in SERVERS:
+        raise UsageError(f"no server is called {name!r}; there are {', '.join(SERVERS)}")
+    found = SERVERS[name]
+    python = interpreter(path) if path else None
     options = [word for option in PLACEHOLDERS for word in (f"--{option.replace('_', '-')}", f"{{{option}}}")]
-    command = (sys.executable, "-m", f"implementations.{name}", *options)
-    return Candidate(name, command, known[name].declares, announces=True)
+    command = (path or sys.executable, "-m", found.module, *found.options, *options)
+    if python is None:
+        return Candidate(name, command, found.declares, announces=True, implementation=found)
+    for library in found.libraries:
+        library_version(python, library)
+    unlocked = {"parallel"} if python.free_threaded and found.threaded else set()
+    return Candidate(
+        f"{name}@{python.label}",
+        command,
+        found.declares | unlocked,
+        None,
+        True,
+        found,
+        python,
+    )
 
 
 def selected(
@@ -67,26 +110,30 @@ def selected(
     servers: Iterable[str] = (),
     declarations: Iterable[str] = (),
     connect: str | None = None,
+    python: str | None = None,
 ) -> list[Candidate]:
-    """Return what the command line selects: names and commands as given; with neither, all of ours.
+    """Return what the command line selects: names and commands as given; with neither, the catalogue, without variants.
 
     Args:
         names: of the catalogue.
         servers: `LABEL=COMMAND` each.
         declarations: `LABEL=CAPABILITY,...` each, for the labels of `servers`, or `HOST:PORT` of `connect`.
         connect: `HOST:PORT` of a server that runs.
+        python: the interpreter that ours are to run on, unless they name one themselves.
 
     Raises:
         UsageError: unknown names, an unreadable command, the same label twice.
+        InterpreterError: an interpreter that will not do.
     """
     claims = dict(_declaration(text) for text in declarations)
-    candidates = [ours(name) for name in names]
+    if not (names or servers or connect):
+        names = [implementation.name for implementation in CATALOGUE]
+    on_it = f"@{python}" if python else ""
+    candidates = [ours(name if "@" in name else f"{name}{on_it}") for name in names]
     candidates += [_from_command(text, claims) for text in servers]
     if connect is not None:
         address = _address(connect)
         candidates.append(Candidate(connect, declares=claims.get(connect), address=address))
-    if not candidates:
-        candidates = [ours(implementation.name) for implementation in CATALOGUE]
     labels = [candidate.label for candidate in candidates]
     for label in labels:
         if labels.count(label) > 1:
@@ -95,6 +142,19 @@ def selected(
         if label not in labels:
             raise UsageError(f"--declare names {label!r}, which is not selected")
     return candidates
+
+
+def check_clients(candidate: Candidate, clients: int) -> None:
+    """Raise UsageError if a server cannot serve so many at once."""
+    most = candidate.most_clients
+    if most is not None and clients > most:
+        able = "one client at a time" if most == 1 else f"{most:,} clients at once"
+        raise UsageError(f"{candidate.label} serves {able}: use --clients {most}")
+
+
+def all_cores(candidates: Iterable[Candidate]) -> frozenset[str]:
+    """Return the labels of those that use all cores."""
+    return frozenset(candidate.label for candidate in candidates if candidate.regime == ALL_CORES)
 
 
 def _from_command(text: str, claims: Mapping[str, frozenset[str]]) -> Candidate:

@@ -1,12 +1,12 @@
 """Compare servers: ratios of their metrics, paired by block, with intervals and verdicts. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 from typing import Final
 
-from harness.analyse import Metric, by_block, metric
+from harness.analyse import Metric, by_block, metric, of_regime
 from harness.inference import Direction, Finding, LogRatio, judged, paired, unpaired
 from harness.record import Manifest, Results, Sample
 
@@ -50,11 +50,20 @@ class Comparison:
 def compare_all(samples: Sequence[Sample], workload: str, of: Metric) -> list[Comparison]:
     """Compare all pairs of servers under one workload, in the order in which the samples name them.
 
-    They are one family: Holm's adjustment is over all these pairs.
+    The pairs of a regime are one family: Holm's adjustment is over all of them. Servers of different regimes are never
+    compared.
     """
-    values = by_block(samples, workload, of)
-    ratios = {(a, b): ratio for a, b in combinations(values, 2) if (ratio := log_ratio(values[a], values[b]))}
-    return compared(ratios, workload, of)
+    return [each for family in families(samples, workload, of) for each in compared(family, workload, of)]
+
+
+def families(
+    samples: Sequence[Sample], workload: str, of: Metric
+) -> Iterator[dict[tuple[str, str], LogRatio]]:
+    """Yield the ratios b/a of each regime's pairs of servers; the keys are the names of a and b."""
+    for regime in dict.fromkeys(sample.regime for sample in samples):
+        values = by_block(of_regime(samples, regime), workload, of)
+        pairs = combinations(values, 2)
+        yield {(a, b): ratio for a, b in pairs if (ratio := log_ratio(values[a], values[b]))}
 
 
 def compared(ratios: Mapping[tuple[str, str], LogRatio], workload: str, of: Metric) -> list[Comparison]:
@@ -141,7 +150,7 @@ def compare_runs(
 ) -> list[Comparison]:
     """Compare each server of one run with that of the same name in another, launches unpaired.
 
-    The family is all servers that both runs have, under one workload and in one metric. What changed in the machine
+    The family is all servers of a regime that both runs have, under one workload and in one metric. What changed in the machine
     between the two runs is in the ratio, and not in its interval.
 
     Args:
@@ -151,9 +160,12 @@ def compare_runs(
         metrics: to compare.
     """
     found = []
-    for workload in a.manifest.workloads:
+    regimes = dict.fromkeys(sample.regime for sample in a.samples)
+    for workload, regime in product(a.manifest.workloads, regimes):
         for name in metrics:
-            values_a, values_b = (by_block(run.samples, workload, metric(name)) for run in (a, b))
+            values_a, values_b = (
+                by_block(of_regime(run.samples, regime), workload, metric(name)) for run in (a, b)
+            )
             ratios = {
                 (f"{names[0]}:{server}", f"{names[1]}:{server}"): ratio
                 for server in values_a

@@ -7,6 +7,7 @@ import io
 import platform
 import resource
 import subprocess
+import sys
 import tokenize
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,10 +16,10 @@ from typing import Final
 import psutil
 
 from harness.candidates import Candidate
+from harness.interpreters import interpreter, library_version
 from harness.launch import PROJECT
 from harness.measure import two_cores
 from harness.record import Environment, ServerFacts
-from implementations import CATALOGUE
 
 SHARED_SOURCES: Final = ("implementations/protocol.py", "implementations/server.py")
 _NO_CODE: Final = {
@@ -65,10 +66,9 @@ def revision() -> str:
 
 def facts(candidates: Iterable[Candidate]) -> tuple[ServerFacts, ...]:
     """Describe the servers of a run."""
-    known = {implementation.name: implementation for implementation in CATALOGUE}
     described = []
     for candidate in candidates:
-        implementation = known.get(candidate.label) if candidate.announces else None
+        implementation = candidate.implementation
         described.append(
             ServerFacts(
                 label=candidate.label,
@@ -78,9 +78,28 @@ def facts(candidates: Iterable[Candidate]) -> tuple[ServerFacts, ...]:
                 file=implementation.file if implementation else "",
                 code_lines=code_lines(PROJECT / implementation.file) if implementation else 0,
                 source_hash=source_hash(implementation.file) if implementation else "",
+                code_branches=code_branches(PROJECT / implementation.file) if implementation else 0,
+                factors=factors(candidate),
+                regime=candidate.regime,
+                most_clients=candidate.most_clients,
             )
         )
     return tuple(described)
+
+
+def factors(candidate: Candidate) -> dict[str, str]:
+    """Return what besides its model has a share in a server's figures; of a command nobody knows."""
+    if candidate.implementation is None:
+        return {"regime": candidate.regime}
+    python = candidate.python or interpreter(sys.executable)
+    needed = [
+        f"{library} {library_version(python, library)}" for library in candidate.implementation.libraries
+    ]
+    return candidate.implementation.factors | {
+        "regime": candidate.regime,
+        "interpreter": str(python),
+        "libraries": ", ".join(needed) or "none",
+    }
 
 
 def source_hash(file: str) -> str:
@@ -114,6 +133,23 @@ def code_lines(path: Path) -> int:
         ):
             lines.difference_update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return len(lines)
+
+
+def code_branches(path: Path) -> int:
+    """Count the places where code may go on in more than one way, as cyclomatic complexity does (McCabe 1976).
+
+    Each `if` (`elif` and conditional expressions too), `for`, `while`, `except`, `case` and condition of a comprehension
+    is one, and so is each `and` and `or`.
+    """
+    branching = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.match_case)
+    count = 0
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        count += isinstance(node, branching)
+        if isinstance(node, ast.BoolOp):
+            count += len(node.values) - 1
+        elif isinstance(node, ast.comprehension):
+            count += len(node.ifs)
+    return count
 
 
 def _git(*words: str) -> str:

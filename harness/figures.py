@@ -16,7 +16,7 @@ from harness.quantiles import merged
 from harness.record import Results, Sample, bucket_bounds
 from harness.tables import Table
 from harness.validity import invalidity
-from implementations import CATALOGUE
+from implementations import SERVERS
 
 # Okabe and Ito's palette, told apart by the colour-blind; a server keeps its colour and its mark everywhere.
 _PALETTE: Final = ("#555555", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
@@ -34,6 +34,15 @@ _STYLE: Final[dict[Any, Any]] = {
     "figure.facecolor": "white",
     "legend.frameon": False,
 }
+_FIRST: Final = (
+    "blocking",
+    "threaded",
+    "select_generators",
+    "asyncio_streams",
+    "trio_nursery",
+    "gevent_greenlets",
+)
+"""Colours stay what they are from report to report, though the catalogue's order is another by now."""
 _NEAREST_QUANTILE: Final = 0.01
 _FARTHEST_QUANTILE: Final = 0.9999
 
@@ -59,11 +68,12 @@ def figures(results: Results, tables: Mapping[str, Table]) -> dict[str, str]:
 
 
 def colour(server: str, servers: Sequence[str]) -> tuple[str, str]:
-    """Return a server's colour and mark: ours by their place in the catalogue, others by their place in the run."""
-    ours = [implementation.name for implementation in CATALOGUE]
+    """Return a server's colour and mark: ours in the order in which they joined, others by their place in the run."""
+    ours = [*_FIRST, *(name for name in SERVERS if name not in _FIRST)]
     others = [label for label in servers if label not in ours]
     place = ours.index(server) if server in ours else len(ours) + others.index(server)
-    return _PALETTE[place % len(_PALETTE)], _MARKS[place % len(_MARKS)]
+    rounds, tint = divmod(place, len(_PALETTE))
+    return _PALETTE[tint], _MARKS[(tint + rounds) % len(_MARKS)]
 
 
 def _dots(

@@ -16,7 +16,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Final
 
-from harness.candidates import HOST, Address, Candidate, CannotRun
+from harness.candidates import HOST, Address, Candidate
+from harness.errors import CannotRun
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 READY_LINE: Final = re.compile(r"Server up, running, and waiting for call on (\S+) (\d+)\s*")
@@ -89,7 +90,7 @@ def launch(  # noqa: PLR0913 - a server has that many options
         candidate: what to start.
         port: to listen on; 0 leaves the choice to the server and relies on its readiness line; None does that for
             servers known to print it, and takes a free one for the others.
-        max_clients: None means 1,000, or 1 for a server that disclaims being concurrent.
+        max_clients: None means 1,000, or less for a server that is known to serve fewer.
         idle_timeout_s: 0 means never.
         grace_s: from stop signal to exit.
         cores: to pin it to.
@@ -98,11 +99,7 @@ def launch(  # noqa: PLR0913 - a server has that many options
         LaunchError: it ended, or said nothing and did not listen, within a generous time.
     """
     if max_clients is None:
-        max_clients = (
-            1
-            if candidate.declares is not None and "concurrent" not in candidate.declares
-            else DEFAULT_CLIENTS
-        )
+        max_clients = min(DEFAULT_CLIENTS, candidate.most_clients or DEFAULT_CLIENTS)
     if port is None:
         port = 0 if candidate.announces or not candidate.takes("port") else free_port()
     options = {

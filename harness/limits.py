@@ -9,7 +9,6 @@ from harness.candidates import Candidate
 from harness.launch import LaunchError, launch
 from harness.measure import COMPANY, GO_ON, worker
 from harness.order import IDLE, CompanyOrder, CompanyOutcome
-from harness.plan import most_connections
 from harness.record import ConnectionLimit
 
 GREETING_LIMIT_S: Final = 3.0
@@ -55,9 +54,9 @@ def _filled(candidate: Candidate, wanted: int, told: int | None, refused: str) -
         )
 
 
-def kept(limit: ConnectionLimit, declares: frozenset[str] | None) -> bool:
+def kept(limit: ConnectionLimit, candidate: Candidate) -> bool:
     """Tell whether a server holds what it declares, and answers all that it holds."""
-    most = most_connections(declares)
     if limit.answered < limit.held:
         return False
-    return declares is None or limit.held >= (limit.wanted if most is None else min(most, limit.wanted))
+    most = candidate.most_clients or limit.wanted
+    return candidate.declares is None or limit.held >= min(most, limit.wanted)

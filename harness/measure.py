@@ -12,20 +12,22 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import psutil
 
-from harness.candidates import Address, Candidate, CannotRun
+from harness.candidates import Address, Candidate
 from harness.conformance.case import Violation
 from harness.conformance.oracle import oracle
 from harness.conformance.peer import GREETING, Peer
+from harness.errors import CannotRun
 from harness.launch import DEFAULT_CLIENTS, PROJECT, Launched, launch, pinned, reap
 from harness.order import CLOSED, Company, CompanyOrder, CompanyOutcome, Order, Outcome, Reading, merged
 from harness.record import Columns, Sample, read_times
 from harness.tally import tally
+from implementations import ALL_CORES
 
 REPLY_LIMIT_S: Final = 5.0
 START_IN_NS: Final = 20_000_000
@@ -184,6 +186,7 @@ def measure(
         LaunchError: it does not start.
         MeasureError: it answers wrongly, or the clients cannot connect.
     """
+    load = load_for(candidate, load)
     serving = (
         nullcontext(None)
         if candidate.address is not None
@@ -204,7 +207,12 @@ def measure(
                 seen = observe(address, launched, load, Workers(generators, company), scratch, progress)
             finally:
                 working.close()  # before the server, which would wait for its clients to leave
-    return _sample(candidate.label, load, seen, block, workload)
+    return _sample(candidate, load, seen, block, workload)
+
+
+def load_for(candidate: Candidate, load: Load) -> Load:
+    """Return the load that is put on a server: one that uses all cores is not pinned to one, its generator is."""
+    return replace(load, server_cores=()) if candidate.regime == ALL_CORES else load
 
 
 @dataclass(frozen=True)
@@ -342,15 +350,17 @@ def _outcomes(generators: Sequence["Worker"], progress: Progress) -> list[Outcom
     return [_outcome(each.tell(None, "done", of_all)["outcome"]) for each in generators]
 
 
-def _sample(server: str, load: Load, seen: Observation, block: int, workload: str) -> Sample:
+def _sample(candidate: Candidate, load: Load, seen: Observation, block: int, workload: str) -> Sample:
     window = tally(seen.order, seen.outcome, seen.times, load.clients)
     user_ns, system_ns = _divided_cpu_ns(seen.outcome.begin, seen.outcome.end)
     outcome, begin, end = seen.outcome, seen.outcome.begin, seen.outcome.end
     ready, connected, afterwards = seen.ready, seen.connected, seen.afterwards
     return Sample(
         block=block,
-        server=server,
+        server=candidate.label,
         workload=workload,
+        regime=candidate.regime,
+        server_cores=len(os.sched_getaffinity(0)) if candidate.regime == ALL_CORES else 1,
         clients=load.clients,
         pipeline=load.pipeline,
         arrivals=load.arrivals,

@@ -1,11 +1,11 @@
 """Which servers, which workloads, how many blocks: frozen data, no I/O."""
 
 import random
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from harness.candidates import UsageError
+from harness.errors import UsageError
 from harness.order import CLOSED, COSTLY, FLOOD, IDLE, POISSON, SLOW_READERS, TRICKLE, Company
 
 
@@ -186,31 +186,14 @@ PEAK: Final = "clients_64"
 OF_PEAK: Final = {workload.name: workload.of_peak for workload in WORKLOADS if workload.of_peak}
 CORE: Final = tuple(workload for workload in WORKLOADS if workload.core)
 
-ONE_CLIENT: Final = 1
-FEW_CLIENTS: Final = 1000
 
-
-def most_connections(declares: Collection[str] | None) -> int | None:
-    """Return how many connections a server can be asked to serve at once; None if there is no limit to be known of.
-
-    Args:
-        declares: the capabilities that it claims; None if nothing was said.
-    """
-    if declares is None:
-        return None
-    if "concurrent" not in declares:
-        return ONE_CLIENT
-    return None if "many_clients" in declares else FEW_CLIENTS
-
-
-def why_not(declares: Collection[str] | None, workload: Workload) -> str:
-    """Say why a server cannot be given a workload, by its own declaration; "" if it can."""
-    most = most_connections(declares)
-    if most is None or workload.connections <= most:
+def why_not(most_clients: int | None, workload: Workload) -> str:
+    """Say why a server that serves only so many clients at once cannot be given a workload; "" if it can."""
+    if most_clients is None or workload.connections <= most_clients:
         return ""
-    if most == ONE_CLIENT:
+    if most_clients == 1:
         return f"serves one client at a time, and cannot be given {workload.connections:,}"
-    return f"declares no more than {most:,} connections, and this takes {workload.connections:,}"
+    return f"serves {most_clients:,} clients at once, and cannot be given {workload.connections:,}"
 
 
 @dataclass(frozen=True)
@@ -269,17 +252,19 @@ class Plan:
     """A randomised complete block design: in each block every server meets every workload that it can serve, once.
 
     Attributes:
-        most_connections: of those servers that cannot be given any number of them.
+        most_clients: of the servers that serve only so many at once.
         blocks: of each workload.
+        all_cores: the servers that use more than one core: they are measured on their own, and not compared with others.
     """
 
     servers: tuple[str, ...]
     workloads: tuple[str, ...]
-    most_connections: Mapping[str, int]
+    most_clients: Mapping[str, int]
     blocks: Mapping[str, int]
     warmup_s: float
     duration_s: float
     seed: int
+    all_cores: frozenset[str] = frozenset()
 
     def rounds(
         self, wanted: Mapping[str, int] | None = None, done: Mapping[str, int] | None = None
@@ -298,20 +283,31 @@ class Plan:
         done = done or {}
         most = max(wanted.values())
         rounds = [
-            (block / wanted[workload], place, self.round(block, workload))
+            (block / wanted[workload], place, cells)
             for block in range(most)
             for place, workload in enumerate(self._shuffled(self.workloads, block))
             if done.get(workload, 0) <= block < wanted[workload]
+            for cells in self.rounds_of(block, workload)
         ]
-        return tuple(cells for _, _, cells in sorted(rounds, key=lambda each: each[:2]) if cells)
+        return tuple(cells for _, _, cells in sorted(rounds, key=lambda each: each[:2]))
 
-    def round(self, block: int, workload: str, attempt: int = 1) -> Round:
+    def rounds_of(self, block: int, workload: str) -> tuple[Round, ...]:
+        """Return the launches of one block under one workload: those on one core, and then those on all."""
+        rounds = [self.round(block, workload, on_all_cores=on_all_cores) for on_all_cores in (False, True)]
+        return tuple(cells for cells in rounds if cells)
+
+    def round(self, block: int, workload: str, attempt: int = 1, *, on_all_cores: bool = False) -> Round:
         """Return the launches of one block under one workload, in an order of their own for each attempt."""
         return tuple(
             Cell(block, server, workload, attempt)
             for server in self._shuffled(self.servers, block, workload, attempt)
-            if self.can_serve(server, workload)
+            if self.can_serve(server, workload) and (server in self.all_cores) == on_all_cores
         )
+
+    def again(self, cells: Round, attempt: int) -> Round:
+        """Return the launches of a round once more."""
+        first = cells[0]
+        return self.round(first.block, first.workload, attempt, on_all_cores=first.server in self.all_cores)
 
     def cells(self) -> tuple[Cell, ...]:
         """Return all launches, if none need be made again."""
@@ -323,8 +319,7 @@ class Plan:
 
     def can_serve(self, server: str, workload: str) -> bool:
         """Tell whether a server can be given so many connections at once."""
-        most = self.most_connections.get(server)
-        return most is None or by_name(workload).connections <= most
+        return not why_not(self.most_clients.get(server), by_name(workload))
 
     def seconds(self) -> float:
         """Estimate how long all launches take, if none need be made again."""
@@ -342,9 +337,10 @@ class Plan:
         return replace(self, servers=tuple(server for server in self.servers if server not in left_out))
 
     def with_twin(self) -> "Plan":
-        """Return the same plan, with one server under two names: the first that can serve every workload."""
+        """Return the same plan, with one server under two names: the first on one core that can serve every workload."""
         for server in self.servers:
-            if all(self.can_serve(server, workload) for workload in self.workloads):
+            on_one_core = server not in self.all_cores
+            if on_one_core and all(self.can_serve(server, workload) for workload in self.workloads):
                 return replace(self, servers=(*self.servers, twin_of(server)))
         return self
 

@@ -7,11 +7,10 @@ more is known, and at most doubled each time, since a pilot of few blocks knows 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Final
 
-from harness.analyse import by_block, metric
-from harness.compare import log_ratio
+from harness.analyse import metric
+from harness.compare import families
 from harness.inference import CONFIDENCE, LogRatio, half_width
 from harness.record import Sample
 
@@ -55,8 +54,8 @@ class Reach:
 
 def reach(samples: Sequence[Sample], workload: str, target: Target) -> Reach | None:
     """Say how precise the ratios under a workload are; None if no two servers have two blocks in common."""
-    values = by_block(samples, workload, metric(target.metric))
-    ratios = [ratio for a, b in combinations(values, 2) if (ratio := log_ratio(values[a], values[b]))]
+    found = families(samples, workload, metric(target.metric))
+    ratios = [ratio for family in found for ratio in family.values()]
     if not ratios:
         return None
     blocks = 1 + max(sample.block for sample in samples if sample.workload == workload)

@@ -9,8 +9,9 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from harness.candidates import CannotRun
 from harness.conformance.evidence import AlarmRun, Finding, Proof, Trial
+from harness.errors import CannotRun
+from implementations import ONE_CORE
 
 SCHEMA: Final = 2
 MANIFEST: Final = "manifest.json"
@@ -98,6 +99,8 @@ class Sample:
         relief_s: how much longer an open loop went on, at a lower rate, after the window.
         recovery_s: after the window, until 99 % of the responses took 10 ms or less for good; all of relief_s if they
             did not; None if there was no relief.
+        regime: "one core" or "all cores": what the server may use. Figures of different regimes are never compared.
+        server_cores: how many cores that is.
     """
 
     block: int
@@ -171,11 +174,21 @@ class Sample:
     memory_series_bytes: tuple[int, ...] = ()
     relief_s: float = 0.0
     recovery_s: float | None = None
+    regime: str = ONE_CORE
+    server_cores: int = 1
 
 
 @dataclass(frozen=True)
 class ServerFacts:
-    """What is known of a server besides its figures."""
+    """What is known of a server besides its figures.
+
+    Attributes:
+        code_lines: lines of code, without blank lines, comments and docstrings.
+        code_branches: places where its code branches; `environment.code_branches` says what counts.
+        factors: what besides its model has a share in its figures, by name: event loop, API level, ...
+        regime: "one core" or "all cores".
+        most_clients: how many it can serve at once, if that is known to be limited.
+    """
 
     label: str
     model: str
@@ -184,6 +197,10 @@ class ServerFacts:
     file: str
     code_lines: int
     source_hash: str
+    code_branches: int = 0
+    factors: dict[str, str] = field(default_factory=dict)
+    regime: str = ONE_CORE
+    most_clients: int | None = None
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def carry_out(
         for attempt in range(2, MOST_ATTEMPTS + 1):
             if not any(map(invalidity, launched)) or not allowance.permits(len(cells), to_come) or enough():
                 break
-            again = plan.round(cells[0].block, cells[0].workload, attempt)
+            again = plan.again(cells, attempt)
             launched = [measure_cell(cell) for cell in again]
             samples += launched
             allowance.again += len(again)

@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.analyse import METRICS, QUANTILES, Metric, counted, metric
+from harness.analyse import METRICS, QUANTILES, Metric, counted, metric, of_regime
 from harness.compare import BETTER, COMPARED, WORSE, Comparison, compare_all
 from harness.inference import Estimate, arithmetic_estimate, estimate, letters
 from harness.quantiles import merged, quantile
 from harness.record import Sample
 from harness.validity import doubts, invalidity, limited_by
+from implementations import ONE_CORE
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ class Table:
         return next(row for row in self.rows if row.server == server)
 
 
-def tabulate(samples: Sequence[Sample], workload: str) -> Table:
-    """Work out all that is said of one workload."""
-    launched = [sample for sample in samples if sample.workload == workload]
+def tabulate(samples: Sequence[Sample], workload: str, regime: str = ONE_CORE) -> Table:
+    """Work out all that is said of one workload and one regime: a table never holds two of these."""
+    launched = [sample for sample in of_regime(samples, regime) if sample.workload == workload]
     mine = counted(launched)
     comparisons = {name: tuple(compare_all(mine, workload, metric(name))) for name in COMPARED}
     servers = list(dict.fromkeys(sample.server for sample in mine))

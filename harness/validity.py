@@ -9,6 +9,7 @@ from harness.order import CLOSED
 from harness.quantiles import QUANTILES, quantile_ns, response
 from harness.record import Sample
 from harness.steadiness import Steadiness, steadiness
+from implementations import ALL_CORES
 
 BUSY: Final = 0.95
 """From this share of its core on, a process is what limits a closed loop."""
@@ -49,7 +50,7 @@ class Reason(Enum):
         "other processes worked on the cores of server and generator",
         Severity.INVALID,
     )
-    SHARED_CORE = "shared-core", "server and generator did not have a core each", Severity.DOUBT
+    SHARED_CORE = "shared-core", "server and generator did not have cores of their own", Severity.DOUBT
     OVERLOADED = "overloaded", "the server answered less than it was offered", Severity.REMARK
     CENSORED = "censored", "responses that never came rank above all that did", Severity.REMARK
     LATENCY_BOUND = "latency-bound", "neither core was busy: waking up takes the time", Severity.REMARK
@@ -119,15 +120,23 @@ def limited_by(sample: Sample) -> str:
     """Tell what limits the throughput.
 
     Returns:
-        "rate" for an open loop that the server kept up with; "server"; "generator"; "latency" if neither core was busy;
-        "unknown" if the server's process is not known.
+        "rate" for an open loop that the server kept up with; "server"; "generator"; "machine" if a server that uses all
+        cores and its generator together kept them busy; "latency" if there was time to spare; "unknown" if the server's
+        process is not known.
     """
     if sample.arrivals != CLOSED and achieved_share(sample) >= KEPT_UP:
         return "rate"
-    if sample.server_cpu_ns >= BUSY * sample.window_s * 1e9:
+    available_ns = sample.server_cores * sample.window_s * 1e9
+    if sample.server_cpu_ns >= BUSY * available_ns:
         return "server"
     if generator_share(sample) >= BUSY:
         return "generator"
+    if (
+        sample.regime == ALL_CORES
+        and sample.server_cpu_ns + sample.generator_cpu_ns >= BUSY * available_ns
+        and sample.threads
+    ):
+        return "machine"
     return "latency" if sample.threads else "unknown"
 
 
@@ -204,7 +213,12 @@ def _of_the_instrument(sample: Sample) -> Iterator[Finding]:
             detail = f"it worked {generator_share(sample):.0%} of the time, spinning not counted"
             yield Finding(Reason.GENERATOR_SATURATED, detail)
     if not sample.pinned:
-        yield Finding(Reason.SHARED_CORE, "server and generator did not have a core each")
+        why = (
+            f"the server uses all {sample.server_cores} cores, the generator's among them"
+            if sample.regime == ALL_CORES
+            else "server and generator did not have a core each"
+        )
+        yield Finding(Reason.SHARED_CORE, why)
     if sample.steal_share > STEAL_LIMIT:
         detail = f"the hypervisor gave {sample.steal_share:.1%} of the machine's time to others"
         yield Finding(Reason.STEAL, detail)

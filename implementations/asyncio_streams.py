@@ -15,6 +15,7 @@ import asyncio
 from contextlib import suppress
 from socket import socket
 
+from implementations.event_loop import run
 from implementations.server import (
     ACCEPT_RETRY_S,
     DELIVERY_CHECK_S,
@@ -24,7 +25,6 @@ from implementations.server import (
     SLACK,
     SLICE_BYTES,
     Server,
-    run,
     undelivered_bytes,
 )
 
@@ -119,4 +119,4 @@ async def hang_up(
 
 
 if __name__ == "__main__":
-    run(lambda server: asyncio.run(serve(server)))
+    run(serve)

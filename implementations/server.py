@@ -209,8 +209,21 @@ def wake_on_silence(client: socket.socket, idle_timeout_s: float) -> None:
     client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
 
 
+class Parser(argparse.ArgumentParser):
+    """A command line of which bad usage ends in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2 [5.4]."""
+        fail(2, message)
+
+
 def run(
-    serve: Callable[[Server], None], *, most_clients: int | None = None, most_files: int | None = None
+    serve: Callable[[Server], None],
+    *,
+    most_clients: int | None = None,
+    most_files: int | None = None,
+    own_options: Parser | None = None,
+    prepare: Callable[[Server], None] = lambda _: None,
 ) -> None:
     """Be a server process, from the command line to exit [5].
 
@@ -218,20 +231,25 @@ def run(
         serve: accepts and serves clients until the server stops and the last client has gone.
         most_clients: how many the model can serve at once, where that is less than memory allows.
         most_files: how many open files the model can watch, where that is less than the kernel allows.
+        own_options: that only this model has, and reads itself.
+        prepare: what a model has to do before it is ready, and while there is but one thread.
     """
-    options = parse_options(sys.argv[1:], most_clients)
+    options = parse_options(sys.argv[1:], most_clients, own_options)
     sys.set_int_max_str_digits(INT_DIGITS_LIMIT)
     allow_files(options.max_clients, most_files)
     server = Server(options, open_listener(options.host, options.port))
+    prepare(server)
     server.stop_on_signal()
     host, port, *_ = server.listener.getsockname()
     print("Server up, running, and waiting for call on", host, port, flush=True)
     serve(server)
 
 
-def parse_options(arguments: list[str], most_clients: int | None) -> Options:
+def parse_options(
+    arguments: list[str], most_clients: int | None, own_options: Parser | None = None
+) -> Options:
     """Read the command line; bad usage ends the process with exit code 2 and one line."""
-    parser = _Parser(allow_abbrev=False)
+    parser = Parser(allow_abbrev=False, parents=[own_options] if own_options else [])
     parser.add_argument("--host", default="127.0.0.1", help="name or address, IPv6 as well (%(default)s)")
     parser.add_argument("--port", type=_port, default=8080, help="0 takes a free one (%(default)s)")
     parser.add_argument(
@@ -298,11 +316,6 @@ def fail(code: int, reason: str) -> NoReturn:
     """End the process with one clear line."""
     sys.stderr.write(f"{reason}\n")
     sys.exit(code)
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        fail(2, message)
 
 
 def _port(text: str) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from harness.conformance.judge import CASES, GROUPS
 from harness.plan import WORKLOADS
-from implementations import CAPABILITIES, CATALOGUE
+from implementations import CAPABILITIES, CATALOGUE, SERVERS
 from implementations.lessons import LESSONS, Lesson
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -30,9 +30,12 @@ IO_MODULES = {
 }
 LIBRARY_OF = {"trio_nursery": {"trio"}, "gevent_greenlets": {"gevent"}}
 SHARED = {"implementations.protocol", "implementations.server"}
+EVENT_LOOP = "implementations.event_loop"  # shared by those that run on asyncio
 
 # Each module of the harness may import those before it, and itself no further.
 DIRECTION = [
+    "harness.errors",
+    "harness.interpreters",
     "harness.candidates",
     "harness.launch",
     "harness.conformance.oracle",
@@ -193,14 +196,16 @@ def test_an_implementation_imports_its_library_and_what_is_shared(name: str) -> 
         for module in imports(PROJECT / f"implementations/{name}.py")
         if module.startswith("implementations")
     }
-    assert ours <= SHARED
+    assert ours <= SHARED | ({EVENT_LOOP} if name.startswith("asyncio_") else set())
     assert roots - {"implementations"} - LIBRARY_OF.get(name, set()) <= sys.stdlib_module_names
 
 
 def test_every_implementation_is_in_the_catalogue() -> None:
     files = {path.stem for path in (PROJECT / "implementations").glob("*.py")}
-    assert files - {"__init__", "protocol", "server"} == {implementation.name for implementation in CATALOGUE}
-    assert all(implementation.declares <= CAPABILITIES.keys() for implementation in CATALOGUE)
+    assert files - {"__init__", "protocol", "server", "event_loop"} == {
+        implementation.name for implementation in CATALOGUE
+    }
+    assert all(implementation.declares <= CAPABILITIES.keys() for implementation in SERVERS.values())
 
 
 def test_every_lesson_is_in_the_catalogue() -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness.candidates import UsageError, ours, selected
+from harness.candidates import ours, selected
+from harness.errors import UsageError
 from implementations import CATALOGUE
 
 

@@ -25,6 +25,7 @@ from harness.compare import (
     threshold,
 )
 from harness.record import Results, Sample, read_results
+from implementations import ALL_CORES, ONE_CORE
 
 THROUGHPUT = metric("throughput_rps")
 CPU = metric("cpu_us_per_request")
@@ -196,3 +197,30 @@ def test_a_threshold_is_exceeded_only_for_certain(
 def test_what_is_no_threshold_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="a threshold is like"):
         threshold(text, NAMES)
+
+
+def in_two_regimes(make_sample: Callable[..., Sample]) -> list[Sample]:
+    """Return four servers, two on one core and two on all, each faster than the one before."""
+    return [
+        make_sample(
+            server, block, rps=1000 * (1 + place) * wobble, regime=ALL_CORES if server in "cd" else ONE_CORE
+        )
+        for block, wobble in enumerate([0.99, 1.01, 1.0, 0.995, 1.005])
+        for place, server in enumerate("abcd")
+    ]
+
+
+def test_one_core_is_never_compared_with_all(make_sample: Callable[..., Sample]) -> None:
+    found = compare_all(in_two_regimes(make_sample), "clients_64", THROUGHPUT)
+    assert [(each.a, each.b) for each in found] == [("a", "b"), ("c", "d")]
+    # Two families of one pair each: nothing was adjusted for the other.
+    assert all(each.adjusted_p == each.p for each in found)
+
+
+def test_a_server_that_uses_another_regime_by_now_is_not_compared_with_itself(
+    make_results: Callable[..., Results],
+) -> None:
+    before = make_results()
+    samples = tuple(replace(sample, regime=ALL_CORES) for sample in before.samples)
+    assert compare_runs(before, before, ("old", "new"))
+    assert compare_runs(before, replace(before, samples=samples), ("old", "new")) == []

@@ -81,6 +81,8 @@ def test_a_threshold_decides_on_the_exit_code(compare: Callable[..., Done], limi
         (["--server", "a=x", "--server", "b=y", "--in", "results/reference"], 2, "one of the two"),
         (["--server", "a=/no/such/thing", "--server", "b=/no/such/thing"], 3, "cannot run /no/such/thing"),
         (["blocking", "--server", "b=/no/such/thing"], 2, "one client at a time"),
+        (["thread_pool", "--server", "b=x", "--clients", "65"], 2, "64 clients at once"),
+        (["processes", "--server", "b=x"], 2, "processes uses all cores and b uses one core"),
     ],
 )
 def test_what_cannot_be_compared_ends_in_one_clear_line(

@@ -10,14 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.candidates import ours
 from harness.conformance.case import Case, Verdict
 from harness.conformance.judge import CASES, Judgement, judge
-from implementations import CATALOGUE
+from implementations import CATALOGUE, SERVERS, VARIANTS, Implementation
 
 NAMES = [implementation.name for implementation in CATALOGUE]
+OF_THE_LOOP = "FCL"
+"""What another event loop may change: how bytes come and go, and when; the lines themselves are the shared core's affair."""
+TO_JUDGE = [(name, case) for name in NAMES for case in CASES] + [
+    (variant.name, case) for variant in VARIANTS for case in CASES if case.id[0] in OF_THE_LOOP
+]
 PROJECT = Path(__file__).resolve().parent.parent
 LIMIT_S = 30
 
@@ -33,23 +39,19 @@ def judgements(request: pytest.FixtureRequest) -> dict[tuple[str, str], Judgemen
     return {(name, found.case): found for name, cases in wanted.items() for found in judge(ours(name), cases)}
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "case"), TO_JUDGE, ids=[f"{name}-{case.id}" for name, case in TO_JUDGE])
 def test_conformance(name: str, case: Case, judgements: dict[tuple[str, str], Judgement]) -> None:
     found = judgements[name, case.id]
-    expected = {Verdict.PASS} if case.capability in {None, *declared(name)} else {Verdict.BY_DESIGN}
+    expected = {Verdict.PASS} if case.capability in {None, *SERVERS[name].declares} else {Verdict.BY_DESIGN}
     assert found.verdict in expected, f"{case.id} {case.title}: {found.verdict} {found.detail}"
-
-
-def declared(name: str) -> frozenset[str]:
-    return next(implementation.declares for implementation in CATALOGUE if implementation.name == name)
 
 
 @contextmanager
 def running(name: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], tuple[str, int]]]:
-    command = [sys.executable, "-m", f"implementations.{name}", "--port", "0", *options]
+    server = SERVERS[name]
+    command = [sys.executable, "-m", server.module, *server.options, "--port", "0", *options]
     with subprocess.Popen(
-        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
     ) as process:
         try:
             assert process.stdout
@@ -122,12 +124,71 @@ def test_bad_usage_is_one_clear_line(name: str, options: list[str], code: int, r
     assert done.stdout == ""
 
 
-def test_blocking_takes_one_client_and_select_a_thousand() -> None:
-    for name, too_many in (("blocking", "2"), ("select_generators", "1001")):
-        done = run_to_end(name, "--port", "0", "--max-clients", too_many)
-        assert done.returncode == 2
-        assert too_many in done.stderr
-        assert done.stderr.count("\n") == 1
+@pytest.mark.parametrize(
+    "server", [each for each in CATALOGUE if each.most_clients], ids=lambda each: each.name
+)
+def test_a_server_takes_as_many_clients_as_the_catalogue_says(server: Implementation) -> None:
+    too_many = f"{(server.most_clients or 0) + 1}"
+    done = run_to_end(server.name, "--port", "0", "--max-clients", too_many)
+    assert done.returncode == 2
+    assert too_many in done.stderr
+    assert done.stderr.count("\n") == 1
+    with running(server.name, "--max-clients", str(server.most_clients)):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "reason"),
+    [
+        ("asyncio_streams", ["--loop", "other"], "--loop"),
+        ("asyncio_streams", ["--loop", "uvloop", "--receive-kib", "64"], "uvloop has one buffer"),
+        ("asyncio_protocol", ["--receive-kib", "0"], "0 is not between 1 and 1024 KiB"),
+        ("threaded", ["--loop", "uvloop"], "--loop"),
+    ],
+)
+def test_what_cannot_be_varied_is_one_clear_line(name: str, options: list[str], reason: str) -> None:
+    done = run_to_end(name, "--port", "0", *options)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert reason in done.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in SERVERS if name.startswith("asyncio_")])
+def test_uvloop_is_there_exactly_if_it_was_chosen(name: str) -> None:
+    with running(name) as (process, _):
+        libraries = {Path(mapped.path).parent.name for mapped in psutil.Process(process.pid).memory_maps()}
+    assert ("uvloop" in libraries) == name.endswith("+uvloop")
+
+
+def test_workers_do_not_outlive_their_parent() -> None:
+    with running("processes") as (parent, _):
+        workers = psutil.Process(parent.pid).children()
+        assert len(workers) == len(os.sched_getaffinity(0))
+        parent.kill()
+        _, alive = psutil.wait_procs(workers, LIMIT_S)
+        assert not alive
+
+
+def test_a_worker_that_is_killed_takes_the_server_with_it() -> None:
+    with running("processes") as (parent, _):
+        workers = psutil.Process(parent.pid).children()
+        workers[0].kill()
+        _, said = parent.communicate(timeout=LIMIT_S)
+        _, alive = psutil.wait_procs(workers, LIMIT_S)
+    assert parent.returncode == 1
+    assert said == f"worker {workers[0].pid} has ended, exit code -9\n"
+    assert not alive
+
+
+def test_an_interrupt_of_the_whole_group_is_one_stop() -> None:
+    """Ctrl-C reaches parent and workers alike."""
+    with running("processes") as (parent, address), socket.create_connection(address, LIMIT_S) as client:
+        assert client.recv(1000)
+        client.sendall(b"1,2\n")
+        os.killpg(parent.pid, signal.SIGINT)
+        assert parent.wait(LIMIT_S) == 0
+        assert client.recv(1000) == b"Sum of input numbers: '3'\r\n"
+        assert parent.stderr
+        assert parent.stderr.read() == ""
 
 
 def test_an_environment_cannot_lower_the_limit_of_digits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,14 @@ import psutil
 import pytest
 from rich.console import Console
 
-from harness.candidates import HOST, Candidate, UsageError, ours
+from harness.candidates import HOST, Candidate, ours
 from harness.conformance import target as targets
 from harness.conformance.case import Case, Verdict, Violation
 from harness.conformance.judge import CASES, Judgement, judge, run_case, selected_cases
 from harness.conformance.matrix import print_matrix, short_names, summary, to_json, to_junit
 from harness.conformance.peer import Peer
 from harness.conformance.target import Target, shared_target
+from harness.errors import UsageError
 from harness.launch import LaunchError, free_port, launch
 
 FORKING = Path(__file__).parent / "servers" / "forking.py"

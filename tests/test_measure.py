@@ -17,6 +17,7 @@ from harness.measure import (
     MeasureError,
     MemorySeries,
     cores_for,
+    load_for,
     measure,
     snapshot,
     two_cores,
@@ -25,6 +26,7 @@ from harness.measure import (
 from harness.order import TRICKLE, Company, Order
 from harness.record import Sample
 from harness.validity import invalidity
+from implementations import ALL_CORES
 
 SHORT = Load(clients=4, pipeline=2, warmup_s=0.1, duration_s=0.3)
 
@@ -188,3 +190,19 @@ def test_memory_is_read_once_a_second_in_the_window() -> None:
     assert len(series.seen_bytes) == 4
     assert all(size > 2**20 for size in series.seen_bytes)
     assert len(told) == 20
+
+
+def test_a_server_on_all_cores_is_not_pinned_and_its_processes_count_together() -> None:
+    sample = measure(ours("processes"), replace(SHORT, clients=8))
+    assert (sample.regime, sample.pinned) == (ALL_CORES, False)
+    assert sample.server_cores == len(psutil.Process().cpu_affinity())
+    assert sample.ok == sample.sent > 0
+    # The parent serves nobody: what it has used alone is next to nothing.
+    assert sample.server_cpu_ns / sample.answered > 1000
+    assert sample.threads >= 8
+
+
+def test_only_a_server_on_one_core_is_pinned_to_it() -> None:
+    load = replace(SHORT, server_cores=(0,), generator_cores=(1,))
+    assert load_for(ours("threaded"), load) == load
+    assert load_for(ours("processes"), load) == replace(load, server_cores=())

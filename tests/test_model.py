@@ -115,7 +115,7 @@ def targets() -> Iterator[dict[str, Target]]:
 def test_clients_do_what_they_like(name: str, targets: dict[str, Target]) -> None:
     target = targets[name]
     Crowd(target).end()
-    files, threads = target.process.num_fds(), target.process.num_threads()
+    files, threads = target.files(), target.threads()
     machine = type(f"ClientsOf_{name}", (ClientsOfOneServer,), {"target": target})
     run_state_machine_as_test(
         machine,
@@ -128,8 +128,8 @@ def test_clients_do_what_they_like(name: str, targets: dict[str, Target]) -> Non
             suppress_health_check=list(HealthCheck),
         ),
     )
-    target.settles("num_fds", files)
-    target.settles("num_threads", threads)
+    target.settles(target.files, files)
+    target.settles(target.threads, threads)
     assert target.process.status() != psutil.STATUS_ZOMBIE
 
 

@@ -1,25 +1,24 @@
 """Plans: which launches, in which order; and what the workloads are."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.candidates import UsageError
 from harness.company import MANNERS
 from harness.conformance.oracle import oracle
+from harness.errors import UsageError
 from harness.plan import (
     CORE,
-    FEW_CLIENTS,
     PEAK,
     PROFILES,
     WORKLOADS,
     Plan,
     by_name,
     list_of,
-    most_connections,
     twin_of,
     why_not,
 )
@@ -104,17 +103,12 @@ def test_every_workload_says_what_it_should_separate() -> None:
     assert all(by_name(f"line_{size}").line == list_of(size) for size in (8, 512, 4096))
 
 
-def test_what_a_server_cannot_be_given_follows_from_its_declaration() -> None:
-    assert most_connections(None) is None
-    assert most_connections({"concurrent", "many_clients"}) is None
-    assert most_connections({"concurrent"}) == FEW_CLIENTS
-    assert most_connections({"many_clients"}) == 1
-    assert why_not({"concurrent"}, by_name("clients_1000")) == ""
-    assert "no more than 1,000 connections, and this takes 10,064" in why_not(
-        {"concurrent"}, by_name("idle_10000")
-    )
-    assert "one client at a time, and cannot be given 8" in why_not(set(), by_name("clients_8"))
-    assert why_not(set(), by_name("churn")) == "", "whoever is alone for a moment can be served alone"
+def test_what_a_server_cannot_be_given_is_said() -> None:
+    assert why_not(None, by_name("idle_10000")) == ""
+    assert why_not(1000, by_name("clients_1000")) == ""
+    assert "1,000 clients at once, and cannot be given 10,064" in why_not(1000, by_name("idle_10000"))
+    assert "one client at a time, and cannot be given 8" in why_not(1, by_name("clients_8"))
+    assert why_not(1, by_name("churn")) == "", "whoever is alone for a moment can be served alone"
 
 
 def test_profiles_measure_the_core_most_often() -> None:
@@ -141,3 +135,19 @@ def test_an_estimate_counts_what_each_workload_takes() -> None:
     assert plan.seconds_of("soak") == plan.seconds_of("clients_64") + 9
     assert plan.seconds_of("idle_10000") > plan.seconds_of("clients_64") + 1
     assert plan.seconds() == pytest.approx(sum(map(plan.seconds_of, NAMES)))
+
+
+@given(st.integers(min_value=0, max_value=2**32))
+def test_servers_on_all_cores_have_rounds_of_their_own(seed: int) -> None:
+    mixed = replace(plan(seed), all_cores=frozenset({"other"}))
+    assert Counter(mixed.cells()) == Counter(plan(seed).cells())
+    for cells in mixed.rounds():
+        assert len({cell.server == "other" for cell in cells}) == 1
+        assert {cell.server for cell in mixed.again(cells, 2)} == {cell.server for cell in cells}
+
+
+def test_a_server_is_spared_more_clients_than_it_can_serve() -> None:
+    limited = replace(plan(), most_clients={"blocking": 1, "threaded": 64})
+    served = {(cell.server, by_name(cell.workload).clients) for cell in limited.cells()}
+    assert max(clients for server, clients in served if server == "threaded") == 64
+    assert max(clients for server, clients in served if server == "other") > 64

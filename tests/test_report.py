@@ -11,7 +11,7 @@ from harness.figures import colour
 from harness.plan import twin_of
 from harness.record import FaultResult, Results, Sample, SelfCheck, Verdict, read_results
 from harness.report.render import REPORT, render
-from implementations import CATALOGUE
+from implementations import ALL_CORES, SERVERS
 
 
 def text_of(results: Results) -> str:
@@ -126,7 +126,7 @@ def test_figures_are_well_formed_and_shown(make_results: Callable[..., Results])
 
 
 def test_a_server_keeps_its_colour_whoever_is_beside_it() -> None:
-    names = [implementation.name for implementation in CATALOGUE]
+    names = [*SERVERS]
     assert len({colour(name, names) for name in names}) == len(names)
     assert all(colour(name, [name]) == colour(name, names) for name in names)
     assert colour("mine", ["mine"]) not in {colour(name, names) for name in names}
@@ -139,9 +139,7 @@ def test_the_report_of_the_reference_run_is_what_its_results_give() -> None:
 def test_the_reference_run_is_complete_and_of_conforming_servers() -> None:
     results = read_results(REFERENCE)
     assert results.manifest.complete
-    assert {facts.label for facts in results.manifest.servers} == {
-        implementation.name for implementation in CATALOGUE
-    }
+    assert {facts.label for facts in results.manifest.servers} <= SERVERS.keys()
     assert {verdict.verdict for verdict in results.conformance} <= {"PASS", "BY-DESIGN"}
     assert results.measured_cells == results.manifest.planned_cells
 
@@ -172,3 +170,45 @@ def test_a_twin_that_is_slower_is_told_of(
     results = make_results(twin_of="threaded", twin=twin_of("threaded"))
     twins = tuple(make_sample(twin_of("threaded"), block, rps=15_000, cpu_us=49) for block in range(5))
     assert "| **no** | 5 |" in render(replace(results, twins=twins))[REPORT]
+
+
+def test_servers_on_all_cores_have_a_section_of_their_own(make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    servers = tuple(
+        replace(facts, regime=ALL_CORES) if facts.label == "trio_nursery" else facts
+        for facts in results.manifest.servers
+    )
+    samples = tuple(
+        replace(sample, regime=ALL_CORES, pinned=False) if sample.server == "trio_nursery" else sample
+        for sample in results.samples
+    )
+    mixed = replace(results, manifest=replace(results.manifest, servers=servers), samples=samples)
+    before, heading, after = text_of(mixed).partition("## On all cores")
+    own_section, _, rest = after.partition("## Conformance")
+    assert heading
+    assert "trio_nursery" not in before
+    assert "threaded" not in own_section
+    assert "| `trio_nursery` |" in own_section
+    assert "## On all cores" not in text_of(results)
+    for text in (own_section, rest, before):
+        assert "`trio_nursery` / `threaded`" not in text
+
+
+def test_branches_and_factors_are_shown_if_they_were_recorded(make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    servers = tuple(
+        replace(facts, code_branches=17, factors={"event loop": f"that of {facts.label}"})
+        for facts in results.manifest.servers
+    )
+    text = text_of(replace(results, manifest=replace(results.manifest, servers=servers)))
+    assert "| `threaded` | a model | 90 | 17 |" in text
+    assert "| `trio_nursery` | that of trio_nursery |" in text
+    assert "Factors" not in text_of(results)
+
+
+def test_who_cannot_be_given_so_many_clients_is_named(make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    servers = tuple(replace(facts, most_clients=10) for facts in results.manifest.servers)
+    samples = tuple(sample for sample in results.samples if sample.server == "threaded")
+    text = text_of(replace(results, manifest=replace(results.manifest, servers=servers), samples=samples))
+    assert "`trio_nursery` serves 10 clients at once, and cannot be given 64." in text

@@ -6,6 +6,7 @@ import pytest
 
 from harness.record import Results, Sample
 from harness.tables import tabulate
+from implementations import ALL_CORES, ONE_CORE
 
 
 def test_invalid_samples_stay_visible_and_are_not_ranked(make_sample: Callable[..., Sample]) -> None:
@@ -38,3 +39,13 @@ def test_a_table_is_sorted_by_throughput(make_results: Callable[..., Results]) -
     assert [row.server for row in table.rows] == ["trio_nursery", "threaded"]
     assert table.row("trio_nursery").letters["throughput_rps"] == "a"
     assert table.row("threaded").letters["throughput_rps"] == "b"
+
+
+def test_a_table_is_of_one_regime(make_sample: Callable[..., Sample]) -> None:
+    samples = [
+        make_sample(server, block, regime=regime)
+        for block in range(2)
+        for server, regime in (("a", ONE_CORE), ("b", ALL_CORES))
+    ]
+    assert [row.server for row in tabulate(samples, "clients_64").rows] == ["a"]
+    assert [row.server for row in tabulate(samples, "clients_64", ALL_CORES).rows] == ["b"]

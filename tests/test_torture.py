@@ -11,8 +11,9 @@ import pytest
 from rich.console import Console
 
 from harness import bench
-from harness.candidates import Address, Candidate, UsageError, ours
+from harness.candidates import Address, Candidate, ours
 from harness.conformance.case import Violation
+from harness.errors import UsageError
 from harness.launch import LaunchError
 from harness.record import TORTURE, FaultResult, torture_from_json
 from harness.torture.books import GREETING, ProbeFigures, reply_to

@@ -11,12 +11,14 @@ from harness.validity import (
     Reason,
     Severity,
     achieved_share,
+    doubts,
     generator_share,
     judge,
     limited_by,
     littles_law_holds,
     remarks,
 )
+from implementations import ALL_CORES
 
 
 def codes(sample: Sample) -> list[str]:
@@ -125,4 +127,24 @@ def test_littles_law_notices_false_books(make_sample: Callable[..., Sample]) -> 
 def test_a_launch_that_was_not_steady_is_labelled(make_sample: Callable[..., Sample]) -> None:
     sample = make_sample(server_cpu_ns=990_000_000, series=(100,) * 5 + (500,) * 15)
     assert codes(sample) == ["warming-up"]
+    assert judge(sample).valid
+
+
+@pytest.mark.parametrize(
+    ("server", "generator", "limit"),
+    [(1.95, 0.04, "server"), (1.3, 0.65, "machine"), (1.0, 0.97, "generator"), (0.98, 0.5, "latency")],
+)
+def test_what_limits_a_server_on_all_cores(
+    make_sample: Callable[..., Sample], server: float, generator: float, limit: str
+) -> None:
+    sample = make_sample(
+        regime=ALL_CORES,
+        server_cores=2,
+        pinned=False,
+        server_cpu_ns=int(server * 1e9),
+        generator_cpu_ns=int(generator * 1e9),
+    )
+    assert limited_by(sample) == limit
+    (doubt,) = doubts(sample)
+    assert doubt == "shared-core: the server uses all 2 cores, the generator's among them"
     assert judge(sample).valid

@@ -10,9 +10,11 @@ from rich import box
 from rich.table import Table
 
 from harness.candidates import selected
+from harness.commands.options import python_option
 from harness.conformance.matrix import console_for
+from harness.launch import PROJECT
 from harness.plan import WORKLOADS
-from implementations import CATALOGUE
+from implementations import SERVERS
 
 
 @click.command("list")
@@ -34,13 +36,25 @@ def list_command(*, as_json: bool, workloads: bool) -> None:
         ]
     else:
         rows = [
-            {"name": i.name, "model": i.model, "declares": sorted(i.declares), "file": i.file}
-            for i in CATALOGUE
+            {
+                "name": i.name,
+                "model": i.model,
+                "declares": sorted(i.declares),
+                "file": i.file,
+                "factors": i.factors,
+            }
+            for i in SERVERS.values()
         ]
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    print_rows(rows)
+    if workloads:
+        print_rows(rows)
+        return
+    print_rows([{column: row[column] for column in ("name", "model", "declares")} for row in rows])
+    print()
+    print_rows([{"name": row["name"], **row["factors"]} for row in rows])
+    print("\nEach is implementations/NAME.py; a variant, with a +, is an option of its model's file.")
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -56,8 +70,14 @@ def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("name")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-def serve(name: str, options: Sequence[str]) -> NoReturn:
+@python_option
+def serve(name: str, options: Sequence[str], python: str | None) -> NoReturn:
     """Run one of our servers in the foreground; its own options follow its name (--help lists them)."""
-    (candidate,) = selected([name])
-    interpreter, module_flag, module, *_ = candidate.command
-    os.execv(interpreter, [interpreter, module_flag, module, *options])  # noqa: S606 - our own server
+    (candidate,) = selected([name], python=python)
+    assert candidate.implementation  # noqa: S101 - it is ours
+    interpreter = candidate.command[0]
+    os.chdir(PROJECT)  # where any interpreter finds it
+    os.execvp(  # noqa: S606 - our own server
+        interpreter,
+        [interpreter, "-m", candidate.implementation.module, *candidate.implementation.options, *options],
+    )

@@ -3,7 +3,7 @@
 import json
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from harness.analyse import METRICS
 from harness.analyse import metric as metric_of
 from harness.bench import REFERENCE, shown
 from harness.campaign import campaign
-from harness.candidates import UsageError, selected
+from harness.candidates import all_cores, check_clients, selected
 from harness.commands.options import FAILED, server_options, write_to
 from harness.compare import (
     BETTER,
@@ -34,6 +34,7 @@ from harness.compare import (
     threshold,
 )
 from harness.conformance.matrix import console_for
+from harness.errors import UsageError
 from harness.measure import Load, two_cores
 from harness.plan import Plan
 from harness.record import MANIFEST, ResultsError, read_results
@@ -144,6 +145,7 @@ def _two_servers(folder: Path, a: str, b: str, metrics: Sequence[str]) -> list[C
             raise UsageError(f"{shown(folder)} has no server {name!r}; it has {', '.join(known)}")
     if a == b:
         raise UsageError("a server is always equal to itself: give two")
+    _check_regimes({facts.label: facts.regime for facts in results.manifest.servers if facts.label in {a, b}})
     found = compare_servers(results, a, b, metrics)
     if not found:
         raise ResultsError(f"{a} and {b} have no two blocks in common in {shown(folder)}")
@@ -176,12 +178,19 @@ def _measured_now(  # noqa: PLR0913 - what was given, and how to go about it
     if len(candidates) != 2:
         raise UsageError(f"two servers are compared, and {len(candidates)} are given")
     for candidate in candidates:
-        if sizes.clients > 1 and candidate.declares is not None and "concurrent" not in candidate.declares:
-            raise UsageError(f"{candidate.label} serves one client at a time: use --clients 1")
+        check_clients(candidate, sizes.clients)
+    _check_regimes({candidate.label: candidate.regime for candidate in candidates})
     labels = tuple(candidate.label for candidate in candidates)
     workload = f"clients_{sizes.clients}"
     plan = Plan(
-        labels, (workload,), {}, {workload: sizes.blocks}, 0.3, sizes.duration_s, secrets.randbelow(2**32)
+        labels,
+        (workload,),
+        {},
+        {workload: sizes.blocks},
+        0.3,
+        sizes.duration_s,
+        secrets.randbelow(2**32),
+        all_cores(candidates),
     )
     cores = two_cores()
     load = Load(sizes.clients, 1, plan.warmup_s, plan.duration_s, None, *cores)
@@ -193,6 +202,13 @@ def _measured_now(  # noqa: PLR0913 - what was given, and how to go about it
     if not found:
         raise ResultsError("fewer than two blocks have a valid launch of both servers")
     return found
+
+
+def _check_regimes(regimes: Mapping[str, str]) -> None:
+    """Refuse to hold what a server does on one core against what another does on all."""
+    if len(set(regimes.values())) > 1:
+        told = " and ".join(f"{label} uses {regime}" for label, regime in regimes.items())
+        raise UsageError(f"{told}: their figures are not compared")
 
 
 def print_comparisons(found: Sequence[Comparison], console: Console) -> None:

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 import click
 
 from harness.candidates import selected
-from harness.commands.options import COULD_NOT_RUN, FAILED, connect_option, server_options, write_to
+from harness.commands.options import (
+    COULD_NOT_RUN,
+    FAILED,
+    connect_option,
+    python_option,
+    server_options,
+    write_to,
+)
 from harness.conformance.case import Verdict
 from harness.conformance.judge import Judgement, judge, selected_cases
 from harness.conformance.matrix import console_for, print_matrix, to_json, to_junit
@@ -15,6 +22,7 @@ from harness.conformance.matrix import console_for, print_matrix, to_json, to_ju
 @click.argument("names", nargs=-1)
 @server_options
 @connect_option
+@python_option
 @click.option(
     "--case", "case_ids", multiple=True, metavar="ID,...", help="Only these cases, or groups, by letter."
 )
@@ -27,12 +35,13 @@ def conform(  # noqa: PLR0913 - one parameter for each option
     servers: Sequence[str],
     declarations: Sequence[str],
     connect: str | None,
+    python: str | None,
     case_ids: Sequence[str],
     json_file: str | None,
     junit_file: str | None,
 ) -> int:
     """Say which promises of the protocol servers keep: NAMES of ours, or any by --server or --connect."""
-    candidates = selected(names, servers, declarations, connect)
+    candidates = selected(names, servers, declarations, connect, python)
     cases = selected_cases(
         [case_id for listed in case_ids for case_id in listed.split(",") if case_id.strip()]
     )

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from harness.candidates import UsageError
 from harness.commands.catalogue import print_rows
+from harness.errors import UsageError
 from implementations.lessons import LESSONS
 
 

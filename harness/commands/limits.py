@@ -9,9 +9,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from harness.candidates import UsageError, selected
+from harness.candidates import selected
 from harness.commands.options import FAILED, server_options, write_to
 from harness.conformance.matrix import console_for
+from harness.errors import UsageError
 from harness.limits import kept, limit_of
 from harness.record import ConnectionLimit, limits_as_json
 
@@ -52,7 +53,7 @@ def limits(
         for candidate in candidates:
             status.update(f"{candidate.label}: {connections:,} connections")
             limit = limit_of(candidate, connections)
-            found.append((limit, kept(limit, candidate.declares)))
+            found.append((limit, kept(limit, candidate)))
     _show(found, console)
     write_to(json_file, limits_as_json([limit for limit, _ in found]))
     return 0 if all(good for _, good in found) else FAILED

@@ -4,11 +4,11 @@ import json
 
 import click
 
-from harness.candidates import UsageError
 from harness.commands.loading import Given, loading, measured
 from harness.commands.options import FAILED, write_to
 from harness.commands.shown import as_json, show
 from harness.conformance.matrix import console_for
+from harness.errors import UsageError
 from harness.validity import judge
 
 

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from harness.candidates import Candidate, UsageError, selected
-from harness.commands.options import connect_option, server_options
+from harness.candidates import Candidate, check_clients, selected
+from harness.commands.options import connect_option, python_option, server_options
+from harness.errors import UsageError
 from harness.measure import Load, cores_for, measure
 from harness.order import CONSTANT, OPEN
 from harness.record import Sample
@@ -36,6 +37,7 @@ class Given:
     servers: Sequence[str]
     declarations: Sequence[str]
     connect: str | None
+    python: str | None
     clients: int
     pipeline: int
     arrivals: str | None
@@ -51,9 +53,8 @@ class Given:
         if (self.name is not None) + len(self.servers) + (self.connect is not None) != 1:
             raise UsageError("one server is needed: a name, --server or --connect")
         names = [self.name] if self.name else []
-        (candidate,) = selected(names, self.servers, self.declarations, self.connect)
-        if self.clients > 1 and candidate.declares is not None and "concurrent" not in candidate.declares:
-            raise UsageError(f"{candidate.label} serves one client at a time: use --clients 1")
+        (candidate,) = selected(names, self.servers, self.declarations, self.connect, self.python)
+        check_clients(candidate, self.clients)
         return candidate
 
     def closed_loop(self) -> Load:
@@ -87,6 +88,7 @@ def loading(duration_s: float) -> Callable[[Command], Command]:
         click.argument("name", required=False),
         server_options,
         connect_option,
+        python_option,
         click.option("--clients", type=click.IntRange(1, 100_000), default=64, show_default=True, help="Connections."),
         click.option("--pipeline", type=click.IntRange(1, 1000), default=1, show_default=True, help="Requests in flight each."),
         click.option("--arrivals", type=click.Choice(OPEN), help="How an open loop's requests arrive; constant if not given."),

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from harness.candidates import UsageError
+from harness.errors import UsageError
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -30,6 +30,9 @@ def server_options(command: Command) -> Command:
     return command
 
 
+python_option = click.option(
+    "--python", metavar="PATH", help="Run ours on this interpreter, instead of the harness's own."
+)
 connect_option = click.option("--connect", metavar="HOST:PORT", help="A server that runs already.")
 
 

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.candidates import UsageError
 from harness.commands.options import FAILED, write_to
 from harness.conformance.matrix import console_for
+from harness.errors import UsageError
 from harness.selftest import basics, repeated, resolution, stall, waiting
 from harness.selftest.check import Check, Outcome, Result
 

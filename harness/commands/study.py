@@ -12,10 +12,11 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from harness import bench as study
-from harness.candidates import UsageError, selected
-from harness.commands.options import FAILED, server_options
+from harness.candidates import all_cores, selected
+from harness.commands.options import FAILED, python_option, server_options
 from harness.compare import COMPARED
-from harness.plan import PROFILES, WORKLOADS, Plan, by_name, most_connections
+from harness.errors import UsageError
+from harness.plan import PROFILES, WORKLOADS, Plan, by_name
 from harness.precision import PILOT_BLOCKS, Target
 from harness.record import Results, drop_half_written_sample, read_results
 
@@ -25,6 +26,7 @@ WITHIN_MINUTES: Final = 20
 @click.command()
 @click.argument("names", nargs=-1)
 @server_options
+@python_option
 @click.option(
     "--quick",
     "profile",
@@ -118,6 +120,7 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
     servers: Sequence[str],
     declarations: Sequence[str],
+    python: str | None,
     profile: str | None,
     workloads: Sequence[str],
     blocks: int | None,
@@ -134,22 +137,22 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     limits: bool | None,
     interrupted: Results | None = None,
 ) -> int:
-    candidates = selected(names, servers, declarations)
+    candidates = selected(names, servers, declarations, python=python)
     target = _target(precision, precision_of, within_minutes)
     if target and blocks:
         raise UsageError("--precision chooses the number of blocks: leave out --blocks")
     size = PROFILES[profile or "standard"]
     chosen = [by_name(name) for name in workloads] or [each for each in WORKLOADS if size.blocks(each)]
     planned = {each.name: blocks or size.blocks(each) or size.core_blocks for each in chosen}
-    most = {each.label: most_connections(each.declares) for each in candidates}
     plan = Plan(
         servers=tuple(candidate.label for candidate in candidates),
         workloads=tuple(planned),
-        most_connections={label: connections for label, connections in most.items() if connections},
+        most_clients={each.label: each.most_clients for each in candidates if each.most_clients is not None},
         blocks=dict.fromkeys(planned, PILOT_BLOCKS) if target else planned,
         warmup_s=size.warmup_s,
         duration_s=size.duration_s,
         seed=secrets.randbelow(2**32) if seed is None else seed,
+        all_cores=all_cores(candidates),
     )
     if not plan.cells():
         raise UsageError("nothing is left to measure: these servers cannot serve these workloads")

@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.analyse import throughput_rps
-from harness.candidates import Candidate, UsageError
+from harness.candidates import Candidate
 from harness.commands.loading import Given, check_rate, loading, measured
 from harness.commands.options import FAILED, write_to
 from harness.commands.shown import as_json
 from harness.conformance.matrix import console_for
+from harness.errors import UsageError
 from harness.measure import Load
 from harness.order import CONSTANT
 from harness.quantiles import QUANTILES, Quantile, quantile, requests_for, response

@@ -185,14 +185,14 @@ def check_resets(target: Target, left_behind: bytes) -> None:
     """Let clients reset after sending something, and look for what stays behind."""
     with target.fresh() as own:
         own.answers(b"1,2\n", THREE)
-        files, threads = own.process.num_fds(), own.process.num_threads()
+        files, threads = own.files(), own.threads()
         for _ in range(20):
             peer = own.greeted()
             peer.send(left_behind)
             peer.reset()
         own.answers(b"1,2\n", THREE)
-        own.settles("num_fds", files)
-        own.settles("num_threads", threads)
+        own.settles(own.files, files)
+        own.settles(own.threads, threads)
 
 
 @case("6.6")
@@ -208,7 +208,7 @@ def c08_nothing_accumulates(target: Target) -> None:
     """2,000 clients come and go; descriptors, threads and memory are where they were."""
     with target.fresh() as own:
         own.answers(b"1,2\n", THREE)
-        files, threads = own.process.num_fds(), own.process.num_threads()
+        files, threads = own.files(), own.threads()
         resident = []
         for _ in range(CHURN_ROUNDS):
             for number in range(CHURN_CLIENTS):
@@ -217,8 +217,8 @@ def c08_nothing_accumulates(target: Target) -> None:
                         peer.greeted().fence()
             own.peers.clear()
             own.answers(b"1,2\n", THREE)
-            own.settles("num_fds", files)
-            own.settles("num_threads", threads)
+            own.settles(own.files, files)
+            own.settles(own.threads, threads)
             resident.append(own.resident_bytes())
         # The first rounds may fill caches; what leaks grows in every round.
         growth = min(later - earlier for earlier, later in pairwise(resident[1:]))
@@ -231,16 +231,15 @@ def c09_out_of_descriptors(target: Target) -> None:
     """Out of descriptors: who is connected is served, the server neither dies nor spins, and then goes on."""
     with target.fresh() as own, own.greeted() as served:
         served.fence()
-        old = own.limit_files(own.process.num_fds())
-        # A server that waits in accept() has a descriptor for one more client already.
-        waiting = [own.connect() for _ in range(3)]
-        for _ in range(FENCES):
+        with own.without_files():
+            # A process that waits in accept() has a descriptor for one more client already.
+            waiting = [own.connect() for _ in range(2 + len(own.family))]
+            for _ in range(FENCES):
+                served.fence()
+            own.is_quiet()
             served.fence()
-        own.is_quiet()
-        served.fence()
-        if waiting[-1].unread():
-            raise Violation("a client was served, although there was no descriptor left for it")
-        own.limit_files(old)
+            if waiting[-1].unread():
+                raise Violation("a client was served, although there was no descriptor left for it")
         served.exchange(b"quit\n", b"connection closed\r\n")
         served.close()
         for peer in waiting:

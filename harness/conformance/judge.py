@@ -11,7 +11,7 @@ from typing import Final
 
 import psutil
 
-from harness.candidates import Candidate, UsageError
+from harness.candidates import Candidate
 from harness.conformance.arithmetic import ARITHMETIC
 from harness.conformance.case import Case, NotApplicable, StaleClaim, Verdict, Violation
 from harness.conformance.contention import CONCURRENCY
@@ -19,6 +19,7 @@ from harness.conformance.framing import FRAMING
 from harness.conformance.lifecycle import LIFECYCLE
 from harness.conformance.session import SESSION
 from harness.conformance.target import Target, shared_target
+from harness.errors import UsageError
 from harness.launch import LaunchError
 
 GROUPS: Final = (FRAMING, ARITHMETIC, SESSION, CONCURRENCY, LIFECYCLE)

@@ -54,12 +54,11 @@ def l03_received_lines_are_answered(target: Target) -> None:
     clients = 3 if target.serves_several else 1
     with target.fresh() as own:
         peers = [own.greeted() for _ in range(clients)]
-        own.server.process.send_signal(signal.SIGSTOP)
-        for peer in peers:
-            peer.send(b"1,2\n3,4\n" * RECEIVED_PAIRS + b"5,6")
-            peer.await_delivery()
-        own.server.process.send_signal(signal.SIGTERM)
-        own.server.process.send_signal(signal.SIGCONT)
+        with own.paused():
+            for peer in peers:
+                peer.send(b"1,2\n3,4\n" * RECEIVED_PAIRS + b"5,6")
+                peer.await_delivery()
+            own.server.process.send_signal(signal.SIGTERM)
         for peer in peers:
             peer.expect((THREE + SEVEN) * RECEIVED_PAIRS)
             peer.expect_end()
@@ -205,11 +204,10 @@ def l13_replies_survive_more_input(target: Target) -> None:
     """Replies on their way at SIGTERM arrive, even if the client goes on sending."""
     with target.fresh() as own, own.connect(SMALL_BUFFER_BYTES) as peer:
         peer.greeted()
-        own.server.process.send_signal(signal.SIGSTOP)
-        peer.send(b"1,2\n" * FEW_LINES)
-        peer.await_delivery()
-        own.server.process.send_signal(signal.SIGTERM)
-        own.server.process.send_signal(signal.SIGCONT)
+        with own.paused():
+            peer.send(b"1,2\n" * FEW_LINES)
+            peer.await_delivery()
+            own.server.process.send_signal(signal.SIGTERM)
         peer.await_reading()
         time.sleep(TIME_TO_HANG_UP_S)  # whatever the server does too early, it has done by then
         expected = GREETING + THREE * FEW_LINES
@@ -290,10 +288,11 @@ def l16_grace_of_a_busy_server(target: Target) -> None:
     """The grace is kept however many clients there are, and however busy the server is with some of them."""
 
     def check() -> None:
+        busy_clients = min(BUSY_CLIENTS, target.places)
         with target.fresh(grace_s=SHORT_GRACE_S) as own:
-            for _ in range(IDLE_CLIENTS if target.serves_several else 0):
+            for _ in range(min(IDLE_CLIENTS, target.places - busy_clients)):
                 own.greeted()
-            busy = [flood(own.greeted()) for _ in range(BUSY_CLIENTS if target.serves_several else 1)]
+            busy = [flood(own.greeted()) for _ in range(busy_clients)]
             with meanwhile(lambda: step_all(busy)):
                 expect_exit_within_grace(own, own.patience_s / 2)  # a thousand threads on a busy machine
             for peer in own.peers:

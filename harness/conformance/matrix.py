@@ -25,34 +25,25 @@ SHORT: Final = {Verdict.PASS: "pass", Verdict.BY_DESIGN: "design", Verdict.STALE
 MOST_DETAIL: Final = 600
 FAILED_STYLE: Final = "bold red"
 WIDTH: Final = 100
+MOST_COLUMNS: Final = 5
+"""More servers do not fit beside each other; they get a table below."""
 
 
 def short_names(labels: Sequence[str]) -> dict[str, str]:
     """Return names for narrow columns: the part before the first underscore, where that tells them apart."""
-    short = [label.partition("_")[0] for label in labels]
     return {
-        label: name if short.count(name) == 1 and name else label
-        for label, name in zip(labels, short, strict=True)
+        label: name
+        if (name := label.partition("_")[0]) and sum(other.startswith(name) for other in labels) == 1
+        else label
+        for label in labels
     }
 
 
 def print_matrix(judgements: Sequence[Judgement], console: Console) -> None:
     """Print cases by group, servers as columns, and failures explained below."""
     labels = list(dict.fromkeys(judgement.server for judgement in judgements))
-    verdicts = {(judgement.case, judgement.server): judgement.verdict for judgement in judgements}
-    titles = {judgement.case: judgement.title for judgement in judgements}
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, width=min(console.width, WIDTH))
-    table.add_column("case", no_wrap=True)
-    table.add_column("promise", no_wrap=True, overflow="ellipsis", ratio=1)
-    names = short_names(labels)
-    for label in labels:
-        table.add_column(names[label], no_wrap=True, overflow="ellipsis", min_width=min(9, len(names[label])))
-    for group in GROUPS:
-        for case_id in (case_id for case_id in titles if case_id[0] == group.letter):
-            cells = [_cell(verdicts.get((case_id, label))) for label in labels]
-            table.add_row(case_id, Text(titles[case_id]), *cells)
-        table.add_section()
-    console.print(table)
+    for first in range(0, len(labels), MOST_COLUMNS):
+        console.print(_table(judgements, labels, labels[first : first + MOST_COLUMNS], console))
     for judgement in judgements:
         if judgement.verdict not in {Verdict.PASS, Verdict.BY_DESIGN}:
             style = STYLES.get(judgement.verdict, FAILED_STYLE)
@@ -61,13 +52,33 @@ def print_matrix(judgements: Sequence[Judgement], console: Console) -> None:
             )
             console.print(f"  {escape(_abridged(judgement.detail))}", highlight=False)
     for verdict in Verdict:
-        if verdict in verdicts.values() and verdict is not Verdict.PASS:
+        if verdict in {judgement.verdict for judgement in judgements} and verdict is not Verdict.PASS:
             name = SHORT.get(verdict, verdict.value.lower())
             console.print(
                 f"[{STYLES.get(verdict, FAILED_STYLE)}]{name:8}[/] {verdict}: {verdict.meaning}",
                 highlight=False,
             )
     console.print(summary(judgements), highlight=False)
+
+
+def _table(
+    judgements: Sequence[Judgement], labels: Sequence[str], columns: Sequence[str], console: Console
+) -> Table:
+    """Show some of the servers; the names are such as tell all of them apart."""
+    verdicts = {(judgement.case, judgement.server): judgement.verdict for judgement in judgements}
+    titles = {judgement.case: judgement.title for judgement in judgements}
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, width=min(console.width, WIDTH))
+    table.add_column("case", no_wrap=True, min_width=4)
+    table.add_column("promise", no_wrap=True, overflow="ellipsis", ratio=1)
+    names = short_names(labels)
+    for label in columns:
+        table.add_column(names[label], no_wrap=True, overflow="ellipsis", min_width=min(9, len(names[label])))
+    for group in GROUPS:
+        for case_id in (case_id for case_id in titles if case_id[0] == group.letter):
+            cells = [_cell(verdicts.get((case_id, label))) for label in columns]
+            table.add_row(case_id, Text(titles[case_id]), *cells)
+        table.add_section()
+    return table
 
 
 def _abridged(detail: str) -> str:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ import psutil
 from harness.candidates import HOST, Address, Candidate
 from harness.conformance.case import NotApplicable, Violation
 from harness.conformance.peer import Peer
-from harness.launch import Launched, LaunchError, launch, reap, start
+from harness.launch import DEFAULT_CLIENTS, Launched, LaunchError, launch, reap, start
 
 LEAST_PATIENCE_S: Final = 5.0
 STARTUPS_OF_PATIENCE: Final = 20
@@ -87,6 +87,18 @@ class Target:
         return psutil.Process(self.server.process.pid)
 
     @property
+    def family(self) -> list[psutil.Process]:
+        """All processes of the server, the one that was started first."""
+        return [self.process, *self.process.children(recursive=True)]
+
+    @property
+    def places(self) -> int:
+        """How many clients the shared instance serves at once, as far as we are told."""
+        if not self.serves_several:
+            return 1
+        return min(DEFAULT_CLIENTS, self.candidate.most_clients or DEFAULT_CLIENTS)
+
+    @property
     def server(self) -> Launched:
         """The server's launch."""
         if self.launched is None:
@@ -109,24 +121,42 @@ class Target:
                 self.error_outputs.append(launched.error_output())
 
     def demand_s(self) -> float:
-        """Return the time that the process's threads have run, or waited for a core: a busy machine does not hide it."""
+        """Return the time that the server's threads have run, or waited for a core: a busy machine does not hide it."""
         demand_ns = 0
-        for schedstat in Path(f"/proc/{self.process.pid}").glob("task/*/schedstat"):
-            with suppress(OSError):  # a thread that has just ended
-                ran, waited, _ = schedstat.read_text(encoding="ascii").split()
-                demand_ns += int(ran) + int(waited)
+        for process in self.family:
+            for schedstat in Path(f"/proc/{process.pid}").glob("task/*/schedstat"):
+                with suppress(OSError):  # a thread that has just ended
+                    ran, waited, _ = schedstat.read_text(encoding="ascii").split()
+                    demand_ns += int(ran) + int(waited)
         return demand_ns / 1e9
 
     def resident_bytes(self) -> int:
-        """Return the memory that the process holds."""
-        return int(self.process.memory_info().rss)
+        """Return the memory that the server's processes hold."""
+        return self._sum(lambda process: process.memory_info().rss)
 
-    def settles(self, measure: str, limit: float) -> None:
-        """Wait until a measure of the process ("num_fds", "num_threads") is back at a limit."""
+    def files(self) -> int:
+        """Count the open files of the server's processes."""
+        return self._sum(lambda process: process.num_fds())
+
+    def threads(self) -> int:
+        """Count the threads of the server's processes."""
+        return self._sum(lambda process: process.num_threads())
+
+    def _sum(self, measure: Callable[[psutil.Process], int]) -> int:
+        """Add up a measure; a child that has just ended has none."""
+        leader, *children = self.family
+        total = measure(leader)
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                total += measure(child)
+        return total
+
+    def settles(self, measure: Callable[[], int], limit: float) -> None:
+        """Wait until a measure of the server (`files`, `threads`) is back at a limit."""
         deadline = time.monotonic() + self.patience_s
-        while (value := getattr(self.process, measure)()) > limit:
+        while (value := measure()) > limit:
             if time.monotonic() > deadline:
-                raise Violation(f"{measure} of the server stays at {value}, expected {limit:g}")
+                raise Violation(f"the server's {measure.__name__} stay at {value}, expected {limit:g}")
             time.sleep(SETTLE_CHECK_S)
 
     def is_quiet(self, window_s: float = 0.4, share: float = 0.5) -> None:
@@ -139,11 +169,33 @@ class Target:
                 f"the server was at work for {used_s:.2f} s of {window_s:g} s in which nothing happened"
             )
 
-    def limit_files(self, soft: int) -> int:
-        """Set the soft limit of open files of the running process; return the old one."""
-        old, hard = resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
-        return old
+    @contextmanager
+    def without_files(self) -> Iterator[None]:
+        """Let none of the server's processes open one more file."""
+        limits = {}
+        try:
+            for process in self.family:
+                limit = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+                limits[process.pid] = limit
+                resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (process.num_fds(), limit[1]))
+            yield
+        finally:
+            for pid, limit in limits.items():
+                with suppress(ProcessLookupError):
+                    resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Keep all of the server's processes stopped."""
+        family = self.family
+        for process in family:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in family:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
 
 def patience_for(launched: Launched) -> float:

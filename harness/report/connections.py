@@ -1,6 +1,5 @@
 """What is said of how many connections each server holds."""
 
-from harness.plan import most_connections
 from harness.record import ConnectionLimit, Results
 
 
@@ -23,8 +22,7 @@ def connections_section(results: Results) -> list[str]:
 
 
 def _row(limit: ConnectionLimit, results: Results) -> str:
-    declares = {facts.label: facts.declares for facts in results.manifest.servers}.get(limit.server)
-    most = most_connections(declares)
+    most = {facts.label: facts.most_clients for facts in results.manifest.servers}.get(limit.server)
     declared = "any number" if most is None else f"{most:,}"
     why = "; ".join(filter(None, (limit.refused, limit.error))) or "–"
     return f"| `{limit.server}` | {declared} | {limit.held:,} | {limit.answered:,} | {limit.answered_s:.1f} | {why} |"

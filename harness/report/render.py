@@ -1,9 +1,10 @@
 """The whole report, and what frames it: what was measured and how, and what limits it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
-from harness.analyse import metric, repetition
+from harness.analyse import metric, of_regime, repetition
 from harness.figures import figures
 from harness.inference import BOOTSTRAP_FROM, EQUIVALENCE
 from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, WORKLOADS, by_name
@@ -15,9 +16,11 @@ from harness.report.faults import faults_section
 from harness.report.instrument import instrument_section
 from harness.report.promises import conformance_section
 from harness.report.proof import proof_section
+from harness.report.wording import listed
 from harness.report.workloads import workload_section
-from harness.tables import tabulate
+from harness.tables import Table, tabulate
 from harness.validity import STEAL_LIMIT
+from implementations import ALL_CORES, ONE_CORE
 
 REPORT: Final = "report.md"
 FIGURES: Final = "figures"
@@ -30,12 +33,9 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
         results: a run.
         figures_at: where the figures are, seen from the report.
     """
-    tables = {
-        workload.name: tabulate(results.samples, workload.name)
-        for workload in WORKLOADS
-        if workload.name in results.manifest.workloads
-    }
-    drawn = figures(results, tables)
+    on_one_core = only(results, ONE_CORE)
+    tables = tables_of(on_one_core, ONE_CORE)
+    drawn = figures(on_one_core, tables)
     text = "\n".join(
         [
             *heading(results),
@@ -49,19 +49,60 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
             *(
                 line
                 for name, table in tables.items()
-                for line in workload_section(by_name(name), table, results)
+                for line in workload_section(by_name(name), table, on_one_core)
             ),
+            *all_cores_section(only(results, ALL_CORES)),
             *instrument_section(results),
             *conformance_section(results),
             *proof_section(results.proof),
             *faults_section(results),
             *connections_section(results),
             *code_section(results.manifest.servers),
+            *factors_section(results.manifest.servers),
             *limits(results),
             *reproduce(results.manifest),
         ]
     )
     return {REPORT: text.rstrip() + "\n"} | {f"{FIGURES}/{name}": svg for name, svg in drawn.items()}
+
+
+def only(results: Results, regime: str) -> Results:
+    """Return what a run says of the servers of one regime."""
+    servers = tuple(facts for facts in results.manifest.servers if facts.regime == regime)
+    manifest = replace(results.manifest, servers=servers)
+    return replace(results, manifest=manifest, samples=tuple(of_regime(results.samples, regime)))
+
+
+def tables_of(results: Results, regime: str) -> dict[str, Table]:
+    """Work out the tables of one regime by workload; none if it has no servers."""
+    if not results.manifest.servers:
+        return {}
+    return {
+        workload.name: tabulate(results.samples, workload.name, regime)
+        for workload in WORKLOADS
+        if workload.name in results.manifest.workloads
+    }
+
+
+def all_cores_section(results: Results) -> list[str]:
+    """Show the servers that use every core, apart from all others; nothing if there are none."""
+    tables = tables_of(results, ALL_CORES)
+    if not tables:
+        return []
+    return [
+        "## On all cores",
+        "",
+        f"{listed([facts.label for facts in results.manifest.servers])}: a regime of its own. Such a server uses every core of "
+        "the machine, also the one that its load generator runs on, so that each takes time from the other: nothing here "
+        "is comparable with the sections above. CPU time is that of all its processes together. **Limited by machine** "
+        "means that server and generator together kept all cores busy.",
+        "",
+        *(
+            line
+            for name, table in tables.items()
+            for line in workload_section(by_name(name), table, results, "###")
+        ),
+    ]
 
 
 def heading(results: Results) -> list[str]:
@@ -155,19 +196,44 @@ def figure(drawn: Mapping[str, str], figures_at: str, name: str, title: str) -> 
 
 
 def code_section(servers: Sequence[ServerFacts]) -> list[str]:
-    """Count the lines of each of our servers."""
+    """Count the lines of each of our servers, and where its code branches."""
     ours = [facts for facts in servers if facts.file]
     if not ours:
         return []
+    counted = any(facts.code_branches for facts in ours)
     return [
         "## Size of the code",
         "",
         "Lines of code without blank lines, comments and docstrings; what all share (`protocol.py`, `server.py`) "
         "does not count.",
         "",
-        "| server | model | lines |",
-        "|---|---|---:|",
-        *(f"| `{facts.label}` | {facts.model} | {facts.code_lines} |" for facts in ours),
+        f"| server | model | lines |{' branches |' if counted else ''}",
+        f"|---|---|---:|{'---:|' if counted else ''}",
+        *(
+            f"| `{facts.label}` | {facts.model} | {facts.code_lines} |"
+            + (f" {facts.code_branches} |" if counted else "")
+            for facts in ours
+        ),
+        "",
+    ]
+
+
+def factors_section(servers: Sequence[ServerFacts]) -> list[str]:
+    """List what besides its model has a share in a server's figures; nothing if that was not recorded."""
+    names = list(dict.fromkeys(name for facts in servers if facts.file for name in facts.factors))
+    if not names:
+        return []
+    return [
+        "## Factors besides the model",
+        "",
+        "Socket options are those that a library sets by itself; what all share is in `server.py`.",
+        "",
+        f"| server | {' | '.join(names)} |",
+        "|---" * (len(names) + 1) + "|",
+        *(
+            f"| `{facts.label}` | {' | '.join(facts.factors.get(name, '') for name in names)} |"
+            for facts in servers
+        ),
         "",
     ]
 

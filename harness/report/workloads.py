@@ -25,11 +25,11 @@ SOMETIMES: Final = {
 """The figures that not every workload has, and their forms."""
 
 
-def workload_section(workload: Workload, table: Table, results: Results) -> list[str]:
+def workload_section(workload: Workload, table: Table, results: Results, level: str = "##") -> list[str]:
     """Show what was measured of each server."""
     manifest = results.manifest
     lines = [
-        f"## {capital(workload.title)}",
+        f"{level} {capital(workload.title)}",
         "",
         f"`{workload.name}`: {workload.purpose}. It should separate: {workload.separates}.",
         "",
@@ -165,7 +165,7 @@ def _why_absent(label: str, workload: Workload, results: Results) -> str:
     if any(v.server == label and Verdict(v.verdict).failed for v in results.conformance):
         return f"`{label}` did not pass the conformance gate, and gets no figures."
     facts = next(each for each in results.manifest.servers if each.label == label)
-    return f"`{label}` {why_not(facts.declares, workload) or 'was not measured'}."
+    return f"`{label}` {why_not(facts.most_clients, workload) or 'was not measured'}."
 
 
 def _limits_of(row: Row) -> str:

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-from harness.candidates import UsageError
 from harness.conformance.case import Violation
 from harness.conformance.concurrency import MEDIUM_BUFFER_BYTES, SMALL_BUFFER_BYTES
 from harness.conformance.peer import Peer
+from harness.errors import UsageError
 from harness.launch import STOP_MARGIN_S
 from harness.torture.proxy import Conditions, Proxy
 from harness.torture.scene import Scene, received, watch
@@ -133,13 +133,9 @@ def bad_path(scene: Scene) -> Happening:
 
 def no_descriptors(scene: Scene) -> Happening:
     """Out of descriptors a server goes on with those it has, and takes the others once there are some again."""
-    old = scene.target.limit_files(scene.target.process.num_fds())
-    try:
+    with scene.target.without_files():
         waiting = scene.connect(scene.size)
         scene.hold()
-    finally:
-        with suppress(ProcessLookupError):
-            scene.target.limit_files(old)
     yield
     scene.finish(waiting, b"1,2\n")
 
@@ -151,14 +147,10 @@ def paused(scene: Scene) -> Happening:
         for peer in peers:
             peer.greeted()
     scene.look_on()
-    process = scene.target.server.process
-    process.send_signal(signal.SIGSTOP)
-    try:
+    with scene.target.paused():
         for number, peer in enumerate(peers):
             peer.send(b"%d,1\n2,3\n" % number)
         scene.hold()
-    finally:
-        process.send_signal(signal.SIGCONT)
     scene.look_on()
     yield
     scene.finish(peers)

@@ -29,7 +29,7 @@ AFTER: Final = "after"
 
 
 class Footprint(NamedTuple):
-    """What a process holds."""
+    """What a server holds, all of its processes together."""
 
     descriptors: int
     threads: int
@@ -194,10 +194,8 @@ def lost_by_the_probe(figures: ProbeFigures, scene: Scene) -> int:
 
 
 def footprint(target: Target) -> Footprint:
-    """Look at the server's process."""
-    process = target.process
-    with process.oneshot():
-        return Footprint(process.num_fds(), process.num_threads(), process.memory_info().rss)
+    """Look at the server's processes."""
+    return Footprint(target.files(), target.threads(), target.resident_bytes())
 
 
 def settled(target: Target, most: Footprint, limit_s: float) -> Footprint | None:

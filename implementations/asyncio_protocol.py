@@ -1,0 +1,164 @@
+"""asyncio protocols: one thread, the standard library's event loop, and callbacks of a transport for each client.
+
+The layer below streams: the loop reads, calls the protocol with what came, and buffers what it writes. It costs no
+task and no switch, and the handler is taken apart into callbacks; one long computation stops everybody.
+
+- Who accepts: the main task, while there is a place.
+- Who decides to switch: each callback, by returning; nothing happens in between.
+- Where it can wait: nowhere; the loop waits, for all.
+- What pushes back on a slow reader: pause_writing() is called, and pauses reading until all replies are sent.
+- What ends a connection: `quit`, end of input, an error, or its timer, which looks at the deadline when it is due.
+- What ends the server: a stop ends the input of all clients and of the listener; then every place is awaited.
+"""
+
+import asyncio
+from contextlib import ExitStack
+from functools import partial
+from socket import socket
+
+from implementations.event_loop import run
+from implementations.server import (
+    ACCEPT_RETRY_S,
+    DELIVERY_CHECK_S,
+    LINGER_BYTES,
+    LINGER_S,
+    RECEIVE_BYTES,
+    SLICE_BYTES,
+    Server,
+    undelivered_bytes,
+)
+
+
+async def serve(server: Server) -> None:
+    """Accept a client whenever there is a place for it, and give it a protocol."""
+    server.listener.setblocking(False)
+    loop = asyncio.get_running_loop()
+    places = asyncio.Semaphore(server.options.max_clients)
+    while True:
+        await places.acquire()
+        try:
+            client, _ = await loop.sock_accept(server.listener)
+        except OSError:
+            places.release()
+            if server.stopping:
+                break
+            await asyncio.sleep(ACCEPT_RETRY_S)  # out of descriptors: they come back when others close theirs
+            continue
+        await loop.connect_accepted_socket(partial(Handler, client, server, places), client)
+    for _ in range(server.options.max_clients):
+        await places.acquire()
+
+
+class Handler(asyncio.Protocol):
+    """Serves one client to its end. If it resets, vanishes or falls silent, that harms nobody else."""
+
+    transport: asyncio.Transport
+    timer: asyncio.TimerHandle
+
+    def __init__(self, client: socket, server: Server, places: asyncio.Semaphore) -> None:
+        """Take over a client, and its place."""
+        self.client, self.server, self.places = client, server, places
+        self.loop = asyncio.get_running_loop()
+        self.service = ExitStack()
+        self.connection = self.service.enter_context(server.serving(client))
+        self.unhandled = b""
+        self.deadline = 0.0
+        self.unsent = memoryview(self.connection.greeting)
+        self.lines_timed = 0
+        self.writing_paused = self.input_ended = self.hanging_up = False
+        self.to_discard = LINGER_BYTES
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # TCP reads and writes
+        """Greet the client."""
+        self.transport = transport
+        transport.set_write_buffer_limits(high=0)
+        self.renew()
+        self.timer = self.loop.call_at(self.deadline, self.look_at_the_clock)
+        self.go_on()
+
+    def data_received(self, data: bytes) -> None:
+        """Answer input, but no more at once than a neighbour can wait for; while hanging up, throw it away."""
+        if self.hanging_up:
+            self.to_discard -= len(data)
+            if self.to_discard <= 0:
+                self.transport.close()
+            return
+        self.unhandled = data[RECEIVE_BYTES:]
+        if self.unhandled:
+            self.transport.pause_reading()
+        self.unsent = memoryview(self.connection.receive_data(data[:RECEIVE_BYTES]))
+        self.go_on()
+
+    def eof_received(self) -> bool:
+        """End the conversation; True leaves the other direction open."""
+        self.input_ended = True
+        if self.hanging_up or self.server.stopping:
+            self.hang_up()
+        else:
+            self.unsent = memoryview(self.connection.receive_data(b""))
+            self.go_on()
+        return True
+
+    def pause_writing(self) -> None:
+        """Stop reading: the kernel does not take all."""
+        self.writing_paused = True
+        self.transport.pause_reading()
+        self.renew()
+
+    def resume_writing(self) -> None:
+        """Go on: the kernel has taken a slice."""
+        self.writing_paused = False
+        self.renew()
+        self.go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it is the peer's affair
+        """Let go of everything."""
+        self.service.close()
+        self.timer.cancel()
+        self.places.release()
+
+    def go_on(self) -> None:
+        """Send in slices; when the kernel has taken all, look for input again."""
+        while self.unsent and not self.writing_paused and not self.transport.is_closing():
+            self.transport.write(self.unsent[:SLICE_BYTES])
+            self.unsent = self.unsent[SLICE_BYTES:]
+        if self.unsent or self.writing_paused or self.transport.is_closing():
+            return
+        if self.connection.lines_completed > self.lines_timed:
+            self.lines_timed = self.connection.lines_completed
+            self.renew()
+        if self.connection.closed:
+            self.hang_up()
+        elif self.unhandled:
+            self.loop.call_soon(self.data_received, self.unhandled)
+        else:
+            self.transport.resume_reading()
+
+    def renew(self) -> None:
+        """Put the deadline off; the timer itself stays where it is, which costs nothing."""
+        self.deadline = self.loop.time() + self.server.options.idle_timeout_s
+
+    def look_at_the_clock(self) -> None:
+        """Close if the deadline is over, and else look again when it will be."""
+        if self.loop.time() >= self.deadline:
+            self.transport.abort()
+        else:
+            self.timer = self.loop.call_at(self.deadline, self.look_at_the_clock)
+
+    def hang_up(self) -> None:
+        """Close in such a way that the last replies arrive, even if there is input that nobody will read."""
+        self.hanging_up = True
+        self.service.close()
+        if self.server.stopping and undelivered_bytes(self.client):
+            self.loop.call_later(DELIVERY_CHECK_S, self.hang_up)
+        elif self.input_ended:
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self.transport.resume_reading()
+            self.transport.write_eof()
+            self.timer.cancel()
+            self.timer = self.loop.call_later(LINGER_S, self.transport.abort)
+
+
+if __name__ == "__main__":
+    run(serve)

@@ -1,0 +1,127 @@
+"""What the catalogue says of its servers besides their models is so."""
+
+import asyncio
+import socket
+from asyncio import selector_events
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import gevent.socket
+import pytest
+import trio
+import uvloop
+
+from implementations import ALL_CORES, CATALOGUE, ONE_CORE, SERVERS, VARIANTS
+from implementations.event_loop import stock_factory, uvloop_factory
+
+OPTIONS = {
+    "TCP_NODELAY": (socket.IPPROTO_TCP, socket.TCP_NODELAY),
+    "TCP_NOTSENT_LOWAT": (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT),
+    "TCP_CORK": (socket.IPPROTO_TCP, socket.TCP_CORK),
+    "TCP_USER_TIMEOUT": (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
+    "SO_KEEPALIVE": (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+    "SO_LINGER": (socket.SOL_SOCKET, socket.SO_LINGER),
+    "SO_SNDBUF": (socket.SOL_SOCKET, socket.SO_SNDBUF),
+    "SO_RCVBUF": (socket.SOL_SOCKET, socket.SO_RCVBUF),
+}
+
+
+def read(descriptor: int) -> dict[str, int]:
+    borrowed = socket.socket(fileno=descriptor)
+    try:
+        return {name: borrowed.getsockopt(*option) for name, option in OPTIONS.items()}
+    finally:
+        borrowed.detach()
+
+
+@contextmanager
+def accepted() -> Iterator[socket.socket]:
+    """Yield a socket as the kernel makes them."""
+    with socket.socket(
+        socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    ) as listener:  # asyncio asks for its protocol
+        listener.listen()
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as client:
+            client.setblocking(False)
+            yield client
+
+
+def streams_on(
+    make_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> Callable[[socket.socket], dict[str, int]]:
+    async def wrap(client: socket.socket) -> dict[str, int]:
+        _, writer = await asyncio.open_connection(sock=client)
+        found = read(client.fileno())
+        writer.close()
+        await writer.wait_closed()
+        return found
+
+    def run(client: socket.socket) -> dict[str, int]:
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            return runner.run(wrap(client))
+
+    return run
+
+
+def in_trio(client: socket.socket) -> dict[str, int]:
+    async def wrap() -> dict[str, int]:
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(client))
+        return read(stream.socket.fileno())
+
+    return trio.run(wrap)
+
+
+def in_gevent(client: socket.socket) -> dict[str, int]:
+    with gevent.socket.fromfd(client.fileno(), client.family, client.type) as wrapped:
+        return read(wrapped.fileno())
+
+
+@pytest.mark.parametrize(
+    ("name", "wrap"),
+    [
+        ("asyncio_streams", streams_on(asyncio.SelectorEventLoop)),
+        ("asyncio_streams+uvloop", streams_on(uvloop.new_event_loop)),
+        ("trio_nursery", in_trio),
+        ("gevent_greenlets", in_gevent),
+    ],
+)
+def test_a_library_sets_the_options_that_are_listed(
+    name: str, wrap: Callable[[socket.socket], dict[str, int]]
+) -> None:
+    with accepted() as client:
+        before = read(client.fileno())
+        after = wrap(client)
+    changed = [option for option in OPTIONS if before[option] != after[option]]
+    assert ", ".join(changed) == SERVERS[name].factors["socket options"].replace("none", "")
+
+
+def test_the_receive_size_is_what_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    transports = vars(selector_events)["_SelectorTransport"]
+    assert f"{transports.max_size // 1024} KiB" == SERVERS["asyncio_streams"].factors["receives"]
+    monkeypatch.setattr(transports, "max_size", transports.max_size)  # is put back afterwards
+    assert stock_factory(None) is asyncio.SelectorEventLoop
+    assert transports.max_size == 256 * 1024
+    stock_factory(64)
+    assert transports.max_size == 64 * 1024
+
+
+def test_uvloop_without_a_receive_size_is_uvloop(capsys: pytest.CaptureFixture[str]) -> None:
+    assert uvloop_factory(None) is uvloop.new_event_loop
+    with pytest.raises(SystemExit) as ended:
+        uvloop_factory(64)
+    assert ended.value.code == 2
+    assert "uvloop has one buffer" in capsys.readouterr().err
+
+
+def test_a_variant_differs_from_its_model_in_what_its_name_says() -> None:
+    for variant in VARIANTS:
+        model = SERVERS[variant.name.partition("+")[0]]
+        differing = {name for name in model.factors if model.factors[name] != variant.factors[name]}
+        assert differing == ({"event loop", "receives"} if variant.name.endswith("+uvloop") else {"receives"})
+        assert (variant.module, variant.declares) == (model.module, model.declares)
+
+
+def test_who_is_parallel_uses_all_cores() -> None:
+    regimes = {server.name: server.factors["regime"] for server in CATALOGUE}
+    assert {name for name, regime in regimes.items() if regime == ALL_CORES} == {"processes"}
+    assert set(regimes.values()) == {ONE_CORE, ALL_CORES}
