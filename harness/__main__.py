@@ -14,6 +14,7 @@ from harness.candidates import UsageError
 from harness.commands.catalogue import list_command, serve
 from harness.commands.compare import compare
 from harness.commands.conform import conform
+from harness.commands.costs import costs
 from harness.commands.false_alarms import false_alarms
 from harness.commands.fuzz import fuzz_command
 from harness.commands.lesson import lesson
@@ -66,6 +67,7 @@ COMMANDS: Final = (
     fuzz_command,
     false_alarms,
     torture,
+    costs,
     load,
     sweep,
     bench,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.conformance.evidence import AlarmRun, Finding, Proof, Trial
+from harness.costs_record import Arm, Crowd, EffectResult, Holding, Lifetime, LoadCosts, ServerCosts
 
 SCHEMA: Final = 2
 MANIFEST: Final = "manifest.json"
@@ -17,6 +18,8 @@ SAMPLES: Final = "samples.jsonl"
 CONFORMANCE: Final = "conformance.json"
 PROOF: Final = "suite.json"
 TORTURE: Final = "torture.json"
+COSTS: Final = "costs.json"
+EFFECTS: Final = "effects.json"
 
 BUCKETS_PER_DOUBLING: Final = 64
 """A histogram's buckets are so many for each power of two: a value is known to within 1.6 %."""
@@ -257,13 +260,15 @@ class FaultResult:
 
 @dataclass(frozen=True)
 class Results:
-    """A run's folder in memory; without faults if they were not tried."""
+    """A run's folder in memory; without faults, costs and effects if they were not looked for."""
 
     manifest: Manifest
     samples: tuple[Sample, ...]
     conformance: tuple[Verdict, ...]
     proof: Proof | None = None
     torture: tuple[FaultResult, ...] = ()
+    costs: tuple[ServerCosts, ...] = ()
+    effects: tuple[EffectResult, ...] = ()
 
 
 def bucket_of(values_ns: Times) -> Times:
@@ -336,6 +341,43 @@ def torture_from_json(where: Path, text: bytes) -> tuple[FaultResult, ...]:
     return tuple(replace(result, reasons=tuple(result.reasons)) for result in built)
 
 
+def as_json(records: Sequence[ServerCosts] | Sequence[EffectResult]) -> str:
+    """Return costs or effects as a JSON list of objects."""
+    return json.dumps([asdict(record) for record in records], indent=1, ensure_ascii=False) + "\n"
+
+
+def costs_from_json(where: Path, text: bytes) -> tuple[ServerCosts, ...]:
+    """Read costs; ResultsError if they are half written, or of another kind."""
+    found = []
+    for given in _parsed(where, text):
+        flat = _built(ServerCosts, where, given)
+        crowd, life = _built(Crowd, where, flat.crowd), _built(Lifetime, where, flat.lifetime)
+        found.append(
+            replace(
+                flat,
+                loads=tuple(_built(LoadCosts, where, load) for load in flat.loads),
+                crowd=replace(crowd, holdings=tuple(_built(Holding, where, each) for each in crowd.holdings)),
+                lifetime=replace(
+                    life,
+                    startup_s=tuple(life.startup_s),
+                    stop_s=tuple(life.stop_s),
+                    loaded_stop_s=tuple(life.loaded_stop_s),
+                    exit_codes=tuple(life.exit_codes),
+                ),
+            )
+        )
+    return tuple(found)
+
+
+def effects_from_json(where: Path, text: bytes) -> tuple[EffectResult, ...]:
+    """Read effects; ResultsError likewise."""
+    built = [_built(EffectResult, where, each) for each in _parsed(where, text)]
+    return tuple(
+        replace(each, present=_built(Arm, where, each.present), absent=_built(Arm, where, each.absent))
+        for each in built
+    )
+
+
 def read_results(folder: Path) -> Results:
     """Read a run's folder.
 
@@ -362,7 +404,13 @@ def read_results(folder: Path) -> Results:
     conformance = tuple(_built(Verdict, folder / CONFORMANCE, verdict) for verdict in verdicts)
     file = folder / TORTURE
     torture = torture_from_json(file, file.read_bytes()) if file.exists() else ()
-    return Results(manifest, tuple(samples), conformance, _read_proof(folder / PROOF), torture)
+    file = folder / COSTS
+    costs = costs_from_json(file, file.read_bytes()) if file.exists() else ()
+    file = folder / EFFECTS
+    effects = effects_from_json(file, file.read_bytes()) if file.exists() else ()
+    return Results(
+        manifest, tuple(samples), conformance, _read_proof(folder / PROOF), torture, costs, effects
+    )
 
 
 def _read_proof(path: Path) -> Proof | None:
