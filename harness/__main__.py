@@ -15,6 +15,7 @@ from harness.commands.catalogue import list_command, serve
 from harness.commands.compare import compare
 from harness.commands.conform import conform
 from harness.commands.costs import costs
+from harness.commands.effect import effect
 from harness.commands.false_alarms import false_alarms
 from harness.commands.fuzz import fuzz_command
 from harness.commands.lesson import lesson
@@ -68,6 +69,7 @@ COMMANDS: Final = (
     false_alarms,
     torture,
     costs,
+    effect,
     load,
     sweep,
     bench,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 class LoadCosts:
     """What requests cost under one load, so many of them and no fixed time. Each figure is per request.
 
-    The two launches are apart: tracing slows a server down several times over. It then finds more clients ready each time
+    Traced launches are not timed: tracing slows a server down several times over. It then finds more clients ready each time
     it looks, so that calls that wait (epoll_wait, select) are rather fewer in the traced launch than in life; and threads
     meet more often at the interpreter's lock, so that there is more futex. Calls that do something for a request (recv,
     send, mmap) are as many as in life.
@@ -19,7 +19,7 @@ class LoadCosts:
         traced_requests: in the traced launch; 0 if nothing could be traced.
         syscalls: by name, of all threads and processes, the rare ones left out; empty if nothing could be traced.
         other_syscalls: the sum of those left out.
-        requests: in the launch that was not traced; all that follows is from there.
+        requests: in the launches that were not traced, all together; all that follows is from there.
         cpu_us: user and system, from the process's CPU clock.
         user_share: the share of user time in it, by the kernel's ticks: approximate.
         switches_voluntary: a thread had to wait.
@@ -27,6 +27,7 @@ class LoadCosts:
         wakeups: how often a thread came to run after it had waited: timeslices less those that followed an involuntary
             switch. As good as the voluntary switches, but counted elsewhere in the kernel: they check each other.
         page_faults: minor ones: memory that the kernel had to give, page by page.
+        page_faults_by_launch: the same, launch by launch: some effects depend on where the allocator happens to be.
     """
 
     workload: str
@@ -42,6 +43,7 @@ class LoadCosts:
     switches_involuntary: float
     wakeups: float
     page_faults: float
+    page_faults_by_launch: tuple[float, ...]
 
 
 @dataclass(frozen=True)

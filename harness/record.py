@@ -355,7 +355,7 @@ def costs_from_json(where: Path, text: bytes) -> tuple[ServerCosts, ...]:
         found.append(
             replace(
                 flat,
-                loads=tuple(_built(LoadCosts, where, load) for load in flat.loads),
+                loads=tuple(_load(where, load) for load in flat.loads),
                 crowd=replace(crowd, holdings=tuple(_built(Holding, where, each) for each in crowd.holdings)),
                 lifetime=replace(
                     life,
@@ -367,6 +367,11 @@ def costs_from_json(where: Path, text: bytes) -> tuple[ServerCosts, ...]:
             )
         )
     return tuple(found)
+
+
+def _load(where: Path, given: Any) -> LoadCosts:  # noqa: ANN401 - JSON is anything
+    load = _built(LoadCosts, where, given)
+    return replace(load, page_faults_by_launch=tuple(load.page_faults_by_launch))
 
 
 def effects_from_json(where: Path, text: bytes) -> tuple[EffectResult, ...]:

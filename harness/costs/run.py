@@ -29,6 +29,9 @@ ACTIVE: Final = 64
 ACTIVE_REQUESTS: Final = 200
 SPARE_FILES: Final = 200
 LAUNCHES: Final = 5
+CORES: Final = two_cores()
+"""Of the server and of its clients: fixed before any process is pinned, since that narrows what can be seen."""
+UNTRACED_LAUNCHES: Final = 3
 LOADED_S: Final = 0.3
 STOP_LIMIT_S: Final = 30.0
 
@@ -74,8 +77,7 @@ def costs(candidate: Candidate, scale: float = 1.0, progress: Progress = lambda 
         MeasureError: it gives a wrong reply, or none.
     """
     allow_files(max(sizes(candidate, scale)) + SPARE_FILES)
-    _, own_cores = two_cores()
-    with pinned(own_cores), quiet():
+    with own_core(), quiet():
         found, untraced = [], ""
         for load in LOADS:
             if load.clients == 1 or serves_many(candidate):
@@ -86,6 +88,13 @@ def costs(candidate: Candidate, scale: float = 1.0, progress: Progress = lambda 
         held = crowd(candidate, scale)
         progress("start and stop")
         return ServerCosts(candidate.label, tuple(found), held, lifetime(candidate), untraced)
+
+
+@contextmanager
+def own_core() -> Iterator[None]:
+    """Keep off the server's core."""
+    with pinned(CORES[1]):
+        yield
 
 
 @contextmanager
@@ -115,9 +124,8 @@ def serves_many(candidate: Candidate) -> bool:
 @contextmanager
 def serving(candidate: Candidate, clients: int) -> Iterator[Launched]:
     """Launch a server with room for so many clients and one more, on its core, checked by a short conversation."""
-    server_cores, _ = two_cores()
     places = clients + 1 if clients > max(SMALL_CROWD) else None
-    with launch(candidate, max_clients=places, cores=server_cores) as launched:
+    with launch(candidate, max_clients=places, cores=CORES[0]) as launched:
         check_shortly(candidate.label, launched.address)
         yield launched
 
@@ -143,13 +151,18 @@ def traced_load(candidate: Candidate, load: Load, scale: float) -> tuple[Mapping
 
 
 def untraced_load(candidate: Candidate, load: Load, scale: float, calls: Mapping[str, float]) -> LoadCosts:
-    """Measure what requests take of CPU and scheduler, in a launch of its own, and add the syscalls that are known."""
-    with (
-        serving(candidate, load.clients) as launched,
-        connected_clients(launched.address, load.clients, load.pipeline) as clients,
-    ):
-        clients.ask(load.pipeline)
-        requests, used = metered(launched, clients, scaled(load.requests_each, scale, load.pipeline))
+    """Measure what requests take of CPU and scheduler, in launches of their own, and add the syscalls that are known."""
+    each = scaled(load.requests_each / UNTRACED_LAUNCHES, scale, load.pipeline)
+    requests, used, faults = 0, Usage(), []
+    for _ in range(UNTRACED_LAUNCHES):
+        with (
+            serving(candidate, load.clients) as launched,
+            connected_clients(launched.address, load.clients, load.pipeline) as clients,
+        ):
+            clients.ask(load.pipeline)
+            answered, spent = metered(launched, clients, each)
+        requests, used = requests + answered, used + spent
+        faults.append(spent.page_faults / answered)
     named = {name: count for name, count in calls.items() if count >= RARE}
     return LoadCosts(
         workload=load.workload,
@@ -165,6 +178,7 @@ def untraced_load(candidate: Candidate, load: Load, scale: float, calls: Mapping
         switches_involuntary=used.involuntary / requests,
         wakeups=used.wakeups / requests,
         page_faults=used.page_faults / requests,
+        page_faults_by_launch=tuple(faults),
     )
 
 
@@ -176,7 +190,7 @@ def metered(launched: Launched, clients: Clients, each: int, of_them: int | None
     return requests, usage(pids) - before
 
 
-def scaled(count: int, scale: float, least: int = 1) -> int:
+def scaled(count: float, scale: float, least: int = 1) -> int:
     """Return so much of a count, in whole batches."""
     return max(1, round(count * scale / least)) * least
 
