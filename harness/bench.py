@@ -23,6 +23,8 @@ from harness.launch import PROJECT, LaunchError
 from harness.plan import Plan
 from harness.precision import Target
 from harness.record import (
+    COSTS,
+    EFFECTS,
     PROOF,
     SAMPLES,
     SCHEMA,
@@ -32,6 +34,7 @@ from harness.record import (
     Sample,
     Verdict,
     append_sample,
+    effects_from_json,
     read_results,
     torture_from_json,
     write_conformance,
@@ -54,6 +57,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     *,
     prove: bool = True,
     torture: bool = False,
+    costs_scale: float | None = None,
 ) -> bool:
     """Carry out a plan, and write its results and report into a folder.
 
@@ -66,6 +70,8 @@ def bench(  # noqa: PLR0913 - what, where and how well
         target: the precision to reach, if the number of blocks is to follow from it.
         prove: whether to try the suite on its mutants and on the textbook's servers, too.
         torture: let faults happen to the servers in the end.
+        costs_scale: look for what requests and connections cost, and for known effects, too: with so much of the full
+            number of requests and connections.
 
     Returns:
         Whether every server passed the gate, survived the faults, gave no wrong reply under load, left no request without one, and has at
@@ -95,6 +101,10 @@ def bench(  # noqa: PLR0913 - what, where and how well
                 cells = sum(map(len, plan.rounds(measuring.done)))
                 manifest = replace(manifest, blocks=max(measuring.done.values()), planned_cells=cells)
         complete = True
+        if costs_scale is not None:
+            _look_for_causes(
+                [each for each in candidates if each.label not in failed], costs_scale, folder, console
+            )
         if torture:
             _torture([each for each in candidates if each.label not in failed], folder, console)
     finally:
@@ -192,6 +202,23 @@ def _torture(candidates: Sequence[Candidate], folder: Path, console: Console) ->
     )
     for failure in failures:
         console.print(f"  {failure.fault} {failure.server}: {'; '.join(failure.reasons)}", markup=False)
+
+
+def _look_for_causes(candidates: Sequence[Candidate], scale: float, folder: Path, console: Console) -> None:
+    """Find out what servers cost, let known effects happen, and keep what came of it."""
+    if not candidates:
+        return
+    with console.status(f"costs of {len(candidates)} servers …"):
+        costs = _run_apart([*_words("costs", candidates), "--scale", str(scale), "--json"])
+    (folder / COSTS).write_text(costs, encoding="utf-8")
+    with console.status("known effects …"):
+        effects = _run_apart(["effect", "--json"])
+    (folder / EFFECTS).write_text(effects, encoding="utf-8")
+    shown_effects = [result.shown for result in effects_from_json(folder / EFFECTS, effects.encode())]
+    console.print(
+        f"Costs of {len(candidates)} servers; {sum(shown_effects)} of {len(shown_effects)} known effects seen",
+        highlight=False,
+    )
 
 
 def _words(command: str, candidates: Sequence[Candidate]) -> list[str]:

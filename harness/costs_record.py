@@ -28,6 +28,7 @@ class LoadCosts:
             switch. As good as the voluntary switches, but counted elsewhere in the kernel: they check each other.
         page_faults: minor ones: memory that the kernel had to give, page by page.
         page_faults_by_launch: the same, launch by launch: some effects depend on where the allocator happens to be.
+        foreign_share: of the time of the cores of server and clients, what other processes took; of the worst launch.
     """
 
     workload: str
@@ -44,6 +45,7 @@ class LoadCosts:
     wakeups: float
     page_faults: float
     page_faults_by_launch: tuple[float, ...]
+    foreign_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Holding:
         threads, descriptors: of all its processes.
         active_clients: so many of the connections were then loaded, the others stayed silent; 0 if none was.
         cpu_us_per_request: what a request cost the server meanwhile.
+        lone_cpu_us_per_request: the same when one client alone asked, and all the others stayed silent.
     """
 
     connections: int
@@ -75,6 +78,7 @@ class Holding:
     descriptors: int
     active_clients: int = 0
     cpu_us_per_request: float = 0.0
+    lone_cpu_us_per_request: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,8 @@ DIRECTION = [
     "harness.report.promises",
     "harness.report.proof",
     "harness.report.faults",
+    "harness.report.costs",
+    "harness.report.causes",
     "harness.report.render",
     "harness.campaign",
     "harness.bench",

@@ -13,6 +13,7 @@ from harness.validity import invalidity
 
 CONNECTIONS: Final = "connections"
 """The workload under which figures of connections stand."""
+ONE: Final = "ping_pong"
 MANY: Final = "clients_64"
 PIPELINED: Final = "clients_64_pipeline_16"
 CALLS: Final = "calls."
@@ -144,11 +145,11 @@ def _of_crowd(costs: ServerCosts) -> dict[str, float]:
         for metric, (name, unit) in SLOPES.items()
         if (slope := per_connection(costs.crowd, name)) is not None
     }
-    many = costs.load(MANY)
+    one = costs.load(ONE)
     busy = [holding for holding in costs.crowd.holdings if holding.active_clients]
     if costs.crowd.holdings:
         found |= {"held": costs.crowd.holdings[-1].connections, "threads": costs.crowd.holdings[-1].threads}
-    if busy and many is not None:
-        found |= {"cpu_us_few": many.cpu_us, "few": many.clients}
-        found |= {"cpu_us_most": busy[-1].cpu_us_per_request, "most": busy[-1].connections}
+    if busy and one is not None:
+        found |= {"cpu_us_few": one.cpu_us, "few": one.clients}
+        found |= {"cpu_us_most": busy[-1].lone_cpu_us_per_request, "most": busy[-1].connections}
     return found

@@ -8,6 +8,8 @@ from harness.causes.recordings import CALLS, MANY, PIPELINED, Cause, Recordings
 RECEIVE: Final = ("recvfrom", "recvmsg", "read")
 SEND: Final = ("sendto", "sendmsg", "write", "writev")
 WAIT: Final = ("epoll_wait", "epoll_pwait", "select", "pselect6", "poll", "ppoll")
+OTHER_MEMORY: Final = ("brk", "mprotect", "madvise")
+"""Calls by which memory grows and shrinks that was mapped before: they explain page faults, too."""
 TRIVIAL: Final = ("getpid", "gettid", "clock_gettime", "restart_syscall")
 """Calls that take next to no time: they do not make two servers different."""
 
@@ -32,7 +34,8 @@ def mapped_receive_buffer(seen: Recordings) -> Iterator[Cause]:
     """
     for server, workload in seen.places():
         mappings = mappings_per_request(seen, server, workload)
-        if mappings is None:
+        faults = None if mappings else faults_of_mapping(seen, server, workload)
+        if mappings is None and faults is None:
             continue
         spared = [
             saving(seen, server, other, workload)
@@ -45,10 +48,14 @@ def mapped_receive_buffer(seen: Recordings) -> Iterator[Cause]:
             "mapped receive buffer",
             (server,),
             workload,
-            mappings,
-            "mmap per request",
-            f"each receive asks for a buffer above the allocator's threshold (128 KiB), so that a request pays for "
-            f"{mappings:.1f} mmap, an munmap with it, and the page faults of touching fresh memory"
+            mappings or faults or 0.0,
+            "mmap per request" if mappings else "page faults per request",
+            "each receive asks for a buffer above the allocator's threshold (128 KiB), so that "
+            + (
+                f"a request pays for {mappings:.2f} mmap, an munmap with it, and the page faults of touching fresh memory"
+                if mappings
+                else f"it touches fresh memory, in launches that were not traced: {faults:.2f} page faults per request"
+            )
             + "".join(f"; {text}" for text in spared if text),
             "python/cpython issue 85451; mallopt(3), M_MMAP_THRESHOLD",
             "harness costs; strace -c -f -p PID",
@@ -56,15 +63,18 @@ def mapped_receive_buffer(seen: Recordings) -> Iterator[Cause]:
 
 
 def mappings_per_request(seen: Recordings, server: str, workload: str) -> float | None:
-    """Return how many mappings a request makes, if receiving makes them: by calls, or else by page faults."""
+    """Return how many mappings a request makes, if receiving makes them."""
     receives = seen.calls(server, workload, *RECEIVE)
     mapped = min(seen.calls(server, workload, "mmap"), seen.calls(server, workload, "munmap"))
-    if receives and mapped >= OFTEN * receives:
-        return mapped
+    return mapped if receives and mapped >= OFTEN * receives else None
+
+
+def faults_of_mapping(seen: Recordings, server: str, workload: str) -> float | None:
+    """Return the page faults of a request, if nothing but fresh mappings explains that many."""
     faults = seen.get(server, workload, "page_faults_most")
-    if faults is not None and faults >= OFTEN * (receives or 1.0):
-        return faults
-    return None
+    receives = seen.calls(server, workload, *RECEIVE) or 1.0
+    other_memory = seen.calls(server, workload, *OTHER_MEMORY)
+    return faults if faults is not None and faults >= receives and other_memory < SELDOM * receives else None
 
 
 def _maps(seen: Recordings, server: str, workload: str) -> bool:

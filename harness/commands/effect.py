@@ -12,6 +12,7 @@ from harness.commands.options import FAILED, write_to
 from harness.conformance.matrix import console_for
 from harness.costs_record import Arm, EffectResult
 from harness.effects.experiments import let_happen, selected_effects
+from harness.launch import LaunchError
 from harness.record import as_json
 
 
@@ -22,7 +23,7 @@ def effect(names: Sequence[str], json_file: str | None) -> int:
     """Let known effects happen on this machine, and take their causes away: NAMES, or all.
 
     The figure is shown for both. It fails if the rule that is to find such a cause in results does not name it where it
-    is, or names it where it was taken away.
+    is, or names it where it was taken away. What cannot be seen here is left out, unless it is named.
     """
     effects = selected_effects(names)
     console = console_for(to_errors=json_file == "-")
@@ -30,8 +31,14 @@ def effect(names: Sequence[str], json_file: str | None) -> int:
     with console.status("") as status:
         for each in effects:
             status.update(each.name)
-            results.append(let_happen(each))
-            show(results[-1], console)
+            try:
+                results.append(let_happen(each))
+            except LaunchError as error:
+                if names:
+                    raise
+                console.print(f"left out: {escape(str(error))}", highlight=False)
+            else:
+                show(results[-1], console)
     write_to(json_file, as_json(results))
     return 0 if all(result.shown for result in results) else FAILED
 

@@ -19,6 +19,8 @@ from harness.precision import PILOT_BLOCKS, Target
 from harness.record import read_results
 
 WITHIN_MINUTES: Final = 20
+QUICK_COSTS: Final = 0.2
+"""Of the requests and connections of a full look at costs."""
 
 
 @click.command()
@@ -30,6 +32,11 @@ WITHIN_MINUTES: Final = 20
     "--torture/--no-torture",
     default=None,
     help="Let faults happen to the servers after measuring.  [default: unless --quick]",
+)
+@click.option(
+    "--costs/--no-costs",
+    default=True,
+    help="Find out after measuring what requests and connections cost, and why.  [default: --costs]",
 )
 @click.option(
     "--workload", "workloads", multiple=True, metavar="NAME", help="Only these (harness list --workloads)."
@@ -72,6 +79,7 @@ def bench(  # noqa: PLR0913 - one parameter for each option
     *,
     prove: bool,
     torture: bool | None,
+    costs: bool,
 ) -> int:
     """Measure servers side by side and write a report: NAMES of ours, or any by --server; all of ours by default."""
     candidates = selected(names, servers, declarations)
@@ -105,6 +113,7 @@ def bench(  # noqa: PLR0913 - one parameter for each option
         target,
         prove=prove,
         torture=profile != "quick" if torture is None else torture,
+        costs_scale=(QUICK_COSTS if profile == "quick" else 1.0) if costs else None,
     )
     return 0 if done else FAILED
 

@@ -22,7 +22,10 @@ SETTLE_CHECKS: Final = 100
 
 @dataclass(frozen=True)
 class Usage:
-    """What processes have used since they began: CPU time, switches, timeslices, minor page faults."""
+    """What processes have used since they began: CPU time, switches, timeslices, minor page faults.
+
+    `delayed_ns` is how long their threads could have run, and had to wait for a core.
+    """
 
     cpu_ns: int = 0
     user_ticks: int = 0
@@ -31,6 +34,7 @@ class Usage:
     involuntary: int = 0
     timeslices: int = 0
     page_faults: int = 0
+    delayed_ns: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         """Add up."""
@@ -87,11 +91,12 @@ def usage(pids: Iterable[int]) -> Usage:
 
 def _of_thread(task: Path) -> Usage:
     status = (task / "status").read_text(encoding="utf-8", errors="replace")
-    _, _, timeslices = (task / "schedstat").read_text(encoding="ascii").split()
+    _, delayed_ns, timeslices = (task / "schedstat").read_text(encoding="ascii").split()
     return Usage(
         voluntary=number_in(status, "voluntary_ctxt_switches:"),
         involuntary=number_in(status, "nonvoluntary_ctxt_switches:"),
         timeslices=int(timeslices),
+        delayed_ns=int(delayed_ns),
     )
 
 

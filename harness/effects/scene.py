@@ -22,7 +22,7 @@ REPLY_LIMIT_S: Final = 10.0
 WARM_UP: Final = 20
 REQUEST: Final = b"0123456789\n"
 CONNECT_LIMIT_S: Final = 4.0
-BUSY_SHARE: Final = 0.5
+BUSY_SHARE: Final = 0.2
 
 Times = list[int]
 
@@ -97,7 +97,7 @@ def quantile_us(times_ns: Sequence[int], q: float) -> float:
 
 
 class BusyThreads:
-    """Which threads of a process are busy: those that run for most of the time between two looks."""
+    """Which threads of a process are busy: those that run for a good part of the time between two looks."""
 
     def __init__(self, pid: int) -> None:
         """Take the first look."""

@@ -10,6 +10,8 @@ from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, WORKLOADS, by_name
 from harness.precision import Target, reach, sentence
 from harness.record import Manifest, Results, Sample, ServerFacts
 from harness.report.answer import short_answer
+from harness.report.causes import causes_section
+from harness.report.costs import costs_section
 from harness.report.faults import faults_section
 from harness.report.promises import conformance_section
 from harness.report.proof import proof_section
@@ -49,6 +51,8 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
                 for name, table in tables.items()
                 for line in workload_section(by_name(name), table, results)
             ),
+            *costs_section(results),
+            *causes_section(results),
             *conformance_section(results),
             *proof_section(results.proof),
             *faults_section(results),
