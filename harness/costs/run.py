@@ -235,7 +235,7 @@ def sizes(candidate: Candidate, scale: float) -> tuple[int, ...]:
 def crowd(candidate: Candidate, scale: float) -> Crowd:
     """Give a server more and more connections; look at it with none, and at each size; and load it a little there."""
     wanted = sizes(candidate, scale)
-    refusal = "" if wanted[-1] == scaled(CROWD[-1], scale) else refuses(candidate, scaled(CROWD[-1], scale))
+    refusal = "" if wanted[-1] == scaled(CROWD[-1], scale) else refuses(candidate, CROWD[-1])
     try:
         with serving(candidate, wanted[-1]) as launched:
             return replace(grown(launched, wanted), ended_by=refusal) if refusal else grown(launched, wanted)
