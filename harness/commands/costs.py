@@ -20,8 +20,8 @@ from harness.record import as_json
 from harness.slopes import Slope, per_connection
 
 LEGEND: Final = """\
-per request: CPU µs and its share in user mode, voluntary and involuntary switches, wake-ups (timeslices less
-preemptions), page faults; syscalls as counted by strace in a launch of their own, those above 0.01"""
+per request: CPU µs and its share in user mode, voluntary and involuntary switches, wake-ups
+(timeslices less preemptions), minor page faults; syscalls as counted by strace in a launch of its own"""
 COLUMNS: Final = ("load", "CPU µs", "user", "voluntary", "involuntary", "wake-ups", "faults")
 
 
@@ -85,7 +85,7 @@ def show(found: ServerCosts, console: Console) -> None:
         )
     console.print(table)
     for line in (*(syscalls(load) for load in found.loads if load.syscalls), *facts(found)):
-        console.print(escape(line), highlight=False, soft_wrap=True)
+        console.print(escape(line), highlight=False)
 
 
 def syscalls(load: LoadCosts) -> str:
