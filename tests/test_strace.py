@@ -25,14 +25,15 @@ def test_the_summary_is_read() -> None:
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")
-def test_the_calls_of_requests_are_counted_exactly() -> None:
+def test_the_calls_of_requests_are_counted() -> None:
     with program("receive_buffer", 1024) as (process, port), client_of(port) as connection:
         ask_often(connection, 0)
         with traced([process.pid]) as trace:
             ask_often(connection, COUNT, 0)
-        assert trace.calls["sendto"] == COUNT
-        # The one that was waited in as the tracer came may be made again, and one is waited in as it goes.
-        assert COUNT <= trace.calls["recvfrom"] <= COUNT + 2
+        # A reply is heard before the call that sent it has come back: the tracer may go in between.
+        assert COUNT - 1 <= trace.calls["sendto"] <= COUNT
+        # The call that was waited in as the tracer came may be made again, and one is waited in as it goes.
+        assert COUNT - 1 <= trace.calls["recvfrom"] <= COUNT + 2
         assert ask_often(connection, 1)  # and it lives on
 
 
