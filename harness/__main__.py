@@ -26,6 +26,8 @@ COMMANDS: Final = {
     "load": "load:load",
     "sweep": "sweep:sweep",
     "limits": "limits:limits",
+    "costs": "costs:costs",
+    "effect": "effect:effect",
     "bench": "study:bench",
     "report": "study:report",
     "compare": "compare:compare",

@@ -24,6 +24,8 @@ from harness.launch import PROJECT, LaunchError
 from harness.plan import Plan, twin_of
 from harness.precision import Target
 from harness.record import (
+    COSTS,
+    EFFECTS,
     LIMITS,
     PROOF,
     SAMPLES,
@@ -35,6 +37,7 @@ from harness.record import (
     Sample,
     Verdict,
     append_sample,
+    effects_from_json,
     read_results,
     torture_from_json,
     write_conformance,
@@ -60,6 +63,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     selftest: bool = False,
     limits: bool = False,
     interrupted: Results | None = None,
+    costs_scale: float | None = None,
 ) -> bool:
     """Carry out a plan, and write its results and report into a folder.
 
@@ -75,6 +79,8 @@ def bench(  # noqa: PLR0913 - what, where and how well
         selftest: let the instrument test itself before measuring.
         limits: find out how many connections each holds.
         interrupted: a run of the same plan in this folder, to go on with: what it has recorded is not done again.
+        costs_scale: look for what requests and connections cost, and for known effects, too: with so much of the full
+            number of requests and connections.
 
     Returns:
         Whether every server passed the gate, survived the faults, gave no wrong reply under load, left no request without
@@ -118,6 +124,8 @@ def bench(  # noqa: PLR0913 - what, where and how well
         conforming = [each for each in candidates if each.label not in failed]
         if limits and conforming and not (folder / LIMITS).exists():
             _find_limits(conforming, folder, console)
+        if costs_scale is not None:
+            _look_for_causes(conforming, costs_scale, folder, console)
         if torture and conforming and not (folder / TORTURE).exists():
             _torture(conforming, folder, console)
     finally:
@@ -293,6 +301,26 @@ def _torture(candidates: Sequence[Candidate], folder: Path, console: Console) ->
     )
     for failure in failures:
         console.print(f"  {failure.fault} {failure.server}: {'; '.join(failure.reasons)}", markup=False)
+
+
+def _look_for_causes(candidates: Sequence[Candidate], scale: float, folder: Path, console: Console) -> None:
+    """Find out what servers cost, let known effects happen, and keep what came of it."""
+    if not candidates:
+        return
+    if not (folder / COSTS).exists():
+        with console.status(f"costs of {len(candidates)} servers …"):
+            costs = _run_apart([*_words("costs", candidates), "--scale", str(scale), "--json"])
+        (folder / COSTS).write_text(costs, encoding="utf-8")
+    if not (folder / EFFECTS).exists():
+        with console.status("known effects …"):
+            effects = _run_apart(["effect", "--json"])
+        (folder / EFFECTS).write_text(effects, encoding="utf-8")
+    file = folder / EFFECTS
+    shown_effects = [result.shown for result in effects_from_json(file, file.read_bytes())]
+    console.print(
+        f"Costs of {len(candidates)} servers; {sum(shown_effects)} of {len(shown_effects)} known effects seen",
+        highlight=False,
+    )
 
 
 def _words(command: str, candidates: Sequence[Candidate]) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.conformance.evidence import AlarmRun, Finding, Proof, Trial
+from harness.costs_record import Arm, Crowd, EffectResult, Holding, Lifetime, LoadCosts, ServerCosts
 from harness.errors import CannotRun
 from implementations import ONE_CORE
 
@@ -21,6 +22,8 @@ PROOF: Final = "suite.json"
 TORTURE: Final = "torture.json"
 SELFTEST: Final = "selftest.json"
 LIMITS: Final = "limits.json"
+COSTS: Final = "costs.json"
+EFFECTS: Final = "effects.json"
 
 BUCKETS_PER_DOUBLING: Final = 64
 """A histogram's buckets are so many for each power of two: a value is known to within 1.6 %."""
@@ -365,7 +368,7 @@ class ConnectionLimit:
 
 @dataclass(frozen=True)
 class Results:
-    """A run's folder in memory; without faults, proof, self-test or limits if these were not tried.
+    """A run's folder in memory; what was not tried or looked for is not there.
 
     Attributes:
         samples: all launches but those under the twin's name, which are never compared with other servers'.
@@ -379,6 +382,8 @@ class Results:
     torture: tuple[FaultResult, ...] = ()
     selftest: tuple[SelfCheck, ...] = ()
     limits: tuple[ConnectionLimit, ...] = ()
+    costs: tuple[ServerCosts, ...] = ()
+    effects: tuple[EffectResult, ...] = ()
     twins: tuple[Sample, ...] = ()
 
     @property
@@ -480,6 +485,48 @@ def limits_from_json(where: Path, text: bytes) -> tuple[ConnectionLimit, ...]:
     return tuple(_built(ConnectionLimit, where, each) for each in _parsed(where, text))
 
 
+def as_json(records: Sequence[ServerCosts] | Sequence[EffectResult]) -> str:
+    """Return costs or effects as a JSON list of objects."""
+    return json.dumps([asdict(record) for record in records], indent=1, ensure_ascii=False) + "\n"
+
+
+def costs_from_json(where: Path, text: bytes) -> tuple[ServerCosts, ...]:
+    """Read costs; ResultsError if they are half written, or of another kind."""
+    found = []
+    for given in _parsed(where, text):
+        flat = _built(ServerCosts, where, given)
+        crowd, life = _built(Crowd, where, flat.crowd), _built(Lifetime, where, flat.lifetime)
+        found.append(
+            replace(
+                flat,
+                loads=tuple(_load(where, load) for load in flat.loads),
+                crowd=replace(crowd, holdings=tuple(_built(Holding, where, each) for each in crowd.holdings)),
+                lifetime=replace(
+                    life,
+                    startup_s=tuple(life.startup_s),
+                    stop_s=tuple(life.stop_s),
+                    loaded_stop_s=tuple(life.loaded_stop_s),
+                    exit_codes=tuple(life.exit_codes),
+                ),
+            )
+        )
+    return tuple(found)
+
+
+def _load(where: Path, given: Any) -> LoadCosts:  # noqa: ANN401 - JSON is anything
+    load = _built(LoadCosts, where, given)
+    return replace(load, page_faults_by_launch=tuple(load.page_faults_by_launch))
+
+
+def effects_from_json(where: Path, text: bytes) -> tuple[EffectResult, ...]:
+    """Read effects; ResultsError likewise."""
+    built = [_built(EffectResult, where, each) for each in _parsed(where, text)]
+    return tuple(
+        replace(each, present=_built(Arm, where, each.present), absent=_built(Arm, where, each.absent))
+        for each in built
+    )
+
+
 def read_results(folder: Path) -> Results:
     """Read a run's folder.
 
@@ -508,6 +555,10 @@ def read_results(folder: Path) -> Results:
     torture = torture_from_json(file, file.read_bytes()) if file.exists() else ()
     file = folder / LIMITS
     limits = limits_from_json(file, file.read_bytes()) if file.exists() else ()
+    file = folder / COSTS
+    costs = costs_from_json(file, file.read_bytes()) if file.exists() else ()
+    file = folder / EFFECTS
+    effects = effects_from_json(file, file.read_bytes()) if file.exists() else ()
     return Results(
         manifest=manifest,
         samples=tuple(sample for sample in samples if sample.server != manifest.twin),
@@ -516,6 +567,8 @@ def read_results(folder: Path) -> Results:
         torture=torture,
         selftest=_read_selftest(folder / SELFTEST),
         limits=limits,
+        costs=costs,
+        effects=effects,
         twins=tuple(sample for sample in samples if sample.server == manifest.twin),
     )
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from harness.candidates import Candidate
+from harness.costs_record import Crowd, Holding, Lifetime, LoadCosts, ServerCosts
 from harness.record import (
     SCHEMA,
     Environment,
@@ -92,6 +93,38 @@ def make_fault() -> Callable[..., FaultResult]:
             "memory_after_bytes": 21 << 20,
         }  # fmt: skip
         return FaultResult(**(values | changes))  # type: ignore[arg-type] # names and types are the dataclass's
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_costs() -> Callable[..., ServerCosts]:
+    """Return a maker of costs: a thread for each client, and changes to what a request costs."""
+
+    def make(server: str = "threaded", **changes: object) -> ServerCosts:
+        values: dict[str, object] = {
+            "workload": "clients_64", "clients": 64, "pipeline": 1, "traced_requests": 1000,
+            "syscalls": {"futex": 4.0, "recvfrom": 1.0, "sendto": 1.0}, "other_syscalls": 0.005, "requests": 10_000,
+            "cpu_us": 20.0, "user_share": 0.6, "switches_voluntary": 1.0, "switches_involuntary": 0.0, "wakeups": 1.0,
+            "page_faults": 0.0, "page_faults_by_launch": (0.0, 0.0),
+        }  # fmt: skip
+        load = LoadCosts(**(values | changes))  # type: ignore[arg-type] # names and types are the dataclass's
+        holdings = tuple(
+            Holding(
+                n,
+                15_000_000 + 30 * 1024 * n,
+                9_000_000 + 29 * 1024 * n,
+                4096 * n,
+                16384 * n,
+                0,
+                8192 * n,
+                2 + n,
+                4 + n,
+            )
+            for n in (0, 1000, 5000, 10_000)
+        )
+        life = Lifetime((0.05,) * 4, (0.01, 0.02), (0.03, 0.04), 64, 5000, 0, (0,) * 4)
+        return ServerCosts(server, (load,), Crowd(10_000, holdings), life)
 
     return make
 

@@ -47,6 +47,11 @@ def faulty(defect: str) -> list[str]:
         (["torture", "blocking", "--scale", "0"], 2, "not in the range"),
         (["torture", *faulty("does_not_start")], 3, "cannot start, for a reason"),
         (["torture", *faulty("silent"), "--fault", "pause"], 3, "does not even serve one client"),
+        (["costs", "nobody"], 2, "no server is called 'nobody'"),
+        (["costs", "blocking", "--scale", "0"], 2, "not in the range"),
+        (["costs", *faulty("does_not_start"), "--scale", "0.01"], 3, "cannot start, for a reason"),
+        (["costs", *faulty("adds_one"), "--scale", "0.01"], 3, "faulty answers wrongly"),
+        (["effect", "nothing"], 2, "no effect is called 'nothing'"),
         (["fuzz", "nobody"], 2, "no server is called 'nobody'"),
         (["fuzz", "blocking", "--seconds", "0"], 2, "0.0 is not in the range"),
         (["fuzz", "blocking", "--seed", "-1"], 2, "-1 is not in the range"),
@@ -170,6 +175,27 @@ def test_torture_names_what_was_not_survived() -> None:
     assert "exit code 3" in done.stdout
 
 
+def test_costs_are_shown_and_written(tmp_path: Path) -> None:
+    file = tmp_path / "costs.json"
+    done = harness("costs", "select_generators", "--scale", "0.02", "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(file.read_text())
+    assert found["server"] == "select_generators"
+    assert found.keys() == {"server", "loads", "crowd", "lifetime", "untraced"}
+    shown = " ".join(done.stdout.split())
+    for words in ("clients_64_pipeline_16", "wake-ups", "per connection RSS", "this model's limit"):
+        assert words in shown
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_an_effect_is_shown_and_written() -> None:
+    done = harness("effect", "convoy", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    assert (found["effect"], found["named_present"], found["named_absent"]) == ("convoy", True, False)
+    assert "names it" in done.stderr
+
+
 def test_fuzz_tells_what_it_tried_and_what_it_found() -> None:
     words = ["fuzz", "blocking", "--seconds", "1", "--seed", "3", *faulty("greets_wrongly"), "--json", "-"]
     done = harness(*words)
@@ -268,6 +294,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "bench",
         "--no-prove",
         "--no-torture",
+        "--no-costs",
         "blocking",
         "threaded",
         "--workload",
@@ -316,6 +343,7 @@ def test_a_server_that_does_not_conform_gets_no_figures(tmp_path: Path) -> None:
         "bench",
         "--no-prove",
         "--no-torture",
+        "--no-costs",
         *faulty("adds_one"),
         "blocking",
         "--workload",

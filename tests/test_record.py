@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.costs_record import Arm, EffectResult, ServerCosts
 from harness.record import (
     CONFORMANCE,
+    COSTS,
+    EFFECTS,
     MANIFEST,
     SAMPLES,
     TORTURE,
@@ -20,6 +23,7 @@ from harness.record import (
     Results,
     ResultsError,
     append_sample,
+    as_json,
     bucket_bounds,
     bucket_of,
     histogram,
@@ -78,6 +82,26 @@ def test_faults_are_read_if_they_were_tried(
     (tmp_path / TORTURE).write_text(torture_as_json(torture)[:-9], encoding="utf-8")
     with pytest.raises(ResultsError, match=f"{TORTURE}.* half written"):
         read_results(tmp_path)
+
+
+def test_costs_and_effects_are_read_if_they_were_looked_for(
+    tmp_path: Path, make_results: Callable[..., Results], make_costs: Callable[..., ServerCosts]
+) -> None:
+    results = make_results()
+    write(tmp_path, results)
+    assert read_results(tmp_path).costs == ()
+    assert read_results(tmp_path).effects == ()
+    arms = Arm("with", {"x_us": 5000.0}), Arm("without", {"x_us": 5.0})
+    effect = EffectResult("e", "It waits", "x_us", "µs", *arms, True, False, "because", "source", "command")
+    (tmp_path / COSTS).write_text(as_json([make_costs()]), encoding="utf-8")
+    (tmp_path / EFFECTS).write_text(as_json([effect]), encoding="utf-8")
+    assert read_results(tmp_path) == replace(results, costs=(make_costs(),), effects=(effect,))
+    for name in (COSTS, EFFECTS):
+        kept = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(kept[:-9])
+        with pytest.raises(ResultsError, match=f"{name}.* half written"):
+            read_results(tmp_path)
+        (tmp_path / name).write_bytes(kept)
 
 
 def test_samples_load_with_pandas_in_two_lines(tmp_path: Path, make_results: Callable[..., Results]) -> None:

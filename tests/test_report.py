@@ -7,6 +7,7 @@ from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 from harness.bench import REFERENCE, changed_since, stale_files
+from harness.costs_record import Arm, EffectResult, ServerCosts
 from harness.figures import colour
 from harness.plan import twin_of
 from harness.record import FaultResult, Results, Sample, SelfCheck, Verdict, read_results
@@ -115,6 +116,76 @@ def test_that_all_survived_is_said(
     assert "- `threaded` and `trio_nursery` survived every fault." in text_of(
         replace(make_results(), torture=torture)
     )
+
+
+def test_a_run_without_costs_has_no_section_on_them(make_results: Callable[..., Results]) -> None:
+    text = text_of(make_results())
+    assert not any(
+        title in text for title in ("a start and a stop cost", "request's time goes", "Known effects")
+    )
+
+
+def test_costs_are_shown_in_tables(
+    make_results: Callable[..., Results], make_costs: Callable[..., ServerCosts]
+) -> None:
+    limited = make_costs("trio_nursery", syscalls={}, foreign_share=0.2)
+    limited = replace(
+        limited,
+        untraced="strace is not installed",
+        crowd=replace(limited.crowd, ended_at=7, ended_by="Too many"),
+    )
+    text = text_of(replace(make_results(), costs=(make_costs(), limited)))
+    assert "| `threaded` | 20.0 | 60% | 6.00 | `futex` 4.00, `recvfrom` 1.00, `sendto` 1.00 | 1.00 |" in text
+    assert "| `trio_nursery` | 20.0 | 60% | – | – | 1.00 |" in text
+    assert "- Syscalls were not counted of `trio_nursery`: strace is not installed." in text
+    assert "CPU, waits and preemptions may be too high: `trio_nursery` under 64 clients (20%)." in text
+    assert (
+        "| `threaded` | 10,000 | 30.00 ± 0.00 | 29.00 ± 0.00 | 4.00 ± 0.00 | 16.00 ± 0.00 | 0.00 ± 0.00 |"
+        in text
+    )
+    assert "- `trio_nursery` ended at 7 connections: Too many" in text
+    assert "| `threaded` | 50 | 15 | 35 | 64 | 5,000 | 0 | 90 |" in text
+
+
+def test_where_the_time_goes_follows_the_data(
+    make_results: Callable[..., Results], make_costs: Callable[..., ServerCosts]
+) -> None:
+    waiting = {"user_share": 0.3, "switches_voluntary": 1.5}
+    busy = {"user_share": 0.9, "switches_voluntary": 0.0, "cpu_us": 35.0}
+    pairs = (("threaded", waiting), ("trio_nursery", busy)), (("threaded", busy), ("trio_nursery", waiting))
+    one, other = (
+        text_of(replace(make_results(), costs=tuple(make_costs(server, **costs) for server, costs in pair)))
+        for pair in pairs
+    )
+    of_busy = "64 clients: a request takes 35.0 µs of CPU, most of it in the interpreter and the library"
+    of_waiting = "64 clients: a request takes 20.0 µs of CPU, most of it in the kernel"
+    assert f"**`threaded`**, {of_waiting}" in one
+    assert f"**`trio_nursery`**, {of_busy}" in one
+    assert f"**`threaded`**, {of_busy}" in other
+    assert f"**`trio_nursery`**, {of_waiting}" in other
+    assert "A thread waits 1.50 times for it." in one
+    assert "It hardly ever gives its core up" in one
+    assert one.count("- **A thread for each client**") == 2
+
+
+def test_known_effects_are_shown_with_both_sides(make_results: Callable[..., Results]) -> None:
+    arms = Arm("Nagle's algorithm", {"response_us": 43_998.2}), Arm("TCP_NODELAY", {"response_us": 64.82})
+    shown = EffectResult(
+        "no-delay",
+        "It waits",
+        "response_us",
+        "µs",
+        *arms,
+        True,
+        False,
+        "it is so",
+        "RFC 896",
+        "harness effect no-delay",
+    )
+    text = text_of(replace(make_results(), effects=(shown, replace(shown, named_present=False))))
+    sides = "| It waits | µs | Nagle's algorithm: 43,998 | TCP_NODELAY: 64.82 "
+    assert f"{sides}| yes, and not without it | It is so | RFC 896 | `harness effect no-delay` |" in text
+    assert f"{sides}| **not seen here** |" in text
 
 
 def test_figures_are_well_formed_and_shown(make_results: Callable[..., Results]) -> None:

@@ -21,6 +21,8 @@ from harness.precision import PILOT_BLOCKS, Target
 from harness.record import Results, drop_half_written_sample, read_results
 
 WITHIN_MINUTES: Final = 20
+QUICK_COSTS: Final = 0.2
+"""Of the requests and connections of a full look at costs."""
 
 
 @click.command()
@@ -48,6 +50,11 @@ WITHIN_MINUTES: Final = 20
     "--limits/--no-limits",
     default=None,
     help="Find out how many connections each server holds.  [default: unless --quick]",
+)
+@click.option(
+    "--costs/--no-costs",
+    default=None,
+    help="Find out after measuring what requests and connections cost, and why.  [default: unless --quick]",
 )
 @click.option(
     "--workload", "workloads", multiple=True, metavar="NAME", help="Only these (harness list --workloads)."
@@ -135,6 +142,7 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     selftest: bool | None,
     twin: bool,
     limits: bool | None,
+    costs: bool | None,
     interrupted: Results | None = None,
 ) -> int:
     candidates = selected(names, servers, declarations, python=python)
@@ -171,8 +179,16 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         selftest=profile == "full" if selftest is None else selftest,
         limits=profile != "quick" if limits is None else limits,
         interrupted=interrupted,
+        costs_scale=_costs_scale(profile, costs=costs),
     )
     return 0 if done else FAILED
+
+
+def _costs_scale(profile: str | None, *, costs: bool | None) -> float | None:
+    """Return of how many of the requests and connections costs are to be looked for; None if not at all."""
+    quick = profile == "quick"
+    wanted = not quick if costs is None else costs
+    return (QUICK_COSTS if quick else 1.0) if wanted else None
 
 
 def _target(precision: str | None, of: str, within_minutes: float | None) -> Target | None:

@@ -11,7 +11,9 @@ from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, WORKLOADS, by_name
 from harness.precision import Target, reach, sentence
 from harness.record import Manifest, Results, Sample, ServerFacts
 from harness.report.answer import short_answer
+from harness.report.causes import causes_section
 from harness.report.connections import connections_section
+from harness.report.costs import costs_section
 from harness.report.faults import faults_section
 from harness.report.instrument import instrument_section
 from harness.report.promises import conformance_section
@@ -52,6 +54,8 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
                 for line in workload_section(by_name(name), table, on_one_core)
             ),
             *all_cores_section(only(results, ALL_CORES)),
+            *costs_section(results),
+            *causes_section(results),
             *instrument_section(results),
             *conformance_section(results),
             *proof_section(results.proof),

@@ -1,0 +1,1 @@
+"""Known effects, each made to happen on this machine and then taken away."""
