@@ -40,8 +40,9 @@ def serve(server: Server) -> None:
         Thread(target=serve_clients, args=(server, turn), daemon=True)
         for _ in range(server.options.max_clients)
     ]
-    for thread in pool:
-        thread.start()
+    with turn:  # nobody is served by half a pool
+        for thread in pool:
+            thread.start()
     for thread in pool:
         thread.join()
 
