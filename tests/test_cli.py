@@ -293,6 +293,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = harness(
         "bench",
         "--no-prove",
+        "--no-costs",
+        "--no-limits",
         "--no-torture",
         "--no-costs",
         "blocking",
@@ -342,6 +344,8 @@ def test_a_server_that_does_not_conform_gets_no_figures(tmp_path: Path) -> None:
     done = harness(
         "bench",
         "--no-prove",
+        "--no-costs",
+        "--no-limits",
         "--no-torture",
         "--no-costs",
         *faulty("adds_one"),
@@ -370,6 +374,8 @@ def test_an_interrupted_bench_keeps_what_it_has_and_leaves_no_process(
         "harness",
         "bench",
         "--no-prove",
+        "--no-costs",
+        "--no-limits",
         "blocking",
         "--workload",
         "ping_pong",
