@@ -147,18 +147,18 @@ WORKLOADS: Final = (
     _of_bytes(4096, "what parsing and copying cost, the same for all but for how often they copy"),
     Workload(
         "costly",
-        "16 light clients beside 4 that ask costly products",
+        "8 light clients beside 4 that ask costly products",
         "4 clients ask for products of 4,096-byte lines, some 0.4 ms each; measured is what the light ones wait",
         "head-of-line blocking: who waits for another one's computation",
-        clients=16,
+        clients=8,
         company=Company(COSTLY, 4),
     ),
     Workload(
         "flood",
-        "16 light clients beside one that floods",
+        "8 light clients beside one that floods",
         "one client pipelines as deep as the server lets it; measured is what the light ones get",
         "fairness: how much one that takes all it can get leaves to the others, and whether evenly",
-        clients=16,
+        clients=8,
         company=Company(FLOOD, 1),
     ),
     Workload(

@@ -119,6 +119,7 @@ DIRECTION = [
     "harness.report.connections",
     "harness.report.costs",
     "harness.report.causes",
+    "harness.report.choice",
     "harness.report.render",
     "harness.campaign",
     "harness.bench",

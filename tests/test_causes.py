@@ -6,7 +6,18 @@ from dataclasses import replace
 import pytest
 
 from harness.causes.connections import list_of_descriptors, thread_for_each
-from harness.causes.recordings import CONNECTIONS, MANY, ONE, PIPELINED, Cause, Recordings, Rule, recordings
+from harness.causes.recordings import (
+    ALONE,
+    BESIDE_COSTLY,
+    CONNECTIONS,
+    MANY,
+    ONE,
+    PIPELINED,
+    Cause,
+    Recordings,
+    Rule,
+    recordings,
+)
 from harness.causes.requests import batching, mapped_receive_buffer, scheduler_price, waking_up
 from harness.causes.rules import RULES, causes
 from harness.causes.waiting import (
@@ -17,7 +28,7 @@ from harness.causes.waiting import (
     interpreter_lock,
 )
 from harness.costs_record import ServerCosts
-from harness.record import Results
+from harness.record import Results, Sample
 
 Figures = Mapping[str, float]
 
@@ -225,6 +236,31 @@ def test_an_effect_is_named_where_it_is_and_not_where_it_was_taken_away(
     assert swapped.servers == ("without",)
 
 
+def test_a_server_that_is_busy_is_not_blamed_for_delayed_acknowledgements() -> None:
+    slow = {"response_p50_us": 45_000.0, "cpu_us_per_request": 45.0}
+    assert found(delayed_acknowledgement, ("idle", "clients_1000", slow | {"server_core_share": 0.01}))
+    assert not found(delayed_acknowledgement, ("busy", "clients_1000", slow | {"server_core_share": 0.99}))
+
+
+def test_light_clients_beside_costly_ones_are_held_against_themselves_alone(
+    make_results: Callable[..., Results], make_sample: Callable[..., Sample]
+) -> None:
+    alone = make_sample("loop", workload=ALONE, rps=20_000, cpu_us=49, clients=8, response_sum_ns=8 * 10**9)
+    beside = make_sample(
+        "loop", workload=BESIDE_COSTLY, rps=10_000, cpu_us=98, clients=8, response_sum_ns=8 * 10**9, company="costly",
+        company_clients=4, company_asked=1300, company_ok=1300, warmup_s=0.3,
+    )  # fmt: skip
+    run = recordings(replace(make_results(), samples=(alone, beside)))
+    assert run.get("loop", BESIDE_COSTLY, "cost_ms") == pytest.approx(
+        0.49, rel=0.01
+    )  # 0.98 s less 0.49 s for 1,000 of them
+    assert run.get("loop", BESIDE_COSTLY, "alone_p50_us") == run.get("loop", ALONE, "response_p50_us")
+    assert (
+        recordings(replace(make_results(), samples=(beside,))).get("loop", BESIDE_COSTLY, "alone_p99_us")
+        is None
+    )
+
+
 def test_no_rule_names_another_experiments_effect() -> None:
     for rule, present, _ in RECORDED:
         named = causes(seen(("with", "experiment", present)))
@@ -249,7 +285,7 @@ def test_recordings_lay_out_samples_and_costs(
     assert laid_out.get("threaded", CONNECTIONS, "threads_per_connection") == pytest.approx(1.0)
     assert laid_out.get("threaded", CONNECTIONS, "rss_kib_per_connection") == pytest.approx(30.0)
     assert laid_out.get("trio_nursery", MANY, "cpu_us") is None
-    assert laid_out.models == {"threaded": "a model", "trio_nursery": "a model"}
+    assert laid_out.models == {name: f"implementations/{name}.py" for name in ("threaded", "trio_nursery")}
 
 
 def test_a_rule_knows_no_server(

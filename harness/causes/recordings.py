@@ -1,7 +1,8 @@
 """What rules look at: figures, by server, workload and metric; and what they find. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Final
 
 from harness.analyse import METRICS, counted
@@ -16,6 +17,9 @@ CONNECTIONS: Final = "connections"
 ONE: Final = "ping_pong"
 MANY: Final = "clients_64"
 PIPELINED: Final = "clients_64_pipeline_16"
+BESIDE_COSTLY: Final = "costly"
+ALONE: Final = "clients_8"
+"""The same light clients with nobody beside them."""
 CALLS: Final = "calls."
 """Before a syscall's name: how many a request makes."""
 
@@ -29,7 +33,7 @@ SLOPES: Final = {
 
 @dataclass(frozen=True)
 class Recordings:
-    """Figures by server, workload and metric; and the model of each server, which its variants share.
+    """Figures by server, workload and metric; and the model of each server, by its file, which its variants share.
 
     A metric has its unit in its name. Costs are per request: `cpu_us`, `user_us`, `system_us`, `calls.NAME`, `calls` (all),
     `switches_voluntary`, `switches_involuntary`, `page_faults_most` (of the worst launch). A workload's samples add all that
@@ -100,7 +104,9 @@ def recordings(results: Results) -> Recordings:
             figures[server, workload, metric] = value
     for costs in results.costs:
         figures |= _of_costs(costs)
-    return Recordings(figures, {facts.label: facts.model for facts in results.manifest.servers})
+    for server in {server for server, workload, _ in figures if workload == BESIDE_COSTLY}:
+        figures |= _of_neighbours(server, figures, results.samples)
+    return Recordings(figures, {facts.label: facts.file or facts.label for facts in results.manifest.servers})
 
 
 def of_arm(effect: str, arm: Arm) -> Recordings:
@@ -117,6 +123,29 @@ def _of_samples(samples: list[Sample]) -> dict[str, float]:
     }
     found = {name: estimate([each for each in column if each]) for name, column in values.items()}
     return {name: each.mean for name, each in found.items() if each is not None}
+
+
+def _of_neighbours(
+    server: str, figures: Mapping[tuple[str, str, str], float], samples: Sequence[Sample]
+) -> dict[tuple[str, str, str], float]:
+    """Say what light clients had without their costly neighbours, and what one request of these computes.
+
+    A costly request's time is what is left of the server's when the light ones have had theirs, as it is without neighbours.
+    """
+    alone = {
+        f"alone_{quantile}_us": figures.get((server, ALONE, f"response_{quantile}_us"))
+        for quantile in ("p50", "p99")
+    }
+    light_us = figures.get((server, ALONE, "cpu_us_per_request"), 0.0)
+    costs_ms = [
+        (sample.server_cpu_ns / 1e6 - sample.answered * light_us / 1e3) / in_window
+        for sample in samples
+        if (sample.server, sample.workload) == (server, BESIDE_COSTLY)
+        and not invalidity(sample)
+        and (in_window := sample.company_ok * sample.window_s / (sample.warmup_s + sample.window_s))
+    ]
+    found = alone | {"cost_ms": max(0.0, fmean(costs_ms)) if costs_ms else None}
+    return {(server, BESIDE_COSTLY, metric): value for metric, value in found.items() if value is not None}
 
 
 def _of_costs(costs: ServerCosts) -> dict[tuple[str, str, str], float]:

@@ -22,6 +22,7 @@ DELAYED_ACK_US: Final = (38_000.0, 60_000.0)
 CHEAP_US: Final = 5_000.0
 NEARLY: Final = 0.9
 MUCH_SLOWER: Final = 3.0
+BUSY: Final = 0.5
 MOST_OF: Final = 0.5
 SOME: Final = 0.05
 
@@ -68,7 +69,7 @@ def head_of_line(seen: Recordings) -> Iterator[Cause]:
                 workload,
                 slower,
                 "times the p99",
-                f"whoever comes while a request of {cost_ms:.0f} ms is worked on waits for its end: light replies take "
+                f"whoever comes while a request of {cost_ms:.2g} ms is worked on waits for its end: light replies take "
                 f"{p50_us / 1000:.2f} ms (p50) and {p99_us / 1000:.1f} ms (p99), against {alone_p50_us / 1000:.2f} and "
                 f"{alone_p99_us / 1000:.2f} ms with nobody beside them",
                 "docs.python.org/3/library/asyncio-dev.html, running blocking code",
@@ -108,6 +109,8 @@ def delayed_acknowledgement(seen: Recordings) -> Iterator[Cause]:
             continue
         response_us, cpu_us = found
         least_us, most_us = DELAYED_ACK_US
+        if (seen.get(server, workload, "server_core_share") or 0.0) >= BUSY:
+            continue  # who is at work all the time may take as long for many clients
         if least_us <= response_us <= most_us and cpu_us <= CHEAP_US:
             yield Cause(
                 "delayed acknowledgement",

@@ -12,6 +12,7 @@ from harness.precision import Target, reach, sentence
 from harness.record import Manifest, Results, Sample, ServerFacts
 from harness.report.answer import short_answer
 from harness.report.causes import causes_section
+from harness.report.choice import choice_section
 from harness.report.connections import connections_section
 from harness.report.costs import costs_section
 from harness.report.faults import faults_section
@@ -42,6 +43,7 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
         [
             *heading(results),
             *short_answer(results, tables),
+            *choice_section(results),
             *what_was_measured(results.manifest),
             *figure(drawn, figures_at, "throughput.svg", "Requests per second, by workload and server"),
             *figure(drawn, figures_at, "cpu.svg", "CPU time per request, by workload and server"),
