@@ -73,6 +73,7 @@ class Load:
         seed: of random arrivals.
         generators: how many processes; each gets one of the generator's cores, if there are enough.
         timeout_s: how long to wait for a reply.
+        shared_cores: those of a server that uses all cores, its generators' among them.
     """
 
     clients: int
@@ -88,6 +89,12 @@ class Load:
     seed: int = 0
     generators: int = 1
     timeout_s: float = REPLY_LIMIT_S
+    shared_cores: tuple[int, ...] = ()
+
+    @property
+    def cores(self) -> tuple[int, ...]:
+        """Return the cores that server and generators have to themselves, or should have; none if they have not."""
+        return (*self.server_cores, *self.generator_cores) if self.pinned else self.shared_cores
 
     @property
     def pinned(self) -> bool:
@@ -171,7 +178,9 @@ def measure(
 
 def load_for(candidate: Candidate, load: Load) -> Load:
     """Return the load that is put on a server: one that uses all cores is not pinned to one, its generator is."""
-    return replace(load, server_cores=()) if candidate.regime == ALL_CORES else load
+    if candidate.regime != ALL_CORES:
+        return load
+    return replace(load, server_cores=(), shared_cores=tuple(sorted(os.sched_getaffinity(0))))
 
 
 def observe(address: Address, launched: Launched | None, load: Load, progress: Progress) -> Observation:
@@ -222,7 +231,7 @@ def _orders(address: Address, load: Load, server_pids: tuple[int, ...], scratch:
             seed=load.seed,
             generator=place,
             generators=load.generators,
-            cores=(*load.server_cores, *load.generator_cores) if load.pinned else (),
+            cores=load.cores,
         )
         for place in range(load.generators)
     ]
@@ -283,10 +292,10 @@ def _sample(candidate: Candidate, load: Load, seen: Observation, block: int, wor
 
 def _foreign_share(load: Load, begin: Reading, end: Reading) -> float:
     """Return what others than server and generators took of their cores' time; 0 where they have none to themselves."""
-    if not load.pinned:
+    if not load.cores:
         return 0.0
     ours_ns = end.server_cpu_ns - begin.server_cpu_ns + end.generator_cpu_ns - begin.generator_cpu_ns
-    all_ns = (end.at_ns - begin.at_ns) * len(load.server_cores + load.generator_cores)
+    all_ns = (end.at_ns - begin.at_ns) * len(load.cores)
     return max(0.0, (end.cores_busy_ns - begin.cores_busy_ns - ours_ns) / all_ns)
 
 
