@@ -93,6 +93,7 @@ class Load:
         relief_s, relief_rate: how much longer an open loop goes on after the window, and at which rate.
         churn: in a closed loop, whether each request comes on a connection of its own.
         company: who is there in the background.
+        shared_cores: those of a server that uses all cores, its generators' among them.
     """
 
     clients: int
@@ -112,11 +113,17 @@ class Load:
     relief_rate: float = 0.0
     churn: bool = False
     company: Company | None = None
+    shared_cores: tuple[int, ...] = ()
 
     @property
     def connections(self) -> int:
         """Count the clients that are there at once, the company included."""
         return self.clients + (self.company.clients if self.company else 0)
+
+    @property
+    def cores(self) -> tuple[int, ...]:
+        """Return the cores that server and generators have to themselves, or should have; none if they have not."""
+        return (*self.server_cores, *self.generator_cores) if self.pinned else self.shared_cores
 
     @property
     def pinned(self) -> bool:
@@ -212,7 +219,9 @@ def measure(
 
 def load_for(candidate: Candidate, load: Load) -> Load:
     """Return the load that is put on a server: one that uses all cores is not pinned to one, its generator is."""
-    return replace(load, server_cores=()) if candidate.regime == ALL_CORES else load
+    if candidate.regime != ALL_CORES:
+        return load
+    return replace(load, server_cores=(), shared_cores=tuple(sorted(os.sched_getaffinity(0))))
 
 
 @dataclass(frozen=True)
@@ -329,7 +338,7 @@ def _orders(
             seed=load.seed,
             generator=place,
             generators=load.generators,
-            cores=(*load.server_cores, *load.generator_cores) if load.pinned else (),
+            cores=load.cores,
             relief_s=load.relief_s,
             relief_rate=load.relief_rate,
             churn=load.churn,
@@ -414,11 +423,11 @@ def _divided_cpu_ns(begin: Reading, end: Reading) -> tuple[int, int]:
 
 def _foreign_share(load: Load, begin: Reading, end: Reading) -> float:
     """Return what nobody who takes part took of their cores' time; 0 where they have none to themselves."""
-    if not load.pinned:
+    if not load.cores:
         return 0.0
     clocks = ("server_cpu_ns", "generator_cpu_ns", "company_cpu_ns")
     ours_ns: int = sum(getattr(end, name) - getattr(begin, name) for name in clocks)
-    all_ns = (end.at_ns - begin.at_ns) * len(load.server_cores + load.generator_cores)
+    all_ns = (end.at_ns - begin.at_ns) * len(load.cores)
     return max(0.0, (end.cores_busy_ns - begin.cores_busy_ns - ours_ns) / all_ns)
 
 
