@@ -56,8 +56,7 @@ def _filled(candidate: Candidate, wanted: int, told: int | None, refused: str) -
 
 
 def kept(limit: ConnectionLimit, declares: frozenset[str] | None) -> bool:
-    """Tell whether a server holds what it declares, and answers all that it holds."""
+    """Tell whether a server holds what it declares, one client at least, and answers all that it holds."""
     most = most_connections(declares)
-    if limit.answered < limit.held:
-        return False
-    return declares is None or limit.held >= (limit.wanted if most is None else min(most, limit.wanted))
+    declared = 1 if declares is None else limit.wanted if most is None else min(most, limit.wanted)
+    return limit.held >= declared and limit.answered == limit.held
