@@ -131,8 +131,9 @@ class Campaign:
     def _show(self, cell: Cell, again: str) -> None:
         task = self._progress.tasks[self._task]
         of, total = task.fields["of"], task.total or 0
-        if again and cell not in self._recorded:
-            of, total = of + 1, total + self._seconds_of(cell)
+        if again:
+            of += 1
+            total += 0 if cell in self._recorded else self._seconds_of(cell)
         self._progress.update(
             self._task,
             description=f"{cell.workload}, block {cell.block + 1}{again}",

@@ -55,8 +55,7 @@ def _filled(candidate: Candidate, wanted: int, told: int | None, refused: str) -
 
 
 def kept(limit: ConnectionLimit, candidate: Candidate) -> bool:
-    """Tell whether a server holds what it declares, and answers all that it holds."""
-    if limit.answered < limit.held:
-        return False
+    """Tell whether a server holds what it declares, one client at least, and answers all that it holds."""
     most = candidate.most_clients or limit.wanted
-    return candidate.declares is None or limit.held >= min(most, limit.wanted)
+    declared = 1 if candidate.declares is None else min(most, limit.wanted)
+    return limit.held >= declared and limit.answered == limit.held

@@ -346,7 +346,7 @@ class ConnectionLimit:
 
     Attributes:
         wanted: how many it was asked to hold.
-        told: the capacity that it was started with; None if it chose it by itself.
+        told: the capacity that it was started with; None if that was what it mostly is started with.
         refused: why it could not be told to take all of them, in its own words; "" if it could.
         held: how many were greeted, and open at the same time.
         answered: of these, how many were answered rightly when then each was asked once.
@@ -437,9 +437,11 @@ def read_times(paths: Sequence[Path]) -> Columns:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write, or write anew, what a run is."""
+    """Write, or write anew, what a run is: all of it or nothing, since without it nothing can be resumed."""
     text = json.dumps(asdict(manifest), indent=1, ensure_ascii=False) + "\n"
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    unfinished = folder / f"{MANIFEST}.unfinished"
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(folder / MANIFEST)
 
 
 def append_sample(folder: Path, sample: Sample) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analyse import by_block, counted, metric, repetition
+from harness.analyse import METRICS, by_block, counted, metric, repetition, slope
 from harness.quantiles import merged, quantile_ns
 from harness.record import Sample, histogram
 from harness.validity import doubts, invalidity, limited_by
@@ -51,6 +51,9 @@ def test_histograms_merge_like_their_values(lists: list[list[int]]) -> None:
         ({"in_flight": 1, "sent": 10_011, "planned": 10_011}, "timeouts"),
         ({"answered": 0}, "nothing-answered"),
         ({"steal_share": 0.02}, "steal"),
+        ({"company_asked": 3, "company_ok": 2}, "conservation"),
+        ({"company_asked": 3, "company_ok": 2, "company_wrong": 1}, "wrong-replies"),
+        ({"company_asked": 3, "company_ok": 2, "company_error": 1}, "errors"),
     ],
 )
 def test_why_a_sample_cannot_be_used(
@@ -124,3 +127,56 @@ def test_a_server_that_cannot_always_say_is_not_judged_by_when_it_can(
 ) -> None:
     samples = [make_sample("a", block, rps=rps) for block, rps in enumerate((20_000, 5_000, 20_000))]
     assert by_block(samples, "clients_64", metric("response_p99_us")) == {}
+
+
+@given(
+    st.lists(st.integers(-(10**6), 10**6), min_size=2, max_size=30),
+    st.integers(-1000, 1000),
+)
+def test_a_slope_is_numpys_line_of_least_squares(values: list[int], start: int) -> None:
+    shifted = [start + value for value in values]
+    expected = np.polyfit(np.arange(len(values)), np.array(shifted), 1)[0]
+    assert slope(shifted) == pytest.approx(expected, rel=1e-6, abs=1e-4)
+
+
+def test_memory_that_grows_is_seen_if_it_was_read_often_enough(make_sample: Callable[..., Sample]) -> None:
+    of = metric("memory_slope_kib_per_s").value
+    growing = tuple(2**20 * 20 + 3 * 1024 * second for second in range(10))
+    assert of(make_sample(memory_series_bytes=growing)) == pytest.approx(3)
+    assert of(make_sample(memory_series_bytes=growing[::-1])) == pytest.approx(-3)
+    assert of(make_sample(memory_series_bytes=growing[:4])) is None
+
+
+def test_a_metric_that_a_launch_does_not_have_is_none(make_sample: Callable[..., Sample]) -> None:
+    without = {each.name for each in METRICS if each.value(make_sample()) is None}
+    assert {"connect_p50_us", "fairness_jain", "worst_client_share", "recovery_s", "system_share"} <= without
+    sample = make_sample(
+        connect_ns=as_histogram(range(10**6, 2 * 10**6, 1000)),
+        fairness_jain=0.9,
+        worst_client_share=0.5,
+        recovery_s=0.0,
+        server_user_ns=300,
+        server_system_ns=100,
+    )
+    assert metric("connect_p50_us").value(sample) == pytest.approx(1500, rel=0.02)
+    assert metric("system_share").value(sample) == 0.25
+    assert metric("recovery_s").value(sample) == 0
+
+
+def test_what_a_request_costs_is_not_said_if_others_asked_besides(make_sample: Callable[..., Sample]) -> None:
+    per_request = metric("cpu_us_per_request").value, metric("switches_per_request").value
+    for company in ("", "idle"):
+        assert None not in [value(make_sample(company=company, company_clients=9)) for value in per_request]
+    for company in ("flood", "costly", "trickle", "slow_readers"):
+        assert [value(make_sample(company=company, company_clients=9)) for value in per_request] == [
+            None,
+            None,
+        ]
+
+
+def test_idle_memory_counts_the_company(make_sample: Callable[..., Sample]) -> None:
+    of = metric("idle_kib_per_connection").value
+    sizes = {"memory_ready_bytes": 0 + 2**20, "memory_connected_bytes": 2**20 + 1064 * 2048}
+    assert of(make_sample(company="idle", company_clients=1000, **sizes)) == pytest.approx(2)
+    assert of(make_sample(**sizes)) is None
+    assert of(make_sample(clients=1064, churn=True, **sizes)) is None

@@ -4,6 +4,7 @@ import io
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -12,12 +13,14 @@ from rich.console import Console
 
 from harness import campaign as module
 from harness.analyse import repetition
-from harness.campaign import campaign
-from harness.candidates import Candidate
-from harness.measure import Load
-from harness.plan import Plan
+from harness.campaign import campaign, load_of
+from harness.candidates import Candidate, ours
+from harness.measure import Load, measure
+from harness.order import CLOSED
+from harness.plan import WORKLOADS, Plan, Workload, by_name
 from harness.precision import PILOT_BLOCKS, Target
 from harness.record import Sample
+from harness.validity import invalidity
 
 PLAN = Plan(("a", "b"), ("clients_64",), {}, {"clients_64": 3}, 0.1, 1.0, 7)
 CANDIDATES = [Candidate("a"), Candidate("b")]
@@ -106,3 +109,77 @@ def test_what_was_measured_again_is_counted_aloud(noise: list[float]) -> None:
         in said.getvalue()
     )
     assert "wrong-replies" in said.getvalue()
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample]) -> list[tuple[str, str, Load]]:
+    """Return what is done to which server; a answers 8,000 requests a second, and b 2,000."""
+    made: list[tuple[str, str, Load]] = []
+
+    def fake(candidate: Candidate, load: Load, *, block: int = 0, workload: str = "") -> Sample:
+        made.append((candidate.label, workload, load))
+        return make_sample(candidate.label, block, workload, rps={"a": 8000, "b": 2000}[candidate.label])
+
+    monkeypatch.setattr(module, "measure", fake)
+    return made
+
+
+def test_a_share_of_the_peak_is_that_of_the_servers_own_launches(loads: list[tuple[str, str, Load]]) -> None:
+    names = ("clients_64", "overload")
+    plan = Plan(("a", "b"), names, {}, dict.fromkeys(names, 3), 0.1, 1.0, 2)
+    with campaign(CANDIDATES, plan, console()[0]) as measuring:
+        measuring.carry_out(plan.blocks)
+    rates = {
+        (server, load.warmup_rate, load.rate, load.relief_rate)
+        for server, workload, load in loads
+        if workload == "overload"
+    }
+    assert rates == {("a", 4000, 9600, 4000), ("b", 1000, 2400, 1000)}
+    assert {load.seed for _, workload, load in loads if workload == "overload"} == {0, 1, 2}
+    short = [server for server, workload, _ in loads if not workload]
+    assert len(short) <= 2, "only before the first block of clients_64 is a peak measured by itself"
+
+
+def test_a_peak_that_is_not_known_is_measured_once(loads: list[tuple[str, str, Load]]) -> None:
+    plan = Plan(("a", "b"), ("soak",), {}, {"soak": 3}, 0.1, 1.0, 2)
+    with campaign(CANDIDATES, plan, console()[0]) as measuring:
+        measuring.carry_out(plan.blocks)
+    short = [(server, load) for server, workload, load in loads if not workload]
+    assert sorted(server for server, _ in short) == ["a", "b"]
+    assert {(load.arrivals, load.clients, load.duration_s) for _, load in short} == {("closed", 64, 0.5)}
+    soaked = {(server, load.rate, load.duration_s) for server, workload, load in loads if workload}
+    assert soaked == {("a", 4000, 10.0), ("b", 1000, 10.0)}
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
+def test_a_load_does_what_its_workload_says(workload: Workload) -> None:
+    load = load_of(workload, PLAN)
+    of_load = {
+        name: getattr(load, name) for name in ("clients", "pipeline", "line", "arrivals", "churn", "company")
+    }
+    assert of_load == {name: getattr(workload, name) for name in of_load}
+    assert load.duration_s == (workload.duration_s or PLAN.duration_s)
+    assert (load.rate, load.relief_s) == (workload.rate, workload.relief_s)
+
+
+SMALL = {"clients_8", "clients_64_pipeline_64", "open_2k", "churn", "line_4096", "overload", "soak"} | {
+    workload.name for workload in WORKLOADS if workload.company
+}
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_each_kind_of_workload_is_measured(name: str) -> None:
+    """Small, against one of our servers: all is answered, and nothing is wrong but what the machine is to blame for."""
+    load = load_of(by_name(name), replace(PLAN, warmup_s=0.05, duration_s=0.2))
+    company = replace(load.company, clients=min(5, load.company.clients)) if load.company else None
+    load = replace(load, clients=min(load.clients, 8), company=company, duration_s=0.2, server_cores=())
+    if load.arrivals != CLOSED:
+        load = replace(load, rate=500.0, warmup_rate=200.0, relief_rate=200.0, relief_s=load.relief_s / 5)
+    sample = measure(ours("asyncio_streams"), load, workload=name)
+    reasons = [reason for reason in invalidity(sample) if not reason.startswith(("steal", "lag"))]
+    assert reasons == []
+    assert sample.ok == sample.sent == sample.planned > 0
+    assert sample.company_ok == sample.company_asked
+    assert bool(sample.company_asked) == (company is not None)
+    assert bool(sample.connect_ns) == load.churn
+    assert (sample.recovery_s is not None) == (name == "overload")

@@ -13,7 +13,9 @@ from harness.inference import (
     ALPHA,
     EQUIVALENCE,
     Direction,
+    Estimate,
     LogRatio,
+    arithmetic_estimate,
     clopper_pearson,
     estimate,
     holm,
@@ -204,3 +206,13 @@ def test_letters_are_not_transitive() -> None:
 def test_the_exact_interval_by_the_book(hits: int, trials: int) -> None:
     book = stats.binomtest(hits, trials).proportion_ci(0.95, method="exact")
     assert clopper_pearson(hits, trials) == pytest.approx((book.low, book.high))
+
+
+def test_an_arithmetic_mean_may_be_zero_or_less() -> None:
+    found = arithmetic_estimate([-1.0, 0.0, 1.0])
+    assert found is not None
+    assert found.mean == 0
+    assert found.low == pytest.approx(-2.484, abs=0.001)  # t(0.975, 2 degrees) / sqrt(3)
+    assert found.high == pytest.approx(2.484, abs=0.001)
+    assert arithmetic_estimate([]) is None
+    assert arithmetic_estimate([3.0]) == Estimate(3.0, None, None, 1)

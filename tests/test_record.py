@@ -16,9 +16,11 @@ from harness.record import (
     CONFORMANCE,
     COSTS,
     EFFECTS,
+    LIMITS,
     MANIFEST,
     SAMPLES,
     TORTURE,
+    ConnectionLimit,
     FaultResult,
     Results,
     ResultsError,
@@ -26,7 +28,9 @@ from harness.record import (
     as_json,
     bucket_bounds,
     bucket_of,
+    drop_half_written_sample,
     histogram,
+    limits_as_json,
     read_results,
     read_times,
     torture_as_json,
@@ -102,6 +106,41 @@ def test_costs_and_effects_are_read_if_they_were_looked_for(
         with pytest.raises(ResultsError, match=f"{name}.* half written"):
             read_results(tmp_path)
         (tmp_path / name).write_bytes(kept)
+
+
+def test_limits_are_read_if_they_were_found(tmp_path: Path, make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    write(tmp_path, results)
+    assert read_results(tmp_path).limits == ()
+    limits = (
+        ConnectionLimit("threaded", 10_000, 10_001, "", 9_000, 9_000, "client 9,001 was reset", 2.0, 1.5),
+    )
+    (tmp_path / LIMITS).write_text(limits_as_json(limits), encoding="utf-8")
+    assert read_results(tmp_path).limits == limits
+
+
+def test_samples_of_before_company_are_read(tmp_path: Path, make_results: Callable[..., Results]) -> None:
+    """What came later has defaults."""
+    results = make_results()
+    write(tmp_path, results)
+    later = {"churn", "connect_ns", "fairness_jain", "relief_s", "memory_series_bytes", "company_fault"}
+    given_sample = {name: value for name, value in asdict(results.samples[0]).items() if name not in later}
+    (tmp_path / SAMPLES).write_text(json.dumps(given_sample) + "\n")
+    assert read_results(tmp_path).samples == results.samples[:1]
+
+
+def test_a_sample_that_is_not_written_to_its_end_may_be_dropped(
+    tmp_path: Path, make_results: Callable[..., Results]
+) -> None:
+    results = make_results()
+    write(tmp_path, results)
+    drop_half_written_sample(tmp_path)
+    assert read_results(tmp_path) == results
+    (tmp_path / SAMPLES).write_bytes((tmp_path / SAMPLES).read_bytes()[:-20])
+    drop_half_written_sample(tmp_path)
+    assert read_results(tmp_path).samples == results.samples[:-1]
+    (tmp_path / SAMPLES).unlink()
+    drop_half_written_sample(tmp_path)
 
 
 def test_samples_load_with_pandas_in_two_lines(tmp_path: Path, make_results: Callable[..., Results]) -> None:

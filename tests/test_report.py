@@ -10,7 +10,7 @@ from harness.bench import REFERENCE, changed_since, stale_files
 from harness.costs_record import Arm, EffectResult, ServerCosts
 from harness.figures import colour
 from harness.plan import twin_of
-from harness.record import FaultResult, Results, Sample, SelfCheck, Verdict, read_results
+from harness.record import ConnectionLimit, FaultResult, Results, Sample, SelfCheck, Verdict, read_results
 from harness.report.render import REPORT, render
 from implementations import ALL_CORES, SERVERS
 
@@ -186,6 +186,66 @@ def test_known_effects_are_shown_with_both_sides(make_results: Callable[..., Res
     sides = "| It waits | µs | Nagle's algorithm: 43,998 | TCP_NODELAY: 64.82 "
     assert f"{sides}| yes, and not without it | It is so | RFC 896 | `harness effect no-delay` |" in text
     assert f"{sides}| **not seen here** |" in text
+
+
+def test_figures_of_their_own_are_shown_where_there_are_any(
+    make_results: Callable[..., Results], make_sample: Callable[..., Sample]
+) -> None:
+    assert "| server | fairness |" not in text_of(make_results())
+    results = make_results(workloads=("flood", "soak"))
+    flood = [
+        make_sample(server, block, "flood", fairness_jain=jain, worst_client_share=0.5, company="flood")
+        for block in range(5)
+        for server, jain in (("threaded", 0.9), ("trio_nursery", 0.5))
+    ]
+    soak = [
+        make_sample(
+            "threaded", block, "soak", memory_series_bytes=tuple(size * second for second in range(10))
+        )
+        for block, size in enumerate((-2048, 0, 2048))
+    ]
+    text = text_of(replace(results, samples=(*flood, *soak)))
+    assert "| server | fairness | worst client |\n|---|---:|---:|\n" in text
+    assert "| `threaded` | 0.900 (0.900–0.900) | 0.50 (0.50–0.50) |" in text
+    assert "| server | memory KiB/s |\n|---|---:|\n| `threaded` | +0.0 (-5.0–+5.0) |" in text
+    assert "It should separate: fairness" in text
+    assert "- `trio_nursery` was not measured." in text
+
+
+def test_what_a_server_cannot_be_given_is_said_with_the_reason(make_results: Callable[..., Results]) -> None:
+    results = make_results(workloads=("idle_10000",))
+    text = text_of(replace(results, samples=()))
+    assert "Nothing was measured." in text
+    one = [each for each in results.samples if each.server == "threaded"]
+    there = tuple(
+        replace(each, workload="idle_10000", company="idle", company_clients=10_000) for each in one
+    )
+    text = text_of(replace(results, samples=there))
+    assert "- `trio_nursery` declares no more than 1,000 connections, and this takes 10,064." in text
+
+
+def test_blocks_are_counted_by_workload(make_results: Callable[..., Results]) -> None:
+    blocks = {"clients_64": 12, "churn": 5, "flood": 5}
+    text = text_of(make_results(blocks=5, blocks_of=blocks))
+    assert "In each of 12 blocks (5 of `churn`, `flood`) every server" in text
+    assert "In each of 5 blocks every server" in text_of(make_results(blocks=5))
+
+
+def test_limits_of_connections_are_shown(make_results: Callable[..., Results]) -> None:
+    assert "## How many connections" not in text_of(make_results())
+    limits = (
+        ConnectionLimit(
+            "threaded", 10_000, None, "no more than 99", 99, 98, "client 100 was reset", 2.0, 1.5
+        ),
+    )
+    text = text_of(replace(make_results(), limits=limits))
+    assert "| `threaded` | 1,000 | 99 | 98 | 1.5 | no more than 99; client 100 was reset |" in text
+
+
+def test_a_run_that_was_resumed_says_so(make_results: Callable[..., Results]) -> None:
+    assert "resumed" not in text_of(make_results())
+    assert "interrupted and resumed once" in text_of(make_results(resumed=1))
+    assert "interrupted and resumed 3 times" in text_of(make_results(resumed=3))
 
 
 def test_figures_are_well_formed_and_shown(make_results: Callable[..., Results]) -> None:

@@ -90,6 +90,14 @@ def test_a_generator_without_time_to_spare_is_saturated(open_sample: Callable[..
     assert generator_share(replace(working, generators=2)) == pytest.approx(0.445)
 
 
+def test_a_generator_need_not_have_time_to_spare_when_the_server_has_none(
+    open_sample: Callable[..., Sample],
+) -> None:
+    busy = {"generator_cpu_ns": 950_000_000, "generator_spin_ns": 0, "offered": 12_000}
+    assert codes(open_sample(**busy, server_cpu_ns=990_000_000)) == ["overloaded"]
+    assert "generator-saturated" in codes(open_sample(**busy, server_cpu_ns=500_000_000))
+
+
 def test_an_overloaded_server_is_called_so_and_the_measurement_is_valid(
     open_sample: Callable[..., Sample],
 ) -> None:
