@@ -35,7 +35,7 @@ MAP: Final = (
     Part(
         "The event loop: waits for everybody at once, and picks who goes on",
         "`Reactor(server).run()`, around `select(awaited, writers, (), SWEEP_S)`",
-        "`asyncio.run(serve(server))`; the loop is in the library",
+        "`run(serve)` of event_loop.py; the loop is in the library",
         "`trio.run(serve, server)`; the loop is in the library",
         "the hub: a greenlet of the library's own, which the first wait starts",
     ),
