@@ -212,8 +212,13 @@ def test_figures_of_their_own_are_shown_where_there_are_any(
     assert "- `trio_nursery` was not measured." in text
 
 
+def given_most_clients(results: Results, most: int) -> Results:
+    servers = tuple(replace(facts, most_clients=most) for facts in results.manifest.servers)
+    return replace(results, manifest=replace(results.manifest, servers=servers))
+
+
 def test_what_a_server_cannot_be_given_is_said_with_the_reason(make_results: Callable[..., Results]) -> None:
-    results = make_results(workloads=("idle_10000",))
+    results = given_most_clients(make_results(workloads=("idle_10000",)), 1000)
     text = text_of(replace(results, samples=()))
     assert "Nothing was measured." in text
     one = [each for each in results.samples if each.server == "threaded"]
@@ -221,7 +226,7 @@ def test_what_a_server_cannot_be_given_is_said_with_the_reason(make_results: Cal
         replace(each, workload="idle_10000", company="idle", company_clients=10_000) for each in one
     )
     text = text_of(replace(results, samples=there))
-    assert "- `trio_nursery` declares no more than 1,000 connections, and this takes 10,064." in text
+    assert "- `trio_nursery` serves 1,000 clients at once, and cannot be given 10,064." in text
 
 
 def test_blocks_are_counted_by_workload(make_results: Callable[..., Results]) -> None:
@@ -238,7 +243,7 @@ def test_limits_of_connections_are_shown(make_results: Callable[..., Results]) -
             "threaded", 10_000, None, "no more than 99", 99, 98, "client 100 was reset", 2.0, 1.5
         ),
     )
-    text = text_of(replace(make_results(), limits=limits))
+    text = text_of(replace(given_most_clients(make_results(), 1000), limits=limits))
     assert "| `threaded` | 1,000 | 99 | 98 | 1.5 | no more than 99; client 100 was reset |" in text
 
 
