@@ -2,7 +2,8 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -14,13 +15,46 @@ from harness.analyse import Metric, by_block, counted, metric
 from harness.plan import by_name
 from harness.quantiles import merged
 from harness.record import Results, Sample, bucket_bounds
+from harness.report.wording import capital
 from harness.tables import Table
 from harness.validity import invalidity
-from implementations import SERVERS
 
-# Okabe and Ito's palette, told apart by the colour-blind; a server keeps its colour and its mark everywhere.
-_PALETTE: Final = ("#555555", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
-_MARKS: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+@dataclass(frozen=True)
+class Look:
+    """How a server is drawn, everywhere.
+
+    Attributes:
+        tint: its colour, told apart by the colour-blind; a model's variants have the model's.
+        mark: likewise.
+        line: "-", or another for a variant.
+        fill: "full", or another for a variant.
+    """
+
+    tint: str
+    mark: str
+    line: str = "-"
+    fill: Literal["full", "none", "left"] = "full"
+
+
+# Okabe and Ito's palette without its yellow, which is pale on white, and three colours of Tol's "muted".
+_LOOKS: Final = {
+    "blocking": Look("#555555", "o"),
+    "threaded": Look("#E69F00", "s"),
+    "thread_pool": Look("#999933", "h"),
+    "select_generators": Look("#0072B2", "^"),
+    "selectors_callbacks": Look("#56B4E9", "<"),
+    "asyncio_protocol": Look("#117733", "d"),
+    "asyncio_streams": Look("#009E73", "D"),
+    "trio_nursery": Look("#CC79A7", "v"),
+    "gevent_greenlets": Look("#D55E00", "P"),
+    "processes": Look("#882255", "X"),
+}
+_VARIED: Final[dict[str, tuple[str, Literal["full", "none", "left"]]]] = {
+    "uvloop": ("--", "none"),
+    "recv64k": (":", "left"),
+}
+_OTHERS: Final = tuple(Look(tint, mark, "-.") for mark in "*p>" for tint in ("#000000", "#332288", "#AA4499"))
 _STYLE: Final[dict[Any, Any]] = {
     "svg.hashsalt": "the same results give the same bytes",
     "svg.fonttype": "path",
@@ -34,99 +68,167 @@ _STYLE: Final[dict[Any, Any]] = {
     "figure.facecolor": "white",
     "legend.frameon": False,
 }
-_FIRST: Final = (
-    "blocking",
-    "threaded",
-    "select_generators",
-    "asyncio_streams",
-    "trio_nursery",
-    "gevent_greenlets",
-)
-"""Colours stay what they are from report to report, though the catalogue's order is another by now."""
+_WIDEST: Final = 1.5
+"""An interval that goes beyond so many times the largest launch is cut off at the panel's edge."""
 _NEAREST_QUANTILE: Final = 0.01
 _FARTHEST_QUANTILE: Final = 0.9999
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What a figure shows of servers: a metric, divided by a unit."""
+
+    metric: Metric
+    title: str
+    unit: float = 1.0
+    logarithmic: bool = False
+
+
+_THROUGHPUT: Final = Axis(metric("throughput_rps"), "requests per second")
+_CPU: Final = Axis(metric("cpu_us_per_request"), "CPU time per request in µs")
+_TAIL: Final = Axis(metric("response_p99_us"), "99 % of the responses within … ms", 1000, logarithmic=True)
 
 
 def figures(results: Results, tables: Mapping[str, Table]) -> dict[str, str]:
     """Return the figures by file name."""
     # All workloads would be more than anybody looks at: the core ones stand for them, if they were measured.
     measured = [name for name, table in tables.items() if table.rows]
-    measured = [name for name in measured if by_name(name).core] or measured
-    loaded = [name for name in measured if by_name(name).clients > 1]
+    core = [name for name in measured if by_name(name).core] or measured
+    loaded = [name for name in core if by_name(name).clients > 1]
+    beside = [name for name in measured if by_name(name).company]
+    growing = [name for name in measured if name == "ping_pong" or name == f"clients_{by_name(name).clients}"]
     drawn = {}
     with mpl.rc_context(_STYLE):
         if loaded:
-            drawn["throughput.svg"] = _dots(
-                results, tables, loaded, metric("throughput_rps"), "requests per second"
-            )
-            drawn["cpu.svg"] = _dots(
-                results, tables, loaded, metric("cpu_us_per_request"), "CPU time per request in µs"
-            )
-        if measured:
-            drawn["latency.svg"] = _latencies(results, measured)
+            drawn["throughput.svg"] = _dots(results, tables, loaded, _THROUGHPUT)
+            drawn["cpu.svg"] = _dots(results, tables, loaded, _CPU)
+        if core:
+            drawn["latency.svg"] = _latencies(results, core)
+        if len(growing) > 2:
+            drawn["clients.svg"] = _growth(results, tables, growing)
+        if beside:
+            drawn["beside.svg"] = _dots(results, tables, beside, _TAIL)
     return drawn
 
 
-def colour(server: str, servers: Sequence[str]) -> tuple[str, str]:
-    """Return a server's colour and mark: ours in the order in which they joined, others by their place in the run."""
-    ours = [*_FIRST, *(name for name in SERVERS if name not in _FIRST)]
-    others = [label for label in servers if label not in ours]
-    place = ours.index(server) if server in ours else len(ours) + others.index(server)
-    rounds, tint = divmod(place, len(_PALETTE))
-    return _PALETTE[tint], _MARKS[(tint + rounds) % len(_MARKS)]
+def look(server: str, servers: Sequence[str]) -> Look:
+    """Return how a server is drawn: ours always the same, others by their place in the run."""
+    model, _, varied = server.partition("@")[0].partition("+")
+    if model in _LOOKS:
+        line, fill = _VARIED.get(varied, ("-", "full"))
+        return replace(_LOOKS[model], line=line, fill=fill)
+    others = [label for label in servers if label.partition("@")[0].partition("+")[0] not in _LOOKS]
+    return _OTHERS[others.index(server) % len(_OTHERS)]
 
 
-def _dots(
-    results: Results, tables: Mapping[str, Table], names: Sequence[str], of: Metric, axis_title: str
-) -> str:
+def _dots(results: Results, tables: Mapping[str, Table], names: Sequence[str], axis: Axis) -> str:
     """Draw each launch as a pale dot, and the mean with its interval."""
     servers = [facts.label for facts in results.manifest.servers]
-    figure = Figure(
-        figsize=(8.6, 0.6 + 0.34 * len(servers) * ((len(names) + 1) // 2) * 1.25), layout="constrained"
-    )
-    axes = figure.subplots((len(names) + 1) // 2, 2, squeeze=False, sharey=True)
+    of = axis.metric
+    rows = (len(names) + 1) // 2
+    figure = Figure(figsize=(8.6, rows * (0.7 + 0.25 * len(servers))), layout="constrained")
+    axes = figure.subplots(rows, 2, squeeze=False, sharey=True)
     for place, name in enumerate(names):
         panel: Axes = axes[place // 2][place % 2]
         values = by_block(results.samples, name, of)
         farthest = 0.0
         for height, server in enumerate(reversed(servers)):
-            tint, mark = colour(server, servers)
             if server not in values:
-                panel.text(
-                    0.01,
-                    height,
-                    "  cannot serve it",
-                    transform=panel.get_yaxis_transform(),
-                    va="center",
-                    color="#888888",
-                    fontsize=8,
-                )
+                served = any(row.server == server for row in tables[name].rows)
+                _say(panel, height, "no figure" if served else "cannot serve it")
                 continue
-            launches = list(values[server].values())
+            drawn = look(server, servers)
+            launches = [value / axis.unit for value in values[server].values()]
+            panel.plot(launches, [height] * len(launches), ".", color=drawn.tint, alpha=0.35, markersize=5)
             farthest = max(farthest, *launches)
-            panel.plot(launches, [height] * len(launches), ".", color=tint, alpha=0.35, markersize=5)
             found = tables[name].row(server).estimates[of.name]
-            if found is not None:
-                if found.low is not None and found.high is not None:
-                    panel.plot([found.low, found.high], [height] * 2, color=tint, linewidth=2)
-                panel.plot([found.mean], [height], mark, color=tint, markersize=7)
-        panel.set_xlim(0, 1.08 * farthest or 1)
-        panel.xaxis.set_major_locator(MaxNLocator(5))
+            if found is None:
+                continue
+            if found.low is not None and found.high is not None:
+                ends = [found.low / axis.unit, found.high / axis.unit]
+                farthest = max(farthest, min(ends[1], _WIDEST * max(launches)))
+                panel.plot(ends, [height] * 2, color=drawn.tint, linewidth=2)
+            panel.plot(
+                [found.mean / axis.unit], [height], drawn.mark, color=drawn.tint, markersize=7,
+                fillstyle=drawn.fill, markerfacecoloralt="white",
+            )  # fmt: skip
+        if axis.logarithmic:
+            panel.set_xscale("log")
+        else:
+            panel.set_xlim(0, 1.08 * farthest or 1)
+            panel.xaxis.set_major_locator(MaxNLocator(5))
         panel.set_ylim(-0.6, len(servers) - 0.4)
         panel.set_yticks(range(len(servers)), list(reversed(servers)))
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        panel.xaxis.set_major_formatter(_plainly)
         panel.grid(visible=False, axis="y")
-        panel.set_title(by_name(name).title, loc="left", fontsize=9, fontweight="bold")
-        panel.set_xlabel(axis_title)
+        panel.set_title(capital(by_name(name).title), loc="left", fontsize=9, fontweight="bold")
+        panel.set_xlabel(axis.title)
     for unused in range(len(names), axes.size):
         axes[unused // 2][unused % 2].set_visible(False)
     return _svg(figure)
 
 
+def _say(panel: Axes, height: int, text: str) -> None:
+    """Write in the place of a figure that is not there."""
+    place = panel.get_yaxis_transform()
+    panel.text(0.01, height, f"  {text}", transform=place, va="center", color="#888888", fontsize=8)
+
+
+@FuncFormatter
+def _plainly(value: float, _: int) -> str:
+    """Write a number on an axis with no more digits than it has."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
+
+
+def _growth(results: Results, tables: Mapping[str, Table], names: Sequence[str]) -> str:
+    """Draw what a request costs, and how long it takes, against the number of clients."""
+    servers = [facts.label for facts in results.manifest.servers]
+    figure = Figure(figsize=(8.6, 4.6), layout="constrained")
+    panels = figure.subplots(1, 2)
+    by_clients = sorted(names, key=lambda name: by_name(name).clients)
+    for panel, axis in zip(panels, (_CPU, _TAIL), strict=True):
+        for server in servers:
+            known = [
+                (by_name(name).clients, row.estimates[axis.metric.name])
+                for name in by_clients
+                for row in tables[name].rows
+                if row.server == server
+            ]
+            points = [(clients, found.mean / axis.unit) for clients, found in known if found is not None]
+            if points:
+                drawn = look(server, servers)
+                panel.plot(
+                    *zip(*points, strict=True), drawn.line, color=drawn.tint, marker=drawn.mark, fillstyle=drawn.fill,
+                    markerfacecoloralt="white", label=server, linewidth=1.4, markersize=5,
+                )  # fmt: skip
+        panel.set_xscale("log")
+        panel.set_yscale("log")
+        panel.set_xticks([by_name(name).clients for name in by_clients])
+        for side in (panel.xaxis, panel.yaxis):
+            side.set_major_formatter(_plainly)
+        panel.xaxis.set_minor_locator(mpl.ticker.NullLocator())
+        panel.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+        panel.set_xlabel("clients, each with one request in flight")
+        panel.set_ylabel(axis.title)
+    _add_legend(figure)
+    return _svg(figure)
+
+
+def _add_legend(figure: Figure) -> None:
+    """Name every server once, whichever panels it is in."""
+    handles: dict[str, Any] = {}
+    for panel in figure.axes:
+        handles |= {
+            label: handle for handle, label in zip(*panel.get_legend_handles_labels(), strict=True) if label not in handles
+        }  # fmt: skip
+    columns = min(4, max(1, len(handles)))
+    figure.legend([*handles.values()], [*handles], loc="outside lower center", ncols=columns)
+
+
 def _latencies(results: Results, names: Sequence[str]) -> str:
     """Draw response time against quantile, the tail stretched out."""
     servers = [facts.label for facts in results.manifest.servers]
-    figure = Figure(figsize=(8.6, 3.1 * ((len(names) + 1) // 2)), layout="constrained")
+    figure = Figure(figsize=(8.6, 0.6 + 3.1 * ((len(names) + 1) // 2)), layout="constrained")
     axes = figure.subplots((len(names) + 1) // 2, 2, squeeze=False)
     for place, name in enumerate(names):
         panel: Axes = axes[place // 2][place % 2]
@@ -144,18 +246,17 @@ def _latencies(results: Results, names: Sequence[str]) -> str:
         panel.set_xticks([1, 2, 10, 100, 1000, 10000], ["0", "50", "90", "99", "99.9", "99.99"])
         panel.xaxis.set_minor_locator(mpl.ticker.NullLocator())
         panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        panel.set_title(by_name(name).title, loc="left", fontsize=9, fontweight="bold")
+        panel.set_title(capital(by_name(name).title), loc="left", fontsize=9, fontweight="bold")
         panel.set_xlabel("percentile of the requests")
         panel.set_ylabel("response time in ms")
     for unused in range(len(names), axes.size):
         axes[unused // 2][unused % 2].set_visible(False)
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(3, max(1, len(labels))))
+    _add_legend(figure)
     return _svg(figure)
 
 
 def _tail(panel: Axes, samples: Sequence[Sample], server: str, servers: Sequence[str]) -> None:
-    tint, mark = colour(server, servers)
+    drawn_as = look(server, servers)
     together = merged(sample.response_ns for sample in samples)
     buckets = sorted(together)
     counts = np.array([together[bucket] for bucket in buckets])
@@ -167,7 +268,8 @@ def _tail(panel: Axes, samples: Sequence[Sample], server: str, servers: Sequence
     marked = [int(np.argmax(share_below >= q)) for q in (0.5, 0.9, 0.99, 0.999)]
     skipped = int(np.argmax(drawn))
     panel.plot(
-        beyond[drawn], middles_ms[drawn], color=tint, marker=mark, label=server, linewidth=1.4, markersize=4.5,
+        beyond[drawn], middles_ms[drawn], drawn_as.line, color=drawn_as.tint, marker=drawn_as.mark, label=server,
+        fillstyle=drawn_as.fill, markerfacecoloralt="white", linewidth=1.4, markersize=4.5,
         markevery=[index - skipped for index in marked if skipped <= index < skipped + drawn.sum()],
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 from harness.bench import REFERENCE, changed_since, stale_files
 from harness.costs_record import Arm, EffectResult, ServerCosts
-from harness.figures import colour
+from harness.figures import look
 from harness.plan import twin_of
 from harness.record import ConnectionLimit, FaultResult, Results, Sample, SelfCheck, Verdict, read_results
 from harness.report.render import REPORT, render
@@ -261,11 +261,11 @@ def test_figures_are_well_formed_and_shown(make_results: Callable[..., Results])
         assert ET.fromstring(files[f"figures/{name}"]).tag.endswith("svg")  # noqa: S314 - our own
 
 
-def test_a_server_keeps_its_colour_whoever_is_beside_it() -> None:
+def test_a_server_keeps_its_look_whoever_is_beside_it() -> None:
     names = [*SERVERS]
-    assert len({colour(name, names) for name in names}) == len(names)
-    assert all(colour(name, [name]) == colour(name, names) for name in names)
-    assert colour("mine", ["mine"]) not in {colour(name, names) for name in names}
+    assert len({look(name, names) for name in names}) == len(names)
+    assert all(look(name, [name]) == look(name, names) for name in names)
+    assert look("mine", ["mine"]) not in {look(name, names) for name in names}
 
 
 def test_the_report_of_the_reference_run_is_what_its_results_give() -> None:

@@ -50,6 +50,8 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
             *figure(
                 drawn, figures_at, "latency.svg", "Response time against percentile, by workload and server"
             ),
+            *figure(drawn, figures_at, "clients.svg", "CPU time and tail of the responses against clients"),
+            *figure(drawn, figures_at, "beside.svg", "Tail of the responses beside other clients"),
             *(
                 line
                 for name, table in tables.items()
