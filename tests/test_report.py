@@ -127,7 +127,9 @@ def test_figures_of_their_own_are_shown_where_there_are_any(
         for server, jain in (("threaded", 0.9), ("trio_nursery", 0.5))
     ]
     soak = [
-        make_sample("threaded", block, "soak", memory_series_bytes=tuple(size * second for second in range(10)))
+        make_sample(
+            "threaded", block, "soak", memory_series_bytes=tuple(size * second for second in range(10))
+        )
         for block, size in enumerate((-2048, 0, 2048))
     ]
     text = text_of(replace(results, samples=(*flood, *soak)))

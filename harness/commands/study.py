@@ -15,7 +15,7 @@ from harness import bench as study
 from harness.candidates import UsageError, selected
 from harness.commands.options import FAILED, server_options
 from harness.compare import COMPARED
-from harness.plan import PROFILES, WORKLOADS, Plan, by_name, most_connections
+from harness.plan import CORE, PROFILES, WORKLOADS, Plan, by_name, most_connections
 from harness.precision import PILOT_BLOCKS, Target
 from harness.record import Results, drop_half_written_sample, read_results
 
@@ -127,7 +127,8 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     if target and blocks:
         raise UsageError("--precision chooses the number of blocks: leave out --blocks")
     size = PROFILES[profile or "standard"]
-    chosen = [by_name(name) for name in workloads] or [each for each in WORKLOADS if size.blocks(each)]
+    usual = CORE if target else [each for each in WORKLOADS if size.blocks(each)]
+    chosen = [by_name(name) for name in workloads] or usual
     planned = {each.name: blocks or size.blocks(each) or size.core_blocks for each in chosen}
     most = {each.label: most_connections(each.declares) for each in candidates}
     plan = Plan(
