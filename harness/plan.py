@@ -233,7 +233,7 @@ PROFILES: Final = {
     "full": Profile(core_blocks=12, other_blocks=5, warmup_s=0.3, duration_s=1.0),
 }
 
-LAUNCH_S: Final = 0.7
+LAUNCH_S: Final = 0.5
 """About what a launch takes besides its warm-up and window: two interpreters start, a server stops."""
 CONNECT_S: Final = 2e-4
 """About what it takes to connect a client."""
