@@ -100,6 +100,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     write_manifest(folder, manifest)
     (folder / SAMPLES).touch()
     recorded = (*interrupted.samples, *interrupted.twins) if interrupted else ()
+    _tell_how_long(plan, recorded, console)
     complete = False
     try:
         verdicts = interrupted.conformance if interrupted else ()
@@ -109,7 +110,6 @@ def bench(  # noqa: PLR0913 - what, where and how well
         if selftest and not (folder / SELFTEST).exists():
             _test_the_instrument(folder, console)
         to_measure = plan.without(failed)
-        _tell_how_long(to_measure, recorded, console)
         keep = partial(append_sample, folder)
         with campaign(
             _with_twin(candidates, plan), to_measure, console, keep, recorded=recorded
@@ -211,13 +211,15 @@ def _differing(begun: Manifest, now: Manifest) -> Iterator[str]:
 
 
 def _tell_how_long(plan: Plan, recorded: Sequence[Sample], console: Console) -> None:
-    """Print an estimate before the measuring begins."""
+    """Print an estimate before anything begins."""
     done = {(sample.block, sample.server, sample.workload) for sample in recorded}
     cells = [cell for cell in plan.cells() if (cell.block, cell.server, cell.workload) not in done]
     minutes = sum(plan.seconds_of(cell.workload) for cell in cells) / 60
-    before = f"{len(plan.cells()) - len(cells)} of {len(plan.cells())} were made before; " if done else ""
+    before = (
+        f"{len(plan.cells()) - len(cells)} of {len(plan.cells())} launches were made before; " if done else ""
+    )
     console.print(
-        f"Measuring: {before}{len(cells)} launches, about {minutes:.0f} minutes if none is invalid",
+        f"{before}{len(cells)} launches will take about {minutes:.0f} minutes if none is invalid, besides all else",
         highlight=False,
     )
 

@@ -368,7 +368,10 @@ def _not_greeted(client: socket.socket, opening: bytes) -> str:
 
 def main() -> None:
     """Take an order from standard input, carry it out, and tell the outcome."""
-    order = CompanyOrder(**json.loads(sys.stdin.readline()))
+    line = sys.stdin.readline()
+    if not line:
+        return  # the server did not start
+    order = CompanyOrder(**json.loads(line))
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     sockets, refused = connected(order)

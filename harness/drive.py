@@ -84,7 +84,10 @@ def connected(host: str, port: int) -> socket.socket:
 
 def main() -> None:
     """Take an order from standard input, carry it out, and tell the outcome."""
-    given: dict[str, Any] = json.loads(sys.stdin.readline())
+    line = sys.stdin.readline()
+    if not line:
+        return  # the server did not start
+    given: dict[str, Any] = json.loads(line)
     order = Order(**given)
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))

@@ -55,8 +55,8 @@ class Workload:
         return self.clients + (self.company.clients if self.company else 0)
 
 
-RELIEF: Final = 0.5
-"""The share of a server's peak that is offered before and after an overload."""
+OVERLOAD, RELIEF = 1.2, 0.5
+"""The shares of a server's peak that are offered in an overload, and before and after it."""
 
 
 def list_of(size_bytes: int) -> str:
@@ -167,7 +167,7 @@ WORKLOADS: Final = (
         "more requests come than it can answer, for the window, and then half of its peak",
         "whether it still answers as many when there are too many, and how soon it recovers",
         arrivals=POISSON,
-        of_peak=1.2,
+        of_peak=OVERLOAD,
         relief_s=1.5,
     ),
     Workload(
@@ -176,7 +176,7 @@ WORKLOADS: Final = (
         "requests come at half of what it can answer for 10 s, its memory is read every second",
         "memory that grows",
         arrivals=POISSON,
-        of_peak=0.5,
+        of_peak=RELIEF,
         duration_s=10.0,
     ),
 )  # fmt: skip
@@ -216,7 +216,7 @@ PROFILES: Final = {
     "full": Profile(core_blocks=12, other_blocks=5, warmup_s=0.3, duration_s=1.0),
 }
 
-LAUNCH_S: Final = 0.7
+LAUNCH_S: Final = 0.5
 """About what a launch takes besides its warm-up and window: two interpreters start, a server stops."""
 CONNECT_S: Final = 2e-4
 """About what it takes to connect a client."""

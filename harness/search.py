@@ -27,8 +27,6 @@ FRACTIONS: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.2)
 """Offered rates as fractions of a server's own peak in a closed loop."""
 COMMON_RATES: Final = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 """Offered rates at which servers are seen side by side."""
-OVERLOAD, RELIEF = 1.2, 0.5
-"""For the time to recover: the fractions of the peak that are offered before and after."""
 SERVERS_FAULT: Final = {Reason.WRONG_REPLIES, Reason.ERRORS, Reason.TIMEOUTS, Reason.NOTHING_ANSWERED}
 
 

@@ -108,7 +108,7 @@ def test_what_is_to_come_is_estimated(machine: Machine, tmp_path: Path) -> None:
         run(tmp_path / "run")
     machine.interrupted_after = -1
     said = run(tmp_path / "run", resume=True)
-    assert "4 of 10 were made before; 6 launches, about 0 minutes" in said
+    assert "4 of 10 launches were made before; 6 launches will take about 0 minutes" in said
 
 
 def test_a_run_is_resumed_with_the_same_sources_plan_and_machine_only(

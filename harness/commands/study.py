@@ -16,9 +16,10 @@ from harness.candidates import all_cores, selected
 from harness.commands.options import FAILED, python_option, server_options
 from harness.compare import COMPARED
 from harness.errors import UsageError
-from harness.plan import PROFILES, WORKLOADS, Plan, by_name
+from harness.plan import CORE, PROFILES, WORKLOADS, Plan, by_name
 from harness.precision import PILOT_BLOCKS, Target
 from harness.record import Results, drop_half_written_sample, read_results
+from implementations import SERVERS
 
 WITHIN_MINUTES: Final = 20
 QUICK_COSTS: Final = 0.2
@@ -39,7 +40,7 @@ QUICK_COSTS: Final = 0.2
     "--full",
     "profile",
     flag_value="full",
-    help="12 blocks of the core workloads, 5 of all others.  [default: 8 and 3]",
+    help="12 blocks of the core workloads, 5 of all others; of all of ours, the variants included.  [default: 8 and 3]",
 )
 @click.option(
     "--torture/--no-torture",
@@ -145,12 +146,14 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     costs: bool | None,
     interrupted: Results | None = None,
 ) -> int:
-    candidates = selected(names, servers, declarations, python=python)
+    everything = profile == "full" and not (names or servers)
+    candidates = selected(tuple(SERVERS) if everything else names, servers, declarations, python=python)
     target = _target(precision, precision_of, within_minutes)
     if target and blocks:
         raise UsageError("--precision chooses the number of blocks: leave out --blocks")
     size = PROFILES[profile or "standard"]
-    chosen = [by_name(name) for name in workloads] or [each for each in WORKLOADS if size.blocks(each)]
+    usual = CORE if target else [each for each in WORKLOADS if size.blocks(each)]
+    chosen = [by_name(name) for name in workloads] or usual
     planned = {each.name: blocks or size.blocks(each) or size.core_blocks for each in chosen}
     plan = Plan(
         servers=tuple(candidate.label for candidate in candidates),

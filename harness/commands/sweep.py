@@ -20,9 +20,10 @@ from harness.conformance.matrix import console_for
 from harness.errors import UsageError
 from harness.measure import Load
 from harness.order import CONSTANT
+from harness.plan import OVERLOAD, RELIEF
 from harness.quantiles import QUANTILES, Quantile, quantile, requests_for, response
 from harness.record import Sample
-from harness.search import OVERLOAD, RELIEF, Probe, Slo, knee, next_rate, probe, rates_for, recovery_s
+from harness.search import Probe, Slo, knee, next_rate, probe, rates_for, recovery_s
 from harness.validity import limited_by
 
 SLO_FORM: Final = re.compile(r"(p50|p90|p99|p999|p99\.9)\s*=\s*(\d+(?:\.\d+)?)\s*(us|µs|ms|s)")
