@@ -319,7 +319,8 @@ class Plan:
 
     def can_serve(self, server: str, workload: str) -> bool:
         """Tell whether a server can be given so many connections at once."""
-        return not why_not(self.most_clients.get(server), by_name(workload))
+        most_clients = self.most_clients.get(server)
+        return most_clients is None or not why_not(most_clients, by_name(workload))
 
     def seconds(self) -> float:
         """Estimate how long all launches take, if none need be made again."""

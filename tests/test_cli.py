@@ -469,7 +469,7 @@ def test_an_interrupted_bench_keeps_what_it_has_and_leaves_no_process(
     assert not alive
     results = read_results(folder)
     assert not results.manifest.complete
-    assert results.samples
+    assert results.measured_cells
     assert "**Incomplete**" in (folder / "report.md").read_text()
 
 
