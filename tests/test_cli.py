@@ -392,7 +392,7 @@ def test_an_interrupted_run_is_gone_on_with(run: Path, tmp_path: Path) -> None:
     assert (after.manifest.resumed, after.manifest.seed) == (1, before.manifest.seed)
     assert after.manifest.command == before.manifest.command
     assert "interrupted and resumed once" in (tmp_path / "run" / "report.md").read_text()
-    assert "2 of 4 launches were made before" in done.stdout
+    assert "2 of 6 launches were made before" in done.stdout
     assert "Conformance" not in done.stdout
 
 
