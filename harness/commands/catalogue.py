@@ -13,7 +13,7 @@ from harness.candidates import selected
 from harness.commands.options import python_option
 from harness.conformance.matrix import console_for
 from harness.launch import PROJECT
-from harness.plan import WORKLOADS
+from harness.plan import WORKLOADS, Workload
 from implementations import SERVERS
 
 
@@ -49,12 +49,18 @@ def list_command(*, as_json: bool, workloads: bool) -> None:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
     if workloads:
-        print_rows(rows)
+        print_rows(
+            [{"name": w.name, "what, and what it should separate": _in_two_lines(w)} for w in WORKLOADS]
+        )
         return
     print_rows([{column: row[column] for column in ("name", "model", "declares")} for row in rows])
     print()
     print_rows([{"name": row["name"], **row["factors"]} for row in rows])
     print("\nEach is implementations/NAME.py; a variant, with a +, is an option of its model's file.")
+
+
+def _in_two_lines(workload: Workload) -> str:
+    return f"{workload.title}: {workload.purpose}\n→ {workload.separates}"
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
