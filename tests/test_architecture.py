@@ -112,6 +112,7 @@ DIRECTION = [
     "harness.figures",
     "harness.report.answer",
     "harness.report.workloads",
+    "harness.report.pairs",
     "harness.report.instrument",
     "harness.report.promises",
     "harness.report.proof",

@@ -360,6 +360,7 @@ def test_bench_leaves_a_complete_folder(run: Path) -> None:
         "samples.jsonl",
         "conformance.json",
         "report.md",
+        "pairs.md",
         "figures",
     }
 

@@ -17,6 +17,7 @@ from harness.report.connections import connections_section
 from harness.report.costs import costs_section
 from harness.report.faults import faults_section
 from harness.report.instrument import instrument_section
+from harness.report.pairs import pairs_text
 from harness.report.promises import conformance_section
 from harness.report.proof import proof_section
 from harness.report.wording import listed
@@ -27,6 +28,7 @@ from implementations import ALL_CORES, ONE_CORE
 
 REPORT: Final = "report.md"
 FIGURES: Final = "figures"
+PAIRS: Final = "pairs.md"
 
 
 def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
@@ -37,14 +39,15 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
         figures_at: where the figures are, seen from the report.
     """
     on_one_core = only(results, ONE_CORE)
-    tables = tables_of(on_one_core, ONE_CORE)
+    on_all_cores = only(results, ALL_CORES)
+    tables, all_cores_tables = tables_of(on_one_core, ONE_CORE), tables_of(on_all_cores, ALL_CORES)
     drawn = figures(on_one_core, tables)
     text = "\n".join(
         [
             *heading(results),
             *short_answer(results, tables),
             *choice_section(results),
-            *what_was_measured(results.manifest),
+            *what_was_measured(results.manifest, figures_at.removesuffix(FIGURES) + PAIRS),
             *figure(drawn, figures_at, "throughput.svg", "Requests per second, by workload and server"),
             *figure(drawn, figures_at, "cpu.svg", "CPU time per request, by workload and server"),
             *figure(
@@ -57,7 +60,7 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
                 for name, table in tables.items()
                 for line in workload_section(by_name(name), table, on_one_core)
             ),
-            *all_cores_section(only(results, ALL_CORES)),
+            *all_cores_section(on_all_cores, all_cores_tables),
             *costs_section(results),
             *causes_section(results),
             *instrument_section(results),
@@ -71,7 +74,8 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
             *reproduce(results.manifest),
         ]
     )
-    return {REPORT: text.rstrip() + "\n"} | {f"{FIGURES}/{name}": svg for name, svg in drawn.items()}
+    files = {REPORT: text.rstrip() + "\n", PAIRS: pairs_text([tables, all_cores_tables])}
+    return files | {f"{FIGURES}/{name}": svg for name, svg in drawn.items()}
 
 
 def only(results: Results, regime: str) -> Results:
@@ -92,9 +96,8 @@ def tables_of(results: Results, regime: str) -> dict[str, Table]:
     }
 
 
-def all_cores_section(results: Results) -> list[str]:
+def all_cores_section(results: Results, tables: Mapping[str, Table]) -> list[str]:
     """Show the servers that use every core, apart from all others; nothing if there are none."""
-    tables = tables_of(results, ALL_CORES)
     if not tables:
         return []
     return [
@@ -140,8 +143,8 @@ def _precision(results: Results, wanted: float, within_s: float) -> list[str]:
     ]
 
 
-def what_was_measured(manifest: Manifest) -> list[str]:
-    """Tell when, where and how."""
+def what_was_measured(manifest: Manifest, pairs_at: str) -> list[str]:
+    """Tell when, where and how; and where the ratios of all pairs are."""
     environment = manifest.environment
     pinning = (
         f"The server ran on core {listed_cores(environment.server_cores)}, the load generator on core "
@@ -171,14 +174,14 @@ def what_was_measured(manifest: Manifest) -> list[str]:
         "",
         "- **requests/s**: answered in the measuring window. **CPU µs per request**: of the server's process, user and "
         "system, all threads, from its CPU clock. **p50 … p99.9**: response time, from the moment the request could be "
-        "sent to its reply; a quantile with fewer than 100 observations beyond it is not printed. **max**: the largest "
+        "sent to its reply; a quantile with fewer than 100 observations beyond it is not printed, all who waited through the same "
+        "stall being one. **max**: the largest "
         "of all launches, a record and no quantile. **switches**: context switches of the server per request.",
         "- A figure is the geometric mean over launches, with its 95 % interval (Student's t on logarithms). "
         "**Letters**: two servers that share one were not told apart (paired by block, Holm-adjusted, 5 %). "
         f"**Equivalent** means that the ratio lies within {EQUIVALENCE - 1:.0%} for certain (90 % interval); it is "
-        "more than “not told apart”. The interval beside a ratio is that of the test that decided on it: the 90 % "
-        "interval of an equivalent pair, and else one as much wider than 95 % as Holm's adjustment asks for; from "
-        f"{BOOTSTRAP_FROM} blocks on a bootstrap over blocks stands beside it as a check.",
+        f"more than “not told apart”. [Pair by pair]({pairs_at}) holds every ratio with the interval of the test that decided "
+        f"on it, and from {BOOTSTRAP_FROM} blocks on a bootstrap beside it.",
         f"- When a launch is invalid, all servers of its block meet that workload again, at most {MOST_ATTEMPTS - 1} times, "
         f"while such launches are at most {REPEATED_SHARE:.0%} of those planned. Of a block the attempt with the most "
         "valid launches counts, the first of equals; an invalid launch is never used.",

@@ -12,7 +12,7 @@ from harness.report.wording import capital, interval, with_error
 from harness.tables import Row, Table
 
 MOST_NAMED: Final = 3
-"""So many undecided pairs are named in a sentence; of more, the letters and the table of pairs tell."""
+"""So many undecided pairs are named in a sentence; of more, the letters and the file of all pairs tell."""
 SOMETIMES: Final = {
     "system_share": "{:.0%}",
     "fairness_jain": "{:.3f}",
@@ -73,7 +73,7 @@ def workload_section(workload: Workload, table: Table, results: Results, level: 
     lines += [
         f"- Not used: `{row.server}`: {reasons}." for row in table.rows for reasons in _why_invalid(row)
     ]
-    return [*lines, "", *_pair_by_pair(table)]
+    return [*lines, ""]
 
 
 def _more_figures(table: Table) -> list[str]:
@@ -113,37 +113,9 @@ def _verdicts(name: str, comparisons: Iterable[Comparison]) -> list[str]:
         lines.append(f"- Equivalent in {title}: {named}.")
     if undecided:
         named = ", ".join(f"`{each.a}` and `{each.b}`" for each in undecided)
-        pairs = f": {named}" if len(undecided) <= MOST_NAMED else " (below, pair by pair)"
+        pairs = f": {named}" if len(undecided) <= MOST_NAMED else ""
         lines.append(f"- Undecided in {title}: {len(undecided)} of {len(all_pairs)} pairs{pairs}.")
     return lines
-
-
-def _pair_by_pair(table: Table) -> list[str]:
-    """Show every ratio with the interval of its test, and the bootstrap's beside it."""
-    comparisons = [each for name in COMPARED for each in table.comparisons[name]]
-    if not comparisons:
-        return []
-    return [
-        "<details><summary>Pair by pair</summary>",
-        "",
-        "| b against a | ratio of | b/a | interval | its level | bootstrap | blocks | b is |",
-        "|---|---|---:|---|---:|---|---:|---|",
-        *(
-            f"| `{each.b}` / `{each.a}` | {metric(each.metric).title} | {each.ratio:.3f} "
-            f"| {each.ci_low:.3f} to {each.ci_high:.3f} | {each.confidence:.1%} "
-            f"| {_bootstrap(each)} | {each.blocks} | {each.verdict} |"
-            for each in comparisons
-        ),
-        "",
-        "</details>",
-        "",
-    ]
-
-
-def _bootstrap(comparison: Comparison) -> str:
-    if comparison.bootstrap_low is None or comparison.bootstrap_high is None:
-        return "–"
-    return f"{comparison.bootstrap_low:.3f} to {comparison.bootstrap_high:.3f}"
 
 
 def _launches(row: Row) -> str:
