@@ -131,17 +131,18 @@ def test_waits_are_those_of_a_queue() -> None:
 
 def made_up_run(verdict: str = "equivalent", found: str = "worse", half: float = 0.02) -> ResolutionRun:
     equal = Told(1.0, 1 / (1 + half), 1 + half, verdict)
-    return ResolutionRun(instrument_hash(), "2026-01-01 00:00", equal, Told(1.06, 1.04, 1.08, found), 1.06)
+    more = Told(1.06, 1.04, 1.08, found)
+    return ResolutionRun(instrument_hash(), "2026-01-01 00:00", (equal, equal), more, 1.06)
 
 
 @pytest.mark.parametrize(
     ("runs", "outcome"),
     [
-        ([made_up_run()] * 20, Outcome.PASSED),
-        ([made_up_run()] * 18 + [made_up_run("worse")] * 2, Outcome.PASSED),
-        ([made_up_run()] * 15 + [made_up_run("worse")] * 5, Outcome.FAILED),
-        ([made_up_run()] * 17 + [made_up_run(found="undecided")] * 3, Outcome.FAILED),
-        ([made_up_run(half=0.05)] * 20, Outcome.FAILED),
+        ([made_up_run()] * 10, Outcome.PASSED),
+        ([made_up_run()] * 9 + [made_up_run("worse", "undecided")], Outcome.PASSED),
+        ([made_up_run()] * 7 + [made_up_run("worse")] * 3, Outcome.FAILED),
+        ([made_up_run()] * 8 + [made_up_run(found="undecided")] * 2, Outcome.FAILED),
+        ([made_up_run(half=0.05)] * 10, Outcome.FAILED),
     ],
 )
 def test_the_instrument_is_judged_by_its_runs(runs: list[ResolutionRun], outcome: Outcome) -> None:
@@ -149,10 +150,18 @@ def test_the_instrument_is_judged_by_its_runs(runs: list[ResolutionRun], outcome
 
 
 def test_a_run_is_judged_from_its_launches(make_sample: Callable[..., Sample]) -> None:
-    run = run_of(samples_of(make_sample, 0.005), TURNS, "2026-01-01 00:00")
+    others = [
+        replace(sample, server=other)
+        for sample in samples_of(make_sample, 0.005)
+        for name, other in ((BASE, "null_third"), ("null_again", "null_fourth"))
+        if sample.server == name
+    ]
+    run = run_of([*samples_of(make_sample, 0.005), *others], TURNS, "2026-01-01 00:00")
     assert run is not None
     assert run.truth == pytest.approx(1.06, abs=0.002)
-    assert (run.equal.verdict, run.more.verdict) == ("equivalent", "worse")
+    assert [told.verdict for told in run.equals] == ["equivalent", "equivalent"]
+    assert run.more.verdict == "worse"
+    assert run_of(samples_of(make_sample, 0.005), TURNS, "") is None, "a pair is missing"
     assert run_of([make_sample(BASE, 0)], TURNS, "") is None
 
 

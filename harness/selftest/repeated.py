@@ -1,4 +1,4 @@
-"""How often the instrument is right: a server against itself, and against one that does 6 % more, again and again.
+"""How often the instrument is right: a server against itself, twice, and against one that does 6 % more, again and again.
 
 One such comparison says little; of a few dozen the share of wrong verdicts can be counted. They take long, so they run by
 command (`harness resolution`), add to a log, and go on where they stopped; a self-test reads the log.
@@ -18,7 +18,7 @@ from rich.console import Console
 from harness.analyse import by_block
 from harness.bench import RESULTS
 from harness.compare import BETTER, UNDECIDED, WORSE, Comparison, compared, log_ratio
-from harness.inference import CONFIDENCE, LogRatio
+from harness.inference import ALPHA, CONFIDENCE, LogRatio
 from harness.launch import PROJECT
 from harness.record import Figure, Sample
 from harness.resolution import rate
@@ -36,7 +36,9 @@ from harness.selftest.resolution import (
 
 LOG: Final = RESULTS / "resolution.jsonl"
 MORE: Final = "plus_6"
-ENOUGH_RUNS: Final = 20
+EQUALS: Final = ((BASE, AGAIN), ("null_third", "null_fourth"))
+"""Two pairs of the same server in each run, that have no launch in common."""
+ENOUGH_RUNS: Final = 10
 FOUND_SHARE: Final = 0.9
 HALF_WIDTH: Final = 0.03
 INSTRUMENT: Final = (
@@ -63,14 +65,14 @@ class ResolutionRun:
     Attributes:
         instrument: the hash of the sources.
         started: when.
-        equal: what was said of a server and itself.
+        equals: what was said of a server and itself, of each pair.
         more: what was said of a server that does about 6 % more.
         truth: of that ratio, as established in the same blocks (see `selftest.resolution`).
     """
 
     instrument: str
     started: str
-    equal: Told
+    equals: tuple[Told, ...]
     more: Told
     truth: float
 
@@ -90,8 +92,8 @@ def read_runs(log: Path = LOG) -> list[ResolutionRun]:
         except ValueError:
             continue
         if given["instrument"] == present:
-            told = {name: Told(**given[name]) for name in ("equal", "more")}
-            runs.append(ResolutionRun(**given | told))
+            equals = tuple(Told(**each) for each in given["equals"])
+            runs.append(ResolutionRun(**given | {"equals": equals, "more": Told(**given["more"])}))
     return runs
 
 
@@ -101,7 +103,7 @@ def run_until(
     """Measure until the log has so many runs of the present instrument; return them."""
     while len(done := read_runs(log)) < runs:
         started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
-        turns = turns_for(console, {MORE: 0.06, DOUBLE: 1.0})
+        turns = turns_for(console, dict.fromkeys(EQUALS[1], 0.0) | {MORE: 0.06, DOUBLE: 1.0})
         run = run_of(measured_side_by_side(turns, console, seed=len(done)), turns, started)
         if run is None:
             console.print("  too few valid launches: this run does not count", style="yellow")
@@ -115,12 +117,14 @@ def run_until(
 def run_of(samples: Sequence[Sample], turns: dict[str, int], started: str) -> ResolutionRun | None:
     """Judge the launches of a run; None if they are too few."""
     values = by_block(samples, samples[0].workload, CPU) if samples else {}
-    ratios = [log_ratio(values.get(BASE, {}), values.get(label, {})) for label in (AGAIN, MORE, DOUBLE)]
-    equal, more, double = ratios
-    if equal is None or more is None or double is None:
+    pairs = (*EQUALS, (BASE, MORE), (BASE, DOUBLE))
+    ratios = [log_ratio(values.get(a, {}), values.get(b, {})) for a, b in pairs]
+    known = [ratio for ratio in ratios if ratio is not None]
+    if len(known) < len(pairs):
         return None
+    *equals, more, double = known
     truth = 1 + turns[MORE] / turns[DOUBLE] * (double.ratio - 1)
-    return ResolutionRun(instrument_hash(), started, _told(equal), _told(more), truth)
+    return ResolutionRun(instrument_hash(), started, tuple(map(_told, equals)), _told(more), truth)
 
 
 def _told(ratio: LogRatio) -> Told:
@@ -141,25 +145,26 @@ def repeated(_: Console) -> Result:
 
 def verdict_on(runs: Sequence[ResolutionRun]) -> Result:
     """Judge the instrument by its runs."""
-    false = rate(sum(run.equal.verdict in {BETTER, WORSE} for run in runs), len(runs))
+    equals = [told for run in runs for told in run.equals]
+    false = rate(sum(told.verdict in {BETTER, WORSE} for told in equals), len(equals))
     found = rate(sum(run.more.verdict == WORSE for run in runs), len(runs))
-    covered = rate(sum(run.more.low <= run.truth <= run.more.high for run in runs), len(runs))
-    half_width = median(run.equal.high / run.equal.ratio - 1 for run in runs)
-    undecided = sum(run.equal.verdict == UNDECIDED for run in runs)
+    covered = sum(run.more.low <= run.truth <= run.more.high for run in runs)
+    half_width = median(told.high / told.ratio - 1 for told in equals)
     figures: dict[str, Figure] = {
         "runs": len(runs),
+        "equal_pairs": len(equals),
         "equal_called_different": false.hits,
-        "equal_undecided": undecided,
+        "equal_undecided": sum(told.verdict == UNDECIDED for told in equals),
         "equal_half_width_median": half_width,
         "six_percent_found": found.hits,
-        "six_percent_covered": covered.hits,
+        "six_percent_covered": covered,
         "blocks": BLOCKS,
         "window_s": WINDOW_S,
     }
-    good = false.low <= 0.05 and found.share >= FOUND_SHARE and half_width <= HALF_WIDTH
+    good = false.low <= ALPHA and found.share >= FOUND_SHARE and half_width <= HALF_WIDTH
     line = (
-        f"in {len(runs)} runs of {BLOCKS} blocks of {WINDOW_S:g} s equal servers were called different {false.hits} times "
-        f"({false.low:.0%} to {false.high:.0%}), 6 % more work was found {found.hits} times; half of the A/A intervals were "
-        f"±{half_width:.1%} or narrower"
+        f"in {len(runs)} runs of {BLOCKS} blocks of {WINDOW_S:g} s, of {len(equals)} pairs of equal servers {false.hits} were called "
+        f"different ({false.low:.0%} to {false.high:.0%}), and 6 % more work was found {found.hits} times; half of the A/A intervals "
+        f"were ±{half_width:.1%} or narrower"
     )
     return judged(good, line, figures)

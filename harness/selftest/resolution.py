@@ -125,8 +125,8 @@ def known_work(console: Console) -> Result:
 
 
 def measured_side_by_side(turns: Mapping[str, int], console: Console, seed: int) -> list[Sample]:
-    """Measure the base, the base again, and the servers that do so many turns more."""
-    labels = (BASE, AGAIN, *turns)
+    """Measure the base, the base again, and the servers that do so many turns more than it."""
+    labels = tuple(dict.fromkeys((BASE, AGAIN, *turns)))
     plan = Plan(labels, (WORKLOAD,), {}, {WORKLOAD: BLOCKS}, WARMUP_S, WINDOW_S, seed)
     candidates = [null(label, work=BASE_TURNS + turns.get(label, 0)) for label in labels]
     loads = {WORKLOAD: load(CLIENTS, duration_s=WINDOW_S)}
