@@ -277,9 +277,13 @@ def harness(*words: str) -> subprocess.CompletedProcess[str]:
         (["8"], "there is no lesson 8; there are 1 to 7"),
         (["one"], "'one' is not a valid integer"),
         (["--frobnicate"], "No such option"),
+        (["4", "five"], "lesson 4 takes no options: five"),
+        (["1", "--port", "70000"], "port must be 0-65535"),
+        (["1", "--port", "http"], "invalid int value: 'http'"),
+        (["7", "curio"], "invalid choice: 'curio'"),
     ],
 )
-def test_a_lesson_that_does_not_exist_is_bad_usage(words: Sequence[str], reason: str) -> None:
+def test_what_no_lesson_takes_is_bad_usage(words: Sequence[str], reason: str) -> None:
     done = harness("lesson", *words)
     assert done.returncode == 2
     assert reason in done.stderr
@@ -294,7 +298,8 @@ def test_a_port_in_use_is_one_clear_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         done = harness("lesson", "1", "--port", str(other.getsockname()[1]))
     assert done.returncode == 1
-    assert "Address already in use" in done.stderr
+    assert done.stderr.startswith("cannot listen on 127.0.0.1 ")
+    assert done.stderr.endswith(": Address already in use\n")
     assert done.stderr.count("\n") == 1
 
 
@@ -313,6 +318,15 @@ def test_the_calculator_alone_ends_with_its_input() -> None:
         f"{PROMPT}ERROR. Enter only integers separated by commas\n"
         f"{PROMPT}\nFinished.\n"
     )
+
+
+def test_the_echo_server_ends_its_lines_in_cr_lf() -> None:
+    client, accepted = socket.socketpair()
+    with client:
+        client.sendall(b"hello\r\nquit\r\n")
+        lesson1_echo_server.handle(accepted, "somebody")
+        with client.makefile("rb") as received:
+            assert received.readlines() == [b"Echoed: 'hello'\r\n", b"connection closed\r\n"]
 
 
 def test_the_echo_server_breaks_as_it_says() -> None:
