@@ -62,13 +62,15 @@ def handle(client: socket.socket, name: str) -> None:
 
 def main() -> None:
     """Serve until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="lesson 1", description="An echo server.")
+    parser = argparse.ArgumentParser(prog="lesson 1", usage=argparse.SUPPRESS, description="An echo server.")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (%(default)s)")
     port = parser.parse_args().port
     try:
         listener = listen("127.0.0.1", port)
-    except (OSError, OverflowError) as error:
-        parser.exit(1, f"cannot listen on port {port}: {error}\n")
+    except OverflowError as error:
+        parser.error(str(error))
+    except OSError as error:
+        parser.exit(1, f"cannot listen on 127.0.0.1 {port}: {error.strerror}\n")
     with suppress(KeyboardInterrupt):
         reactor(listener)
 

@@ -23,7 +23,7 @@ from implementations.lessons.two_clients import Client, running
 
 
 def main() -> None:
-    """Let both type what they typed in lesson 3; each line is now answered at once."""
+    """Let both type what they typed in lesson 3, and B one line more; each is now answered at once."""
     with running("select_generators") as address, closing(Client("A", address)) as a:
         a.receives()
         a.asks("1,2")
@@ -31,10 +31,9 @@ def main() -> None:
             b.receives()
             for line in ("hello", "1,5", "product", "6,7"):
                 b.asks(line)
-            a.asks("6,7")
-            b.asks("6,7")
-            a.quits()
+            a.asks("4,9")
             b.asks("4,9")
+            a.quits()
             b.quits()
 
 

@@ -35,7 +35,7 @@ MAP: Final = (
     Part(
         "The event loop: waits for everybody at once, and picks who goes on",
         "`Reactor(server).run()`, around `select(awaited, writers, (), SWEEP_S)`",
-        "`run(serve)` of event_loop.py; the loop is in the library",
+        "`run(serve)` of event_loop.py, by asyncio.Runner; the loop is in the library",
         "`trio.run(serve, server)`; the loop is in the library",
         "the hub: a greenlet of the library's own, which the first wait starts",
     ),
@@ -109,7 +109,8 @@ def source(name: str) -> list[str]:
 
 def main() -> None:
     """Print the map, or one of the differences."""
-    parser = argparse.ArgumentParser(prog="lesson 7", description="The same in asyncio, trio and gevent.")
+    description = "The same in asyncio, trio and gevent."
+    parser = argparse.ArgumentParser(prog="lesson 7", usage=argparse.SUPPRESS, description=description)
     parser.add_argument("library", nargs="?", choices=FILES, help="show how its file differs")
     library = parser.parse_args().library
     if library is None:

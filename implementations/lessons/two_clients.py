@@ -12,7 +12,8 @@ from socket import create_connection
 from typing import Final
 
 LIMIT_S: Final = 30.0
-COLUMN_WIDTH: Final = 40
+SILENCE_S: Final = 0.5
+COLUMN_WIDTH: Final = 32
 
 Address = tuple[str, int]
 
@@ -56,8 +57,8 @@ class Client:
         self.receives()
 
     def looks(self) -> None:
-        """Say whether anything has come, without waiting for it."""
-        has_something, _, _ = select([self.socket], [], [], 0)
+        """Say whether anything has come; a reply that is on its way is given the time to arrive."""
+        has_something, _, _ = select([self.socket], [], [], SILENCE_S)
         self.show("(something has come)" if has_something else "(nothing has come)")
 
     def quits(self) -> None:
