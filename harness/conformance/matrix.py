@@ -100,7 +100,11 @@ def summary(judgements: Sequence[Judgement]) -> str:
     servers = len({judgement.server for judgement in judgements})
     cases = len({judgement.case for judgement in judgements})
     listed = ", ".join(f"{count} {verdict}" for verdict, count in counts if count)
-    return f"{cases} cases on {servers} server{'s' if servers != 1 else ''}: {listed}"
+    return f"{_count(cases, 'case')} on {_count(servers, 'server')}: {listed}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def to_json(judgements: Sequence[Judgement]) -> str:
