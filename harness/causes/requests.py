@@ -150,7 +150,8 @@ def scheduler_price(seen: Recordings) -> Iterator[Cause]:
             continue
         cheapest = min(costs, key=lambda each: costs[each][0])
         (cpu_us, user_us), (least_us, least_user_us) = costs[server], costs[cheapest]
-        more_us, in_user_us = cpu_us - least_us, user_us - least_user_us
+        more_us = cpu_us - least_us
+        in_user_us = min(more_us, user_us - least_user_us)  # the kernel's ticks tell it roughly
         if cpu_us >= DEARER * least_us and in_user_us >= IN_THE_LIBRARY * more_us:
             yield Cause(
                 "price of a scheduler",
