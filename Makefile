@@ -7,12 +7,12 @@ READY := .venv/ready-$(shell sha256sum < requirements.lock | cut -c1-16)
 .PHONY: help setup report test check benchmark reference lock clean
 
 help:
-	@echo "make report     set up, check conformance, measure quickly (about 7 minutes), write a report"
+	@echo "make report     set up, check conformance, measure quickly (about 13 minutes), write a report"
 	@echo "make test       set up, check style and types, run all tests"
 	@echo "make setup      only set up, into .venv"
 	@echo "make check      only style and types"
 	@echo "make benchmark  micro-benchmarks of the core and of a request's round trip"
-	@echo "make reference  measure anew what results/reference and report.md show"
+	@echo "make reference  measure anew, in full, what results/reference and report.md show (about 100 minutes)"
 	@echo "make lock       resolve the dependencies again (needs uv)"
 	@echo "make clean      remove the environment and the caches"
 
@@ -43,7 +43,7 @@ benchmark: setup
 
 reference: setup
 	rm -rf results/reference
-	$(BIN)/harness bench --out results/reference
+	$(BIN)/harness bench --full --out results/reference
 	$(BIN)/harness report
 
 lock:

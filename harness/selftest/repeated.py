@@ -101,9 +101,11 @@ def run_until(
     runs: int, console: Console, log: Path = LOG, note: Callable[[ResolutionRun], None] = lambda _: None
 ) -> list[ResolutionRun]:
     """Measure until the log has so many runs of the present instrument; return them."""
-    while len(done := read_runs(log)) < runs:
-        started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
+    done = read_runs(log)
+    if len(done) < runs:
         turns = turns_for(console, dict.fromkeys(EQUALS[1], 0.0) | {MORE: 0.06, DOUBLE: 1.0})
+    while len(done) < runs:
+        started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
         run = run_of(measured_side_by_side(turns, console, seed=len(done)), turns, started)
         if run is None:
             console.print("  too few valid launches: this run does not count", style="yellow")
@@ -111,6 +113,7 @@ def run_until(
         with log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(run)) + "\n")
         note(run)
+        done.append(run)
     return done
 
 
