@@ -277,9 +277,12 @@ def harness(*words: str) -> subprocess.CompletedProcess[str]:
         (["8"], "there is no lesson 8; there are 1 to 7"),
         (["one"], "'one' is not a valid integer"),
         (["--frobnicate"], "No such option"),
+        (["1", "--port", "http"], "invalid int value: 'http'"),
+        (["4", "backwards"], "lesson 4 takes no options: backwards"),
+        (["7", "curio"], "invalid choice: 'curio'"),
     ],
 )
-def test_a_lesson_that_does_not_exist_is_bad_usage(words: Sequence[str], reason: str) -> None:
+def test_bad_usage_is_one_clear_line(words: Sequence[str], reason: str) -> None:
     done = harness("lesson", *words)
     assert done.returncode == 2
     assert reason in done.stderr
@@ -288,6 +291,18 @@ def test_a_lesson_that_does_not_exist_is_bad_usage(words: Sequence[str], reason:
 
 def test_options_after_the_number_are_the_lessons_own() -> None:
     assert "--port" in harness("lesson", "1", "--help").stdout
+
+
+def test_a_reader_may_leave_before_the_end_of_a_difference() -> None:
+    command = [sys.executable, "-m", "harness", "lesson", "7", "trio"]
+    receiving, sending = os.pipe()
+    os.close(receiving)
+    with os.fdopen(sending, "wb") as closed:
+        done = subprocess.run(
+            command, cwd=PROJECT, stdout=closed, stderr=subprocess.PIPE, timeout=LIMIT_S, check=False
+        )
+    assert done.returncode == -signal.SIGPIPE
+    assert not done.stderr
 
 
 def test_a_port_in_use_is_one_clear_line() -> None:

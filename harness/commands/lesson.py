@@ -23,5 +23,8 @@ def lesson(number: int | None, options: Sequence[str]) -> None:
         return
     if not 1 <= number <= len(LESSONS):
         raise UsageError(f"there is no lesson {number}; there are 1 to {len(LESSONS)}")
-    module = f"implementations.lessons.{LESSONS[number - 1].name}"
+    chosen = LESSONS[number - 1]
+    if options and not chosen.has_options:
+        raise UsageError(f"lesson {number} takes no options: {' '.join(options)}")
+    module = f"implementations.lessons.{chosen.name}"
     os.execv(sys.executable, [sys.executable, "-m", module, *options])  # noqa: S606 - our own lesson

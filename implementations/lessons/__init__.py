@@ -10,6 +10,7 @@ class Lesson:
 
     name: str
     title: str
+    has_options: bool = False
 
     @property
     def file(self) -> str:
@@ -18,11 +19,11 @@ class Lesson:
 
 
 LESSONS: Final = (
-    Lesson("lesson1_echo_server", "An echo server"),
+    Lesson("lesson1_echo_server", "An echo server", has_options=True),
     Lesson("lesson2_calculator", "The calculator alone"),
     Lesson("lesson3_blocking_server", "A blocking server"),
     Lesson("lesson4_generators", "Generators"),
     Lesson("lesson5_callback", "Awaiting a callback"),
     Lesson("lesson6_reactor", "The non-blocking server"),
-    Lesson("lesson7_libraries", "The same in asyncio, trio and gevent"),
+    Lesson("lesson7_libraries", "The same in asyncio, trio and gevent", has_options=True),
 )

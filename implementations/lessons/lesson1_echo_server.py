@@ -62,7 +62,7 @@ def handle(client: socket.socket, name: str) -> None:
 
 def main() -> None:
     """Serve until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="lesson 1", description="An echo server.")
+    parser = argparse.ArgumentParser(prog="lesson 1", usage=argparse.SUPPRESS, description="An echo server.")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (%(default)s)")
     port = parser.parse_args().port
     try:

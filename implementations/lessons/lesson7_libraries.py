@@ -13,6 +13,7 @@ Look at
 
 import argparse
 import difflib
+import signal
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -109,9 +110,12 @@ def source(name: str) -> list[str]:
 
 def main() -> None:
     """Print the map, or one of the differences."""
-    parser = argparse.ArgumentParser(prog="lesson 7", description="The same in asyncio, trio and gevent.")
+    parser = argparse.ArgumentParser(
+        prog="lesson 7", usage=argparse.SUPPRESS, description="The same in asyncio, trio and gevent."
+    )
     parser.add_argument("library", nargs="?", choices=FILES, help="show how its file differs")
     library = parser.parse_args().library
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads it in a pager may leave before its end
     if library is None:
         show_map()
     else:
