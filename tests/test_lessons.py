@@ -278,6 +278,7 @@ def harness(*words: str) -> subprocess.CompletedProcess[str]:
         (["one"], "'one' is not a valid integer"),
         (["--frobnicate"], "No such option"),
         (["1", "--port", "http"], "invalid int value: 'http'"),
+        (["1", "--port", "65536"], "port must be 0-65535"),
         (["4", "backwards"], "lesson 4 takes no options: backwards"),
         (["7", "curio"], "invalid choice: 'curio'"),
     ],

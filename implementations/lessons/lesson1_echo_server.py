@@ -67,7 +67,9 @@ def main() -> None:
     port = parser.parse_args().port
     try:
         listener = listen("127.0.0.1", port)
-    except (OSError, OverflowError) as error:
+    except OverflowError as error:
+        parser.error(f"--port {port}: {error}")
+    except OSError as error:
         parser.exit(1, f"cannot listen on port {port}: {error}\n")
     with suppress(KeyboardInterrupt):
         reactor(listener)
