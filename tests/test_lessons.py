@@ -294,6 +294,18 @@ def test_options_after_the_number_are_the_lessons_own() -> None:
     assert "--port" in harness("lesson", "1", "--help").stdout
 
 
+def test_a_reader_may_leave_before_the_end_of_a_difference() -> None:
+    command = [sys.executable, "-m", "harness", "lesson", "7", "trio"]
+    receiving, sending = os.pipe()
+    os.close(receiving)
+    with os.fdopen(sending, "wb") as closed:
+        done = subprocess.run(
+            command, cwd=PROJECT, stdout=closed, stderr=subprocess.PIPE, timeout=LIMIT_S, check=False
+        )
+    assert done.returncode == -signal.SIGPIPE
+    assert not done.stderr
+
+
 def test_a_port_in_use_is_one_clear_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         done = harness("lesson", "1", "--port", str(other.getsockname()[1]))

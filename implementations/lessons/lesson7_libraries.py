@@ -13,6 +13,7 @@ Look at
 
 import argparse
 import difflib
+import signal
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -113,6 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="lesson 7", usage=argparse.SUPPRESS, description=description)
     parser.add_argument("library", nargs="?", choices=FILES, help="show how its file differs")
     library = parser.parse_args().library
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads it in a pager may leave before its end
     if library is None:
         show_map()
     else:
