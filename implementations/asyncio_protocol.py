@@ -12,7 +12,7 @@ task and no switch, and the handler is taken apart into callbacks; one long comp
 """
 
 import asyncio
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from socket import socket
 
@@ -109,7 +109,7 @@ class Handler(asyncio.Protocol):
         """Go on: the kernel has taken a slice."""
         self.writing_paused = False
         self.renew()
-        self.go_on()
+        self.loop.call_soon(self.go_on)  # to hang up in here would make the transport close twice
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it is the peer's affair
         """Let go of everything."""
@@ -155,7 +155,8 @@ class Handler(asyncio.Protocol):
             self.transport.close()
         elif not self.transport.is_closing():
             self.transport.resume_reading()
-            self.transport.write_eof()
+            with suppress(OSError):  # the client has just vanished, which reading will tell
+                self.transport.write_eof()
             self.timer.cancel()
             self.timer = self.loop.call_later(LINGER_S, self.transport.abort)
 
