@@ -20,7 +20,7 @@ from harness.conformance.case import Case, Verdict
 from harness.conformance.judge import CASES, Judgement, judge
 from implementations import CATALOGUE, SERVERS, VARIANTS, Implementation
 from implementations.asyncio_protocol import Handler
-from implementations.protocol import GREETING, MAX_LINE_BYTES
+from implementations.protocol import ERROR, GREETING, MAX_LINE_BYTES
 from implementations.server import Options, Server
 
 NAMES = [implementation.name for implementation in CATALOGUE]
@@ -255,3 +255,29 @@ def test_hanging_up_on_a_slow_reader_leaves_no_traceback() -> None:
         received = asyncio.run(converse(ours, theirs))
     assert received == GREETING + b"Sum of input numbers: '%s'\r\n" % (b"9" * MAX_LINE_BYTES)
     assert not troubles
+
+
+@pytest.mark.parametrize("name", [name for name in SERVERS if name.startswith("asyncio_protocol")])
+def test_delivery_at_a_stop_may_outlast_the_idle_timeout(name: str) -> None:
+    """What the kernel has taken by then is all on its way: only the grace ends its delivery."""
+    lines = 240  # their replies fit into what the kernel takes, and not into the client's buffer
+    idle_timeout_s = 0.5
+    with running(name, "--idle-timeout", str(idle_timeout_s), "--grace", "20") as (process, address):
+        with socket.socket() as client:
+            client.settimeout(LIMIT_S)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(address)
+            assert client.recv(len(GREETING)) == GREETING
+            client.sendall(b"\n" * lines)
+            assert client.recv(1)
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(2 * idle_timeout_s)
+            assert 1 + len(received_to_the_end(client)) == lines * len(ERROR)
+        assert process.wait(LIMIT_S) == 0
+
+
+def received_to_the_end(client: socket.socket) -> bytes:
+    """Receive until the server closes."""
+    chunks = iter(lambda: client.recv(65_536), b"")
+    return b"".join(chunks)
