@@ -12,7 +12,7 @@ task and no switch, and the handler is taken apart into callbacks; one long comp
 """
 
 import asyncio
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from socket import socket
 
@@ -92,7 +92,9 @@ class Handler(asyncio.Protocol):
     def eof_received(self) -> bool:
         """End the conversation; True leaves the other direction open."""
         self.input_ended = True
-        if self.hanging_up or self.server.stopping:
+        if self.hanging_up:
+            self.transport.close()
+        elif self.server.stopping:
             self.hang_up()
         else:
             self.unsent = memoryview(self.connection.receive_data(b""))
@@ -109,7 +111,7 @@ class Handler(asyncio.Protocol):
         """Go on: the kernel has taken a slice."""
         self.writing_paused = False
         self.renew()
-        self.go_on()
+        self.loop.call_soon(self.go_on)  # to hang up in here would make the transport close twice
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it is the peer's affair
         """Let go of everything."""
@@ -149,14 +151,16 @@ class Handler(asyncio.Protocol):
         """Close in such a way that the last replies arrive, even if there is input that nobody will read."""
         self.hanging_up = True
         self.service.close()
+        self.timer.cancel()  # delivery may outlast the idle timeout
         if self.server.stopping and undelivered_bytes(self.client):
-            self.loop.call_later(DELIVERY_CHECK_S, self.hang_up)
+            self.transport.pause_reading()
+            self.timer = self.loop.call_later(DELIVERY_CHECK_S, self.hang_up)
         elif self.input_ended:
             self.transport.close()
         elif not self.transport.is_closing():
             self.transport.resume_reading()
-            self.transport.write_eof()
-            self.timer.cancel()
+            with suppress(OSError):  # the client has just vanished, which reading will tell
+                self.transport.write_eof()
             self.timer = self.loop.call_later(LINGER_S, self.transport.abort)
 
 

@@ -1,5 +1,6 @@
 """Every implementation against every case of the conformance suite, and what only our own servers promise."""
 
+import asyncio
 import os
 import re
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -17,6 +19,9 @@ from harness.candidates import ours
 from harness.conformance.case import Case, Verdict
 from harness.conformance.judge import CASES, Judgement, judge
 from implementations import CATALOGUE, SERVERS, VARIANTS, Implementation
+from implementations.asyncio_protocol import Handler
+from implementations.protocol import ERROR, GREETING, MAX_LINE_BYTES
+from implementations.server import Options, Server
 
 NAMES = [implementation.name for implementation in CATALOGUE]
 OF_THE_LOOP = "FCL"
@@ -216,3 +221,63 @@ def test_a_stop_signal_may_be_ignored_by_the_parent(name: str) -> None:
         process.stdout.readline()
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(LIMIT_S) == 0
+
+
+def test_hanging_up_on_a_slow_reader_leaves_no_traceback() -> None:
+    """Asyncio's transport looks whether it is closing after resume_writing(): what is done in there, it does again."""
+    troubles = []
+    options = Options("127.0.0.1", 0, max_clients=1, idle_timeout_s=LIMIT_S, grace_s=1.0, verbose=False)
+
+    async def converse(ours: socket.socket, theirs: socket.socket) -> bytes:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: troubles.append(context))
+        places = asyncio.Semaphore(0)
+        # A socket pair with a small buffer: the kernel cannot take the last reply, whatever the machine's speed.
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        _, handler = await loop.connect_accepted_socket(
+            partial(Handler, ours, Server(options, ours), places), ours
+        )
+        await loop.sock_sendall(theirs, b"9" * MAX_LINE_BYTES)
+        theirs.shutdown(socket.SHUT_WR)
+        async with asyncio.timeout(LIMIT_S):
+            while not handler.writing_paused:
+                await asyncio.sleep(0)
+            received = b""
+            while data := await loop.sock_recv(theirs, 65_536):
+                received += data
+            await places.acquire()
+        return received
+
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        received = asyncio.run(converse(ours, theirs))
+    assert received == GREETING + b"Sum of input numbers: '%s'\r\n" % (b"9" * MAX_LINE_BYTES)
+    assert not troubles
+
+
+@pytest.mark.parametrize("name", [name for name in SERVERS if name.startswith("asyncio_protocol")])
+def test_delivery_at_a_stop_may_outlast_the_idle_timeout(name: str) -> None:
+    """What the kernel has taken by then is all on its way: only the grace ends its delivery."""
+    lines = 240  # their replies fit into what the kernel takes, and not into the client's buffer
+    idle_timeout_s = 0.5
+    with running(name, "--idle-timeout", str(idle_timeout_s), "--grace", "20") as (process, address):
+        with socket.socket() as client:
+            client.settimeout(LIMIT_S)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(address)
+            assert client.recv(len(GREETING)) == GREETING
+            client.sendall(b"\n" * lines)
+            assert client.recv(1)
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(2 * idle_timeout_s)
+            assert 1 + len(received_to_the_end(client)) == lines * len(ERROR)
+        assert process.wait(LIMIT_S) == 0
+
+
+def received_to_the_end(client: socket.socket) -> bytes:
+    """Receive until the server closes."""
+    chunks = iter(lambda: client.recv(65_536), b"")
+    return b"".join(chunks)
