@@ -163,10 +163,17 @@ class Loop:
             generator_cpu_ns=time.process_time_ns(),
             spun_ns=self.spun_ns,
             cores_busy_ns=busy_ns(self.order.cores),
+            generator_waited_ns=waited_ns(),
             company_cpu_ns=cpu_ns_of(self.order.company_pids),
             server_user_ticks=user_ticks,
             server_system_ticks=system_ticks,
         )
+
+
+def waited_ns() -> int:
+    """Return how long this process has waited for a core so far, ready to run (proc/schedstat, run delay)."""
+    _, waited, _ = Path("/proc/self/schedstat").read_text(encoding="ascii").split()
+    return int(waited)
 
 
 def cpu_ns_of(pids: Sequence[int]) -> int:

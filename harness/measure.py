@@ -422,13 +422,20 @@ def _divided_cpu_ns(begin: Reading, end: Reading) -> tuple[int, int]:
 
 
 def _foreign_share(load: Load, begin: Reading, end: Reading) -> float:
-    """Return what nobody who takes part took of their cores' time; 0 where they have none to themselves."""
+    """Return what nobody who takes part took of their cores' time; 0 where they have none to themselves.
+
+    The kernel counts a core's time in ticks, which miss work that is done in between, in step with them. A generator that
+    has its core to itself knows exactly how long it was kept from running: that share of its core is foreign, too.
+    """
     if not load.cores:
         return 0.0
+    window_ns = end.at_ns - begin.at_ns
     clocks = ("server_cpu_ns", "generator_cpu_ns", "company_cpu_ns")
     ours_ns: int = sum(getattr(end, name) - getattr(begin, name) for name in clocks)
-    all_ns = (end.at_ns - begin.at_ns) * len(load.cores)
-    return max(0.0, (end.cores_busy_ns - begin.cores_busy_ns - ours_ns) / all_ns)
+    by_ticks = (end.cores_busy_ns - begin.cores_busy_ns - ours_ns) / (window_ns * len(load.cores))
+    alone = load.pinned and load.company is None
+    kept_ns = end.generator_waited_ns - begin.generator_waited_ns if alone else 0
+    return max(0.0, by_ticks, kept_ns / (window_ns * load.generators))
 
 
 def check_shortly(label: str, address: tuple[str, int]) -> None:

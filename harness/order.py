@@ -117,6 +117,7 @@ class Reading:
     """The clocks at one edge of the measuring window, in ns.
 
     Attributes:
+        generator_waited_ns: how long the generator could have run, and something else ran on its core.
         cores_busy_ns: what these cores have spent on anybody's work, in the kernel's ticks.
         company_cpu_ns: of the company's process.
         server_user_ticks, server_system_ticks: how the kernel divides the server's time, in its ticks of 10 ms.
@@ -128,6 +129,7 @@ class Reading:
     generator_cpu_ns: int
     spun_ns: int
     cores_busy_ns: int = 0
+    generator_waited_ns: int = 0
     company_cpu_ns: int = 0
     server_user_ticks: int = 0
     server_system_ticks: int = 0

@@ -87,7 +87,8 @@ class Sample:
             server is one observation, however many requests were in flight (see `tally.repeats`).
         response_sum_ns: of all responses, exactly.
         response_max_ns, service_max_ns, queueing_max_ns, lag_max_ns: the largest of each, exactly.
-        foreign_share: of the time of the cores of server and generator, what other processes took, in the window.
+        foreign_share: of the time of the cores of server and generator, or of the generator's alone if that is more, what
+            other processes took, in the window.
         attempt: 1, or more if the block was measured again since a launch of it was invalid.
         churn: each request came on a connection of its own, `clients` of them at a time.
         connect_ns: with churn, from the time a request was intended, and its connection begun, to the greeting.

@@ -16,6 +16,7 @@ from harness.measure import (
     Load,
     MeasureError,
     MemorySeries,
+    _foreign_share,
     cores_for,
     load_for,
     measure,
@@ -23,7 +24,7 @@ from harness.measure import (
     two_cores,
     worker,
 )
-from harness.order import TRICKLE, Company, Order
+from harness.order import TRICKLE, Company, Order, Reading
 from harness.record import Sample
 from harness.validity import invalidity
 from implementations import ALL_CORES
@@ -210,3 +211,15 @@ def test_only_a_server_on_one_core_is_pinned_to_it() -> None:
     assert list(shared.cores) == psutil.Process().cpu_affinity()  # where others' work is looked for
     assert load.cores == (0, 1)
     assert replace(load, server_cores=()).cores == ()
+
+
+def test_a_generator_that_was_kept_from_its_core_tells_of_others_work() -> None:
+    """The kernel's ticks may miss it: here they have seen no more than ours."""
+    alone = replace(SHORT, server_cores=(0,), generator_cores=(1,))
+    begin = Reading(0, 0, 0, 0)
+    end = Reading(
+        10**9, 500_000_000, 400_000_000, 0, cores_busy_ns=900_000_000, generator_waited_ns=300_000_000
+    )
+    assert _foreign_share(alone, begin, end) == pytest.approx(0.3)
+    assert _foreign_share(replace(alone, company=Company(TRICKLE, 5)), begin, end) == 0
+    assert _foreign_share(replace(alone, server_cores=(), generator_cores=()), begin, end) == 0

@@ -1,9 +1,9 @@
 """Checks that take a second or two: the ceiling, a known delay, the count of requests, and a hogged core."""
 
 import json
-import multiprocessing
+import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +26,7 @@ FASTEST: Final = "select_generators"
 """Of our servers; what the ceiling must be above, since a server that is faster than the generator is not measured."""
 HEADROOM: Final = 1.1
 TRIES: Final = 2
+HOG: Final = "print('busy', flush=True)\nwhile True: pass"
 DELAY_MS: Final = 5.0
 QUEUED_CLIENTS: Final = 8
 DELAY_TOLERANCE: Final = 0.1
@@ -151,20 +152,14 @@ def hogged_core(_: Console) -> Result:
 def hog(cores: tuple[int, ...]) -> Iterator[None]:
     """Keep cores busy meanwhile."""
     with pinned(cores):
-        process = multiprocessing.get_context("spawn").Process(target=spin, daemon=True)
-        process.start()
-    try:
-        time.sleep(0.5)  # it has to start, and the generator must not start before it
-        yield
-    finally:
-        process.terminate()
-        process.join()
-
-
-def spin() -> None:
-    """Work for nothing, until terminated."""
-    while True:
-        pass
+        process = subprocess.Popen([sys.executable, "-c", HOG], stdout=subprocess.PIPE)
+    with process:
+        assert process.stdout  # noqa: S101 - it was started with a pipe
+        process.stdout.readline()  # from now on it is busy
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 def mean_ns(values: Histogram) -> float:
