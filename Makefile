@@ -7,7 +7,7 @@ READY := .venv/ready-$(shell sha256sum < requirements.lock | cut -c1-16)
 .PHONY: help setup report test check benchmark reference lock clean
 
 help:
-	@echo "make report     set up, check conformance, measure quickly (about 13 minutes), write a report"
+	@echo "make report     set up, check conformance, measure quickly (about 10 minutes), write a report"
 	@echo "make test       set up, check style and types, run all tests"
 	@echo "make setup      only set up, into .venv"
 	@echo "make check      only style and types"

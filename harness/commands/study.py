@@ -34,7 +34,7 @@ QUICK_COSTS: Final = 0.2
     "--quick",
     "profile",
     flag_value="quick",
-    help="5 blocks of the four core workloads, about 13 minutes for all of ours.",
+    help="5 blocks of the four core workloads, about 10 minutes for all of ours.",
 )
 @click.option(
     "--full",
