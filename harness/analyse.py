@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Final
 
 from harness import quantiles
 from harness.order import IDLE
 from harness.record import Sample
+from harness.slopes import slope
 from harness.validity import invalidity
 
 
@@ -100,14 +100,8 @@ def memory_slope_kib_per_s(sample: Sample) -> float | None:
     """By how much the server's memory grew each second: the slope of the line of least squares through the readings."""
     if len(sample.memory_series_bytes) < FEWEST_READINGS:
         return None
-    return slope(sample.memory_series_bytes) / 1024
-
-
-def slope(values: Sequence[float]) -> float:
-    """Return by how much equally spaced values grow from one to the next: the line of least squares."""
-    middle, mean = (len(values) - 1) / 2, fmean(values)
-    spread = sum((place - middle) ** 2 for place in range(len(values)))
-    return sum((place - middle) * (value - mean) for place, value in enumerate(values)) / spread
+    readings = sample.memory_series_bytes
+    return slope(range(len(readings)), readings).value / 1024
 
 
 FEWEST_READINGS: Final = 5

@@ -1,5 +1,6 @@
-"""What a connection costs: the slope of a line through what a server holds at several sizes. Pure."""
+"""The slope of a line: of memory over time, and of what a server holds over its connections. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,13 +14,13 @@ LEAST_CONNECTIONS: Final = 50
 
 @dataclass(frozen=True)
 class Slope:
-    """So much for each connection; the standard error is not known of fewer than three sizes."""
+    """So much more for each step; the standard error is not known of fewer than three values."""
 
     value: float
     standard_error: float | None
 
 
-def slope(x: list[float], y: list[float]) -> Slope:
+def slope(x: Sequence[float], y: Sequence[float]) -> Slope:
     """Fit a line by least squares.
 
     The slope is Sxy / Sxx; its standard error sqrt(RSS / (n - 2) / Sxx), as in any textbook on simple regression. Sizes

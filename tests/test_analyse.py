@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analyse import METRICS, by_block, counted, metric, repetition, slope
+from harness.analyse import METRICS, by_block, counted, metric, repetition
 from harness.quantiles import merged, quantile_ns
 from harness.record import Sample, histogram
+from harness.slopes import slope
 from harness.validity import doubts, invalidity, limited_by
 
 THROUGHPUT = metric("throughput_rps")
@@ -136,7 +137,7 @@ def test_a_server_that_cannot_always_say_is_not_judged_by_when_it_can(
 def test_a_slope_is_numpys_line_of_least_squares(values: list[int], start: int) -> None:
     shifted = [start + value for value in values]
     expected = np.polyfit(np.arange(len(values)), np.array(shifted), 1)[0]
-    assert slope(shifted) == pytest.approx(expected, rel=1e-6, abs=1e-4)
+    assert slope(range(len(shifted)), shifted).value == pytest.approx(expected, rel=1e-6, abs=1e-4)
 
 
 def test_memory_that_grows_is_seen_if_it_was_read_often_enough(make_sample: Callable[..., Sample]) -> None:
