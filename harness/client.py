@@ -160,7 +160,9 @@ class Client:
         Returns:
             How many they are, once more.
         """
-        request, replies, at, self._next = self._script.ask(self._next, count)
+        script, first = self._script, self._next
+        ask = self._full_asks[first] if count == script.pipeline else script.ask(first, count)
+        request, replies, at, self._next = ask
         if self._runs:
             self._whole = None
         else:
@@ -208,6 +210,11 @@ class Client:
         except OSError as error:
             raise _receiving(error) from None
         heard_ns = clock()
+        if data == self._whole:
+            intended_ns, ready_ns, sent_ns, count = self._runs.pop()
+            self._write(ROW.pack(intended_ns, ready_ns, sent_ns, heard_ns, count, self.number))
+            self._whole, self._at = None, self._next * self._script.reply_bytes
+            return count, heard_ns
         return self._compare(data, heard_ns), heard_ns
 
     def resume(self) -> None:

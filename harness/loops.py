@@ -19,8 +19,8 @@ from harness.schedule import Agenda, Turn
 
 POLL_S: Final = 0.05
 TICK_NS: Final = 250_000_000
-SPIN_NS: Final = 100_000
-"""Sleeping is not good to less: for the last bit before an intended time the generator waits busily."""
+SHORT_NS: Final = 100_000
+"""What is shorter cannot be slept through."""
 MOST_EVENTS: Final = 256
 BATCH: Final = 16
 """So many events or sends at a time, so that neither waits long for the other."""
@@ -380,10 +380,14 @@ class OpenLoop(Loop):
             self._lose(client, failure)
 
     def _wait(self, until_ns: float) -> list[Event]:
-        """Wait for replies, but not beyond the next intended time."""
+        """Wait for replies, but not beyond the next intended time.
+
+        On a core of its own the generator waits busily: waking up takes longer than most replies do, and would be part of
+        the response.
+        """
         began_ns = now_ns = clock()
-        if until_ns - now_ns > SPIN_NS:
-            rest_s = min(POLL_S, (until_ns - now_ns - SPIN_NS) / 1e9)
+        if not self.order.own_core and until_ns - now_ns > SHORT_NS:
+            rest_s = min(POLL_S, (until_ns - now_ns - SHORT_NS) / 1e9)
             select([self.poller], [], [], rest_s)  # its timeout is good to 0.1 ms, epoll's own only to 1 ms
             return self.poller.poll(0, BATCH)
         while not (events := self.poller.poll(0, BATCH)) and now_ns < until_ns:

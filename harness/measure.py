@@ -130,6 +130,11 @@ class Load:
         """Tell whether the server and every generator have a core each."""
         return bool(self.server_cores) and len(self.generator_cores) >= self.generators
 
+    @property
+    def generators_alone(self) -> bool:
+        """Tell whether no server and no company runs on a generator's core."""
+        return self.pinned and self.company is None
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -339,6 +344,7 @@ def _orders(
             generator=place,
             generators=load.generators,
             cores=load.cores,
+            own_core=load.generators_alone,
             relief_s=load.relief_s,
             relief_rate=load.relief_rate,
             churn=load.churn,
@@ -433,8 +439,7 @@ def _foreign_share(load: Load, begin: Reading, end: Reading) -> float:
     clocks = ("server_cpu_ns", "generator_cpu_ns", "company_cpu_ns")
     ours_ns: int = sum(getattr(end, name) - getattr(begin, name) for name in clocks)
     by_ticks = (end.cores_busy_ns - begin.cores_busy_ns - ours_ns) / (window_ns * len(load.cores))
-    alone = load.pinned and load.company is None
-    kept_ns = end.generator_waited_ns - begin.generator_waited_ns if alone else 0
+    kept_ns = end.generator_waited_ns - begin.generator_waited_ns if load.generators_alone else 0
     return max(0.0, by_ticks, kept_ns / (window_ns * load.generators))
 
 

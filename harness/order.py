@@ -87,6 +87,7 @@ class Order:
         seed: of random arrivals.
         generator, generators: which of how many this one is; they share the schedule like cards.
         cores: those that server and generators have to themselves, or should have.
+        own_core: whether this generator has one to itself, and may wait busily.
     """
 
     host: str
@@ -110,6 +111,7 @@ class Order:
     relief_rate: float = 0.0
     churn: bool = False
     company_pids: Sequence[int] = ()
+    own_core: bool = False
 
 
 @dataclass(frozen=True)
