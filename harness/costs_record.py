@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+LOCK_CALL: Final = "futex"
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,16 @@ class LoadCosts:
     page_faults: float
     page_faults_by_launch: tuple[float, ...]
     foreign_share: float = 0.0
+
+    @property
+    def lock_calls(self) -> float:
+        """Return how often threads wait for each other, or wake each other, while they are traced."""
+        return self.syscalls.get(LOCK_CALL, 0.0)
+
+    @property
+    def other_than_lock_calls(self) -> float:
+        """Return the number of syscalls that are as many in life as in the traced launch, or about so."""
+        return sum(self.syscalls.values()) + self.other_syscalls - self.lock_calls
 
 
 @dataclass(frozen=True)

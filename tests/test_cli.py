@@ -361,6 +361,8 @@ def test_bench_leaves_a_complete_folder(run: Path) -> None:
         "conformance.json",
         "report.md",
         "pairs.md",
+        "workloads.md",
+        "cases.md",
         "figures",
     }
 

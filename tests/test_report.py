@@ -11,12 +11,16 @@ from harness.costs_record import Arm, EffectResult, ServerCosts
 from harness.figures import look
 from harness.plan import twin_of
 from harness.record import ConnectionLimit, FaultResult, Results, Sample, SelfCheck, Verdict, read_results
-from harness.report.render import PAIRS, REPORT, render
+from harness.report.render import CASES, PAIRS, REPORT, WORKLOAD_TABLES, render
 from implementations import ALL_CORES, SERVERS
 
 
 def text_of(results: Results) -> str:
     return render(results)[REPORT]
+
+
+def tables_of(results: Results) -> str:
+    return render(results)[WORKLOAD_TABLES]
 
 
 def test_the_same_results_give_the_same_bytes(make_results: Callable[..., Results]) -> None:
@@ -71,6 +75,33 @@ def test_every_table_is_a_table(make_results: Callable[..., Results]) -> None:
     for line, following in pairwise(lines):
         if line.startswith("|") and following.startswith("|"):
             assert line.count("|") == following.count("|")
+
+
+def test_workloads_besides_the_core_are_summed_up_and_their_tables_are_linked(
+    make_results: Callable[..., Results], make_sample: Callable[..., Sample]
+) -> None:
+    results = make_results(workloads=("clients_64", "clients_250"))
+    others = [
+        make_sample(server, block, "clients_250", rps=rps + block, clients=250)
+        for block in range(5)
+        for server, rps in (("threaded", 20_000), ("trio_nursery", 10_000))
+    ]
+    files = render(replace(results, samples=(*results.samples, *others)), "somewhere/figures")
+    line = next(line for line in files[REPORT].splitlines() if line.startswith("| [250 clients]"))
+    assert "](somewhere/workloads.md#250-clients) | `threaded` 20,0" in line
+    assert "| `trio_nursery` 10,0" in line
+    assert "## 250 clients" not in files[REPORT]
+    assert "## 250 clients" in files[WORKLOAD_TABLES]
+    assert "## 64 clients" in files[REPORT]
+    assert "## 64 clients" not in files[WORKLOAD_TABLES]
+
+
+def test_every_case_has_a_line_of_its_own_beside_the_report(make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    files = render(results)
+    for verdict in results.conformance:
+        assert f"| {verdict.case} | {verdict.title} |" in files[CASES]
+        assert f"| {verdict.case} |" not in files[REPORT]
 
 
 def test_a_run_without_faults_has_no_section_on_them(make_results: Callable[..., Results]) -> None:
@@ -135,8 +166,8 @@ def test_costs_are_shown_in_tables(
         crowd=replace(limited.crowd, ended_at=7, ended_by="Too many"),
     )
     text = text_of(replace(make_results(), costs=(make_costs(), limited)))
-    assert "| `threaded` | 20.0 | 60% | 6.00 | `futex` 4.00, `recvfrom` 1.00, `sendto` 1.00 | 1.00 |" in text
-    assert "| `trio_nursery` | 20.0 | 60% | – | – | 1.00 |" in text
+    assert "| `threaded` | 20.0 | 60% | 2.00 | `recvfrom` 1.00, `sendto` 1.00 | 4.00 | 1.00 |" in text
+    assert "| `trio_nursery` | 20.0 | 60% | – | – | – | 1.00 |" in text
     assert "- Syscalls were not counted of `trio_nursery`: strace is not installed." in text
     assert "CPU, waits and preemptions may be too high: `trio_nursery` under 64 clients (20%)." in text
     assert (
@@ -191,7 +222,7 @@ def test_known_effects_are_shown_with_both_sides(make_results: Callable[..., Res
 def test_figures_of_their_own_are_shown_where_there_are_any(
     make_results: Callable[..., Results], make_sample: Callable[..., Sample]
 ) -> None:
-    assert "| server | fairness |" not in text_of(make_results())
+    assert "| server | fairness |" not in tables_of(make_results())
     results = make_results(workloads=("flood", "soak"))
     flood = [
         make_sample(server, block, "flood", fairness_jain=jain, worst_client_share=0.5, company="flood")
@@ -204,7 +235,7 @@ def test_figures_of_their_own_are_shown_where_there_are_any(
         )
         for block, size in enumerate((-2048, 0, 2048))
     ]
-    text = text_of(replace(results, samples=(*flood, *soak)))
+    text = tables_of(replace(results, samples=(*flood, *soak)))
     assert "| server | fairness | worst client |\n|---|---:|---:|\n" in text
     assert "| `threaded` | 0.900 (0.900–0.900) | 0.50 (0.50–0.50) |" in text
     assert "| server | memory KiB/s |\n|---|---:|\n| `threaded` | +0.0 (-5.0–+5.0) |" in text
@@ -219,13 +250,13 @@ def given_most_clients(results: Results, most: int) -> Results:
 
 def test_what_a_server_cannot_be_given_is_said_with_the_reason(make_results: Callable[..., Results]) -> None:
     results = given_most_clients(make_results(workloads=("idle_10000",)), 1000)
-    text = text_of(replace(results, samples=()))
+    text = tables_of(replace(results, samples=()))
     assert "Nothing was measured." in text
     one = [each for each in results.samples if each.server == "threaded"]
     there = tuple(
         replace(each, workload="idle_10000", company="idle", company_clients=10_000) for each in one
     )
-    text = text_of(replace(results, samples=there))
+    text = tables_of(replace(results, samples=there))
     assert "- `trio_nursery` serves 1,000 clients at once, and cannot be given 10,064." in text
 
 
@@ -256,7 +287,7 @@ def test_a_run_that_was_resumed_says_so(make_results: Callable[..., Results]) ->
 def test_figures_are_well_formed_and_shown(make_results: Callable[..., Results]) -> None:
     files = render(make_results(), "somewhere")
     shown = set(re.findall(r"!\[.+\]\(somewhere/(.+?)\)", files[REPORT]))
-    assert {f"figures/{name}" for name in shown} == files.keys() - {REPORT, PAIRS}
+    assert {f"figures/{name}" for name in shown} == files.keys() - {REPORT, PAIRS, WORKLOAD_TABLES, CASES}
     for name in shown:
         assert ET.fromstring(files[f"figures/{name}"]).tag.endswith("svg")  # noqa: S314 - our own
 

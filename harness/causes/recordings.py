@@ -161,7 +161,7 @@ def _of_costs(costs: ServerCosts) -> dict[tuple[str, str, str], float]:
         }
         if load.syscalls:
             of_load |= {f"{CALLS}{name}": count for name, count in load.syscalls.items()}
-            of_load["calls"] = sum(load.syscalls.values()) + load.other_syscalls
+            of_load["calls"] = load.other_than_lock_calls
         figures |= {(costs.server, load.workload, metric): value for metric, value in of_load.items()}
     return figures | {
         (costs.server, CONNECTIONS, metric): value for metric, value in _of_crowd(costs).items()

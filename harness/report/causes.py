@@ -37,9 +37,12 @@ def _servers(results: Results) -> Iterator[str]:
         yield paragraph(costs)
         yield ""
         mine = [cause for cause in found if cause.servers[0] == costs.server]
-        yield from (_sentence(cause) for cause in mine)
+        yield from (
+            f"- **{capital(cause.effect)}** ({_workload(cause)}): {cause.sentence}." for cause in mine
+        )
         if mine:
             yield ""
+    yield from _sources(found)
 
 
 def paragraph(costs: ServerCosts) -> str:
@@ -66,8 +69,10 @@ def _where(load: LoadCosts) -> str:
 def _calls(load: LoadCosts) -> str:
     if not load.syscalls:
         return "Its syscalls were not counted."
-    total = sum(load.syscalls.values()) + load.other_syscalls
-    return f"It makes {total:.2f} syscalls ({calls_in_words(load)})."
+    locks = (
+        f", and {load.lock_calls:.2f} for locks while it is traced" if load.lock_calls >= REMARKABLE else ""
+    )
+    return f"It makes {load.other_than_lock_calls:.2f} syscalls ({calls_in_words(load)}){locks}."
 
 
 def _switches(load: LoadCosts) -> str:
@@ -78,11 +83,15 @@ def _switches(load: LoadCosts) -> str:
     return f"{said}, and is preempted {preempted:.2f} times." if preempted >= REMARKABLE else f"{said}."
 
 
-def _sentence(cause: Cause) -> str:
-    return (
-        f"- **{capital(cause.effect)}** ({_workload(cause)}): {cause.sentence}. Source: {cause.source}. "
-        f"Shown by `{cause.command}`."
-    )
+def _sources(found: Sequence[Cause]) -> Iterator[str]:
+    """Say who else knows these causes, and how to see them; each once."""
+    if not found:
+        return
+    yield "| cause | source | shown by |"
+    yield "|---|---|---|"
+    for cause in {cause.effect: cause for cause in reversed(found)}.values():
+        yield f"| {capital(cause.effect)} | {cause.source} | `{cause.command}` |"
+    yield ""
 
 
 def _workload(cause: Cause) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Final
 
-from harness.costs_record import LoadCosts, ServerCosts
+from harness.costs_record import LOCK_CALL, Holding, LoadCosts, ServerCosts
 from harness.plan import by_name
 from harness.record import Results
 from harness.report.wording import capital
@@ -25,8 +25,8 @@ def costs_section(results: Results) -> list[str]:
         "",
         "Counted requests, in launches of their own. **CPU µs**, **user**: from the process's CPU clock, and how much of it "
         "is user mode, by the kernel's ticks (approximate). **syscalls**: all threads, counted by `strace -c -f` in a "
-        "launch that is not timed; tracing slows a server down, so that it waits less often than in life, and threads meet "
-        "more often at a lock (`futex`). **waits**, **preempted**: voluntary and involuntary context switches. **wake-ups**: "
+        "launch that is not timed; tracing slows a server down, so that it waits less often than in life. **locks**: `futex`, of "
+        "which threads under tracing make many times more than in life. **waits**, **preempted**: voluntary and involuntary context switches. **wake-ups**: "
         "timeslices less preemptions. **faults**: minor page faults. All are per request.",
         "",
         *(line for workload in workloads for line in _requests(results.costs, workload)),
@@ -39,24 +39,27 @@ def costs_section(results: Results) -> list[str]:
 def _requests(costs: Sequence[ServerCosts], workload: str) -> Iterator[str]:
     yield f"### {capital(by_name(workload).title)}"
     yield ""
-    yield "| server | CPU µs | user | syscalls | of these | waits | preempted | wake-ups | faults |"
-    yield "|---|---:|---:|---:|---|---:|---:|---:|---:|"
+    yield "| server | CPU µs | user | syscalls | of these | locks | waits | preempted | wake-ups | faults |"
+    yield "|---|---:|---:|---:|---|---:|---:|---:|---:|---:|"
     for each in costs:
         load = each.load(workload)
         if load is not None:
-            total = sum(load.syscalls.values()) + load.other_syscalls
             yield (
                 f"| `{each.server}` | {load.cpu_us:.1f} | {load.user_share:.0%} "
-                f"| {f'{total:.2f}' if load.syscalls else '–'} | {calls_in_words(load) or '–'} "
+                f"| {_count(load, load.other_than_lock_calls)} | {calls_in_words(load) or '–'} | {_count(load, load.lock_calls)} "
                 f"| {load.switches_voluntary:.2f} | {load.switches_involuntary:.2f} | {load.wakeups:.2f} "
                 f"| {load.page_faults:.2f} |"
             )
     yield ""
 
 
+def _count(load: LoadCosts, calls: float) -> str:
+    return f"{calls:.2f}" if load.syscalls else "–"
+
+
 def calls_in_words(load: LoadCosts) -> str:
-    """List the most frequent syscalls of a request."""
-    most = list(load.syscalls.items())[:SHOWN_CALLS]
+    """List the most frequent syscalls of a request, those for locks apart."""
+    most = [(name, count) for name, count in load.syscalls.items() if name != LOCK_CALL][:SHOWN_CALLS]
     return ", ".join(f"`{name}` {count:.2f}" for name, count in most)
 
 
@@ -93,17 +96,24 @@ def _connections(costs: Sequence[ServerCosts]) -> Iterator[str]:
         "of which asked once and got the right reply. A figure per connection is the slope of a line through these sizes, "
         "± its standard error, which says how straight the line is. **page tables**: what the kernel holds to map the "
         "process's memory. **kernel stacks**, **socket buffers**, **slab**: of the whole machine; in the last two both ends "
-        "of each connection are counted, and the slab is where sockets, files and timers live. **CPU µs**: of a request "
-        "of 64 clients, with only them, and with all these connections open; and of one client alone, likewise."
+        "of each connection are counted, and the slab is where sockets, files and timers live."
     )
     yield ""
-    yield (
-        "| server | held | RSS KiB | PSS KiB | page tables KiB | kernel stacks KiB | socket buffers KiB | slab KiB "
-        "| threads | descriptors | CPU µs, 64 of 64 active | 64 of all | 1 of 1 | 1 of all |"
-    )
-    yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    yield "| server | held | RSS KiB | PSS KiB | page tables KiB | kernel stacks KiB | socket buffers KiB | slab KiB | threads | descriptors |"
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     for each in costs:
-        yield _connections_row(each)
+        yield _held_row(each)
+    yield ""
+    yield (
+        "CPU µs of a request when 64 clients ask, and when one does: with nobody else connected, with all the connections above "
+        "open and silent, and the ratio of the two. The former come from launches of their own."
+    )
+    yield ""
+    yield "| server | open | 64 ask, nobody else | all open | ratio | one asks, nobody else | all open | ratio |"
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|"
+    for each in costs:
+        if each.crowd.holdings and each.crowd.holdings[-1].active_clients:
+            yield _crowd_row(each, each.crowd.holdings[-1])
     yield ""
     for each in costs:
         if each.crowd.ended_by:
@@ -112,7 +122,7 @@ def _connections(costs: Sequence[ServerCosts]) -> Iterator[str]:
     yield ""
 
 
-def _connections_row(costs: ServerCosts) -> str:
+def _held_row(costs: ServerCosts) -> str:
     slopes = " | ".join(
         _kib(per_connection(costs.crowd, name))
         for name in (
@@ -124,17 +134,24 @@ def _connections_row(costs: ServerCosts) -> str:
             "slab_bytes",
         )
     )
-    many, one = costs.load("clients_64"), costs.load("ping_pong")
     if not costs.crowd.holdings:
-        return f"| `{costs.server}` | 0 | {slopes} | – | – | – | – | – | – |"
+        return f"| `{costs.server}` | 0 | {slopes} | – | – |"
     last = costs.crowd.holdings[-1]
-    return (
-        f"| `{costs.server}` | {last.connections:,} | {slopes} | {last.threads:,} | {last.descriptors:,} "
-        f"| {'–' if many is None else f'{many.cpu_us:.1f}'} "
-        f"| {f'{last.cpu_us_per_request:.1f}' if last.active_clients else '–'} "
-        f"| {'–' if one is None else f'{one.cpu_us:.1f}'} "
-        f"| {f'{last.lone_cpu_us_per_request:.1f}' if last.active_clients else '–'} |"
+    return f"| `{costs.server}` | {last.connections:,} | {slopes} | {last.threads:,} | {last.descriptors:,} |"
+
+
+def _crowd_row(costs: ServerCosts, crowd: Holding) -> str:
+    cells = (
+        *_with_and_without(costs.load("clients_64"), crowd.cpu_us_per_request),
+        *_with_and_without(costs.load("ping_pong"), crowd.lone_cpu_us_per_request),
     )
+    return f"| `{costs.server}` | {crowd.connections:,} | {' | '.join(cells)} |"
+
+
+def _with_and_without(alone: LoadCosts | None, crowd_us: float) -> tuple[str, str, str]:
+    if alone is None:
+        return "–", f"{crowd_us:.1f}", "–"
+    return f"{alone.cpu_us:.1f}", f"{crowd_us:.1f}", f"{crowd_us / alone.cpu_us:.2f}"
 
 
 def _kib(slope: Slope | None) -> str:

@@ -4,10 +4,11 @@ from harness.conformance.case import Verdict
 from harness.conformance.judge import GROUPS
 from harness.conformance.matrix import short_names
 from harness.record import Results
+from harness.report.proof import mutants_table, specimens_table
 
 
-def conformance_section(results: Results) -> list[str]:
-    """Show the matrix, and what every failure was."""
+def conformance_section(results: Results, cases_at: str) -> list[str]:
+    """Count what passed, and say what every failure was; each case is shown elsewhere."""
     verdicts = {(v.case, v.server): Verdict(v.verdict) for v in results.conformance}
     labels = list(dict.fromkeys(v.server for v in results.conformance))
     titles = {v.case: v.title for v in results.conformance}
@@ -29,9 +30,21 @@ def conformance_section(results: Results) -> list[str]:
         ]
         if mine:
             lines.append(f"| {group.letter} {group.title} | " + " | ".join(counts) + " |")
-    lines += [
-        "",
-        "<details><summary>Case by case</summary>",
+    lines += ["", f"[Case by case]({cases_at})", ""]
+    for v in results.conformance:
+        if Verdict(v.verdict).failed:
+            lines.append(f"- **{v.verdict}** {v.case} `{v.server}`: {v.detail}")
+    return [*lines, ""]
+
+
+def cases_text(results: Results) -> str:
+    """Return the file: every case and every server, every mutant, and the textbook's servers."""
+    verdicts = {(v.case, v.server): Verdict(v.verdict) for v in results.conformance}
+    labels = list(dict.fromkeys(v.server for v in results.conformance))
+    titles = {v.case: v.title for v in results.conformance}
+    names = short_names(labels)
+    lines = [
+        "# Case by case",
         "",
         "| case | promise | " + " | ".join(names[label] for label in labels) + " |",
         "|---|---|" + "---|" * len(labels),
@@ -40,11 +53,10 @@ def conformance_section(results: Results) -> list[str]:
         cells = [_shown(verdicts.get((case, label))) for label in labels]
         lines.append(f"| {case} | {title.replace('|', '¦')} | " + " | ".join(cells) + " |")
     seen = [verdict for verdict in Verdict if verdict in verdicts.values()]
-    lines += ["", *(f"- {verdict}: {verdict.meaning}" for verdict in seen), "", "</details>", ""]
-    for v in results.conformance:
-        if Verdict(v.verdict).failed:
-            lines.append(f"- **{v.verdict}** {v.case} `{v.server}`: {v.detail}")
-    return [*lines, ""]
+    lines += ["", *(f"- {verdict}: {verdict.meaning}" for verdict in seen), ""]
+    if results.proof is not None:
+        lines += [*mutants_table(results.proof), *specimens_table(results.proof)]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _shown(verdict: Verdict | None) -> str:

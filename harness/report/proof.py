@@ -16,7 +16,6 @@ def proof_section(proof: Proof | None) -> list[str]:
         "",
         _alarms_sentence(proof),
         "",
-        *_mutants_table(proof),
         *_specimens(proof),
     ]
 
@@ -46,9 +45,10 @@ def _alarms_sentence(proof: Proof) -> str:
     )
 
 
-def _mutants_table(proof: Proof) -> list[str]:
+def mutants_table(proof: Proof) -> list[str]:
+    """Show every mutant, and what the suite said of it."""
     lines = [
-        "<details><summary>Every mutant</summary>",
+        "## Every mutant",
         "",
         "| case | a server that … | verdict | cases that rightly passed |",
         "|---|---|---|---|",
@@ -57,16 +57,13 @@ def _mutants_table(proof: Proof) -> list[str]:
         verdict = trial.verdict if trial.caught else f"**{trial.verdict}: survives**"
         others = ", ".join(trial.passed) + "".join(f", **{case}**" for case in trial.also_caught_by)
         lines.append(f"| {trial.case} | {trial.title.replace('|', '¦')} | {verdict} | {others} |")
-    return [*lines, "", "</details>", ""]
+    return [*lines, ""]
 
 
 def _specimens(proof: Proof) -> list[str]:
-    names = list(dict.fromkeys(finding.specimen for finding in proof.findings))
-    if not names:
+    if not proof.findings:
         return []
-    verdicts = {(finding.case, finding.specimen): Verdict(finding.verdict) for finding in proof.findings}
-    titles = {finding.case: finding.title for finding in proof.findings}
-    wrong = [case for case in titles if any(verdicts[case, name].failed for name in names)]
+    names, verdicts, titles = _found(proof)
     counts = [sum(verdicts[case, name].failed for case in titles) for name in names]
     listed = ", ".join(f"`{name}` {count}" for name, count in zip(names, counts, strict=True))
     return [
@@ -77,7 +74,17 @@ def _specimens(proof: Proof) -> list[str]:
         "socket is readable; an asyncio one with `readline()` and no limits, timeouts or draining. Of "
         f"{len(titles)} cases they fail: {listed}. A mistake in framing shows in every case that needs it.",
         "",
-        "<details><summary>Case by case</summary>",
+    ]
+
+
+def specimens_table(proof: Proof) -> list[str]:
+    """Show every case that one of the textbook's servers fails."""
+    if not proof.findings:
+        return []
+    names, verdicts, titles = _found(proof)
+    wrong = [case for case in titles if any(verdicts[case, name].failed for name in names)]
+    return [
+        "## What the textbook version gets wrong",
         "",
         "| case | promise | " + " | ".join(f"`{name}`" for name in names) + " |",
         "|---|---|" + "---|" * len(names),
@@ -88,9 +95,14 @@ def _specimens(proof: Proof) -> list[str]:
             for case in wrong
         ),
         "",
-        "</details>",
-        "",
     ]
+
+
+def _found(proof: Proof) -> tuple[list[str], dict[tuple[str, str], Verdict], dict[str, str]]:
+    """Return the names of the textbook's servers, the verdicts by case and server, and the cases' titles."""
+    names = list(dict.fromkeys(finding.specimen for finding in proof.findings))
+    verdicts = {(finding.case, finding.specimen): Verdict(finding.verdict) for finding in proof.findings}
+    return names, verdicts, {finding.case: finding.title for finding in proof.findings}
 
 
 def _cell(verdict: Verdict) -> str:

@@ -1,5 +1,6 @@
 """How figures and names are put into words, the same way everywhere."""
 
+import re
 from collections.abc import Sequence
 
 from harness.compare import BETTER, WORSE
@@ -58,3 +59,8 @@ def with_error(found: Estimate | None, form: str) -> str:
 def capital(text: str) -> str:
     """Begin with a capital letter."""
     return text[:1].upper() + text[1:]
+
+
+def anchor(heading: str) -> str:
+    """Return what a link to a heading ends in, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

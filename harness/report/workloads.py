@@ -1,12 +1,12 @@
-"""The tables of one workload."""
+"""The tables of one workload; and the file of all of them, too long for the report."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from harness.analyse import metric
 from harness.compare import COMPARED, EQUIVALENT, UNDECIDED, Comparison
 from harness.conformance.case import Verdict
-from harness.plan import Workload, why_not
+from harness.plan import Workload, by_name, why_not
 from harness.record import Results
 from harness.report.wording import capital, interval, with_error
 from harness.tables import Row, Table
@@ -25,11 +25,38 @@ SOMETIMES: Final = {
 """The figures that not every workload has, and their forms."""
 
 
-def workload_section(workload: Workload, table: Table, results: Results, level: str = "##") -> list[str]:
+def workloads_text(
+    on_one_core: Results, tables: Mapping[str, Table], on_all_cores: Results, others: Mapping[str, Table]
+) -> str:
+    """Return the file: the tables of every workload that has not got its own section in the report.
+
+    Args:
+        on_one_core: a run, as far as its servers use one core.
+        tables: theirs, by workload.
+        on_all_cores: the same run, as far as its servers use all cores.
+        others: theirs.
+    """
+    lines = [
+        "# Workload by workload",
+        "",
+        "The report says what was measured and how; it shows the tables of the core workloads itself, and sums these up.",
+        "",
+    ]
+    for name, table in tables.items():
+        if not by_name(name).core:
+            lines += workload_section(by_name(name), table, on_one_core)
+    if others:
+        lines += ["# Workload by workload, on all cores", ""]
+    for name, table in others.items():
+        lines += workload_section(by_name(name), table, on_all_cores)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def workload_section(workload: Workload, table: Table, results: Results) -> list[str]:
     """Show what was measured of each server."""
     manifest = results.manifest
     lines = [
-        f"{level} {capital(workload.title)}",
+        f"## {capital(workload.title)}",
         "",
         f"`{workload.name}`: {workload.purpose}. It should separate: {workload.separates}.",
         "",
@@ -45,7 +72,7 @@ def workload_section(workload: Workload, table: Table, results: Results, level: 
         lines.append(
             f"| `{row.server}` | {bound}{interval(row.estimates['throughput_rps'], '{:,.0f}')} "
             f"| {row.letters['throughput_rps']} | {interval(row.estimates['cpu_us_per_request'], '{:.1f}')} "
-            f"| {row.letters['cpu_us_per_request']} | {_limits_of(row)} | {_launches(row)} |"
+            f"| {row.letters['cpu_us_per_request']} | {limits_of(row)} | {launches(row)} |"
         )
     lines += [
         "",
@@ -118,7 +145,8 @@ def _verdicts(name: str, comparisons: Iterable[Comparison]) -> list[str]:
     return lines
 
 
-def _launches(row: Row) -> str:
+def launches(row: Row) -> str:
+    """Count the launches, and the valid ones if not all are."""
     return str(row.launches) if row.valid == row.launches else f"{row.valid} of {row.launches}"
 
 
@@ -140,7 +168,8 @@ def _why_absent(label: str, workload: Workload, results: Results) -> str:
     return f"`{label}` {why_not(facts.most_clients, workload) or 'was not measured'}."
 
 
-def _limits_of(row: Row) -> str:
+def limits_of(row: Row) -> str:
+    """Name what limited a server, with counts if that was not the same in all launches."""
     return ", ".join(
         limit if count == sum(row.limits.values()) else f"{limit} ({count})"
         for limit, count in sorted(row.limits.items())

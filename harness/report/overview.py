@@ -1,0 +1,105 @@
+"""The workloads besides the core, in a line each, and the servers that use all cores; every table has its place elsewhere."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from harness.analyse import metric
+from harness.order import CLOSED
+from harness.plan import Workload, by_name
+from harness.record import Results
+from harness.report.wording import anchor, capital, interval, leaders, listed, mean_of, with_error
+from harness.report.workloads import launches, limits_of
+from harness.tables import Row, Table
+
+MOST_NAMED: Final = 3
+
+
+def other_workloads(tables: Mapping[str, Table], workloads_at: str) -> list[str]:
+    """Sum up each workload that is not of the core, with the way to its tables; nothing if there was none."""
+    others = {by_name(name): table for name, table in tables.items() if not by_name(name).core}
+    closed = {workload: table for workload, table in others.items() if workload.arrivals == CLOSED}
+    opened = {workload: table for workload, table in others.items() if workload.arrivals != CLOSED}
+    if not others:
+        return []
+    return [
+        "## The other workloads",
+        "",
+        "Who was first and who was last; servers named together were not told apart. Of the tail, the figures alone are "
+        f"compared. [Workload by workload]({workloads_at}) has the tables.",
+        "",
+        *_summary(closed, workloads_at, "throughput_rps", "{:,.0f}", ("the most requests/s", "the fewest")),
+        *_summary(
+            opened, workloads_at, "cpu_us_per_request", "{:.1f}", ("the least CPU µs per request", "the most")
+        ),
+    ]
+
+
+def _summary(
+    tables: Mapping[Workload, Table], workloads_at: str, name: str, form: str, titles: tuple[str, str]
+) -> Iterator[str]:
+    """What an open loop answers is what it was offered: of that, the CPU time is told instead of the throughput."""
+    if not tables:
+        return
+    yield f"| workload | {' | '.join(titles)} | the shortest p99, ms | the longest |"
+    yield "|---|---|---|---|---|"
+    for workload, table in tables.items():
+        title = f"[{capital(workload.title)}]({workloads_at}#{anchor(workload.title)})"
+        cells = *_first_and_last(table, name, form), *_tails(table)
+        yield f"| {title} | {' | '.join(cells)} |"
+    yield ""
+
+
+def _first_and_last(table: Table, name: str, form: str) -> tuple[str, str]:
+    rows = sorted(
+        (row for row in table.rows if row.estimates[name]),
+        key=lambda row: mean_of(row, name).mean,
+        reverse=metric(name).higher_is_better,
+    )
+    if len(rows) < 2:
+        return "–", "–"
+    best, last = leaders(table, rows, name), rows[-1]
+    figures = [form.format(mean_of(row, name).mean) for row in (rows[0], last)]
+    if last in best:
+        return f"none told apart: {figures[0]} to {figures[1]}", "–"
+    named = [f"`{row.server}`" for row in best[:MOST_NAMED]]
+    more = f" and {len(best) - MOST_NAMED} more" if len(best) > MOST_NAMED else ""
+    return f"{', '.join(named)}{more} {figures[0]}", f"`{last.server}` {figures[1]}"
+
+
+def _tails(table: Table) -> tuple[str, str]:
+    rows = [row for row in table.rows if row.estimates["response_p99_us"]]
+    if len(rows) < 2:
+        return "–", "–"
+    ranked = sorted(rows, key=lambda row: mean_of(row, "response_p99_us").mean)
+    shortest, longest = (
+        f"`{row.server}` {mean_of(row, 'response_p99_us').mean / 1e3:.2f}" for row in (ranked[0], ranked[-1])
+    )
+    return shortest, longest
+
+
+def all_cores_section(results: Results, tables: Mapping[str, Table]) -> list[str]:
+    """Show the servers that use every core, apart from all others; nothing if there are none."""
+    if not tables:
+        return []
+    return [
+        "## On all cores",
+        "",
+        f"{listed([facts.label for facts in results.manifest.servers])}: a regime of its own. Such a server uses every core of "
+        "the machine, also the one that its load generator runs on, so that each takes time from the other: nothing here "
+        "is comparable with the sections above. CPU time is that of all its processes together. **Limited by machine** "
+        "means that server and generator together kept all cores busy.",
+        "",
+        "| workload | server | requests/s | CPU µs per request | p50 µs | p99 µs | limited by | launches |",
+        "|---|---|---:|---:|---:|---:|---|---:|",
+        *(_row(by_name(name), row) for name, table in tables.items() for row in table.rows),
+        "",
+    ]
+
+
+def _row(workload: Workload, row: Row) -> str:
+    return (
+        f"| {capital(workload.title)} | `{row.server}` | {interval(row.estimates['throughput_rps'], '{:,.0f}')} "
+        f"| {interval(row.estimates['cpu_us_per_request'], '{:.1f}')} "
+        f"| {with_error(row.estimates['response_p50_us'], '{:,.0f}')} "
+        f"| {with_error(row.estimates['response_p99_us'], '{:,.0f}')} | {limits_of(row)} | {launches(row)} |"
+    )
