@@ -101,11 +101,11 @@ def test_what_was_measured_again_is_counted_aloud(noise: list[float]) -> None:
     noise[0] = -0.01
     shown, said = console()
     with campaign(CANDIDATES, PLAN, shown) as measuring:
-        measuring.carry_out({"clients_64": 3})
+        measuring.carry_out({"clients_64": 5})
     found = repetition(measuring.samples)
-    assert (found.launches, found.left) == (2, 6)  # half of 6 planned launches, in rounds of 2: one round
+    assert (found.launches, found.left) == (2, 10)  # a fifth of 10 planned launches, in rounds of 2: one
     assert (
-        "8 of 8 launches were invalid; measured again: 1 of 3 blocks, in 2 launches; 6 cells stayed invalid"
+        "12 of 12 launches were invalid; measured again: 1 of 5 blocks, in 2 launches; 10 cells stayed invalid"
         in said.getvalue()
     )
     assert "wrong-replies" in said.getvalue()
@@ -141,14 +141,14 @@ def test_a_share_of_the_peak_is_that_of_the_servers_own_launches(loads: list[tup
 
 
 def test_a_peak_that_is_not_known_is_measured_once(loads: list[tuple[str, str, Load]]) -> None:
-    plan = Plan(("a", "b"), ("soak",), {}, {"soak": 3}, 0.1, 1.0, 2)
+    plan = Plan(("a", "b"), ("overload",), {}, {"overload": 3}, 0.1, 1.0, 2)
     with campaign(CANDIDATES, plan, console()[0]) as measuring:
         measuring.carry_out(plan.blocks)
     short = [(server, load) for server, workload, load in loads if not workload]
     assert sorted(server for server, _ in short) == ["a", "b"]
     assert {(load.arrivals, load.clients, load.duration_s) for _, load in short} == {("closed", 64, 0.5)}
-    soaked = {(server, load.rate, load.duration_s) for server, workload, load in loads if workload}
-    assert soaked == {("a", 4000, 10.0), ("b", 1000, 10.0)}
+    overloaded = {(server, load.rate, load.relief_rate) for server, workload, load in loads if workload}
+    assert overloaded == {("a", 9600, 4000), ("b", 2400, 1000)}
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)

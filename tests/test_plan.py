@@ -146,6 +146,19 @@ def test_servers_on_all_cores_have_rounds_of_their_own(seed: int) -> None:
         assert {cell.server for cell in mixed.again(cells, 2)} == {cell.server for cell in cells}
 
 
+def test_a_variant_meets_the_core_workloads_only() -> None:
+    both = ("clients_64", "churn")
+    plan = Plan(
+        ("one", "variant"), both, {}, dict.fromkeys(both, 2), 0.1, 1.0, 5, core_only=frozenset({"variant"})
+    )
+    assert {cell.workload for cell in plan.cells() if cell.server == "variant"} == {"clients_64"}
+    assert {cell.workload for cell in plan.cells() if cell.server == "one"} == set(both)
+    twin = {cell.workload for cell in plan.with_twin().cells() if cell.server == twin_of("one")}
+    assert twin == {"clients_64"}
+    churn_alone = replace(plan, workloads=("churn",), blocks={"churn": 2}).with_twin()
+    assert any(cell.server == twin_of("one") for cell in churn_alone.cells())
+
+
 def test_a_server_is_spared_more_clients_than_it_can_serve() -> None:
     limited = replace(plan(), most_clients={"blocking": 1, "threaded": 64})
     served = {(cell.server, by_name(cell.workload).clients) for cell in limited.cells()}

@@ -78,18 +78,14 @@ def test_every_table_is_a_table(make_results: Callable[..., Results]) -> None:
 
 
 def test_workloads_besides_the_core_are_summed_up_and_their_tables_are_linked(
-    make_results: Callable[..., Results], make_sample: Callable[..., Sample]
+    make_results: Callable[..., Results],
 ) -> None:
     results = make_results(workloads=("clients_64", "clients_250"))
-    others = [
-        make_sample(server, block, "clients_250", rps=rps + block, clients=250)
-        for block in range(5)
-        for server, rps in (("threaded", 20_000), ("trio_nursery", 10_000))
-    ]
+    others = [replace(sample, workload="clients_250") for sample in results.samples]
     files = render(replace(results, samples=(*results.samples, *others)), "somewhere/figures")
     line = next(line for line in files[REPORT].splitlines() if line.startswith("| [250 clients]"))
-    assert "](somewhere/workloads.md#250-clients) | `threaded` 20,0" in line
-    assert "| `trio_nursery` 10,0" in line
+    assert "](somewhere/workloads.md#250-clients) | `threaded` " in line
+    assert "| `trio_nursery` " in line
     assert "## 250 clients" not in files[REPORT]
     assert "## 250 clients" in files[WORKLOAD_TABLES]
     assert "## 64 clients" in files[REPORT]
@@ -240,7 +236,7 @@ def test_figures_of_their_own_are_shown_where_there_are_any(
     assert "| `threaded` | 0.900 (0.900–0.900) | 0.50 (0.50–0.50) |" in text
     assert "| server | memory KiB/s |\n|---|---:|\n| `threaded` | +0.0 (-5.0–+5.0) |" in text
     assert "It should separate: fairness" in text
-    assert "- `trio_nursery` was not measured." in text
+    assert "- `trio_nursery` was measured under other workloads only." in text
 
 
 def given_most_clients(results: Results, most: int) -> Results:

@@ -21,7 +21,7 @@ FEW: Final = "clients_8"
 MANY: Final = "clients_64"
 HUNDREDS: Final = "clients_500"
 IDLE: Final = "idle_10000"
-OFFERED: Final = ("open_10k", "open_2k")
+OFFERED: Final = ("open_5k", "open_2k")
 BESIDE_COSTLY: Final = "costly"
 
 

@@ -165,7 +165,9 @@ def _why_absent(label: str, workload: Workload, results: Results) -> str:
     if any(v.server == label and Verdict(v.verdict).failed for v in results.conformance):
         return f"`{label}` did not pass the conformance gate, and gets no figures."
     facts = next(each for each in results.manifest.servers if each.label == label)
-    return f"`{label}` {why_not(facts.most_clients, workload) or 'was not measured'}."
+    measured = any(sample.server == label for sample in results.samples)
+    otherwise = "was measured under other workloads only" if measured else "was not measured"
+    return f"`{label}` {why_not(facts.most_clients, workload) or otherwise}."
 
 
 def limits_of(row: Row) -> str:
