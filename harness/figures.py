@@ -1,6 +1,8 @@
 """The report's figures, as SVG text: the same results give the same bytes. Pure, apart from matplotlib's memory."""
 
 import io
+import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
@@ -8,13 +10,14 @@ from typing import Any, Final, Literal
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from harness.analyse import Metric, by_block, counted, metric
-from harness.plan import by_name
+from harness.plan import by_name, why_not
 from harness.quantiles import merged
-from harness.record import Results, Sample, bucket_bounds
+from harness.record import Results, Sample, ServerFacts, bucket_bounds
 from harness.report.wording import capital
 from harness.tables import Table
 from harness.validity import invalidity
@@ -70,6 +73,8 @@ _STYLE: Final[dict[Any, Any]] = {
 }
 _WIDEST: Final = 1.5
 """An interval that goes beyond so many times the largest launch is cut off at the panel's edge."""
+_MARGIN: Final = 1.25
+_TITLE_LETTERS: Final = 42
 _NEAREST_QUANTILE: Final = 0.01
 _FARTHEST_QUANTILE: Final = 0.9999
 
@@ -87,6 +92,9 @@ class Axis:
 _THROUGHPUT: Final = Axis(metric("throughput_rps"), "requests per second")
 _CPU: Final = Axis(metric("cpu_us_per_request"), "CPU time per request in µs")
 _TAIL: Final = Axis(metric("response_p99_us"), "99 % of the responses within … ms", 1000, logarithmic=True)
+_SHORTER_TAIL: Final = Axis(
+    metric("response_p90_us"), "90 % of the responses within … ms", 1000, logarithmic=True
+)
 
 
 def figures(results: Results, tables: Mapping[str, Table]) -> dict[str, str]:
@@ -100,15 +108,21 @@ def figures(results: Results, tables: Mapping[str, Table]) -> dict[str, str]:
     drawn = {}
     with mpl.rc_context(_STYLE):
         if loaded:
-            drawn["throughput.svg"] = _dots(results, tables, loaded, _THROUGHPUT)
-            drawn["cpu.svg"] = _dots(results, tables, loaded, _CPU)
+            drawn["throughput.svg"] = _dots(results, tables, dict.fromkeys(loaded, _THROUGHPUT))
+            drawn["cpu.svg"] = _dots(results, tables, dict.fromkeys(loaded, _CPU))
         if core:
             drawn["latency.svg"] = _latencies(results, core)
         if len(growing) > 2:
             drawn["clients.svg"] = _growth(results, tables, growing)
         if beside:
-            drawn["beside.svg"] = _dots(results, tables, beside, _TAIL)
+            drawn["beside.svg"] = _dots(results, tables, {name: _tail_of(tables[name]) for name in beside})
     return drawn
+
+
+def _tail_of(table: Table) -> Axis:
+    """Choose the quantile that most servers have: the farther one takes more requests than some workloads let through."""
+    known = sum(row.estimates[_TAIL.metric.name] is not None for row in table.rows)
+    return _TAIL if 2 * known > len(table.rows) else _SHORTER_TAIL
 
 
 def look(server: str, servers: Sequence[str]) -> Look:
@@ -121,17 +135,18 @@ def look(server: str, servers: Sequence[str]) -> Look:
     return _OTHERS[others.index(server) % len(_OTHERS)]
 
 
-def _dots(results: Results, tables: Mapping[str, Table], names: Sequence[str], axis: Axis) -> str:
-    """Draw each launch as a pale dot, and the mean with its interval."""
-    servers = [facts.label for facts in results.manifest.servers]
-    of = axis.metric
+def _dots(results: Results, tables: Mapping[str, Table], axes_of: Mapping[str, Axis]) -> str:
+    """Draw each launch as a pale dot, and the mean with its interval; a panel for each workload."""
+    names = list(axes_of)
+    servers = [facts.label for facts in results.manifest.servers if _belongs(facts, tables, names)]
     rows = (len(names) + 1) // 2
     figure = Figure(figsize=(8.6, rows * (0.7 + 0.25 * len(servers))), layout="constrained")
     axes = figure.subplots(rows, 2, squeeze=False, sharey=True)
-    for place, name in enumerate(names):
+    for place, (name, axis) in enumerate(axes_of.items()):
         panel: Axes = axes[place // 2][place % 2]
+        of = axis.metric
         values = by_block(results.samples, name, of)
-        farthest = 0.0
+        nearest, farthest = math.inf, 0.0
         for height, server in enumerate(reversed(servers)):
             if server not in values:
                 served = any(row.server == server for row in tables[name].rows)
@@ -140,7 +155,7 @@ def _dots(results: Results, tables: Mapping[str, Table], names: Sequence[str], a
             drawn = look(server, servers)
             launches = [value / axis.unit for value in values[server].values()]
             panel.plot(launches, [height] * len(launches), ".", color=drawn.tint, alpha=0.35, markersize=5)
-            farthest = max(farthest, *launches)
+            nearest, farthest = min(nearest, *launches), max(farthest, *launches)
             found = tables[name].row(server).estimates[of.name]
             if found is None:
                 continue
@@ -154,6 +169,9 @@ def _dots(results: Results, tables: Mapping[str, Table], names: Sequence[str], a
             )  # fmt: skip
         if axis.logarithmic:
             panel.set_xscale("log")
+            _tick_plainly(panel.xaxis)
+            if farthest:
+                panel.set_xlim(nearest / _MARGIN, farthest * _MARGIN)
         else:
             panel.set_xlim(0, 1.08 * farthest or 1)
             panel.xaxis.set_major_locator(MaxNLocator(5))
@@ -161,11 +179,25 @@ def _dots(results: Results, tables: Mapping[str, Table], names: Sequence[str], a
         panel.set_yticks(range(len(servers)), list(reversed(servers)))
         panel.xaxis.set_major_formatter(_plainly)
         panel.grid(visible=False, axis="y")
-        panel.set_title(capital(by_name(name).title), loc="left", fontsize=9, fontweight="bold")
+        title = textwrap.fill(capital(by_name(name).title), _TITLE_LETTERS)
+        panel.set_title(title, loc="left", fontsize=9, fontweight="bold")
         panel.set_xlabel(axis.title)
     for unused in range(len(names), axes.size):
         axes[unused // 2][unused % 2].set_visible(False)
     return _svg(figure)
+
+
+def _belongs(facts: ServerFacts, tables: Mapping[str, Table], names: Sequence[str]) -> bool:
+    """Tell whether a server has figures in any of these panels, or cannot have them."""
+    measured = any(row.server == facts.label for name in names for row in tables[name].rows)
+    return measured or any(why_not(facts.most_clients, by_name(name)) for name in names)
+
+
+def _tick_plainly(side: XAxis | YAxis) -> None:
+    """Put ticks on a logarithmic axis that are read easily even where it spans less than a decade."""
+    side.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    side.set_major_formatter(_plainly)
+    side.set_minor_locator(NullLocator())
 
 
 def _say(panel: Axes, height: int, text: str) -> None:
@@ -203,11 +235,9 @@ def _growth(results: Results, tables: Mapping[str, Table], names: Sequence[str])
                 )  # fmt: skip
         panel.set_xscale("log")
         panel.set_yscale("log")
-        panel.set_xticks([by_name(name).clients for name in by_clients])
         for side in (panel.xaxis, panel.yaxis):
-            side.set_major_formatter(_plainly)
-        panel.xaxis.set_minor_locator(mpl.ticker.NullLocator())
-        panel.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+            _tick_plainly(side)
+        panel.set_xticks([by_name(name).clients for name in by_clients])
         panel.set_xlabel("clients, each with one request in flight")
         panel.set_ylabel(axis.title)
     _add_legend(figure)
