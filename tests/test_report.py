@@ -288,6 +288,31 @@ def test_figures_are_well_formed_and_shown(make_results: Callable[..., Results])
         assert ET.fromstring(files[f"figures/{name}"]).tag.endswith("svg")  # noqa: S314 - our own
 
 
+def test_the_tail_that_is_drawn_is_one_that_most_servers_have(
+    make_results: Callable[..., Results], make_sample: Callable[..., Sample]
+) -> None:
+    for rps, drawn, other in ((20_000, "99", "90"), (1_500, "90", "99")):
+        flood = tuple(
+            make_sample(server, block, "flood", rps=rps, company="flood")
+            for block in range(5)
+            for server in ("threaded", "trio_nursery")
+        )
+        results = replace(make_results(workloads=("flood",)), samples=flood)
+        figure = render(results)["figures/beside.svg"]
+        assert f"<!-- {drawn} % of the responses within … ms -->" in figure
+        assert f"<!-- {other} % of the responses" not in figure
+
+
+def test_who_was_not_to_be_measured_is_not_drawn(make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    alone = tuple(sample for sample in results.samples if sample.server == "threaded")
+    drawn = render(replace(results, samples=alone))["figures/cpu.svg"]
+    assert "<!-- threaded -->" in drawn
+    assert "<!-- trio_nursery -->" not in drawn
+    limited = render(given_most_clients(replace(results, samples=alone), 1))["figures/cpu.svg"]
+    assert "cannot serve it" in limited
+
+
 def test_a_server_keeps_its_look_whoever_is_beside_it() -> None:
     names = [*SERVERS]
     assert len({look(name, names) for name in names}) == len(names)
