@@ -115,14 +115,14 @@ def figures(results: Results, tables: Mapping[str, Table]) -> dict[str, str]:
         if len(growing) > 2:
             drawn["clients.svg"] = _growth(results, tables, growing)
         if beside:
-            drawn["beside.svg"] = _dots(results, tables, {name: _tail_of(tables[name]) for name in beside})
+            drawn["beside.svg"] = _dots(results, tables, {name: _tail_of(results, name) for name in beside})
     return drawn
 
 
-def _tail_of(table: Table) -> Axis:
+def _tail_of(results: Results, name: str) -> Axis:
     """Choose the quantile that most servers have: the farther one takes more requests than some workloads let through."""
-    known = sum(row.estimates[_TAIL.metric.name] is not None for row in table.rows)
-    return _TAIL if 2 * known > len(table.rows) else _SHORTER_TAIL
+    known, all_known = (len(by_block(results.samples, name, axis.metric)) for axis in (_TAIL, _SHORTER_TAIL))
+    return _TAIL if 2 * known > all_known else _SHORTER_TAIL
 
 
 def look(server: str, servers: Sequence[str]) -> Look:
@@ -213,8 +213,16 @@ def _plainly(value: float, _: int) -> str:
 
 
 def _growth(results: Results, tables: Mapping[str, Table], names: Sequence[str]) -> str:
-    """Draw what a request costs, and how long it takes, against the number of clients."""
-    servers = [facts.label for facts in results.manifest.servers]
+    """Draw what a request costs, and how long it takes, against the number of clients, of whom was measured with all that it can serve."""
+    servers = [
+        facts.label
+        for facts in results.manifest.servers
+        if all(
+            why_not(facts.most_clients, by_name(name))
+            or any(row.server == facts.label for row in tables[name].rows)
+            for name in names
+        )
+    ]
     figure = Figure(figsize=(8.6, 4.6), layout="constrained")
     panels = figure.subplots(1, 2)
     by_clients = sorted(names, key=lambda name: by_name(name).clients)

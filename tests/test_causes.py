@@ -135,7 +135,12 @@ def test_waking_up_is_named_where_no_core_is_busy() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"server_core_share": 1.0}, {"generator_core_share": 0.98}, {"response_mean_us": 50.0}],
+    [
+        {"server_core_share": 1.0},
+        {"generator_core_share": 0.98},
+        {"response_mean_us": 50.0},
+        {"response_mean_us": 13_000.0, "throughput_rps": 5_000.0},  # a queue, at a server for one client
+    ],
 )
 def test_waking_up_is_not_named_where_a_core_is_busy_or_work_is_most(change: Figures) -> None:
     assert not found(waking_up, ("any", ONE, {**SLEEPING, **change}))

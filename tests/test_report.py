@@ -48,7 +48,7 @@ def test_a_server_that_failed_the_gate_is_named_and_gets_no_figures(
     failed = Verdict("trio_nursery", "F02", "A line ends at LF", "MUST", "FAIL", "sent b'1'")
     samples = tuple(sample for sample in results.samples if sample.server == "threaded")
     text = text_of(replace(results, samples=samples, conformance=(*results.conformance, failed)))
-    assert "`trio_nursery` did not pass the conformance gate" in text
+    assert "`trio_nursery`: did not pass the conformance gate" in text
     assert "**FAIL** F02 `trio_nursery`: sent b'1'" in text
 
 
@@ -236,7 +236,7 @@ def test_figures_of_their_own_are_shown_where_there_are_any(
     assert "| `threaded` | 0.900 (0.900–0.900) | 0.50 (0.50–0.50) |" in text
     assert "| server | memory KiB/s |\n|---|---:|\n| `threaded` | +0.0 (-5.0–+5.0) |" in text
     assert "It should separate: fairness" in text
-    assert "- `trio_nursery` was measured under other workloads only." in text
+    assert "- `trio_nursery`: measured under other workloads only." in text
 
 
 def given_most_clients(results: Results, most: int) -> Results:
@@ -253,7 +253,7 @@ def test_what_a_server_cannot_be_given_is_said_with_the_reason(make_results: Cal
         replace(each, workload="idle_10000", company="idle", company_clients=10_000) for each in one
     )
     text = tables_of(replace(results, samples=there))
-    assert "- `trio_nursery` serves 1,000 clients at once, and cannot be given 10,064." in text
+    assert "- `trio_nursery`: serves 1,000 clients at once, and cannot be given 10,064." in text
 
 
 def test_blocks_are_counted_by_workload(make_results: Callable[..., Results]) -> None:
@@ -400,4 +400,4 @@ def test_who_cannot_be_given_so_many_clients_is_named(make_results: Callable[...
     servers = tuple(replace(facts, most_clients=10) for facts in results.manifest.servers)
     samples = tuple(sample for sample in results.samples if sample.server == "threaded")
     text = text_of(replace(results, manifest=replace(results.manifest, servers=servers), samples=samples))
-    assert "`trio_nursery` serves 10 clients at once, and cannot be given 64." in text
+    assert "`trio_nursery`: serves 10 clients at once, and cannot be given 64." in text

@@ -18,6 +18,8 @@ OFTEN: Final = 0.5
 SELDOM: Final = 0.1
 MOST_OF: Final = 0.5
 BUSY: Final = 0.8
+ALONE: Final = 1.5
+"""With at most so many requests in flight, on average, none waits for another."""
 """A core that is busy for more of its time is what limits a ping-pong, and not the waking up."""
 FEWER: Final = 2.0
 CHEAPER: Final = 1.2
@@ -101,6 +103,9 @@ def waking_up(seen: Recordings) -> Iterator[Cause]:
         response_us, cpu_us, server_share = found
         generator_share = seen.get(server, workload, "generator_core_share") or 0.0
         waiting_us = response_us - cpu_us
+        in_flight = (seen.get(server, workload, "throughput_rps") or 0.0) * response_us / 1e6  # Little's law
+        if in_flight > ALONE:
+            continue  # it waits for others, too
         if max(server_share, generator_share) < BUSY and waiting_us > MOST_OF * response_us:
             yield Cause(
                 "waking up",

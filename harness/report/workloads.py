@@ -8,7 +8,7 @@ from harness.compare import COMPARED, EQUIVALENT, UNDECIDED, Comparison
 from harness.conformance.case import Verdict
 from harness.plan import Workload, by_name, why_not
 from harness.record import Results
-from harness.report.wording import capital, interval, with_error
+from harness.report.wording import capital, interval, listed, with_error
 from harness.tables import Row, Table
 
 MOST_NAMED: Final = 3
@@ -96,7 +96,7 @@ def workload_section(workload: Workload, table: Table, results: Results) -> list
     absent = [
         facts.label for facts in manifest.servers if facts.label not in {row.server for row in table.rows}
     ]
-    lines += [f"- {_why_absent(label, workload, results)}" for label in absent]
+    lines += _why_absent(absent, workload, results)
     lines += [
         f"- Not used: `{row.server}`: {reasons}." for row in table.rows for reasons in _why_invalid(row)
     ]
@@ -161,13 +161,21 @@ def _why_invalid(row: Row) -> list[str]:
     ]
 
 
-def _why_absent(label: str, workload: Workload, results: Results) -> str:
+def _why_absent(labels: Iterable[str], workload: Workload, results: Results) -> list[str]:
+    """Give each reason once, with all to whom it applies."""
+    named: dict[str, list[str]] = {}
+    for label in labels:
+        named.setdefault(_reason_for_absence(label, workload, results), []).append(label)
+    return [f"- {listed(those)}: {reason}." for reason, those in named.items()]
+
+
+def _reason_for_absence(label: str, workload: Workload, results: Results) -> str:
     if any(v.server == label and Verdict(v.verdict).failed for v in results.conformance):
-        return f"`{label}` did not pass the conformance gate, and gets no figures."
+        return "did not pass the conformance gate, and gets no figures"
     facts = next(each for each in results.manifest.servers if each.label == label)
     measured = any(sample.server == label for sample in results.samples)
-    otherwise = "was measured under other workloads only" if measured else "was not measured"
-    return f"`{label}` {why_not(facts.most_clients, workload) or otherwise}."
+    otherwise = "measured under other workloads only" if measured else "not measured"
+    return why_not(facts.most_clients, workload) or otherwise
 
 
 def limits_of(row: Row) -> str:
