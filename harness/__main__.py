@@ -4,7 +4,6 @@ Exit codes: 0 done, and nothing judged failed; 1 something was judged and failed
 130 after Ctrl-C.
 """
 
-import os
 import signal
 import sys
 from importlib import import_module
@@ -60,14 +59,7 @@ def main() -> NoReturn:
         signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
     )  # contexts end, servers with them
     try:
-        code = cli.main(standalone_mode=False) or 0
-        sys.stdout.flush()
-        sys.exit(code)
-    except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # else Python's own end complains once more
-        _fail(128 + signal.SIGPIPE, "whoever read the output has gone")
+        sys.exit(cli.main(standalone_mode=False) or 0)
     except (click.Abort, KeyboardInterrupt):
         _fail(INTERRUPTED, "interrupted")
     except click.ClickException as error:

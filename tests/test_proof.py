@@ -9,7 +9,7 @@ import pytest
 
 from harness.conformance.evidence import AlarmRun, Finding, Proof, Trial
 from harness.record import PROOF, Results, ResultsError, read_results, write_manifest
-from harness.report.proof import proof_section
+from harness.report.proof import mutants_table, proof_section, specimens_table
 
 TRIAL = Trial(
     "F02",
@@ -49,14 +49,15 @@ def test_the_bound_on_false_alarms_follows_from_the_runs() -> None:
 def test_survivors_and_untested_cases_are_published() -> None:
     assert "all 1 were caught by that very case. Every case caught at least one." in text_of(WHOLE)
     survivor = replace(TRIAL, verdict="PASS", caught=False)
-    text = text_of(replace(WHOLE, trials=(TRIAL, survivor), untested=("S09",)))
+    whole = replace(WHOLE, trials=(TRIAL, survivor), untested=("S09",))
+    text = text_of(whole)
     assert "1 of 2 were caught by that very case. No mutant was tried on S09." in text
-    assert "**PASS: survives**" in text
+    assert "**PASS: survives**" in "\n".join(mutants_table(whole))
 
 
 def test_a_specimens_failures_are_shown_case_by_case() -> None:
-    text = text_of(WHOLE)
-    assert "Of 2 cases they fail: `naive` 1." in text
+    assert "Of 2 cases they fail: `naive` 1." in text_of(WHOLE)
+    text = "\n".join(specimens_table(WHOLE))
     assert "| F02 | LF | **CRASH** |" in text
     assert "| F01 |" not in text
 

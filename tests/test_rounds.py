@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from harness.analyse import counted, repetition
 from harness.plan import REPEATED_SHARE, Cell, Plan
@@ -11,6 +12,9 @@ from harness.validity import invalidity
 
 NAMES = ("clients_64", "clients_500")
 PLAN = Plan(("a", "b", "c"), NAMES, {}, dict.fromkeys(NAMES, 4), 0.1, 1.0, 7)
+
+LONGER = replace(PLAN, blocks=dict.fromkeys(NAMES, 10))
+"""So long that two rounds may be measured three times."""
 
 MakeSample = Callable[..., Sample]
 
@@ -43,7 +47,7 @@ def test_a_round_with_an_invalid_launch_is_measured_again_whole_and_at_once(make
 
 
 def test_a_round_is_measured_three_times_at_most(make_sample: MakeSample) -> None:
-    samples = launches(make_sample, lambda cell: cell.block == 1 and cell.server == "c")
+    samples = launches(make_sample, lambda cell: cell.block == 1 and cell.server == "c", LONGER)
     attempts = Counter((sample.workload, sample.block, sample.server) for sample in samples)
     assert {attempts[name, 1, "a"] for name in PLAN.workloads} == {3}
     assert {attempts[name, 0, "a"] for name in PLAN.workloads} == {1}
@@ -51,11 +55,11 @@ def test_a_round_is_measured_three_times_at_most(make_sample: MakeSample) -> Non
 
 
 def test_in_all_no_more_is_measured_again_than_the_share_allows(make_sample: MakeSample) -> None:
-    samples = launches(make_sample, lambda _: True)
-    planned = len(PLAN.cells())
+    samples = launches(make_sample, lambda _: True, LONGER)
+    planned = len(LONGER.cells())
     assert len(samples) == planned * (1 + REPEATED_SHARE)
     assert {(s.block, s.workload, s.server) for s in samples} == {
-        (cell.block, cell.workload, cell.server) for cell in PLAN.cells()
+        (cell.block, cell.workload, cell.server) for cell in LONGER.cells()
     }
 
 

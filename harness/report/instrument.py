@@ -52,7 +52,7 @@ def _selftest(checks: Sequence[SelfCheck]) -> list[str]:
     if not checks:
         return ["The instrument did not test itself with this run: `harness selftest` does.", ""]
     return [
-        "**Self-test** on this machine, before the run (`harness selftest`):",
+        "**Self-test** on this machine (`harness selftest`):",
         "",
         "| check | that | outcome | finding |",
         "|---|---|---|---|",
