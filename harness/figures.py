@@ -149,8 +149,7 @@ def _dots(results: Results, tables: Mapping[str, Table], axes_of: Mapping[str, A
         nearest, farthest = math.inf, 0.0
         for height, server in enumerate(reversed(servers)):
             if server not in values:
-                served = any(row.server == server for row in tables[name].rows)
-                _say(panel, height, "no figure" if served else "cannot serve it")
+                _say(panel, height, "no figure" if _measured(server, tables[name]) else "cannot serve it")
                 continue
             drawn = look(server, servers)
             launches = [value / axis.unit for value in values[server].values()]
@@ -175,9 +174,9 @@ def _dots(results: Results, tables: Mapping[str, Table], axes_of: Mapping[str, A
         else:
             panel.set_xlim(0, 1.08 * farthest or 1)
             panel.xaxis.set_major_locator(MaxNLocator(5))
+            panel.xaxis.set_major_formatter(_plainly)
         panel.set_ylim(-0.6, len(servers) - 0.4)
         panel.set_yticks(range(len(servers)), list(reversed(servers)))
-        panel.xaxis.set_major_formatter(_plainly)
         panel.grid(visible=False, axis="y")
         title = textwrap.fill(capital(by_name(name).title), _TITLE_LETTERS)
         panel.set_title(title, loc="left", fontsize=9, fontweight="bold")
@@ -189,8 +188,14 @@ def _dots(results: Results, tables: Mapping[str, Table], axes_of: Mapping[str, A
 
 def _belongs(facts: ServerFacts, tables: Mapping[str, Table], names: Sequence[str]) -> bool:
     """Tell whether a server has figures in any of these panels, or cannot have them."""
-    measured = any(row.server == facts.label for name in names for row in tables[name].rows)
-    return measured or any(why_not(facts.most_clients, by_name(name)) for name in names)
+    return any(
+        _measured(facts.label, tables[name]) or why_not(facts.most_clients, by_name(name)) for name in names
+    )
+
+
+def _measured(server: str, table: Table) -> bool:
+    """Tell whether a server was measured under a workload, validly or not."""
+    return any(row.server == server for row in table.rows)
 
 
 def _tick_plainly(side: XAxis | YAxis) -> None:
@@ -218,8 +223,7 @@ def _growth(results: Results, tables: Mapping[str, Table], names: Sequence[str])
         facts.label
         for facts in results.manifest.servers
         if all(
-            why_not(facts.most_clients, by_name(name))
-            or any(row.server == facts.label for row in tables[name].rows)
+            why_not(facts.most_clients, by_name(name)) or _measured(facts.label, tables[name])
             for name in names
         )
     ]

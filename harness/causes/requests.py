@@ -18,9 +18,9 @@ OFTEN: Final = 0.5
 SELDOM: Final = 0.1
 MOST_OF: Final = 0.5
 BUSY: Final = 0.8
+"""A core that is busy for more of its time is what limits a ping-pong, and not the waking up."""
 ALONE: Final = 1.5
 """With at most so many requests in flight, on average, none waits for another."""
-"""A core that is busy for more of its time is what limits a ping-pong, and not the waking up."""
 FEWER: Final = 2.0
 CHEAPER: Final = 1.2
 SAME_CALLS: Final = 0.25

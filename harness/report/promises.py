@@ -4,7 +4,7 @@ from harness.conformance.case import Verdict
 from harness.conformance.judge import GROUPS
 from harness.conformance.matrix import short_names
 from harness.record import Results
-from harness.report.proof import mutants_table, specimens_table
+from harness.report.proof import cell, mutants_table, specimens_table
 
 
 def conformance_section(results: Results, cases_at: str) -> list[str]:
@@ -60,12 +60,4 @@ def cases_text(results: Results) -> str:
 
 
 def _shown(verdict: Verdict | None) -> str:
-    if verdict is None:
-        return ""
-    return (
-        f"**{verdict}**"
-        if verdict.failed
-        else verdict.value.lower()
-        if verdict is Verdict.PASS
-        else verdict.value
-    )
+    return "" if verdict is None else cell(verdict)

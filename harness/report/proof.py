@@ -90,7 +90,7 @@ def specimens_table(proof: Proof) -> list[str]:
         "|---|---|" + "---|" * len(names),
         *(
             f"| {case} | {titles[case].replace('|', '¦')} | "
-            + " | ".join(_cell(verdicts[case, name]) for name in names)
+            + " | ".join(cell(verdicts[case, name]) for name in names)
             + " |"
             for case in wrong
         ),
@@ -105,7 +105,8 @@ def _found(proof: Proof) -> tuple[list[str], dict[tuple[str, str], Verdict], dic
     return names, verdicts, {finding.case: finding.title for finding in proof.findings}
 
 
-def _cell(verdict: Verdict) -> str:
+def cell(verdict: Verdict) -> str:
+    """Write a verdict as a table shows it: a failure stands out, a pass does not."""
     return (
         f"**{verdict}**"
         if verdict.failed
