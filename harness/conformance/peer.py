@@ -56,8 +56,8 @@ class Peer:
         with self._reported("cannot connect"), ExitStack() as stack:
             stack.callback(self.socket.close)
             self.socket.connect(address)
+            self._ends = self.socket.getsockname(), self.socket.getpeername()
             stack.pop_all()
-        self._ends = self.socket.getsockname(), self.socket.getpeername()
 
     def __enter__(self) -> Self:
         """Use it as a context: it is closed at the end."""

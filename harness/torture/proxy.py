@@ -61,7 +61,15 @@ class Proxy:
 
     async def _serve(self) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._relay, sock=self._listener)
+        relays: set[asyncio.Task[None]] = set()
+
+        def relay(reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+            # Not by the library's own task: up to Python 3.11 that prints a traceback when it is cancelled.
+            task = self._loop.create_task(self._relay(reader, client))
+            relays.add(task)
+            task.add_done_callback(relays.discard)
+
+        server = await asyncio.start_server(relay, sock=self._listener)
         self._started.set()
         await self._over.wait()
         server.close()
