@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -433,6 +434,15 @@ def test_a_server_that_does_not_conform_gets_no_figures(tmp_path: Path) -> None:
     assert "`faulty`: did not pass the conformance gate" in (tmp_path / "run" / "report.md").read_text()
 
 
+@contextmanager
+def killing(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Let a test that fails not wait for a process that does not end."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_bench_keeps_what_it_has_and_leaves_no_process(
     tmp_path: Path, number: signal.Signals, code: int
@@ -452,13 +462,18 @@ def test_an_interrupted_bench_keeps_what_it_has_and_leaves_no_process(
         "--blocks",
         "500",
     ]
-    with subprocess.Popen(
+    handler = signal.signal(
+        number, signal.SIG_DFL
+    )  # else a job in the background would pass on that it is ignored
+    process = subprocess.Popen(
         [*command, "--out", str(folder)],
         cwd=PROJECT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-    ) as process:
+    )
+    signal.signal(number, handler)
+    with process, killing(process):
         limit = time.monotonic() + LIMIT_S
         samples = folder / "samples.jsonl"
         while not (samples.exists() and samples.stat().st_size):

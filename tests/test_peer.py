@@ -7,7 +7,6 @@ import struct
 import pytest
 
 from harness.candidates import HOST
-from harness.conformance import peer
 from harness.conformance.case import Violation
 from harness.conformance.peer import Peer
 
@@ -30,7 +29,7 @@ def test_a_reset_right_after_connecting_is_a_finding_and_leaves_no_socket_open(
 
     with socket.create_server((HOST, 0)) as listener:
         address = listener.getsockname()
-        monkeypatch.setattr(peer.socket, "socket", ResetAtOnce)
+        monkeypatch.setattr(socket, "socket", ResetAtOnce)
         with pytest.raises(Violation, match="cannot connect"):
             Peer(address, patience_s=10)
     assert opened[0].fileno() == -1
