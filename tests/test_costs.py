@@ -1,12 +1,14 @@
 """What a server costs: counted requests, a crowd, starts and stops."""
 
 import io
+import itertools
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -82,6 +84,17 @@ def test_a_wrong_or_missing_reply_ends_it(faulty: Callable[..., Candidate], defe
         pytest.raises(MeasureError),
     ):
         clients.ask(100_000)
+
+
+def test_the_time_to_stop_a_server_may_come_between_two_looks_at_the_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    readings = itertools.chain((0.0, 1.0, 2.0), itertools.repeat(2.0))
+    with launch(ours("threaded")) as launched, connected_clients(launched.address, 4) as clients:
+        monkeypatch.setattr("harness.costs.load.time", SimpleNamespace(monotonic=lambda: next(readings)))
+        farewell = clients.ask_to_the_end(1.0, launched.process.terminate)
+    assert farewell.checked
+    assert not farewell.wrong
 
 
 def test_the_costs_of_a_server_of_many_clients() -> None:
