@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 
 from harness.campaign import campaign
 from harness.candidates import Candidate
@@ -37,6 +38,7 @@ from harness.record import (
     Sample,
     Verdict,
     append_sample,
+    costs_from_json,
     effects_from_json,
     read_results,
     torture_from_json,
@@ -319,10 +321,13 @@ def _look_for_causes(candidates: Sequence[Candidate], scale: float, folder: Path
         (folder / EFFECTS).write_text(effects, encoding="utf-8")
     file = folder / EFFECTS
     shown_effects = [result.shown for result in effects_from_json(file, file.read_bytes())]
+    known = [costs.server for costs in costs_from_json(folder / COSTS, (folder / COSTS).read_bytes())]
     console.print(
-        f"Costs of {len(candidates)} servers; {sum(shown_effects)} of {len(shown_effects)} known effects seen",
+        f"Costs of {len(known)} servers; {sum(shown_effects)} of {len(shown_effects)} known effects seen",
         highlight=False,
     )
+    for label in [candidate.label for candidate in candidates if candidate.label not in known]:
+        console.print(f"[bold red]no costs[/] of {escape(label)}: `harness costs` says why", highlight=False)
 
 
 def _words(command: str, candidates: Sequence[Candidate]) -> list[str]:

@@ -228,6 +228,15 @@ def test_costs_are_shown_and_written(tmp_path: Path) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 100
 
 
+def test_a_server_that_replies_wrongly_does_not_hide_what_others_cost(tmp_path: Path) -> None:
+    file = tmp_path / "costs.json"
+    bad = faulty("goes_wrong_after_a_while")
+    done = harness("costs", "blocking", *bad, "--scale", "0.02", "--json", str(file))
+    assert done.returncode == 1
+    assert [each["server"] for each in json.loads(file.read_text())] == ["blocking"]
+    assert "harness: no costs of faulty: received " in done.stderr
+
+
 def test_an_effect_is_shown_and_written() -> None:
     done = harness("effect", "convoy", "--json", "-")
     assert done.returncode == 0, done.stderr

@@ -177,10 +177,11 @@ def test_a_bench_keeps_costs_and_effects(
 
     monkeypatch.setattr(bench, "_run_apart", run_apart)
     said = io.StringIO()
-    bench._look_for_causes([ours("blocking")], 0.5, tmp_path, Console(file=said))
-    assert asked == [["costs", "blocking", "--scale", "0.5", "--json"], ["effect", "--json"]]
+    bench._look_for_causes([ours("blocking"), ours("trio_nursery")], 0.5, tmp_path, Console(file=said))
+    assert asked == [["costs", "blocking", "trio_nursery", "--scale", "0.5", "--json"], ["effect", "--json"]]
     assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {
         COSTS: written["costs"],
         EFFECTS: written["effect"],
     }
     assert "Costs of 1 servers; 1 of 1 known effects seen" in said.getvalue()
+    assert "no costs of trio_nursery" in said.getvalue()

@@ -401,3 +401,13 @@ def test_who_cannot_be_given_so_many_clients_is_named(make_results: Callable[...
     samples = tuple(sample for sample in results.samples if sample.server == "threaded")
     text = text_of(replace(results, manifest=replace(results.manifest, servers=servers), samples=samples))
     assert "`trio_nursery`: serves 10 clients at once, and cannot be given 64." in text
+
+
+def test_a_server_whose_costs_are_not_known_is_named(
+    make_results: Callable[..., Results], make_costs: Callable[..., ServerCosts]
+) -> None:
+    results = make_results()
+    both = replace(results, costs=(make_costs("threaded"), make_costs("trio_nursery")))
+    one = replace(results, costs=(make_costs("threaded"),))
+    assert "No costs are known of `trio_nursery`" in text_of(one)
+    assert "No costs are known" not in text_of(both)

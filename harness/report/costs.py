@@ -30,7 +30,7 @@ def costs_section(results: Results) -> list[str]:
         "timeslices less preemptions. **faults**: minor page faults. All are per request.",
         "",
         *(line for workload in workloads for line in _requests(results.costs, workload)),
-        *_remarks(results.costs),
+        *_remarks(results),
         *_connections(results.costs),
         *_lifetimes(results),
     ]
@@ -63,8 +63,14 @@ def calls_in_words(load: LoadCosts) -> str:
     return ", ".join(f"`{name}` {count:.2f}" for name, count in most)
 
 
-def _remarks(costs: Sequence[ServerCosts]) -> Iterator[str]:
+def _remarks(results: Results) -> Iterator[str]:
     """Say what was not counted, and what was counted beside somebody else's work."""
+    costs = results.costs
+    known = {each.server for each in costs}
+    missing = sorted({sample.server for sample in results.samples} - known)
+    if missing:
+        named = ", ".join(f"`{server}`" for server in missing)
+        yield f"- No costs are known of {named}: `harness costs` says why."
     disturbed = [
         f"`{each.server}` under {by_name(load.workload).title} ({load.foreign_share:.0%})"
         for each in costs
@@ -80,7 +86,7 @@ def _remarks(costs: Sequence[ServerCosts]) -> Iterator[str]:
     for reason in reasons:
         named = ", ".join(f"`{each.server}`" for each in costs if each.untraced == reason)
         yield f"- Syscalls were not counted of {named}: {reason}."
-    if reasons or disturbed:
+    if missing or reasons or disturbed:
         yield ""
 
 
