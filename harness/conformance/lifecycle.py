@@ -335,6 +335,31 @@ def l17_slow_delivery_at_a_stop(target: Target) -> None:
         expect_exit(own, 0)
 
 
+@case("7.3")
+def l18_delivery_outlasts_the_idle_timeout(target: Target) -> None:
+    """What the kernel has taken by SIGTERM is on its way: no idle clock ends its delivery."""
+    in_time(lambda: check_delivery_outlasts_the_idle_timeout(target))
+
+
+def check_delivery_outlasts_the_idle_timeout(target: Target) -> None:
+    """Stop a server whose client goes on sending, and reads nothing until the idle timeout is over."""
+    with (
+        target.fresh(grace_s=LONG_GRACE_S, idle_timeout_s=IDLE_TIMEOUT_S) as own,
+        own.connect(SMALL_BUFFER_BYTES) as slow,
+    ):
+        slow.greeted().send(b"1,2\n" * FEW_LINES)
+        slow.await_reading()
+        own.server.process.send_signal(signal.SIGTERM)
+        try:
+            time.sleep(2 * IDLE_TIMEOUT_S)  # the claim is about a time without events
+            slow.send(b"1")  # if the server has closed, its kernel answers with a reset
+            slow.expect(THREE * FEW_LINES)
+        except Violation as trouble:
+            raise Late(f"with --idle-timeout {IDLE_TIMEOUT_S:g}, told to stop: {trouble}") from None
+        slow.drain()
+        expect_exit(own, 0)
+
+
 class Late(Violation):
     """Something came, but not in time."""
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import itertools
+import os
 import select
 import socket
 import struct
@@ -108,6 +109,15 @@ class Peer:
             pass
         if len(self.received) > self._expected:
             raise Violation(self._difference(b"", "the end"))
+
+    def expect_delivery(self) -> None:
+        """Wait until all that was sent was taken or refused; Violation if the server has reset the connection.
+
+        After the server's end of output, receiving tells nothing of a reset.
+        """
+        self.await_delivery()
+        if error := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise Violation(f"sent {shown(self.sent)}; the server closed, and then: {os.strerror(error)}")
 
     def receive(self, most_bytes: int = 65536) -> bytes:
         """Receive a chunk; b"" at the end."""

@@ -1,9 +1,12 @@
 """S: modes, quit, and what belongs to one connection."""
 
+import time
 from typing import Final
 
 from harness.conformance.case import STRICT, Group
+from harness.conformance.concurrency import SMALL_BUFFER_BYTES
 from harness.conformance.oracle import oracle
+from harness.conformance.peer import GREETING
 from harness.conformance.target import Target
 
 SESSION: Final = Group("S", "Sessions")
@@ -13,6 +16,12 @@ ERROR: Final = b"ERROR. Enter only integers separated by commas\n"
 TO_SUM: Final = b"<switching to sum mode>\r\n"
 TO_PRODUCT: Final = b"<switching to product mode>\r\n"
 GOODBYE: Final = b"connection closed\r\n"
+LONGEST_LINE_BYTES: Final = 4096
+LONG_LINE_BYTES: Final = 3000
+"""Less than the last reply has, so that this one meets the kernel's limit for some number of lines."""
+WAITING_LINES: Final = 12
+"""Their replies are more than the kernel takes for a client that does not read, if the server limits what is unsent."""
+TIME_TO_ANSWER_S: Final = 0.05
 
 
 @case("3.6")
@@ -107,6 +116,7 @@ def s11_goodbye_survives_unread_input(target: Target) -> None:
             peer.exchange(b"quit\n" + b"1,2\n" * 50_000, GOODBYE)
             peer.half_close()
             peer.expect_end()
+            peer.expect_delivery()
 
 
 @case("2.3")
@@ -118,3 +128,17 @@ def s12_ten_thousand_lines(target: Target) -> None:
             greeting = len(oracle(b""))
             peer.exchange(lines, oracle(lines)[greeting:])
         peer.fence()
+
+
+@case("2.6, 6.6")
+def s13_half_close_of_a_slow_reader(target: Target) -> None:
+    """A client that ends its input while replies wait for it gets them all, however much waits; nothing is logged."""
+    last = b"2" * LONGEST_LINE_BYTES
+    for lines in range(WAITING_LINES):
+        sent = (b"1" * LONG_LINE_BYTES + b"\n") * lines + last
+        with target.connect(SMALL_BUFFER_BYTES) as slow:
+            slow.greeted().send(sent)
+            slow.half_close()
+            time.sleep(TIME_TO_ANSWER_S)  # to be slow is what this client is for
+            slow.expect(oracle(sent)[len(GREETING) :])
+            slow.expect_end()
