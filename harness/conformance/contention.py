@@ -28,8 +28,7 @@ MANY_CLIENTS: Final = 1100
 """More than the 1,024 descriptors that select() can watch."""
 
 BATCH: Final = b"product\n" + (b"9" + b",9" * 2046 + b",0\n") * 64
-"""256 KiB of lines that take as long as some 200 light ones each: whoever sends them is faster than the server. Their
-replies are short, so that nobody need read them at once."""
+"""256 KiB of lines that take as long as some 200 light ones each: whoever sends them is faster than the server."""
 BATCH_REPLIES: Final = oracle(BATCH)[len(GREETING) :]
 FAIR_BATCHES: Final = 8
 """A light client may wait for so many of its neighbour's batches; without fairness it waits for all that ever come."""
@@ -191,8 +190,8 @@ def shares_at_once(target: Target) -> Iterator[float]:
             costly = [stack.enter_context(target.connect(MEDIUM_BUFFER_BYTES)).greeted() for _ in range(2)]
             family = [process.pid, *(child.pid for child in process.children(recursive=True))]
             with (
-                meanwhile(partial(costly[0].send, BATCH)),
-                meanwhile(partial(costly[1].send, BATCH)),
+                meanwhile(partial(next, flood(costly[0]))),
+                meanwhile(partial(next, flood(costly[1]))),
             ):
                 counts = list(_working_threads(family))
             for peer in costly:
