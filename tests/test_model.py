@@ -25,12 +25,12 @@ from harness.conformance.case import Violation
 from harness.conformance.crowd import Client, Crowd
 from harness.conformance.fuzz import play, trouble_of
 from harness.conformance.inputs import MOST_STREAM_BYTES, Conversation, Pace, cut
+from harness.conformance.peer import SMALL_BUFFER_BYTES
 from harness.conformance.target import Target, shared_target
 from implementations import CATALOGUE
 
 NAMES = [implementation.name for implementation in CATALOGUE]
 MOST_CLIENTS = 4
-SMALL_BUFFER_BYTES = 4096
 FLOOD = b"\n" * 8 * 1024  # answered with 48 times as much: more than any buffer on the way holds
 
 Clients = Bundle("clients")

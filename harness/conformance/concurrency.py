@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 from harness.conformance.case import Group, NotApplicable, StaleClaim, Violation
-from harness.conformance.peer import Peer
+from harness.conformance.peer import MEDIUM_BUFFER_BYTES, SMALL_BUFFER_BYTES, Peer
 from harness.conformance.target import Target
 from harness.launch import LaunchError
 
@@ -19,8 +19,6 @@ MEMORY_LIMIT_BYTES: Final = 8 * 1024 * 1024
 FLOOD_LIMIT_BYTES: Final = 16 * 1024 * 1024
 FLOOD: Final = b"1,2\n" * 4096
 PATIENCE_WITH_FLOOD_S: Final = 0.25
-SMALL_BUFFER_BYTES: Final = 4096
-MEDIUM_BUFFER_BYTES: Final = 65536
 MEDIUM_FLOOD_BYTES: Final = 256 * 1024
 FENCES: Final = 20
 SILENCE_S: Final = 0.3

@@ -14,9 +14,9 @@ from threading import Event
 from typing import Final
 
 from harness.conformance.case import NotApplicable, StaleClaim, Violation
-from harness.conformance.concurrency import CONCURRENCY, MEDIUM_BUFFER_BYTES, THREE, one_after_the_other
+from harness.conformance.concurrency import CONCURRENCY, THREE, one_after_the_other
 from harness.conformance.oracle import oracle
-from harness.conformance.peer import GREETING, Peer
+from harness.conformance.peer import GREETING, MEDIUM_BUFFER_BYTES, Peer
 from harness.conformance.target import Target, run_to_end, with_options
 from harness.launch import LaunchError
 

@@ -8,10 +8,9 @@ from contextlib import suppress
 from typing import Final
 
 from harness.conformance.case import Group, NotApplicable, Violation
-from harness.conformance.concurrency import SMALL_BUFFER_BYTES
 from harness.conformance.concurrency import flood as flood_without_reading
 from harness.conformance.contention import flood, meanwhile
-from harness.conformance.peer import GREETING, Peer
+from harness.conformance.peer import GREETING, SMALL_BUFFER_BYTES, Peer
 from harness.conformance.target import Target, run_to_end, with_options
 
 LIFECYCLE: Final = Group("L", "Lifecycle")
@@ -347,9 +346,11 @@ def check_delivery_outlasts_the_idle_timeout(target: Target) -> None:
         target.fresh(grace_s=LONG_GRACE_S, idle_timeout_s=IDLE_TIMEOUT_S) as own,
         own.connect(SMALL_BUFFER_BYTES) as slow,
     ):
-        slow.greeted().send(b"1,2\n" * FEW_LINES)
-        slow.await_reading()
-        own.server.process.send_signal(signal.SIGTERM)
+        slow.greeted()
+        with own.paused():  # so that no idle clock can end it before it is told to stop
+            slow.send(b"1,2\n" * FEW_LINES)
+            slow.await_delivery()
+            own.server.process.send_signal(signal.SIGTERM)
         try:
             time.sleep(2 * IDLE_TIMEOUT_S)  # the claim is about a time without events
             slow.send(b"1")  # if the server has closed, its kernel answers with a reset

@@ -19,6 +19,9 @@ from harness.conformance.case import Violation
 from harness.conformance.oracle import oracle, replies
 
 GREETING: Final = oracle(b"")
+SMALL_BUFFER_BYTES: Final = 4096
+MEDIUM_BUFFER_BYTES: Final = 65536
+LOOK_S: Final = 0.001
 SHOWN_BYTES: Final = 160
 LONGEST_REPRODUCER: Final = 400
 
@@ -111,13 +114,17 @@ class Peer:
             raise Violation(self._difference(b"", "the end"))
 
     def expect_delivery(self) -> None:
-        """Wait until all that was sent was taken or refused; Violation if the server has reset the connection.
+        """Wait until the server's kernel has acknowledged all; Violation if it resets the connection instead.
 
         After the server's end of output, receiving tells nothing of a reset.
         """
-        self.await_delivery()
-        if error := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            raise Violation(f"sent {shown(self.sent)}; the server closed, and then: {os.strerror(error)}")
+        limit = time.monotonic() + self._patience_s
+        while self._unacknowledged_bytes():
+            if error := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise Violation(
+                    f"sent {shown(self.sent)}; after its end the server reset: {os.strerror(error)}"
+                )
+            _look_again(limit, "the server's kernel does not take what was sent")
 
     def receive(self, most_bytes: int = 65536) -> bytes:
         """Receive a chunk; b"" at the end."""
@@ -153,19 +160,15 @@ class Peer:
     def await_delivery(self) -> None:
         """Wait until the server's kernel has acknowledged all that was sent."""
         limit = time.monotonic() + self._patience_s
-        while struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))[0]:
-            if time.monotonic() > limit:
-                raise TimeoutError("the server's kernel does not take what was sent")
-            time.sleep(0.001)
+        while self._unacknowledged_bytes():
+            _look_again(limit, "the server's kernel does not take what was sent")
 
     def await_reading(self) -> None:
         """Wait until the server has read all that was sent, where the kernel can tell; else until it was delivered."""
         self.await_delivery()
         limit = time.monotonic() + self._patience_s
         while (entry := _servers_entry(*self._ends)) and entry.unread_bytes:
-            if time.monotonic() > limit:
-                raise TimeoutError("the server does not read what was sent")
-            time.sleep(0.001)
+            _look_again(limit, "the server does not read what was sent")
 
     def is_closed_by_server(self) -> bool:
         """Tell whether the server has closed its end, even if it cannot tell us since we do not read."""
@@ -184,6 +187,11 @@ class Peer:
     def unread(self) -> int:
         """Count the bytes that have come and were not received yet."""
         (count,) = struct.unpack("i", fcntl.ioctl(self.socket, termios.FIONREAD, bytes(4)))
+        return int(count)
+
+    def _unacknowledged_bytes(self) -> int:
+        """Count what the server's kernel has not acknowledged; that stays so once the connection was reset."""
+        (count,) = struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))
         return int(count)
 
     def check_against_oracle(self) -> None:
@@ -224,6 +232,13 @@ class Peer:
             ) from None
         except OSError as error:
             raise Violation(f"sent {shown(self.sent)}; {trouble}: {error.strerror}") from None
+
+
+def _look_again(limit: float, trouble: str) -> None:
+    """Wait a moment for what the kernel tells nobody of; TimeoutError after the limit."""
+    if time.monotonic() > limit:
+        raise TimeoutError(trouble)
+    time.sleep(LOOK_S)
 
 
 def _first(sent: bytearray, least_bytes: int) -> bytes:

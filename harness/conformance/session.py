@@ -4,9 +4,8 @@ import time
 from typing import Final
 
 from harness.conformance.case import STRICT, Group
-from harness.conformance.concurrency import SMALL_BUFFER_BYTES
 from harness.conformance.oracle import oracle
-from harness.conformance.peer import GREETING
+from harness.conformance.peer import GREETING, SMALL_BUFFER_BYTES
 from harness.conformance.target import Target
 
 SESSION: Final = Group("S", "Sessions")

@@ -17,8 +17,7 @@ from itertools import count
 from typing import Final
 
 from harness.conformance.case import Violation
-from harness.conformance.concurrency import MEDIUM_BUFFER_BYTES, SMALL_BUFFER_BYTES
-from harness.conformance.peer import Peer
+from harness.conformance.peer import MEDIUM_BUFFER_BYTES, SMALL_BUFFER_BYTES, Peer
 from harness.errors import UsageError
 from harness.launch import STOP_MARGIN_S
 from harness.torture.proxy import Conditions, Proxy
