@@ -1,48 +1,41 @@
 """The study: the conformance gate, then every cell of a plan, then the report; what was measured is never lost."""
 
-import json
-import shlex
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.markup import escape
 
 from harness.campaign import campaign
 from harness.candidates import Candidate
 from harness.conformance.case import Verdict as Outcome
 from harness.environment import facts, gather, harness_hash, revision, source_hash
 from harness.errors import UsageError
-from harness.launch import PROJECT, LaunchError
+from harness.launch import PROJECT
+from harness.phases import (
+    CONNECTIONS,
+    FAULTS,
+    GATE,
+    KNOWN_EFFECTS,
+    THE_INSTRUMENT,
+    THE_SUITE,
+    WHAT_IT_COSTS,
+    carry_out,
+)
 from harness.plan import Plan, twin_of
 from harness.precision import Target
 from harness.record import (
-    COSTS,
-    EFFECTS,
-    LIMITS,
-    PROOF,
     SAMPLES,
     SCHEMA,
-    SELFTEST,
-    TORTURE,
     Manifest,
     Results,
     Sample,
-    Verdict,
     append_sample,
-    costs_from_json,
-    effects_from_json,
     read_results,
-    torture_from_json,
-    write_conformance,
     write_manifest,
 )
 from harness.report.render import FIGURES, REPORT, render
@@ -52,6 +45,26 @@ RESULTS: Final = PROJECT / "results"
 REFERENCE: Final = RESULTS / "reference"
 
 
+@dataclass(frozen=True)
+class Extras:
+    """What is done besides measuring and the gate.
+
+    Attributes:
+        prove: try the suite on its mutants and on the textbook's servers, too.
+        selftest: let the instrument test itself before measuring.
+        limits: find out how many connections each server holds.
+        costs_scale: look for what requests and connections cost, and for known effects, with so much of the full number
+            of requests and connections; None for not at all.
+        torture: let faults happen to the servers in the end.
+    """
+
+    prove: bool = True
+    selftest: bool = False
+    limits: bool = False
+    costs_scale: float | None = None
+    torture: bool = False
+
+
 def bench(  # noqa: PLR0913 - what, where and how well
     candidates: Sequence[Candidate],
     plan: Plan,
@@ -59,13 +72,8 @@ def bench(  # noqa: PLR0913 - what, where and how well
     command: Sequence[str],
     console: Console,
     target: Target | None = None,
-    *,
-    prove: bool = True,
-    torture: bool = False,
-    selftest: bool = False,
-    limits: bool = False,
+    extras: Extras = Extras(),
     interrupted: Results | None = None,
-    costs_scale: float | None = None,
 ) -> bool:
     """Carry out a plan, and write its results and report into a folder.
 
@@ -76,13 +84,8 @@ def bench(  # noqa: PLR0913 - what, where and how well
         command: as the user gave it, for the record.
         console: where progress is shown.
         target: the precision to reach, if the number of blocks is to follow from it.
-        prove: whether to try the suite on its mutants and on the textbook's servers, too.
-        torture: let faults happen to the servers in the end.
-        selftest: let the instrument test itself before measuring.
-        limits: find out how many connections each holds.
+        extras: what else to do.
         interrupted: a run of the same plan in this folder, to go on with: what it has recorded is not done again.
-        costs_scale: look for what requests and connections cost, and for known effects, too: with so much of the full
-            number of requests and connections.
 
     Returns:
         Whether every server passed the gate, survived the faults, gave no wrong reply under load, left no request without
@@ -103,15 +106,9 @@ def bench(  # noqa: PLR0913 - what, where and how well
     (folder / SAMPLES).touch()
     recorded = (*interrupted.samples, *interrupted.twins) if interrupted else ()
     _tell_how_long(plan, recorded, console)
-    complete = False
     try:
-        verdicts = interrupted.conformance if interrupted else ()
-        failed = _failed(verdicts or _pass_the_gate(candidates, folder, console))
-        if prove and not (folder / PROOF).exists():
-            _prove_the_suite(folder, console)
-        if selftest and not (folder / SELFTEST).exists():
-            _test_the_instrument(folder, console)
-        to_measure = plan.without(failed)
+        conforming = _prepare(candidates, folder, console, extras)
+        to_measure = plan.without({each.label for each in candidates} - {each.label for each in conforming})
         keep = partial(append_sample, folder)
         with campaign(
             _with_twin(candidates, plan), to_measure, console, keep, recorded=recorded
@@ -122,24 +119,48 @@ def bench(  # noqa: PLR0913 - what, where and how well
                 measuring.reach(target)
                 cells = sum(map(len, plan.rounds(measuring.done)))
                 manifest = replace(manifest, blocks=max(measuring.done.values()), planned_cells=cells)
-        complete = True
-        conforming = [each for each in candidates if each.label not in failed]
-        if limits and conforming and not (folder / LIMITS).exists():
-            _find_limits(conforming, folder, console)
-        if costs_scale is not None:
-            _look_for_causes(conforming, costs_scale, folder, console)
-        if torture and conforming and not (folder / TORTURE).exists():
-            _torture(conforming, folder, console)
+        manifest = replace(manifest, complete=True)
+        if conforming:
+            _look_further(conforming, folder, console, extras)
     finally:
-        seconds = round(before_s + time.monotonic() - started_s, 1)
-        manifest = replace(manifest, complete=complete, seconds=seconds)
+        manifest = replace(manifest, seconds=round(before_s + time.monotonic() - started_s, 1))
         write_manifest(folder, manifest)
         written = write_report(folder)
-        console.print(f"{'Report' if complete else 'Incomplete report'}: {shown(written)}", highlight=False)
-    results = read_results(folder)
+        title = "Report" if manifest.complete else "Incomplete report"
+        console.print(f"{title}: {shown(written)}", highlight=False)
+    return len(conforming) == len(candidates) and _all_is_well(read_results(folder), to_measure)
+
+
+def _prepare(
+    candidates: Sequence[Candidate], folder: Path, console: Console, extras: Extras
+) -> list[Candidate]:
+    """Do what comes before measuring; return the servers that passed the gate."""
+    carry_out(GATE, candidates, folder, console)
+    if extras.prove:
+        carry_out(THE_SUITE, candidates, folder, console)
+    if extras.selftest:
+        carry_out(THE_INSTRUMENT, candidates, folder, console)
+    verdicts = read_results(folder).conformance
+    failed = {verdict.server for verdict in verdicts if Outcome(verdict.verdict).failed}
+    return [candidate for candidate in candidates if candidate.label not in failed]
+
+
+def _look_further(conforming: Sequence[Candidate], folder: Path, console: Console, extras: Extras) -> None:
+    """Do what comes after measuring."""
+    if extras.limits:
+        carry_out(CONNECTIONS, conforming, folder, console)
+    if extras.costs_scale is not None:
+        carry_out(WHAT_IT_COSTS, conforming, folder, console, "--scale", str(extras.costs_scale))
+        carry_out(KNOWN_EFFECTS, conforming, folder, console)
+    if extras.torture:
+        carry_out(FAULTS, conforming, folder, console)
+
+
+def _all_is_well(results: Results, plan: Plan) -> bool:
+    """Tell whether all faults were survived, the instrument is to be trusted, and all replies came."""
     survived = all(result.survived for result in results.torture)
     trusted = all(check.outcome != "failed" for check in results.selftest)
-    return not failed and survived and trusted and _all_served(to_measure, (*results.samples, *results.twins))
+    return survived and trusted and _all_served(plan, (*results.samples, *results.twins))
 
 
 def _with_twin(candidates: Sequence[Candidate], plan: Plan) -> list[Candidate]:
@@ -233,143 +254,6 @@ def _all_served(plan: Plan, samples: Sequence[Sample]) -> bool:
         or sample.company_wrong + sample.company_error
         for sample in samples
     )
-
-
-def _failed(verdicts: Sequence[Verdict]) -> set[str]:
-    """Return the servers that failed a case."""
-    return {verdict.server for verdict in verdicts if Outcome(verdict.verdict).failed}
-
-
-def _pass_the_gate(candidates: Sequence[Candidate], folder: Path, console: Console) -> tuple[Verdict, ...]:
-    """Run the whole suite, and keep its verdicts."""
-    with console.status(f"conformance of {len(candidates)} servers …"):
-        judged = json.loads(_run_apart([*_words("conform", candidates), "--json"]))
-    verdicts = tuple(
-        Verdict(**{key: value for key, value in each.items() if key != "seconds"}) for each in judged
-    )
-    write_conformance(folder, verdicts)
-    failures = [verdict for verdict in verdicts if Outcome(verdict.verdict).failed]
-    cases = len({verdict.case for verdict in verdicts})
-    console.print(
-        f"Conformance: {cases} cases on {len(candidates)} servers, {len(failures) or 'no'} failures",
-        highlight=False,
-    )
-    for failure in failures:
-        console.print(f"  {failure.verdict} {failure.case} {failure.server}: {failure.detail}", markup=False)
-    return verdicts
-
-
-def _prove_the_suite(folder: Path, console: Console) -> None:
-    """Let the suite meet its mutants and the textbook's servers, and record what came of it."""
-    with console.status("the suite against servers that are known to be wrong …"):
-        proof = _run_apart(["prove", "--json"])
-    (folder / PROOF).write_text(proof, encoding="utf-8")
-    trials = json.loads(proof)["trials"]
-    caught = sum(trial["caught"] for trial in trials)
-    console.print(
-        f"Suite: {caught} of {len(trials)} mutants caught by the case that is there for them", highlight=False
-    )
-
-
-def _test_the_instrument(folder: Path, console: Console) -> None:
-    """Let the instrument test itself on this machine, and record what came of it."""
-    with console.status("self-test of the instrument, about four minutes …"):
-        written = _run_apart(["selftest", "--json"])
-    (folder / SELFTEST).write_text(written, encoding="utf-8")
-    checks = json.loads(written)
-    failures = [check for check in checks if check["outcome"] == "failed"]
-    console.print(f"Self-test: {len(checks)} checks, {len(failures) or 'none'} failed", highlight=False)
-    for failure in failures:
-        console.print(f"  {failure['check']}: {failure['line']}", markup=False)
-
-
-def _find_limits(candidates: Sequence[Candidate], folder: Path, console: Console) -> None:
-    """Find out how many connections each server holds, and keep it."""
-    with console.status(f"connections of {len(candidates)} servers …"):
-        written = _run_apart([*_words("limits", candidates), "--json"])
-    (folder / LIMITS).write_text(written, encoding="utf-8")
-    found = ", ".join(f"{each['server']} {each['held']:,}" for each in json.loads(written))
-    console.print(f"Connections held at once: {found}", highlight=False)
-
-
-def _torture(candidates: Sequence[Candidate], folder: Path, console: Console) -> None:
-    """Let faults happen to servers, and keep what came of it."""
-    with console.status(f"torture of {len(candidates)} servers …"):
-        written = _run_apart([*_words("torture", candidates), "--json"])
-    (folder / TORTURE).write_text(written, encoding="utf-8")
-    results = torture_from_json(folder / TORTURE, written.encode())
-    failures = [result for result in results if not result.survived]
-    console.print(
-        f"Torture: {len(results)} faults on {len(candidates)} servers, {len(failures) or 'none'} not survived",
-        highlight=False,
-    )
-    for failure in failures:
-        console.print(f"  {failure.fault} {failure.server}: {'; '.join(failure.reasons)}", markup=False)
-
-
-def _look_for_causes(candidates: Sequence[Candidate], scale: float, folder: Path, console: Console) -> None:
-    """Find out what servers cost, let known effects happen, and keep what came of it."""
-    if not candidates:
-        return
-    if not (folder / COSTS).exists():
-        with console.status(f"costs of {len(candidates)} servers …"):
-            costs = _run_apart([*_words("costs", candidates), "--scale", str(scale), "--json"])
-        (folder / COSTS).write_text(costs, encoding="utf-8")
-    if not (folder / EFFECTS).exists():
-        with console.status("known effects …"):
-            effects = _run_apart(["effect", "--json"])
-        (folder / EFFECTS).write_text(effects, encoding="utf-8")
-    file = folder / EFFECTS
-    shown_effects = [result.shown for result in effects_from_json(file, file.read_bytes())]
-    known = [costs.server for costs in costs_from_json(folder / COSTS, (folder / COSTS).read_bytes())]
-    console.print(
-        f"Costs of {len(known)} servers; {sum(shown_effects)} of {len(shown_effects)} known effects seen",
-        highlight=False,
-    )
-    for label in [candidate.label for candidate in candidates if candidate.label not in known]:
-        console.print(f"[bold red]no costs[/] of {escape(label)}: `harness costs` says why", highlight=False)
-
-
-def _words(command: str, candidates: Sequence[Candidate]) -> list[str]:
-    """Return a subcommand for these servers."""
-    words = [command]
-    for candidate in candidates:
-        words += (
-            [candidate.name]
-            if candidate.announces
-            else ["--server", f"{candidate.label}={shlex.join(candidate.command)}"]
-        )
-        if not candidate.announces and candidate.declares is not None:
-            words += ["--declare", f"{candidate.label}={','.join(sorted(candidate.declares))}"]
-    return words
-
-
-def _run_apart(words: Sequence[str]) -> str:
-    """Run one of our commands in a process of its own, so that nothing of it is left in ours.
-
-    Args:
-        words: the command, up to the option that names the file to write.
-
-    Returns:
-        What it wrote to that file.
-
-    Raises:
-        LaunchError: it could not be run.
-    """
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "written.json"
-        command = [sys.executable, "-m", "harness", *words, str(file)]
-        with subprocess.Popen(
-            command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        ) as process:
-            try:
-                _, said = process.communicate()
-            finally:
-                process.terminate()  # politely, so that it takes its servers with it
-        if process.returncode not in {0, 1}:
-            reason = said.strip().rpartition("\n")[2].removeprefix("harness: ")
-            raise LaunchError(reason or f"`harness {words[0]}` could not be run")
-        return file.read_text(encoding="utf-8")
 
 
 def files_of(folder: Path, results: Results) -> dict[Path, str]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ from harness.conformance.evidence import AlarmRun, Finding, Proof, Trial
 from harness.costs_record import Arm, Crowd, EffectResult, Holding, Lifetime, LoadCosts, ServerCosts
 from harness.errors import CannotRun
 from implementations import ONE_CORE
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 SCHEMA: Final = 2
 MANIFEST: Final = "manifest.json"
@@ -265,7 +268,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One cell of the conformance matrix."""
+    """One cell of the conformance matrix, and how long it took."""
 
     server: str
     case: str
@@ -273,6 +276,7 @@ class Verdict:
     level: str
     verdict: str
     detail: str
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -461,26 +465,10 @@ def drop_half_written_sample(folder: Path) -> None:
         (folder / SAMPLES).write_bytes(whole)
 
 
-def write_conformance(folder: Path, verdicts: Sequence[Verdict]) -> None:
-    """Write the matrix."""
-    text = json.dumps([asdict(verdict) for verdict in verdicts], indent=1, ensure_ascii=False) + "\n"
-    (folder / CONFORMANCE).write_text(text, encoding="utf-8")
-
-
-def torture_as_json(results: Sequence[FaultResult]) -> str:
-    """Return faults as a JSON list of objects."""
-    return json.dumps([asdict(result) for result in results], indent=1, ensure_ascii=False) + "\n"
-
-
 def torture_from_json(where: Path, text: bytes) -> tuple[FaultResult, ...]:
     """Read faults; ResultsError if they are half written, or of another kind."""
     built = [_built(FaultResult, where, each) for each in _parsed(where, text)]
     return tuple(replace(result, reasons=tuple(result.reasons)) for result in built)
-
-
-def limits_as_json(limits: Sequence[ConnectionLimit]) -> str:
-    """Return limits of connections as a JSON list of objects."""
-    return json.dumps([asdict(limit) for limit in limits], indent=1, ensure_ascii=False) + "\n"
 
 
 def limits_from_json(where: Path, text: bytes) -> tuple[ConnectionLimit, ...]:
@@ -488,8 +476,8 @@ def limits_from_json(where: Path, text: bytes) -> tuple[ConnectionLimit, ...]:
     return tuple(_built(ConnectionLimit, where, each) for each in _parsed(where, text))
 
 
-def as_json(records: Sequence[ServerCosts] | Sequence[EffectResult]) -> str:
-    """Return costs or effects as a JSON list of objects."""
+def as_json(records: "Sequence[DataclassInstance]") -> str:
+    """Return records as a JSON list of objects."""
     return json.dumps([asdict(record) for record in records], indent=1, ensure_ascii=False) + "\n"
 
 

@@ -126,6 +126,7 @@ DIRECTION = [
     "harness.report.choice",
     "harness.report.render",
     "harness.campaign",
+    "harness.phases",
     "harness.bench",
     "harness.selftest.check",
     "harness.selftest.null_server",

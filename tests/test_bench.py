@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from harness import bench as study
-from harness import campaign
+from harness import campaign, phases
 from harness.candidates import Candidate, ours
 from harness.errors import UsageError
 from harness.measure import Load
 from harness.plan import Cell, Plan
-from harness.record import CONFORMANCE, PROOF, SAMPLES, Sample, Verdict, read_results, write_conformance
+from harness.record import CONFORMANCE, SAMPLES, Sample, Verdict, as_json, read_results
 
 CANDIDATES = [ours("threaded"), ours("trio_nursery")]
 BLOCKS = {"clients_64": 3, "churn": 2}
@@ -43,24 +43,20 @@ class Machine:
             candidate.label, block, workload, rps=1000, wrong=wrong, sent=1010 + wrong, planned=1010 + wrong
         )
 
-    def gate(self, candidates: Sequence[Candidate], folder: Path, _: Console) -> tuple[Verdict, ...]:
-        self.done.append("gate")
-        verdicts = tuple(Verdict(each.label, "F01", "", "MUST", "PASS", "") for each in candidates)
-        write_conformance(folder, verdicts)
-        return verdicts
-
-    def proof(self, folder: Path, _: Console) -> None:
+    def run_apart(self, words: Sequence[str]) -> tuple[str, list[str]]:
+        if words[0] == "conform":
+            self.done.append("gate")
+            verdicts = [Verdict(each, "F01", "", "MUST", "PASS", "") for each in words[1:-1]]
+            return as_json(verdicts), []
         self.done.append("proof")
-        proof = '{"suite": "", "trials": [], "untested": [], "findings": [], "alarm_runs": []}'
-        (folder / PROOF).write_text(proof)
+        return '{"suite": "", "trials": [], "untested": [], "findings": [], "alarm_runs": []}', []
 
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample]) -> Iterator[Machine]:
     made_up = Machine(make_sample)
     monkeypatch.setattr(campaign, "measure", made_up.measure)
-    monkeypatch.setattr(study, "_pass_the_gate", made_up.gate)
-    monkeypatch.setattr(study, "_prove_the_suite", made_up.proof)
+    monkeypatch.setattr(phases, "run_apart", made_up.run_apart)
     yield made_up
     assert made_up.done
 

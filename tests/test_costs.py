@@ -1,29 +1,23 @@
 """What a server costs: counted requests, a crowd, starts and stops."""
 
-import io
 import itertools
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
-from rich.console import Console
 
-from harness import bench
 from harness.candidates import Candidate, ours
 from harness.costs import run
 from harness.costs.kernel import Usage, holding, number_in, processes_of, settle, usage
 from harness.costs.load import connected_clients
 from harness.costs.run import costs, crowd, refuses, scaled, sizes
 from harness.costs.strace import TraceError
-from harness.costs_record import Arm, EffectResult, ServerCosts
 from harness.launch import LaunchError, launch
 from harness.measure import MeasureError
-from harness.record import COSTS, EFFECTS, as_json
 from implementations import CATALOGUE
 
 SCALE = 0.01
@@ -161,27 +155,3 @@ def test_a_crowd_that_is_refused_ends_with_its_count(faulty: Callable[..., Candi
 def test_a_server_that_does_not_start_has_no_costs(faulty: Callable[..., Candidate]) -> None:
     with pytest.raises(LaunchError, match="cannot start, for a reason"):
         costs(faulty("does_not_start"), SCALE)
-
-
-def test_a_bench_keeps_costs_and_effects(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_costs: Callable[..., ServerCosts]
-) -> None:
-    arms = Arm("with", {"x_us": 5000.0}), Arm("without", {"x_us": 5.0})
-    effect = EffectResult("e", "It waits", "x_us", "µs", *arms, True, False, "because", "source", "command")
-    written = {"costs": as_json([make_costs("blocking")]), "effect": as_json([effect])}
-    asked: list[Sequence[str]] = []
-
-    def run_apart(words: Sequence[str]) -> str:
-        asked.append(words)
-        return written[words[0]]
-
-    monkeypatch.setattr(bench, "_run_apart", run_apart)
-    said = io.StringIO()
-    bench._look_for_causes([ours("blocking"), ours("trio_nursery")], 0.5, tmp_path, Console(file=said))
-    assert asked == [["costs", "blocking", "trio_nursery", "--scale", "0.5", "--json"], ["effect", "--json"]]
-    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {
-        COSTS: written["costs"],
-        EFFECTS: written["effect"],
-    }
-    assert "Costs of 1 servers; 1 of 1 known effects seen" in said.getvalue()
-    assert "no costs of trio_nursery" in said.getvalue()

@@ -30,11 +30,8 @@ from harness.record import (
     bucket_of,
     drop_half_written_sample,
     histogram,
-    limits_as_json,
     read_results,
     read_times,
-    torture_as_json,
-    write_conformance,
     write_manifest,
 )
 
@@ -65,7 +62,7 @@ def write(folder: Path, results: Results) -> None:
     write_manifest(folder, results.manifest)
     for sample in results.samples:
         append_sample(folder, sample)
-    write_conformance(folder, results.conformance)
+    (folder / CONFORMANCE).write_text(as_json(results.conformance), encoding="utf-8")
 
 
 def test_what_is_written_is_read(tmp_path: Path, make_results: Callable[..., Results]) -> None:
@@ -81,9 +78,9 @@ def test_faults_are_read_if_they_were_tried(
     write(tmp_path, results)
     assert read_results(tmp_path).torture == ()
     torture = (make_fault(), make_fault(fault="stop", descriptors_after=None, reasons=("why", "not")))
-    (tmp_path / TORTURE).write_text(torture_as_json(torture), encoding="utf-8")
+    (tmp_path / TORTURE).write_text(as_json(torture), encoding="utf-8")
     assert read_results(tmp_path) == replace(results, torture=torture)
-    (tmp_path / TORTURE).write_text(torture_as_json(torture)[:-9], encoding="utf-8")
+    (tmp_path / TORTURE).write_text(as_json(torture)[:-9], encoding="utf-8")
     with pytest.raises(ResultsError, match=f"{TORTURE}.* half written"):
         read_results(tmp_path)
 
@@ -115,7 +112,7 @@ def test_limits_are_read_if_they_were_found(tmp_path: Path, make_results: Callab
     limits = (
         ConnectionLimit("threaded", 10_000, 10_001, "", 9_000, 9_000, "client 9,001 was reset", 2.0, 1.5),
     )
-    (tmp_path / LIMITS).write_text(limits_as_json(limits), encoding="utf-8")
+    (tmp_path / LIMITS).write_text(as_json(limits), encoding="utf-8")
     assert read_results(tmp_path).limits == limits
 
 

@@ -1,21 +1,17 @@
 """Torture: the probe beside scripted servers, and faults that good servers survive and bad ones do not."""
 
-import io
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from rich.console import Console
 
-from harness import bench
 from harness.candidates import Address, Candidate, ours
 from harness.conformance.case import Violation
 from harness.errors import UsageError
 from harness.launch import LaunchError
-from harness.record import TORTURE, FaultResult, torture_from_json
+from harness.record import FaultResult
 from harness.torture.books import GREETING, ProbeFigures, reply_to
 from harness.torture.faults import FAULTS, selected_faults
 from harness.torture.probe import Probe
@@ -169,19 +165,3 @@ def test_a_fault_has_its_full_size_and_never_less_than_its_paths() -> None:
 def test_unknown_faults_are_named() -> None:
     with pytest.raises(UsageError, match="no fault is called 'flood'; there are stalled, "):
         selected_faults(["flood"])
-
-
-def test_a_bench_keeps_what_torture_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ["torture", "blocking", "--scale", "0.02", "--fault", "pause"]
-    monkeypatch.setattr(bench, "_words", lambda *_: words)
-    bench._torture([ours("blocking")], tmp_path, Console(file=io.StringIO()))
-    file = tmp_path / TORTURE
-    (found,) = torture_from_json(file, file.read_bytes())
-    assert (found.server, found.fault, found.survived) == ("blocking", "pause", True)
-
-
-def test_a_torture_that_cannot_be_run_ends_a_bench_with_its_reason(
-    tmp_path: Path, faulty: Callable[..., Candidate]
-) -> None:
-    with pytest.raises(LaunchError, match="cannot start, for a reason"):
-        bench._torture([faulty("does_not_start")], tmp_path, Console(file=io.StringIO()))

@@ -14,7 +14,7 @@ from harness.commands.options import FAILED, server_options, write_to
 from harness.conformance.matrix import console_for
 from harness.errors import UsageError
 from harness.limits import kept, limit_of
-from harness.record import ConnectionLimit, limits_as_json
+from harness.record import ConnectionLimit, as_json
 
 OTHER_FILES: Final = 100
 
@@ -55,7 +55,7 @@ def limits(
             limit = limit_of(candidate, connections)
             found.append((limit, kept(limit, candidate)))
     _show(found, console)
-    write_to(json_file, limits_as_json([limit for limit, _ in found]))
+    write_to(json_file, as_json([limit for limit, _ in found]))
     return 0 if all(good for _, good in found) else FAILED
 
 

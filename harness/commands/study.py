@@ -179,12 +179,14 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         command,
         Console(),
         target,
-        prove=prove,
-        torture=profile != "quick" if torture is None else torture,
-        selftest=profile == "full" if selftest is None else selftest,
-        limits=profile != "quick" if limits is None else limits,
-        interrupted=interrupted,
-        costs_scale=_costs_scale(profile, costs=costs),
+        study.Extras(
+            prove=prove,
+            selftest=profile == "full" if selftest is None else selftest,
+            limits=profile != "quick" if limits is None else limits,
+            costs_scale=_costs_scale(profile, costs=costs),
+            torture=profile != "quick" if torture is None else torture,
+        ),
+        interrupted,
     )
     return 0 if done else FAILED
 

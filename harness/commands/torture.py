@@ -12,7 +12,7 @@ from rich.table import Table
 from harness.candidates import selected
 from harness.commands.options import FAILED, server_options, write_to
 from harness.conformance.matrix import console_for
-from harness.record import FaultResult, torture_as_json
+from harness.record import FaultResult, as_json
 from harness.torture.faults import selected_faults
 from harness.torture.run import AFTER, ALONE
 from harness.torture.run import torture as run_torture
@@ -65,7 +65,7 @@ def torture(  # noqa: PLR0913 - one parameter for each option
             show(mine, console)
             results += mine
     console.print(LEGEND, style="dim", highlight=False)
-    write_to(json_file, torture_as_json(results))
+    write_to(json_file, as_json(results))
     return 0 if all(result.survived for result in results) else FAILED
 
 
