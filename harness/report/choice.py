@@ -14,7 +14,7 @@ from harness.compare import BETTER, WORSE, compare_all
 from harness.inference import Estimate, estimate
 from harness.plan import by_name
 from harness.record import Results, Sample, ServerFacts
-from harness.report.wording import listed
+from harness.report.wording import few, listed
 from implementations import ALL_CORES, ONE_CORE
 
 MOST_NAMED: Final = 4
@@ -78,16 +78,9 @@ def choice_section(results: Results) -> list[str]:
         "",
         "| situation | choose | because |",
         "|---|---|---|",
-        *(f"| {each.situation} | {_some(each.servers)} | {each.why} |" for each in found),
+        *(f"| {each.situation} | {few(each.servers, MOST_NAMED)} | {each.why} |" for each in found),
         "",
     ]
-
-
-def _some(servers: Sequence[str]) -> str:
-    """List servers, the first few if they are many."""
-    if len(servers) <= MOST_NAMED:
-        return listed(servers)
-    return f"{', '.join(f'`{name}`' for name in servers[:MOST_NAMED])} and {len(servers) - MOST_NAMED} more"
 
 
 def advice(results: Results) -> list[Advice]:

@@ -7,7 +7,7 @@ from harness.analyse import metric
 from harness.order import CLOSED
 from harness.plan import Workload, by_name
 from harness.record import Results
-from harness.report.wording import anchor, capital, interval, leaders, listed, mean_of, with_error
+from harness.report.wording import anchor, capital, few, interval, leaders, listed, mean_of, with_error
 from harness.report.workloads import launches, limits_of
 from harness.tables import Row, Table
 
@@ -61,9 +61,7 @@ def _first_and_last(table: Table, name: str, form: str) -> tuple[str, str]:
     figures = [form.format(mean_of(row, name).mean) for row in (rows[0], last)]
     if last in best:
         return f"none told apart: {figures[0]} to {figures[1]}", "–"
-    named = [f"`{row.server}`" for row in best[:MOST_NAMED]]
-    more = f" and {len(best) - MOST_NAMED} more" if len(best) > MOST_NAMED else ""
-    return f"{', '.join(named)}{more} {figures[0]}", f"`{last.server}` {figures[1]}"
+    return f"{few([row.server for row in best], MOST_NAMED)} {figures[0]}", f"`{last.server}` {figures[1]}"
 
 
 def _tails(table: Table) -> tuple[str, str]:

@@ -31,6 +31,13 @@ def listed(names: Sequence[str]) -> str:
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 
+def few(names: Sequence[str], most: int) -> str:
+    """List names as a sentence does, but no more than so many of them; count the others."""
+    if len(names) <= most:
+        return listed(names)
+    return f"{', '.join(f'`{name}`' for name in names[:most])} and {len(names) - most} more"
+
+
 def mean_of(row: Row, name: str) -> Estimate:
     """Return an estimate that is known to be there."""
     found = row.estimates[name]
