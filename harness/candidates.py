@@ -50,6 +50,16 @@ class Candidate:
         return self.label
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """How a command of ours is told to take it."""
+        if self.announces:
+            return (self.name,)
+        claims = (
+            () if self.declares is None else ("--declare", f"{self.label}={','.join(sorted(self.declares))}")
+        )
+        return ("--server", f"{self.label}={shlex.join(self.command)}", *claims)
+
+    @property
     def most_clients(self) -> int | None:
         """How many clients it can serve at once, if that is known to be limited."""
         if self.implementation is not None:

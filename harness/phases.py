@@ -1,7 +1,6 @@
 """What a run does besides measuring: phases, each one of our commands in a process of its own, whose JSON the run keeps."""
 
 import json
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -52,26 +51,12 @@ def carry_out(
     """
     if (folder / phase.file).exists():
         return
-    words = words_for(phase.command, candidates) if phase.of_servers else [phase.command]
+    servers = [word for candidate in candidates for word in candidate.words] if phase.of_servers else []
     with console.status(phase.doing):
-        written, remarks = run_apart([*words, *options, "--json"])
+        written, remarks = run_apart([phase.command, *servers, *options, "--json"])
     (folder / phase.file).write_text(written, encoding="utf-8")
     for line in (*phase.told(json.loads(written)), *(f"  {remark}" for remark in remarks)):
         console.print(line, markup=False, highlight=False)
-
-
-def words_for(command: str, candidates: Sequence[Candidate]) -> list[str]:
-    """Return a command for these servers."""
-    words = [command]
-    for candidate in candidates:
-        words += (
-            [candidate.name]
-            if candidate.announces
-            else ["--server", f"{candidate.label}={shlex.join(candidate.command)}"]
-        )
-        if not candidate.announces and candidate.declares is not None:
-            words += ["--declare", f"{candidate.label}={','.join(sorted(candidate.declares))}"]
-    return words
 
 
 def run_apart(words: Sequence[str]) -> tuple[str, list[str]]:

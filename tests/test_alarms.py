@@ -1,5 +1,6 @@
 """Runs that look for false alarms are counted, resumed, and kept apart by the state of the suite."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,18 +8,13 @@ import pytest
 from harness.candidates import Candidate, ours
 from harness.conformance import alarms
 from harness.conformance.alarms import read_alarm_runs, run_until, suite_hash
-from harness.conformance.judge import Judgement, selected_cases
-from harness.conformance.judge import judge as judge_all
+from harness.launch import LaunchError
 
 
 @pytest.fixture
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a log; a run is of one case, to be quick."""
-
-    def judge(candidate: Candidate) -> list[Judgement]:
-        return judge_all(candidate, selected_cases(["F02"]))
-
-    monkeypatch.setattr(alarms, "judge", judge)
+    monkeypatch.setattr(alarms, "OPTIONS", ("--case", "F02"))
     return tmp_path / "alarms.jsonl"
 
 
@@ -38,3 +34,16 @@ def test_runs_of_another_suite_do_not_count(log: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(alarms, "suite_hash", lambda: "another")
     assert len(run_until(1, [ours("blocking")], log)) == 1
     assert {run.suite for run in read_alarm_runs(log)} == {suite_hash(), "another"}
+
+
+def test_what_a_server_does_wrong_is_an_alarm(log: Path, faulty: Callable[..., Candidate]) -> None:
+    (run,) = run_until(1, [faulty("greets_wrongly")], log)
+    assert run.cases == 1
+    (alarm,) = run.alarms
+    assert alarm.startswith("FAIL F02: ")
+
+
+def test_a_suite_that_cannot_be_run_is_told(log: Path) -> None:
+    with pytest.raises(LaunchError, match="`harness conform nobody` ended with 2"):
+        run_until(1, [Candidate("nobody", announces=True)], log)
+    assert not log.exists()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.candidates import ours, selected
+from harness.candidates import Candidate, ours, selected
 from harness.errors import UsageError
 from implementations import CATALOGUE
 
@@ -60,3 +60,12 @@ def test_ours_take_every_option() -> None:
 def test_what_makes_no_sense_is_named(arguments: tuple[list[str]], reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
         selected(*arguments)
+
+
+def test_others_are_given_by_their_commands() -> None:
+    command = ("serve", "a b", "{port}")
+    assert ours("trio_nursery").words == ("trio_nursery",)
+    assert Candidate("x", command).words == ("--server", "x=serve 'a b' '{port}'")
+    both = frozenset({"fair", "concurrent"})
+    assert Candidate("x", command, both).words[2:] == ("--declare", "x=concurrent,fair")
+    assert Candidate("x", command, frozenset()).words[2:] == ("--declare", "x=")

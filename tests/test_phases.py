@@ -56,14 +56,6 @@ def test_a_phase_is_carried_out_once(tmp_path: Path, written: Callable[..., list
     assert (tmp_path / CONNECTIONS.file).read_text() == text
 
 
-def test_servers_of_others_are_given_by_their_commands(faulty: Callable[..., Candidate]) -> None:
-    candidate = faulty("none", ("concurrent", "fair"))
-    words = phases.words_for("conform", [ours("trio_nursery"), candidate])
-    assert words[:3] == ["conform", "trio_nursery", "--server"]
-    assert words[3].startswith("faulty=")
-    assert words[4:] == ["--declare", "faulty=concurrent,fair"]
-
-
 def test_what_costs_are_not_known_is_said(
     tmp_path: Path, written: Callable[..., list[Sequence[str]]], make_costs: Callable[..., ServerCosts]
 ) -> None:

@@ -15,18 +15,22 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from harness.candidates import Candidate
+from harness.conformance.case import Verdict
 from harness.conformance.evidence import AlarmRun
-from harness.conformance.judge import CASES, judge
-from harness.launch import PROJECT
+from harness.launch import PROJECT, LaunchError
+
+Process = subprocess.Popen[str]
 
 LOG: Final = PROJECT / "results/false_alarms.jsonl"
 SUITE: Final = (
     "oracle", "case", "peer", "target", "framing", "arithmetic", "session", "concurrency", "contention", "lifecycle", "judge",
 )  # fmt: skip
 """The modules that a verdict depends on."""
+OPTIONS: Final[tuple[str, ...]] = ()
+"""Of the suite's command: none."""
 IDLE_LOOP: Final = "while True: pass"
 
 
@@ -80,9 +84,9 @@ def run_until(
     _end_last_line(log)
     done = [run for run in read_alarm_runs(log) if run.suite == suite]
     turns = [candidates[number % len(candidates)] for number in range(len(done), runs)]
-    with busy_cores(), ThreadPoolExecutor(at_once) as pool, ExitStack() as stack:
+    with busy_cores(), ThreadPoolExecutor(at_once) as pool, running_suites() as suites, ExitStack() as stack:
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-        for finished in as_completed([pool.submit(_run, suite, candidate) for candidate in turns]):
+        for finished in as_completed([pool.submit(_run, suite, candidate, suites) for candidate in turns]):
             done.append(finished.result())
             with log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(done[-1]), ensure_ascii=False) + "\n")
@@ -97,14 +101,48 @@ def _end_last_line(log: Path) -> None:
             file.write("\n")
 
 
-def _run(suite: str, candidate: Candidate) -> AlarmRun:
+@contextmanager
+def running_suites() -> Iterator[set[Process]]:
+    """Offer a place for the suites that run, and end those that still do when nobody waits for them any more."""
+    suites: set[Process] = set()
+    try:
+        yield suites
+    finally:
+        for process in tuple(suites):
+            process.terminate()
+
+
+def verdicts_of(candidate: Candidate, suites: set[Process]) -> list[dict[str, Any]]:
+    """Run the suite as users do, in a process of its own: several in one would wait for each other.
+
+    Raises:
+        LaunchError: it could not be run.
+    """
+    command = [sys.executable, "-m", "harness", "conform", *candidate.words, *OPTIONS, "--json", "-"]
+    with subprocess.Popen(
+        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        suites.add(process)
+        written, _ = process.communicate()
+        suites.discard(process)
+    if process.returncode not in {0, 1}:
+        raise LaunchError(f"`harness conform {candidate.label}` ended with {process.returncode}")
+    verdicts: list[dict[str, Any]] = json.loads(written)
+    return verdicts
+
+
+def _run(suite: str, candidate: Candidate, suites: set[Process]) -> AlarmRun:
     started = time.monotonic()
-    judgements = judge(candidate)
+    verdicts = verdicts_of(candidate, suites)
     return AlarmRun(
         suite=suite,
         server=candidate.label,
-        cases=len(CASES),
-        alarms=tuple(f"{j.verdict} {j.case}: {j.detail}" for j in judgements if j.verdict.failed),
+        cases=len(verdicts),
+        alarms=tuple(
+            f"{each['verdict']} {each['case']}: {each['detail']}"
+            for each in verdicts
+            if Verdict(each["verdict"]).failed
+        ),
         seconds=round(time.monotonic() - started, 1),
         load=round(os.getloadavg()[0] / (os.cpu_count() or 1), 1),
     )
