@@ -56,6 +56,8 @@ def costs(
             try:
                 found.append(run_costs(candidate, scale, Doing(candidate.label, status.update)))
             except MeasureError as error:
+                if len(candidates) == 1:
+                    raise
                 click.echo(f"harness: no costs of {candidate.label}: {error}", err=True)
             else:
                 show(found[-1], console)
