@@ -4,7 +4,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Final
 
 from harness.conformance.case import Group, NotApplicable, Violation
@@ -60,7 +60,7 @@ def l02_sigterm_when_idle(target: Target) -> None:
 def l03_received_lines_are_answered(target: Target) -> None:
     """Lines received before SIGTERM are answered; an unfinished one is thrown away."""
     clients = 3 if target.serves_several else 1
-    with target.fresh() as own:
+    with patient(target) as own:
         peers = [own.greeted() for _ in range(clients)]
         with own.paused():
             for peer in peers:
@@ -77,8 +77,7 @@ def l03_received_lines_are_answered(target: Target) -> None:
 @case("7.2")
 def l04_no_new_clients_while_draining(target: Target) -> None:
     """While the server drains, nobody new is served."""
-    patient = {"grace_s": LONG_GRACE_S} if target.candidate.takes("grace") else {}
-    with target.fresh(**patient) as own:
+    with patient(target) as own:
         deaf = deaf_client(own)
         own.server.process.send_signal(signal.SIGTERM)
         limit = time.monotonic() + own.patience_s
@@ -211,7 +210,7 @@ def l12_bad_usage(target: Target) -> None:
 @case("7.3")
 def l13_replies_survive_more_input(target: Target) -> None:
     """Replies on their way at SIGTERM arrive, even if the client goes on sending."""
-    with target.fresh() as own, own.connect(SMALL_BUFFER_BYTES) as peer:
+    with patient(target) as own, own.connect(SMALL_BUFFER_BYTES) as peer:
         peer.greeted()
         with own.paused():
             peer.send(b"1,2\n" * FEW_LINES)
@@ -396,6 +395,11 @@ def in_time(check: Callable[[], None]) -> None:
             if late == TRIES:
                 break
     raise last
+
+
+def patient(target: Target) -> AbstractContextManager[Target]:
+    """Start a server with a grace that is longer than anybody's patience, if it can be told one."""
+    return target.fresh(grace_s=LONG_GRACE_S) if target.candidate.takes("grace") else target.fresh()
 
 
 def expect_exit_within_grace(target: Target, lag_s: float) -> None:
