@@ -44,6 +44,6 @@ def test_what_a_server_does_wrong_is_an_alarm(log: Path, faulty: Callable[..., C
 
 
 def test_a_suite_that_cannot_be_run_is_told(log: Path) -> None:
-    with pytest.raises(LaunchError, match="`harness conform nobody` ended with 2"):
+    with pytest.raises(LaunchError, match="no server is called 'nobody'"):
         run_until(1, [Candidate("nobody", announces=True)], log)
     assert not log.exists()

@@ -55,7 +55,10 @@ def read_alarm_runs(log: Path = LOG) -> list[AlarmRun]:
 @contextmanager
 def busy_cores() -> Iterator[None]:
     """Keep every core busy with somebody else's work."""
-    hogs = [subprocess.Popen([sys.executable, "-c", IDLE_LOOP]) for _ in range(os.cpu_count() or 1)]
+    hogs = [
+        subprocess.Popen([sys.executable, "-c", IDLE_LOOP], process_group=0)
+        for _ in range(os.cpu_count() or 1)
+    ]
     try:
         yield
     finally:
@@ -115,18 +118,25 @@ def running_suites() -> Iterator[set[Process]]:
 def verdicts_of(candidate: Candidate, suites: set[Process]) -> list[dict[str, Any]]:
     """Run the suite as users do, in a process of its own: several in one would wait for each other.
 
+    What it writes counts, whatever its exit code: a verdict that is the suite's own failure is an alarm, too.
+
     Raises:
         LaunchError: it could not be run.
     """
     command = [sys.executable, "-m", "harness", "conform", *candidate.words, *OPTIONS, "--json", "-"]
     with subprocess.Popen(
-        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command,
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,  # Ctrl-C is for us, who then end it
     ) as process:
         suites.add(process)
-        written, _ = process.communicate()
+        written, said = process.communicate()
         suites.discard(process)
-    if process.returncode not in {0, 1}:
-        raise LaunchError(f"`harness conform {candidate.label}` ended with {process.returncode}")
+    if not written:
+        raise LaunchError(said.strip().rpartition("\n")[2] or f"it ended with {process.returncode}")
     verdicts: list[dict[str, Any]] = json.loads(written)
     return verdicts
 

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from socket import MSG_DONTWAIT
 from threading import Event
 from typing import Final
 
@@ -120,9 +119,7 @@ def flood(greedy: Peer) -> Iterator[None]:
     while True:
         possible = greedy.wait_for(select.POLLIN | select.POLLOUT, 1.0)
         if possible & select.POLLOUT:
-            sent = greedy.socket.send(unsent, MSG_DONTWAIT)
-            greedy.sent += unsent[:sent]
-            unsent = unsent[sent:] or memoryview(BATCH)
+            unsent = unsent[greedy.send_some(unsent) :] or memoryview(BATCH)
         if possible & ~select.POLLOUT and not greedy.receive():
             raise Violation("the server closed on a client that floods and reads")
         yield
@@ -182,8 +179,8 @@ def shares_at_once(target: Target) -> Iterator[float]:
     not count. The light client's waits would not tell: a thread that always waits for input gets that lock more
     easily than one that computes, and is not held up.
     """
-    if (os.cpu_count() or 1) < 2:
-        raise NotApplicable("this machine has one core")
+    if len(os.sched_getaffinity(0)) < 2:
+        raise NotApplicable("there is but one core to use")
     process = target.process
     for _ in range(ROUNDS):
         with ExitStack() as stack:

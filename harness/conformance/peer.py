@@ -78,6 +78,13 @@ class Peer:
         with self._reported("cannot send"):
             self.socket.sendall(data)
 
+    def send_some(self, data: bytes | memoryview) -> int:
+        """Send what the kernel takes at once; return how many bytes that was."""
+        with self._reported("cannot send"):
+            taken = self.socket.send(data, socket.MSG_DONTWAIT)
+        self.sent += data[:taken]
+        return taken
+
     def greeted(self) -> Self:
         """Expect the greeting."""
         self.expect(GREETING)
@@ -262,10 +269,10 @@ def _servers_entry(client: tuple[str, int], server: tuple[str, int]) -> _Entry |
     """Look for the server's end of a connection, if that is on this machine."""
     if len(client) != 2:  # IPv6 has a table of its own
         return None
-    ends = _in_hexadecimal(server), _in_hexadecimal(client)
+    ends = f" {_in_hexadecimal(server)} {_in_hexadecimal(client)} "
     for entry in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines():
-        _, local, remote, _, queues, _, _, _, _, inode, *_ = entry.split()
-        if (local, remote) == ends:
+        if ends in entry:  # there may be ten thousands that wait for their end
+            _, _, _, _, queues, _, _, _, _, inode, *_ = entry.split()
             return _Entry(int(queues.partition(":")[2], 16), int(inode))
     return None
 
