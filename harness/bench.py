@@ -128,7 +128,12 @@ def bench(  # noqa: PLR0913 - what, where and how well
         written = write_report(folder)
         title = "Report" if manifest.complete else "Incomplete report"
         console.print(f"{title}: {shown(written)}", highlight=False)
-    return len(conforming) == len(candidates) and _all_is_well(read_results(folder), to_measure)
+    results = read_results(folder)
+    return (
+        len(conforming) == len(candidates)
+        and _all_served(to_measure, (*results.samples, *results.twins))
+        and _nothing_failed(results, [each.label for each in conforming], extras)
+    )
 
 
 def _prepare(
@@ -156,11 +161,15 @@ def _look_further(conforming: Sequence[Candidate], folder: Path, console: Consol
         carry_out(FAULTS, conforming, folder, console)
 
 
-def _all_is_well(results: Results, plan: Plan) -> bool:
-    """Tell whether all faults were survived, the instrument is to be trusted, and all replies came."""
-    survived = all(result.survived for result in results.torture)
-    trusted = all(check.outcome != "failed" for check in results.selftest)
-    return survived and trusted and _all_served(plan, (*results.samples, *results.twins))
+def _nothing_failed(results: Results, labels: Sequence[str], extras: Extras) -> bool:
+    """Tell whether what was done besides measuring found no fault with any server, nor with the instrument."""
+    costs = {each.server: each.lifetime.wrong for each in results.costs}
+    return (
+        all(result.survived for result in results.torture)
+        and all(check.outcome != "failed" for check in results.selftest)
+        and all(limit.answered == limit.held for limit in results.limits)
+        and (extras.costs_scale is None or costs == dict.fromkeys(labels, 0))
+    )
 
 
 def _with_twin(candidates: Sequence[Candidate], plan: Plan) -> list[Candidate]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from implementations import ONE_CORE
+
 LOCK_CALL: Final = "futex"
 
 
@@ -144,6 +146,7 @@ class ServerCosts:
         crowd: what connections cost.
         lifetime: what coming and going cost.
         untraced: why there are no syscalls; empty if there are.
+        regime: how many cores it had: one, or all, that of its clients among them.
     """
 
     server: str
@@ -151,6 +154,7 @@ class ServerCosts:
     crowd: Crowd
     lifetime: Lifetime
     untraced: str = ""
+    regime: str = ONE_CORE
 
     def load(self, workload: str) -> LoadCosts | None:
         """Return what requests cost under one load; None if it was not given to this server."""

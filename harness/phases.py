@@ -75,14 +75,20 @@ def run_apart(words: Sequence[str]) -> tuple[str, list[str]]:
         file = Path(scratch) / "written.json"
         command = [sys.executable, "-m", "harness", *words, str(file)]
         with subprocess.Popen(
-            command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=PROJECT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,  # Ctrl-C is for us, who then end it
         ) as process:
             try:
                 _, said = process.communicate()
             finally:
                 process.terminate()  # politely, so that it takes its servers with it
+                process.wait()
         remarks = [line.removeprefix(OUR_NAME) for line in said.splitlines() if line.startswith(OUR_NAME)]
-        if process.returncode not in {0, 1}:
+        if not file.exists():
             raise LaunchError(remarks[-1] if remarks else f"`harness {words[0]}` could not be run")
         return file.read_text(encoding="utf-8"), remarks
 

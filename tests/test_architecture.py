@@ -109,6 +109,7 @@ DIRECTION = [
     "harness.rounds",
     "harness.resolution",
     "harness.report.wording",
+    "harness.report.rankings",
     "harness.figures",
     "harness.report.answer",
     "harness.report.workloads",

@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.analyse import metric
 from harness.plan import by_name
 from harness.record import Results, Sample, ServerFacts, histogram
-from harness.report.choice import advice, choice_section, ranking
+from harness.report.choice import advice, choice_section
+from harness.report.rankings import ranking
 from implementations import ALL_CORES
 
 Make = Callable[..., Sample]
@@ -59,7 +61,7 @@ def test_every_situation_has_an_answer_from_the_figures(run: Results) -> None:
     assert set(found) == {
         "A few clients, the simplest code",
         "Many connections, mostly idle",
-        "A short tail",
+        "A short tail with hundreds of clients",
         "Requests that compute, on one core",
         "Libraries that block",
         "The least memory",
@@ -78,7 +80,7 @@ def test_two_servers_that_swap_their_figures_swap_their_sentences(run: Results) 
 
 
 def test_servers_that_were_not_told_apart_are_named_together(make_results: Callable[..., Results]) -> None:
-    found = ranking(make_results(factor=1.0).samples, "clients_64", "throughput_rps")
+    found = ranking(make_results(factor=1.0).samples, "clients_64", metric("throughput_rps"))
     assert found is not None
     assert set(found.leaders) == {A, B}
 

@@ -221,7 +221,7 @@ def test_costs_are_shown_and_written(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (found,) = json.loads(file.read_text())
     assert found["server"] == "select_generators"
-    assert found.keys() == {"server", "loads", "crowd", "lifetime", "untraced"}
+    assert found.keys() == {"server", "loads", "crowd", "lifetime", "untraced", "regime"}
     shown = " ".join(done.stdout.split())
     for words in ("clients_64_pipeline_16", "wake-ups", "per connection RSS", "this model's limit"):
         assert words in shown

@@ -113,9 +113,9 @@ def waking_up(seen: Recordings) -> Iterator[Cause]:
                 workload,
                 waiting_us,
                 "µs per request",
-                f"of {response_us:.0f} µs a request has the server work for {cpu_us:.0f}; the other {waiting_us:.0f} µs "
+                f"of the {response_us:.0f} µs of a request the server works {cpu_us:.0f}; the other {waiting_us:.0f} µs "
                 f"({waiting_us / response_us:.0%}) go by while the kernel wakes one side after the other and the client "
-                "works, and no core is busy",
+                "works, with no core busy all the time",
                 "sched(7); epoll_wait(2)",
                 "harness load NAME --clients 1",
             )
@@ -164,7 +164,7 @@ def scheduler_price(seen: Recordings) -> Iterator[Cause]:
                 MANY,
                 in_user_us,
                 "µs per request",
-                f"it asks the same of the kernel as `{cheapest}` does, and takes {cpu_us:.1f} µs per request instead of "
+                f"it asks the same of the kernel as `{cheapest}` does, but for calls like getpid that take no time, and takes {cpu_us:.1f} µs per request instead of "
                 f"{least_us:.1f}; {in_user_us:.1f} of the {more_us:.1f} µs between them are time in user mode: what its "
                 "library and its handler do before and after each call",
                 "proc(5), utime and stime; strace(1)",

@@ -71,8 +71,9 @@ def head_of_line(seen: Recordings) -> Iterator[Cause]:
                 workload,
                 slower,
                 "times the p50",
-                f"whoever comes while a request of {cost_ms:.2g} ms is worked on waits for its end: half of the light replies take "
-                f"{p50_us / 1000:.2f} ms or more, instead of {alone_p50_us / 1000:.2f} ms with nobody beside them{tail}",
+                f"whoever comes while costly requests are worked on, of {cost_ms:.2g} ms each, waits for all that came before: half "
+                f"of the light replies take {p50_us / 1000:.2f} ms or more, instead of {alone_p50_us / 1000:.2f} ms with nobody "
+                f"beside them{tail}",
                 "docs.python.org/3/library/asyncio-dev.html, running blocking code",
                 "harness effect head-of-line",
             )

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.candidates import selected
+from harness.candidates import Candidate, selected
 from harness.commands.options import FAILED, server_options, write_to
 from harness.conformance.matrix import console_for
 from harness.costs.run import costs as run_costs
 from harness.costs_record import LoadCosts, ServerCosts
-from harness.measure import MeasureError
+from harness.errors import CannotRun
 from harness.record import as_json
 from harness.slopes import Slope, per_connection
 
@@ -46,24 +46,28 @@ def costs(
 ) -> int:
     """Find out what a request, a connection, a start and a stop cost: NAMES of ours, or any by --server.
 
-    It fails if a reply is wrong, missing or too late; what the other servers cost is found out all the same.
+    It fails if a server does not start, or a reply is wrong, missing or too late; what the other servers cost is found out
+    all the same.
     """
     candidates = selected(names, servers, declarations)
     console = console_for(to_errors=json_file == "-")
     found: list[ServerCosts] = []
+    troubles: list[tuple[Candidate, CannotRun]] = []
     with console.status("") as status:
         for candidate in candidates:
             try:
                 found.append(run_costs(candidate, scale, Doing(candidate.label, status.update)))
-            except MeasureError as error:
-                if len(candidates) == 1:
-                    raise
-                click.echo(f"harness: no costs of {candidate.label}: {error}", err=True)
+            except CannotRun as error:
+                troubles.append((candidate, error))
             else:
                 show(found[-1], console)
-    console.print(LEGEND, style="dim", highlight=False)
     write_to(json_file, as_json(found))
-    return FAILED if len(found) < len(candidates) or any(each.lifetime.wrong for each in found) else 0
+    if not found:
+        raise troubles[-1][1]
+    console.print(LEGEND, style="dim", highlight=False)
+    for candidate, trouble in troubles:
+        click.echo(f"harness: no costs of {candidate.label}: {trouble}", err=True)
+    return FAILED if troubles or any(each.lifetime.wrong for each in found) else 0
 
 
 @dataclass(frozen=True)

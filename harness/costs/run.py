@@ -21,6 +21,7 @@ from harness.launch import Launched, LaunchError, launch, pinned
 from harness.loops import busy_ns as busy
 from harness.measure import MeasureError, check_shortly, two_cores
 from harness.plan import by_name
+from implementations import ONE_CORE
 
 RARE: Final = 0.01
 """Fewer calls per request than this are added up and not named: attaching alone makes a call for each client."""
@@ -91,7 +92,9 @@ def costs(candidate: Candidate, scale: float = 1.0, progress: Progress = lambda 
         progress("connections")
         held = crowd(candidate, scale)
         progress("start and stop")
-        return ServerCosts(candidate.label, tuple(found), held, lifetime(candidate), untraced)
+        return ServerCosts(
+            candidate.label, tuple(found), held, lifetime(candidate), untraced, candidate.regime
+        )
 
 
 @contextmanager
@@ -127,9 +130,10 @@ def serves_many(candidate: Candidate) -> bool:
 
 @contextmanager
 def serving(candidate: Candidate, clients: int) -> Iterator[Launched]:
-    """Launch a server with room for so many clients and one more, on its core, checked by a short conversation."""
+    """Launch a server with room for so many clients and one more, on its cores, checked by a short conversation."""
     places = clients + 1 if clients > max(SMALL_CROWD) else None
-    with launch(candidate, max_clients=places, cores=CORES[0]) as launched:
+    cores = CORES[0] if candidate.regime == ONE_CORE else CORES[0] + CORES[1]
+    with launch(candidate, max_clients=places, cores=cores) as launched:
         check_shortly(candidate.label, launched.address)
         yield launched
 
@@ -310,6 +314,8 @@ def stopped_under_load(launched: Launched, count: int) -> tuple[float, Farewell]
     told: list[float] = []
     with connected_clients(launched.address, count) as clients:
         heard = clients.ask_to_the_end(LOADED_S, lambda: told.append(tell_to_stop(launched)))
+    if not told:
+        raise MeasureError("all clients were closed on before the server was told to stop")
     return time_to_end(launched, told[0]), heard
 
 

@@ -1,12 +1,20 @@
 """The short answer: sentences made from the figures."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from harness.conformance.case import Verdict
+from harness.costs_record import ServerCosts
 from harness.plan import by_name
 from harness.record import Results
-from harness.report.wording import capital, interval, leaders, listed, mean_of, names_of
+from harness.report.rankings import tail_ranking
+from harness.report.wording import capital, few, interval, leaders, listed, mean_of, names_of
+from harness.slopes import per_connection
 from harness.tables import Row, Table
+from implementations import ONE_CORE
+
+KIB: Final = 1024
+MOST_NAMED: Final = 4
 
 
 def short_answer(results: Results, tables: Mapping[str, Table]) -> list[str]:
@@ -19,12 +27,13 @@ def short_answer(results: Results, tables: Mapping[str, Table]) -> list[str]:
             continue
         if all("latency" in row.limits and len(row.limits) == 1 for row in rows):
             lines.append(f"- **{capital(workload.title)}**: {_latency_bound(rows)}")
+            lines.append(f"- There {cpu_sentence(table, rows)}")
         else:
             lines.append(f"- **{capital(workload.title)}**: {throughput_sentence(table, rows)}")
             if workload.pipeline == 1:
                 lines.append(f"- There {cpu_sentence(table, rows)}")
-                lines.append(f"- There {tail_sentence(rows)}")
-    lines += _memory_sentence(tables)
+                lines.append(f"- There {tail_sentence(results, name)}")
+    lines += _memory_sentence(results.costs)
     lines += _conformance_sentence(results)
     return [*lines, ""]
 
@@ -61,42 +70,48 @@ def cpu_sentence(table: Table, rows: Sequence[Row]) -> str:
     )
 
 
-def tail_sentence(rows: Sequence[Row]) -> str:
-    """Say who has the shortest tail, and who the longest."""
-    ranked = sorted(
-        (row for row in rows if row.estimates["response_p99_us"]),
-        key=lambda row: mean_of(row, "response_p99_us").mean,
-    )
-    if len(ranked) < 2:
+def tail_sentence(results: Results, workload: str) -> str:
+    """Say who has the shortest tail, and who the longest, by the farthest quantile that all have."""
+    of_tail = tail_ranking(results.samples, workload)
+    if of_tail is None:
         return "too few requests were answered to speak of the tail."
-    best, last = ranked[0], ranked[-1]
+    tail, found = of_tail
+    shortest, longest = (f"{found.mean(server) / 1e3:.1f}" for server in (found.first, found.last))
+    if not found.tells_apart:
+        return f"{tail.share} of the responses came within {shortest} to {longest} ms, first and last not told apart."
+    tied = " (not told apart)" if len(found.leaders) > 1 else ""
     return (
-        f"99 % of the responses came within {mean_of(best, 'response_p99_us').mean / 1e3:.1f} ms "
-        f"from `{best.server}`, and within {mean_of(last, 'response_p99_us').mean / 1e3:.1f} ms from `{last.server}`."
+        f"{tail.share} of the responses came within {shortest} ms from {few(found.leaders, MOST_NAMED)}{tied}, and within "
+        f"{longest} ms from `{found.last}`."
     )
 
 
 def _latency_bound(rows: Sequence[Row]) -> str:
     means = [mean_of(row, "throughput_rps").mean for row in rows]
     return (
-        f"from {min(means):,.0f} to {max(means):,.0f} requests/s, and neither the server's core nor the generator's was "
-        "busy: this is the time that the machine takes to wake a process, more than the model."
+        f"from {min(means):,.0f} to {max(means):,.0f} requests/s, with no core busy all the time: each request waits for the "
+        "kernel to wake the server, and then the client."
     )
 
 
-def _memory_sentence(tables: Mapping[str, Table]) -> list[str]:
-    costs = {
-        row.server: found.mean
-        for table in tables.values()
-        for row in table.rows
-        if (found := row.estimates["idle_kib_per_connection"])
+def _memory_sentence(costs: Sequence[ServerCosts]) -> list[str]:
+    slopes = {
+        each.server: (found, kernel)
+        for each in costs
+        if each.regime == ONE_CORE
+        and (found := per_connection(each.crowd, "rss_bytes"))
+        and (kernel := per_connection(each.crowd, "kernel_stack_bytes"))
     }
-    if len(costs) < 2:
+    if len(slopes) < 2:
         return []
-    least, most = min(costs, key=costs.__getitem__), max(costs, key=costs.__getitem__)
+    ranked = sorted(slopes, key=lambda server: slopes[server][0].value)
+    (least, _), (most, stack) = (slopes[server] for server in (ranked[0], ranked[-1]))
+    own_stack = (
+        f", besides {stack.value / KIB:.0f} KiB in the kernel for a stack" if stack.value > KIB else ""
+    )
     return [
-        f"- **Memory**: a connected, silent client takes {costs[least]:.1f} KiB of `{least}` "
-        f"and {costs[most]:.1f} KiB of `{most}`, kernel buffers not counted."
+        f"- **Memory**: a connected, silent client takes {least.value / KIB:.1f} KiB of the process of `{ranked[0]}`, and "
+        f"{most.value / KIB:.1f} KiB of that of `{ranked[-1]}`{own_stack}."
     ]
 
 
@@ -110,6 +125,8 @@ def _conformance_sentence(results: Results) -> list[str]:
         return [
             f"- **Conformance**: of {cases} cases, {listed(failed)} failed at least one, and got no figures."
         ]
+    lacking = sum(verdict.verdict == Verdict.BY_DESIGN for verdict in results.conformance)
     return [
-        f"- **Conformance**: all {len(servers)} servers passed the gate, {cases} cases each, before they were measured."
+        f"- **Conformance**: all {len(servers)} servers passed the gate, {cases} cases each, before they were measured; in "
+        f"{lacking} of these {len(results.conformance):,} verdicts a server lacks a capability, says so, and behaves so."
     ]

@@ -1,15 +1,18 @@
 """Where a request's time goes, and why: sentences and tables that follow from figures alone."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
+from harness.analyse import of_regime
 from harness.causes.recordings import Cause, recordings
 from harness.causes.rules import causes
 from harness.costs_record import Arm, EffectResult, LoadCosts, ServerCosts
-from harness.plan import by_name
+from harness.plan import WORKLOADS, by_name
 from harness.record import Results
 from harness.report.costs import calls_in_words
 from harness.report.wording import capital
+from implementations import ALL_CORES, ONE_CORE
 
 DESCRIBED: Final = ("clients_64", "ping_pong")
 """A request is described under the first of these loads that a server can be given."""
@@ -25,7 +28,7 @@ def causes_section(results: Results) -> list[str]:
 def _servers(results: Results) -> Iterator[str]:
     if not results.costs:
         return
-    found = causes(recordings(results))
+    found = [cause for regime in (ONE_CORE, ALL_CORES) for cause in causes(recordings(_of(results, regime)))]
     yield "## Where a request's time goes"
     yield ""
     yield (
@@ -43,6 +46,15 @@ def _servers(results: Results) -> Iterator[str]:
         if mine:
             yield ""
     yield from _sources(found)
+
+
+def _of(results: Results, regime: str) -> Results:
+    """Leave out the servers of the other regime: no cause lies in a difference between the two."""
+    return replace(
+        results,
+        samples=tuple(of_regime(results.samples, regime)),
+        costs=tuple(each for each in results.costs if each.regime == regime),
+    )
 
 
 def paragraph(costs: ServerCosts) -> str:
@@ -69,18 +81,16 @@ def _where(load: LoadCosts) -> str:
 def _calls(load: LoadCosts) -> str:
     if not load.syscalls:
         return "Its syscalls were not counted."
-    locks = (
-        f", and {load.lock_calls:.2f} for locks while it is traced" if load.lock_calls >= REMARKABLE else ""
-    )
-    return f"It makes {load.other_than_lock_calls:.2f} syscalls ({calls_in_words(load)}){locks}."
+    besides = ", those for locks not counted" if load.lock_calls >= REMARKABLE else ""
+    return f"It makes {load.other_than_lock_calls:.2f} syscalls ({calls_in_words(load)}{besides})."
 
 
 def _switches(load: LoadCosts) -> str:
     waits, preempted = load.switches_voluntary, load.switches_involuntary
     if waits + preempted < REMARKABLE:
         return "It hardly ever gives its core up: there is always another client to serve."
-    said = f"A thread waits {waits:.2f} times for it"
-    return f"{said}, and is preempted {preempted:.2f} times." if preempted >= REMARKABLE else f"{said}."
+    said = f"Its threads wait {waits:.2f} times"
+    return f"{said}, and are preempted {preempted:.2f} times." if preempted >= REMARKABLE else f"{said}."
 
 
 def _sources(found: Sequence[Cause]) -> Iterator[str]:
@@ -95,7 +105,9 @@ def _sources(found: Sequence[Cause]) -> Iterator[str]:
 
 
 def _workload(cause: Cause) -> str:
-    return cause.workload.replace("_", " ")
+    """Say under what it was seen: a workload, or else what its figures are about."""
+    titles = {workload.name: workload.title for workload in WORKLOADS}
+    return titles.get(cause.workload, cause.workload)
 
 
 def _effects(effects: Sequence[EffectResult]) -> Iterator[str]:
@@ -129,4 +141,4 @@ def _figure(result: EffectResult, arm: Arm) -> str:
 def _named(result: EffectResult) -> str:
     if result.shown:
         return "yes, and not without it"
-    return "**not seen here**" if not result.named_present else "**also where its cause was taken away**"
+    return "**not by the rule**" if not result.named_present else "**also where its cause was taken away**"

@@ -4,16 +4,15 @@ No server's name stands here. Each recommendation is a rule over figures and dec
 figures, the sentences would swap their names.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import median
-from typing import Final, NamedTuple
+from typing import Final
 
 from harness.analyse import by_block, metric, of_regime
-from harness.compare import BETTER, WORSE, compare_all
-from harness.inference import Estimate, estimate
+from harness.inference import estimate
 from harness.plan import by_name
-from harness.record import Results, Sample, ServerFacts
+from harness.record import Results, ServerFacts
+from harness.report.rankings import COMPANY_RPS, TAILS, Ranking, ranking, tail_ranking
 from harness.report.wording import few, listed
 from implementations import ALL_CORES, ONE_CORE
 
@@ -24,42 +23,18 @@ HUNDREDS: Final = "clients_500"
 IDLE: Final = "idle_10000"
 OFFERED: Final = ("open_5k", "open_2k")
 BESIDE_COSTLY: Final = "costly"
-
-
-class Tail(NamedTuple):
-    """A quantile of the response, and how it is said."""
-
-    metric: str
-    share: str
-
-
-TAILS: Final = (Tail("response_p99_us", "99 %"), Tail("response_p90_us", "90 %"))
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Servers by one metric under one workload, the best first; `leaders` are the best and who was not told apart from it."""
-
-    estimates: Mapping[str, Estimate]
-    leaders: tuple[str, ...]
-
-    def mean(self, server: str) -> float:
-        """Return a server's figure."""
-        return self.estimates[server].mean
-
-    @property
-    def last(self) -> str:
-        """Return who is last."""
-        return list(self.estimates)[-1]
+AS_SHORT: Final = 1.1
+"""Code that is longer by so little is as simple."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What to choose in a situation: servers, and why, in a sentence or two."""
+    """What to choose in a situation: servers, or `any` of them, and why, in a sentence or two."""
 
     situation: str
     servers: tuple[str, ...]
     why: str
+    any: bool = False
 
 
 Rule = Callable[[Results], Iterator[Advice]]
@@ -74,11 +49,15 @@ def choice_section(results: Results) -> list[str]:
         "## Choose this when",
         "",
         "Each line follows from the figures below by a rule, and holds for this machine and these workloads. Servers named together "
-        "were not told apart. Unless it says otherwise, a server has one core.",
+        "were not told apart from the first of them, which is less than being equal: a noisy figure stays in the list. "
+        "Unless it says otherwise, a server has one core.",
         "",
         "| situation | choose | because |",
         "|---|---|---|",
-        *(f"| {each.situation} | {few(each.servers, MOST_NAMED)} | {each.why} |" for each in found),
+        *(
+            f"| {each.situation} | {'any' if each.any else few(each.servers, MOST_NAMED)} | {each.why} |"
+            for each in found
+        ),
         "",
     ]
 
@@ -88,78 +67,63 @@ def advice(results: Results) -> list[Advice]:
     return [each for rule in RULES for each in rule(results)]
 
 
-def ranking(
-    samples: Sequence[Sample], workload: str, name: str, among: Collection[str] | None = None
-) -> Ranking | None:
-    """Rank servers of one core; None if fewer than two have figures."""
-    chosen = [
-        sample for sample in of_regime(samples, ONE_CORE) if among is None or sample.server in set(among)
-    ]
-    of = metric(name)
-    found = {
-        server: known
-        for server, values in by_block(chosen, workload, of).items()
-        if (known := estimate(list(values.values()))) is not None
-    }
-    if len(found) < 2:
-        return None
-    ranked = sorted(found, key=lambda server: found[server].mean, reverse=of.higher_is_better)
-    apart = {
-        frozenset((each.a, each.b))
-        for each in compare_all(chosen, workload, of)
-        if each.verdict in {BETTER, WORSE}
-    }
-    leaders = tuple(server for server in ranked if frozenset((ranked[0], server)) not in apart)
-    return Ranking({server: found[server] for server in ranked}, leaders)
-
-
 def simplest(results: Results) -> Iterator[Advice]:
-    """Recommend the shortest code: of those that serve one client at a time, and of those that serve several."""
+    """Recommend the shortest code, with what it answers: of those that serve one client at a time, and several."""
     ours = [facts for facts in results.manifest.servers if facts.file and facts.regime == ONE_CORE]
+    models = [facts for facts in ours if "+" not in facts.label]
     for one_at_a_time in (True, False):
-        able = [facts for facts in ours if ("concurrent" not in facts.declares) is one_at_a_time]
+        able = [facts for facts in models if ("concurrent" not in facts.declares) is one_at_a_time]
         if not able:
             continue
-        lines = min(facts.code_lines for facts in able)
-        shortest = tuple(facts.label for facts in able if facts.code_lines == lines)
+        fewest = min(facts.code_lines for facts in able)
+        shortest = sorted(
+            (facts for facts in able if facts.code_lines <= AS_SHORT * fewest),
+            key=lambda each: each.code_lines,
+        )
+        labels = tuple(facts.label for facts in shortest)
         if one_at_a_time:
-            yield Advice("One client at a time is enough", shortest, f"{lines} lines of code, the fewest")
+            yield Advice("One client at a time is enough", labels, f"{fewest} lines of code, the fewest")
             continue
-        found = ranking(results.samples, FEW, "throughput_rps") or ranking(
-            results.samples, MANY, "throughput_rps"
-        )
-        yield Advice(
-            "A few clients, the simplest code",
-            shortest,
-            f"{lines} lines of code, the fewest of those that serve clients side by side{_speed(found, shortest[0])}",
-        )
+        speed = next(filter(None, (_ranked(results, name, "throughput_rps") for name in (FEW, MANY))), None)
+        described = "; ".join(_code(facts, speed) for facts in shortest)
+        yield Advice("A few clients, the simplest code", labels, f"{described}{_fastest(speed)}")
 
 
-def _speed(found: Ranking | None, server: str) -> str:
-    if found is None or server not in found.estimates:
+def _ranked(results: Results, workload: str, name: str, among: Sequence[str] | None = None) -> Ranking | None:
+    return ranking(results.samples, workload, metric(name), among)
+
+
+def _code(facts: ServerFacts, speed: Ranking | None) -> str:
+    answers = (
+        f", {speed.mean(facts.label):,.0f} requests/s" if speed and facts.label in speed.estimates else ""
+    )
+    return f"`{facts.label}` {facts.code_lines} lines{answers}"
+
+
+def _fastest(speed: Ranking | None) -> str:
+    if speed is None:
         return ""
-    if server in found.leaders:
-        return f"; {found.mean(server):,.0f} requests/s, and nobody was shown to be faster"
-    best = found.leaders[0]
-    return f"; {found.mean(server):,.0f} requests/s, {found.mean(server) / found.mean(best):.0%} of what `{best}` answers, the fastest"
+    others = len(speed.leaders) - 1
+    tied = f", not told apart from {others} more" if others else ""
+    return f"; the most requests/s are {speed.mean(speed.first):,.0f} (`{speed.first}`{tied})"
 
 
 def many_idle(results: Results) -> Iterator[Advice]:
     """Recommend what costs the least CPU for a request while thousands of connections are silent."""
-    found = ranking(results.samples, IDLE, "cpu_us_per_request")
+    found = _ranked(results, IDLE, "cpu_us_per_request")
     if found is None:
         return
-    memory = ranking(results.samples, IDLE, "peak_mib", found.leaders)
+    memory = _ranked(results, IDLE, "peak_mib", found.leaders)
     least = (
-        f"; of these `{memory.leaders[0]}` holds the least memory, {memory.mean(memory.leaders[0]):,.0f} MiB at most"
+        f"; of these `{memory.first}` holds the least memory, {memory.mean(memory.first):,.0f} MiB at most"
         if memory
         else ""
     )
     yield Advice(
         "Many connections, mostly idle",
         found.leaders,
-        f"with 10,000 silent connections a request costs {found.mean(found.leaders[0]):.1f} µs of CPU, the least; the most is "
-        f"{found.mean(found.last):.1f} µs, `{found.last}`{least}{_unable(results, IDLE)}",
+        f"with 10,000 silent connections a request costs {found.mean(found.first):.1f} µs of CPU, the least; the most is "
+        f"{found.mean(found.last):.1f} µs, `{found.last}`{least}{_unable(results, IDLE)}{_variants_apart(results, IDLE)}",
     )  # fmt: skip
 
 
@@ -173,28 +137,49 @@ def _unable(results: Results, workload: str) -> str:
     return f"; {listed(names)} cannot hold them" if names else ""
 
 
-def tail_ranking(samples: Sequence[Sample], workload: str) -> tuple[Tail, Ranking] | None:
-    """Rank servers of one core by the farthest quantile that most of them have: it takes many requests to know it."""
-    measured = {sample.server for sample in of_regime(samples, ONE_CORE) if sample.workload == workload}
-    for tail in TAILS:
-        found = ranking(samples, workload, tail.metric)
-        if found is not None and 2 * len(found.estimates) > len(measured):
-            return tail, found
-    return None
+def _variants_apart(results: Results, workload: str) -> str:
+    """Say that variants were in the run, and not under this workload."""
+    variants = {facts.label for facts in results.manifest.servers if "+" in facts.label}
+    measured = {sample.server for sample in results.samples if sample.workload == workload}
+    return "; the variants were not measured with it" if variants and not variants & measured else ""
 
 
 def shortest_tail(results: Results) -> Iterator[Advice]:
-    """Recommend the shortest tail of responses: at a rate that is the same for all, or with hundreds of clients if too few came."""
-    rankings = {workload: tail_ranking(results.samples, workload) for workload in (*OFFERED, HUNDREDS)}
-    known = {workload: found for workload, found in rankings.items() if found is not None}
-    if known:
-        workload = min(known, key=lambda each: TAILS.index(known[each][0]))
-        tail, found = known[workload]
+    """Recommend the shortest tail of responses, with hundreds of clients: at a moderate rate, all are short."""
+    of_tail = tail_ranking(results.samples, HUNDREDS)
+    if of_tail is not None:
+        tail, found = of_tail
         yield Advice(
-            "A short tail",
+            "A short tail with hundreds of clients",
             found.leaders,
-            f"with {by_name(workload).title} {tail.share} of the responses came within "
-            f"{found.mean(found.leaders[0]) / 1e3:.2f} ms; `{found.last}` took {found.mean(found.last) / 1e3:.2f} ms",
+            f"{tail.share} of the responses came within {found.mean(found.first) / 1e3:.2f} ms with 500 clients that each wait "
+            f"for their reply; `{found.last}` took {found.mean(found.last) / 1e3:.2f} ms{_at_a_rate(results)}",
+        )
+
+
+def _at_a_rate(results: Results) -> str:
+    """Say what becomes of the difference when requests come at a moderate rate, the same for all."""
+    for workload in OFFERED:
+        of_tail = tail_ranking(results.samples, workload)
+        if of_tail is not None:
+            tail, found = of_tail
+            apart = "" if found.tells_apart else ", first and last not told apart"
+            return (
+                f". With {by_name(workload).title} {tail.share} came within {found.mean(found.first) / 1e3:.2f} "
+                f"(`{found.first}`) to {found.mean(found.last) / 1e3:.2f} ms (`{found.last}`){apart}"
+            )
+    return ""
+
+
+def fair_shares(results: Results) -> Iterator[Advice]:
+    """Recommend who leaves no client behind, with hundreds of them."""
+    found = _ranked(results, HUNDREDS, "worst_client_share")
+    if found is not None and found.tells_apart:
+        yield Advice(
+            "No client left behind",
+            found.leaders,
+            f"with 500 clients the one served worst got {found.mean(found.first):.0%} of an equal share; at `{found.last}` "
+            f"{found.mean(found.last):.0%}",
         )
 
 
@@ -206,20 +191,33 @@ def costly_requests(results: Results) -> Iterator[Advice]:
         yield Advice(
             "Requests that compute, on one core",
             found.leaders,
-            f"beside costly requests {tail.share} of the light ones were answered within "
-            f"{found.mean(found.leaders[0]) / 1e3:.1f} ms; the longest wait was at `{found.last}`, {found.mean(found.last) / 1e3:.1f} ms",
+            f"beside costly requests {tail.share} of the light ones were answered within {found.mean(found.first) / 1e3:.2f} ms, "
+            f"at `{found.last}` within {found.mean(found.last) / 1e3:.2f} ms{_price_of(results, found)}",
         )
     tail = of_tail[0] if of_tail else TAILS[0]
-    everywhere = by_block(of_regime(results.samples, ALL_CORES), BESIDE_COSTLY, metric(tail.metric))
-    for server, values in everywhere.items():
-        mean = estimate(list(values.values()))
-        if mean is not None:
+    on_all = of_regime(results.samples, ALL_CORES)
+    costly = by_block(on_all, BESIDE_COSTLY, COMPANY_RPS)
+    for server, values in by_block(on_all, BESIDE_COSTLY, metric(tail.metric)).items():
+        light, heavy = estimate(list(values.values())), estimate(list(costly.get(server, {}).values()))
+        if light is not None:
+            answered = f"; of the costly ones {heavy.mean:,.0f} a second" if heavy else ""
             yield Advice(
                 "Requests that compute, on all cores",
                 (server,),
-                f"it alone works on several at once; beside costly requests {tail.share} of the light ones were answered within "
-                f"{mean.mean / 1e3:.1f} ms",
+                f"it works on several at once: {tail.share} of the light requests were answered within "
+                f"{light.mean / 1e3:.2f} ms{answered}",
             )
+
+
+def _price_of(results: Results, found: Ranking) -> str:
+    """Say how many costly requests were answered where the light ones waited the least, and where the most of them were."""
+    costly = ranking(results.samples, BESIDE_COSTLY, COMPANY_RPS)
+    if costly is None or found.first not in costly.estimates or found.first == costly.first:
+        return ""
+    return (
+        f"; the price: {costly.mean(found.first):,.0f} costly ones a second, and `{costly.first}` answered "
+        f"{costly.mean(costly.first):,.0f}"
+    )
 
 
 def blocking_calls(results: Results) -> Iterator[Advice]:
@@ -229,7 +227,7 @@ def blocking_calls(results: Results) -> Iterator[Advice]:
         if sample.workload == MANY:
             threads[sample.server] = max(threads.get(sample.server, 0), sample.threads)
     own_thread = [server for server, count in threads.items() if count >= by_name(MANY).clients]
-    found = ranking(results.samples, MANY, "cpu_us_per_request", own_thread)
+    found = _ranked(results, MANY, "cpu_us_per_request", own_thread)
     if not own_thread:
         return
     best = found.leaders if found else tuple(own_thread)
@@ -241,16 +239,17 @@ def blocking_calls(results: Results) -> Iterator[Advice]:
     yield Advice(
         "Libraries that block",
         best,
-        f"with 64 clients it has {threads[best[0]]} threads: a call that blocks holds up nobody but its own client{cost}",
-    )  # fmt: skip
+        f"with 64 clients {'each' if len(best) > 1 else 'it'} has {threads[best[0]]} threads, so that a call that blocks holds "
+        f"up nobody but its own client (by construction: no workload here blocks){cost}",
+    )
 
 
 def least_memory(results: Results) -> Iterator[Advice]:
     """Recommend who holds the least memory with some hundred clients."""
-    found = ranking(results.samples, HUNDREDS, "peak_mib")
+    found = _ranked(results, HUNDREDS, "peak_mib")
     if found is None:
         return
-    each = ranking(results.samples, HUNDREDS, "idle_kib_per_connection")
+    each = _ranked(results, HUNDREDS, "idle_kib_per_connection")
     best = found.leaders[0]
     per_client = f", {each.mean(best):.1f} KiB for each" if each and best in each.estimates else ""
     yield Advice(
@@ -261,24 +260,23 @@ def least_memory(results: Results) -> Iterator[Advice]:
 
 
 def clean_stop(results: Results) -> Iterator[Advice]:
-    """Recommend who stops under load without losing a reply; the time it takes is told, and not ranked."""
-    clean = {
-        costs.server: median(costs.lifetime.loaded_stop_s)
-        for costs in results.costs
-        if costs.lifetime.loaded_stop_s
-        and not costs.lifetime.wrong
-        and not any(costs.lifetime.exit_codes)
-        and _concurrent(results.manifest.servers, costs.server)
-    }
-    if not clean:
-        return
-    first, last = min(clean, key=clean.__getitem__), max(clean, key=clean.__getitem__)
-    yield Advice(
-        "A clean stop",
-        tuple(clean),
-        f"told to stop under load they answered all that they had received and ended with 0, in {clean[first] * 1e3:,.0f} ms "
-        f"(`{first}`) to {clean[last] * 1e3:,.0f} ms (`{last}`): medians of a few launches, no ranking",
+    """Recommend who stops under load without losing a reply; the time it takes is noisy, and not ranked."""
+    asked = [each for each in results.costs if _concurrent(results.manifest.servers, each.server)]
+    clean = tuple(
+        each.server
+        for each in asked
+        if each.lifetime.loaded_stop_s and not each.lifetime.wrong and not any(each.lifetime.exit_codes)
     )
+    if clean:
+        took_s = [took for each in asked if each.server in clean for took in each.lifetime.loaded_stop_s]
+        everyone = len(clean) == len(asked)
+        yield Advice(
+            "A clean stop",
+            clean,
+            f"told to stop under load, {'all' if everyone else 'these'} {len(clean)} that serve clients side by side answered "
+            f"what they had received and ended with 0, within {max(took_s) * 1e3:,.0f} ms",
+            any=everyone,
+        )
 
 
 def _concurrent(servers: Sequence[ServerFacts], label: str) -> bool:
@@ -289,6 +287,7 @@ RULES: Final[tuple[Rule, ...]] = (
     simplest,
     many_idle,
     shortest_tail,
+    fair_shares,
     costly_requests,
     blocking_calls,
     least_memory,

@@ -7,9 +7,10 @@ from typing import Final
 from harness.costs_record import LOCK_CALL, Holding, LoadCosts, ServerCosts
 from harness.plan import by_name
 from harness.record import Results
-from harness.report.wording import capital
+from harness.report.wording import capital, listed
 from harness.slopes import Slope, per_connection
 from harness.validity import FOREIGN_LIMIT
+from implementations import ALL_CORES
 
 SHOWN_CALLS: Final = 6
 KIB: Final = 1024
@@ -27,13 +28,24 @@ def costs_section(results: Results) -> list[str]:
         "is user mode, by the kernel's ticks (approximate). **syscalls**: all threads, counted by `strace -c -f` in a "
         "launch that is not timed; tracing slows a server down, so that it waits less often than in life. **locks**: `futex`, of "
         "which threads under tracing make many times more than in life. **waits**, **preempted**: voluntary and involuntary context switches. **wake-ups**: "
-        "timeslices less preemptions. **faults**: minor page faults. All are per request.",
+        "timeslices less preemptions. **faults**: minor page faults. All are per request. These are a few launches, without "
+        "intervals: they tell what a request is made of, and are compared with each other alone; how dear it is, the tables "
+        "above tell.",
+        "",
+        *_on_all_cores(results.costs),
         "",
         *(line for workload in workloads for line in _requests(results.costs, workload)),
         *_remarks(results),
         *_connections(results.costs),
         *_lifetimes(results),
     ]
+
+
+def _on_all_cores(costs: Sequence[ServerCosts]) -> Iterator[str]:
+    names = [each.server for each in costs if each.regime == ALL_CORES]
+    if names:
+        yield f"{listed(names)} had all cores, that of the clients among them: not to be compared with the others."
+        yield ""
 
 
 def _requests(costs: Sequence[ServerCosts], workload: str) -> Iterator[str]:
@@ -124,7 +136,7 @@ def _connections(costs: Sequence[ServerCosts]) -> Iterator[str]:
     for each in costs:
         if each.crowd.ended_by:
             held = "" if each.crowd.ended_at is None else f" ended at {each.crowd.ended_at:,} connections:"
-            yield f"- `{each.server}`{held or ' takes no more than that:'} {each.crowd.ended_by}"
+            yield f"- `{each.server}`{held or ', told to hold more:'} {each.crowd.ended_by}"
     yield ""
 
 
@@ -141,7 +153,7 @@ def _held_row(costs: ServerCosts) -> str:
         )
     )
     if not costs.crowd.holdings:
-        return f"| `{costs.server}` | 0 | {slopes} | – | – |"
+        return f"| `{costs.server}` | – | {slopes} | – | – |"
     last = costs.crowd.holdings[-1]
     return f"| `{costs.server}` | {last.connections:,} | {slopes} | {last.threads:,} | {last.descriptors:,} |"
 
@@ -174,8 +186,9 @@ def _lifetimes(results: Results) -> Iterator[str]:
     yield ""
     yield (
         f"Medians, in ms. Start: from the process to its readiness. Stop: from SIGTERM to the end of the process, of "
-        f"{launches} launches with nobody connected and as many under load. Replies: those that came under load, before "
-        "the signal and after it. Lines of code: of the server's own file."
+        f"{launches} launches with nobody connected and as many under load, of these the shortest and the longest, too: clients "
+        "that keep asking are answered until the server finds nothing more to read, so that chance decides on it. Replies: those "
+        "that came under load, before the signal and after it. Lines of code: of the server's own file."
     )
     yield ""
     yield "| server | start | stop at rest | stop under load | clients | right replies | wrong or missing | lines of code |"
@@ -183,7 +196,7 @@ def _lifetimes(results: Results) -> Iterator[str]:
     for costs in results.costs:
         life = costs.lifetime
         yield (
-            f"| `{costs.server}` | {_ms(life.startup_s)} | {_ms(life.stop_s)} | {_ms(life.loaded_stop_s)} | {life.clients} "
+            f"| `{costs.server}` | {_ms(life.startup_s)} | {_ms(life.stop_s)} | {_ms_and_range(life.loaded_stop_s)} | {life.clients} "
             f"| {life.checked:,} | {life.wrong:,} | {lines.get(costs.server) or '–'} |"
         )
     yield ""
@@ -191,3 +204,7 @@ def _lifetimes(results: Results) -> Iterator[str]:
 
 def _ms(taken_s: Sequence[float]) -> str:
     return f"{median(taken_s) * 1e3:,.0f}" if taken_s else "–"
+
+
+def _ms_and_range(taken_s: Sequence[float]) -> str:
+    return f"{_ms(taken_s)} ({min(taken_s) * 1e3:,.0f}–{max(taken_s) * 1e3:,.0f})" if taken_s else "–"

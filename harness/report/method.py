@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from harness.analyse import metric, repetition
 from harness.inference import BOOTSTRAP_FROM, EQUIVALENCE
-from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE
+from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, by_name
 from harness.precision import Target, reach, sentence
 from harness.record import Manifest, Results, Sample
 from harness.validity import STEAL_LIMIT
@@ -58,7 +58,7 @@ def what_was_measured(manifest: Manifest, pairs_at: str) -> list[str]:
         f"with {environment.memory_bytes / 2**30:.0f} GiB, {environment.kernel}, {environment.python}, {names}. "
         f"{pinning} Revision `{manifest.revision}`, seed {manifest.seed}, {manifest.seconds / 60:.1f} minutes.",
         "",
-        f"In each {blocks_in_words(manifest)} every server met every workload that it can serve, in a shuffled order, "
+        f"{blocks_in_words(manifest)} In each block every server met every workload that it can serve, in a shuffled order, "
         "freshly launched each time and checked by a short conversation; before that, every server had to pass the "
         f"whole conformance suite. A launch ran {manifest.warmup_s:g} s to warm up, then {manifest.duration_s:g} s "
         "were measured, unless a workload says otherwise. Where requests are not said to come by themselves, the load is a "
@@ -69,30 +69,36 @@ def what_was_measured(manifest: Manifest, pairs_at: str) -> list[str]:
         "- **requests/s**: answered in the measuring window. **CPU µs per request**: of the server's process, user and "
         "system, all threads, from its CPU clock. **p50 … p99.9**: response time, from the moment the request could be "
         "sent to its reply; a quantile with fewer than 100 observations beyond it is not printed, all who waited through the same "
-        "stall being one. **max**: the largest "
-        "of all launches, a record and no quantile. **switches**: context switches of the server per request.",
+        "stall being one; one without ± is that of all launches together, since no launch alone has enough. **max**: the "
+        "largest of all launches, a record and no quantile. **switches**: context switches of the server per request. "
+        "**CPU in the kernel**: the share of the CPU time.",
+        "- **limited by**, in a closed loop: the side whose core was busy for 95 % of the window or more (server, generator), "
+        "or else latency: then both sides wait, for the machine to wake them or for each other. Of an open loop: the rate, if "
+        "it was kept up. **launches**: valid ones. **fairness**: Jain's index of what clients got, 1 if all got the same; "
+        "**worst client**: what the one served worst got, of an equal share. **recovery s**: from the end of an overload until "
+        "99 % of the responses take 10 ms or less, for good. Where clients in the background ask, too, CPU per request is not told: it is theirs as well.",
         "- A figure is the geometric mean over launches, with its 95 % interval (Student's t on logarithms). "
         "**Letters**: two servers that share one were not told apart (paired by block, Holm-adjusted, 5 %). "
         f"**Equivalent** means that the ratio lies within {EQUIVALENCE - 1:.0%} for certain (90 % interval); it is "
         f"more than “not told apart”. [Pair by pair]({pairs_at}) holds every ratio with the interval of the test that decided "
         f"on it, and from {BOOTSTRAP_FROM} blocks on a bootstrap beside it.",
         f"- When a launch is invalid, all servers of its block meet that workload again, at most {MOST_ATTEMPTS - 1} times, "
-        f"while such launches are at most {REPEATED_SHARE:.0%} of those planned. Of a block the attempt with the most "
-        "valid launches counts, the first of equals; an invalid launch is never used.",
+        f"while such launches are at most {REPEATED_SHARE:.0%} of those planned. The attempt with the most valid launches is "
+        "used, and of it these alone.",
         "",
     ]  # fmt: skip
 
 
 def blocks_in_words(manifest: Manifest) -> str:
-    """Say how many blocks there were of which workload."""
-    counts = sorted(set(manifest.blocks_of.values()), reverse=True)
-    if len(counts) < 2:
-        return f"of {manifest.blocks} blocks"
-    fewer = [
-        f"{count} of {', '.join(f'`{name}`' for name, blocks in manifest.blocks_of.items() if blocks == count)}"
-        for count in counts[1:]
-    ]
-    return f"of {counts[0]} blocks ({'; '.join(fewer)})"
+    """Say how many blocks there were of which workloads."""
+    core = {
+        manifest.blocks_of.get(name, manifest.blocks) for name in manifest.workloads if by_name(name).core
+    }
+    others = {manifest.blocks_of.get(name, manifest.blocks) for name in manifest.workloads} - core
+    if len(core) == 1 and len(others) == 1:
+        return f"The core workloads had {core.pop()} blocks, all others {others.pop()}."
+    counts = sorted({manifest.blocks_of.get(name, manifest.blocks) for name in manifest.workloads})
+    return f"There were {' or '.join(map(str, counts))} blocks of each workload."
 
 
 def limits(results: Results) -> list[str]:
@@ -108,7 +114,10 @@ def limits(results: Results) -> list[str]:
         )
     lines += [_repetition_sentence(samples)] if samples else []
     lines += [
-        "- Server and generator talk over the loopback interface: there is no network in these figures.",
+        "- Server and generator talk over the loopback interface: there is no network in these figures, no TLS, and no "
+        "handler that waits for something else.",
+        "- How many connections servers hold, and faults, were tried with server and clients on all cores: times there are "
+        "not to be compared with those above.",
         "- A closed loop slows down with its server: its response times say what so many clients see, not what a "
         "service sees whose users do not wait for each other.",
         "- A reply counts as received when the generator reads it; with many clients it may have lain there while the "

@@ -7,14 +7,15 @@ from harness.analyse import metric
 from harness.order import CLOSED
 from harness.plan import Workload, by_name
 from harness.record import Results
+from harness.report.rankings import tail_ranking
 from harness.report.wording import anchor, capital, few, interval, leaders, listed, mean_of, with_error
-from harness.report.workloads import launches, limits_of
+from harness.report.workloads import launches, limits_of, memory_growth
 from harness.tables import Row, Table
 
 MOST_NAMED: Final = 3
 
 
-def other_workloads(tables: Mapping[str, Table], workloads_at: str) -> list[str]:
+def other_workloads(results: Results, tables: Mapping[str, Table], workloads_at: str) -> list[str]:
     """Sum up each workload that is not of the core, with the way to its tables; nothing if there was none."""
     others = {by_name(name): table for name, table in tables.items() if not by_name(name).core}
     closed = {workload: table for workload, table in others.items() if workload.arrivals == CLOSED}
@@ -24,27 +25,41 @@ def other_workloads(tables: Mapping[str, Table], workloads_at: str) -> list[str]
     return [
         "## The other workloads",
         "",
-        "Who was first and who was last; servers named together were not told apart. Of the tail, the figures alone are "
-        f"compared. [Workload by workload]({workloads_at}) has the tables.",
+        "Who was first and who was last; servers named together were not told apart. The tail is the farthest quantile that is "
+        f"known of all servers there, in ms. [Workload by workload]({workloads_at}) has the tables.",
         "",
-        *_summary(closed, workloads_at, "throughput_rps", "{:,.0f}", ("the most requests/s", "the fewest")),
         *_summary(
-            opened, workloads_at, "cpu_us_per_request", "{:.1f}", ("the least CPU µs per request", "the most")
+            results, closed, workloads_at, "throughput_rps", "{:,.0f}", ("the most requests/s", "the fewest")
         ),
+        *_summary(
+            results,
+            opened,
+            workloads_at,
+            "cpu_us_per_request",
+            "{:.1f}",
+            ("the least CPU µs per request", "the most"),
+        ),
+        *(line for workload in closed for line in memory_growth(results.samples, workload)),
+        "",
     ]
 
 
-def _summary(
-    tables: Mapping[Workload, Table], workloads_at: str, name: str, form: str, titles: tuple[str, str]
+def _summary(  # noqa: PLR0913 - what, where and how
+    results: Results,
+    tables: Mapping[Workload, Table],
+    workloads_at: str,
+    name: str,
+    form: str,
+    titles: tuple[str, str],
 ) -> Iterator[str]:
     """What an open loop answers is what it was offered: of that, the CPU time is told instead of the throughput."""
     if not tables:
         return
-    yield f"| workload | {' | '.join(titles)} | the shortest p99, ms | the longest |"
-    yield "|---|---|---|---|---|"
+    yield f"| workload | {' | '.join(titles)} | tail | the shortest, ms | the longest, ms |"
+    yield "|---|---|---|---|---|---|"
     for workload, table in tables.items():
         title = f"[{capital(workload.title)}]({workloads_at}#{anchor(workload.title)})"
-        cells = *_first_and_last(table, name, form), *_tails(table)
+        cells = *_first_and_last(table, name, form), *_tails(results, workload)
         yield f"| {title} | {' | '.join(cells)} |"
     yield ""
 
@@ -64,15 +79,15 @@ def _first_and_last(table: Table, name: str, form: str) -> tuple[str, str]:
     return f"{few([row.server for row in best], MOST_NAMED)} {figures[0]}", f"`{last.server}` {figures[1]}"
 
 
-def _tails(table: Table) -> tuple[str, str]:
-    rows = [row for row in table.rows if row.estimates["response_p99_us"]]
-    if len(rows) < 2:
-        return "–", "–"
-    ranked = sorted(rows, key=lambda row: mean_of(row, "response_p99_us").mean)
-    shortest, longest = (
-        f"`{row.server}` {mean_of(row, 'response_p99_us').mean / 1e3:.2f}" for row in (ranked[0], ranked[-1])
-    )
-    return shortest, longest
+def _tails(results: Results, workload: Workload) -> tuple[str, str, str]:
+    of_tail = tail_ranking(results.samples, workload.name)
+    if of_tail is None:
+        return "–", "–", "–"
+    tail, found = of_tail
+    shortest, longest = (f"{found.mean(server) / 1e3:.2f}" for server in (found.first, found.last))
+    if not found.tells_apart:
+        return tail.short, f"{shortest} to {longest}, first and last not told apart", "–"
+    return tail.short, f"{few(found.leaders, MOST_NAMED)} {shortest}", f"`{found.last}` {longest}"
 
 
 def all_cores_section(results: Results, tables: Mapping[str, Table]) -> list[str]:

@@ -67,7 +67,7 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
                 if by_name(name).core
                 for line in workload_section(by_name(name), table, on_one_core)
             ),
-            *other_workloads(tables, beside + WORKLOAD_TABLES),
+            *other_workloads(on_one_core, tables, beside + WORKLOAD_TABLES),
             *all_cores_section(on_all_cores, others),
             *costs_section(results),
             *causes_section(results),

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 from harness.compare import BETTER, WORSE
 from harness.inference import Estimate
 from harness.tables import Row, Table
+
+WIDE: Final = 1.3
 
 
 def leaders(table: Table, ranked: Sequence[Row], name: str) -> list[Row]:
@@ -56,11 +59,14 @@ def interval(found: Estimate | None, form: str) -> str:
 
 
 def with_error(found: Estimate | None, form: str) -> str:
-    """Write a mean and its relative error."""
+    """Write a mean and its relative error; an interval on logarithms that is wide is not the same on both sides."""
     if found is None:
         return "–"
-    error = "" if found.high is None else f" ±{found.high / found.mean - 1:.0%}"
-    return form.format(found.mean) + error
+    if found.high is None:
+        return form.format(found.mean)
+    factor = found.high / found.mean
+    error = f"±{factor - 1:.0%}" if factor < WIDE else f"×/÷ {factor:.1f}"
+    return f"{form.format(found.mean)} {error}"
 
 
 def capital(text: str) -> str:

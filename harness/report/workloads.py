@@ -1,15 +1,22 @@
 """The tables of one workload; and the file of all of them, too long for the report."""
 
+import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from statistics import median
 from typing import Final
 
-from harness.analyse import metric
+from harness.analyse import FEWEST_READINGS, counted, metric
 from harness.compare import COMPARED, EQUIVALENT, UNDECIDED, Comparison
 from harness.conformance.case import Verdict
+from harness.inference import Estimate
+from harness.order import CLOSED
 from harness.plan import Workload, by_name, why_not
-from harness.record import Results
+from harness.record import Results, Sample
 from harness.report.wording import capital, interval, listed, with_error
+from harness.slopes import slope
 from harness.tables import Row, Table
+from harness.validity import invalidity
 
 MOST_NAMED: Final = 3
 """So many undecided pairs are named in a sentence; of more, the letters and the file of all pairs tell."""
@@ -23,6 +30,13 @@ SOMETIMES: Final = {
     "memory_slope_kib_per_s": "{:+,.1f}",
 }
 """The figures that not every workload has, and their forms."""
+TITLES: Final = {"system_share": "CPU in the kernel"}
+POSSIBLE: Final = {
+    "fairness_jain": (0.0, 1.0),
+    "worst_client_share": (0.0, 1.0),
+    "recovery_s": (0.0, math.inf),
+}
+"""What a figure cannot leave, and an interval around its mean might."""
 
 
 def workloads_text(
@@ -58,7 +72,7 @@ def workload_section(workload: Workload, table: Table, results: Results) -> list
     lines = [
         f"## {capital(workload.title)}",
         "",
-        f"`{workload.name}`: {workload.purpose}. It should separate: {workload.separates}.",
+        f"`{workload.name}`: {workload.purpose}. What should show: {workload.separates}.",
         "",
     ]
     if not table.rows:
@@ -91,8 +105,10 @@ def workload_section(workload: Workload, table: Table, results: Results) -> list
     lines.append("")
     lines += _more_figures(table)
     lines += _idle_memory(table)
+    lines += memory_growth(results.samples, workload)
     for name in COMPARED:
-        lines += _verdicts(name, table.comparisons[name])
+        is_given = name == "throughput_rps" and workload.arrivals != CLOSED
+        lines += [] if is_given else _verdicts(name, table.comparisons[name])
     absent = [
         facts.label for facts in manifest.servers if facts.label not in {row.server for row in table.rows}
     ]
@@ -109,13 +125,38 @@ def _more_figures(table: Table) -> list[str]:
     if not shown:
         return []
     return [
-        f"| server | {' | '.join(metric(name).title for name in shown)} |",
+        f"| server | {' | '.join(TITLES.get(name, metric(name).title) for name in shown)} |",
         f"|---|{'---:|' * len(shown)}",
         *(
-            f"| `{row.server}` | {' | '.join(interval(row.estimates[name], SOMETIMES[name]) for name in shown)} |"
+            f"| `{row.server}` | {' | '.join(interval(_clipped(row, name), SOMETIMES[name]) for name in shown)} |"
             for row in table.rows
         ),
         "",
+    ]
+
+
+def _clipped(row: Row, name: str) -> Estimate | None:
+    """Return an estimate whose interval keeps to what is possible."""
+    found = row.estimates[name]
+    if found is None or found.low is None or found.high is None or name not in POSSIBLE:
+        return found
+    least, most = POSSIBLE[name]
+    return replace(found, low=max(found.low, least), high=min(found.high, most))
+
+
+def memory_growth(samples: Iterable[Sample], workload: Workload) -> list[str]:
+    """Say by how much servers still grew in the second half of a long window: what they take at first is no leak."""
+    slopes: dict[str, list[float]] = {}
+    for sample in counted(sample for sample in samples if sample.workload == workload.name):
+        later = sample.memory_series_bytes[len(sample.memory_series_bytes) // 2 :]
+        if not invalidity(sample) and len(later) >= FEWEST_READINGS:
+            slopes.setdefault(sample.server, []).append(slope(range(len(later)), later).value / 1024)
+    if not slopes:
+        return []
+    growing = max(slopes, key=lambda server: median(slopes[server]))
+    return [
+        f"- Memory, {workload.title}: in the second half of the window none grew by more than "
+        f"{median(slopes[growing]):.1f} KiB/s (`{growing}`; medians of the launches)."
     ]
 
 
