@@ -10,7 +10,7 @@ from harness.analyse import metric
 from harness.plan import by_name
 from harness.record import Results, Sample, ServerFacts, histogram
 from harness.report.choice import advice, choice_section
-from harness.report.rankings import ranking
+from harness.report.rankings import ranking, tail_ranking
 from implementations import ALL_CORES
 
 Make = Callable[..., Sample]
@@ -99,3 +99,24 @@ def test_a_run_that_tells_nothing_recommends_nothing(make_results: Callable[...,
     results = make_results()
     nothing = replace(results, samples=(), manifest=replace(results.manifest, servers=()))
     assert choice_section(nothing) == []
+
+
+def test_tails_are_ranked_by_a_quantile_that_all_have(run: Results) -> None:
+    """Else the one that has the farther quantile, for whatever reason, would be the shortest."""
+    found = tail_ranking(run.samples, "clients_500")
+    assert found is not None
+    assert found[0].metric == "response_p99_us"
+    few = replace(run, samples=tuple(a_few_answers(sample, B) for sample in run.samples))
+    found = tail_ranking(few.samples, "clients_500")
+    assert found is not None
+    assert found[0].metric == "response_p90_us"
+    assert set(found[1].estimates) == {A, B}
+
+
+def a_few_answers(sample: Sample, server: str) -> Sample:
+    """Leave a server so few responses that there are not 100 beyond the 99 % quantile."""
+    if sample.server != server:
+        return sample
+    return replace(
+        sample, response_ns={bucket: min(count, 5_000) for bucket, count in sample.response_ns.items()}
+    )

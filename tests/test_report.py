@@ -260,7 +260,7 @@ def test_blocks_are_counted_by_workload(make_results: Callable[..., Results]) ->
     blocks = {"clients_64": 12, "churn": 5, "flood": 5}
     text = text_of(make_results(blocks=5, blocks_of=blocks, workloads=tuple(blocks)))
     assert "The core workloads had 12 blocks, all others 5." in text
-    assert "In each of 5 blocks every server" in text_of(make_results(blocks=5))
+    assert "There were 5 blocks of each workload." in text_of(make_results(blocks=5))
 
 
 def test_limits_of_connections_are_shown(make_results: Callable[..., Results]) -> None:
