@@ -1,6 +1,7 @@
 """The command line's contract: what it prints, and its exit codes."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -443,6 +444,22 @@ def test_a_server_that_does_not_conform_gets_no_figures(tmp_path: Path) -> None:
     assert "`faulty`: did not pass the conformance gate" in (tmp_path / "run" / "report.md").read_text()
 
 
+def started_bench(command: list[str], number: signal.Signals) -> subprocess.Popen[str]:
+    """Start a run in a group of its own, that a signal may end even if it is ignored here, as in background jobs."""
+    handler = signal.signal(number, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        )
+    finally:
+        signal.signal(number, handler)
+
+
 @contextmanager
 def killing(process: subprocess.Popen[str]) -> Iterator[None]:
     """Let a test that fails not wait for a process that does not end."""
@@ -471,17 +488,7 @@ def test_an_interrupted_bench_keeps_what_it_has_and_leaves_no_process(
         "--blocks",
         "500",
     ]
-    handler = signal.signal(
-        number, signal.SIG_DFL
-    )  # else a job in the background would pass on that it is ignored
-    process = subprocess.Popen(
-        [*command, "--out", str(folder)],
-        cwd=PROJECT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    signal.signal(number, handler)
+    process = started_bench([*command, "--out", str(folder)], number)
     with process, killing(process):
         limit = time.monotonic() + LIMIT_S
         samples = folder / "samples.jsonl"
@@ -500,6 +507,24 @@ def test_an_interrupted_bench_keeps_what_it_has_and_leaves_no_process(
     assert not results.manifest.complete
     assert results.measured_cells
     assert "**Incomplete**" in (folder / "report.md").read_text()
+
+
+def test_ctrl_c_in_the_gate_leaves_no_process(tmp_path: Path) -> None:
+    """The terminal sends it to the whole group: the suite, which runs in a process of its own, must still end its servers."""
+    command = [sys.executable, "-m", "harness", "bench", "blocking", "--out", str(tmp_path / "run")]
+    process = started_bench(command, signal.SIGINT)
+    with process, killing(process):
+        limit = time.monotonic() + LIMIT_S
+        while len(started := psutil.Process(process.pid).children(recursive=True)) < 2:
+            assert time.monotonic() < limit
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    _, alive = psutil.wait_procs(started, timeout=10)
+    assert not alive
 
 
 def test_results_half_written_are_refused(run: Path, tmp_path: Path) -> None:
