@@ -187,8 +187,8 @@ def shares_at_once(target: Target) -> Iterator[float]:
             costly = [stack.enter_context(target.connect(MEDIUM_BUFFER_BYTES)).greeted() for _ in range(2)]
             family = [process.pid, *(child.pid for child in process.children(recursive=True))]
             with (
-                meanwhile(partial(next, flood(costly[0]))),
-                meanwhile(partial(next, flood(costly[1]))),
+                meanwhile(partial(ask_for_much, costly[0])),
+                meanwhile(partial(ask_for_much, costly[1])),
             ):
                 counts = list(_working_threads(family))
             for peer in costly:
@@ -196,6 +196,13 @@ def shares_at_once(target: Target) -> Iterator[float]:
                 peer.drain()
         yield sum(count > 1 for count in counts) / max(1, sum(count > 0 for count in counts))
         target.answers(b"1,2\n", THREE)
+
+
+def ask_for_much(peer: Peer) -> None:
+    """Send a batch in one go, so that there is always more to work on, and read what replies have come."""
+    peer.send(BATCH)
+    while peer.unread():
+        peer.receive()
 
 
 def _working_threads(family: Sequence[int]) -> Iterator[int]:
