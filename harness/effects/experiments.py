@@ -41,7 +41,8 @@ from harness.measure import MeasureError
 REQUESTS: Final = 2000
 TRACED: Final = 300
 FEW_REQUESTS: Final = 50
-PAUSE_S: Final = 0.002
+PAUSE_S: Final = 0.012
+"""Longer than a thread waits for the interpreter's lock after its last send(): it is in recv() again when a request comes."""
 LIGHT_REQUESTS: Final = 300
 IDLE: Final = 900
 HELD_S: Final = 0.3
