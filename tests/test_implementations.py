@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -31,17 +32,25 @@ TO_JUDGE = [(name, case) for name in NAMES for case in CASES] + [
 ]
 PROJECT = Path(__file__).resolve().parent.parent
 LIMIT_S = 30
+SERVERS_AT_ONCE = 2
+"""Cases wait more than they compute."""
 
 
 @pytest.fixture(scope="module")
 def judgements(request: pytest.FixtureRequest) -> dict[tuple[str, str], Judgement]:
-    """Judge what is selected, once: cases run side by side, which single tests could not."""
+    """Judge what is selected, once: cases and servers run side by side, which single tests could not."""
     wanted: dict[str, list[Case]] = {}
     for item in request.session.items:
         callspec = getattr(item, "callspec", None)
         if callspec is not None and {"name", "case"} <= callspec.params.keys():
             wanted.setdefault(callspec.params["name"], []).append(callspec.params["case"])
-    return {(name, found.case): found for name, cases in wanted.items() for found in judge(ours(name), cases)}
+    with ThreadPoolExecutor(SERVERS_AT_ONCE) as pool:
+        judged = pool.map(lambda name: judge(ours(name), wanted[name]), wanted)
+        return {
+            (name, found.case): found
+            for name, of_server in zip(wanted, judged, strict=True)
+            for found in of_server
+        }
 
 
 @pytest.mark.parametrize(("name", "case"), TO_JUDGE, ids=[f"{name}-{case.id}" for name, case in TO_JUDGE])
