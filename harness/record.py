@@ -240,6 +240,7 @@ class Manifest:
         harness_hash: of the harness's own sources.
         resumed: how often it was interrupted, and gone on with.
         twin_of, twin: a server that was measured under two names, and the second name; empty if none was.
+        remark: what else a reader has to know of how this run came about.
     """
 
     schema: int
@@ -261,6 +262,7 @@ class Manifest:
     within_minutes: float | None = None
     blocks_of: dict[str, int] = field(default_factory=dict)
     harness_hash: str = ""
+    remark: str = ""
     resumed: int = 0
     twin_of: str = ""
     twin: str = ""

@@ -411,3 +411,7 @@ def test_a_server_whose_costs_are_not_known_is_named(
     one = replace(results, costs=(make_costs("threaded"),))
     assert "No costs are known of `trio_nursery`" in text_of(one)
     assert "No costs are known" not in text_of(both)
+
+
+def test_what_else_is_to_be_known_of_a_run_comes_first(make_results: Callable[..., Results]) -> None:
+    assert "> Faults came later." in text_of(make_results(remark="Faults came later.")).splitlines()[:4]

@@ -127,6 +127,6 @@ def _conformance_sentence(results: Results) -> list[str]:
         ]
     lacking = sum(verdict.verdict == Verdict.BY_DESIGN for verdict in results.conformance)
     return [
-        f"- **Conformance**: all {len(servers)} servers passed the gate, {cases} cases each, before they were measured; in "
+        f"- **Conformance**: all {len(servers)} servers passed the suite, {cases} cases each, with the very sources that were measured; in "
         f"{lacking} of these {len(results.conformance):,} verdicts a server lacks a capability, says so, and behaves so."
     ]

@@ -21,6 +21,8 @@ def heading(results: Results) -> list[str]:
     if results.manifest.resumed:
         times = "once" if results.manifest.resumed == 1 else f"{results.manifest.resumed} times"
         lines += [f"> The run was interrupted and resumed {times}, on the same machine.", ""]
+    if results.manifest.remark:
+        lines += [f"> {results.manifest.remark}", ""]
     if results.manifest.precision is not None:
         lines += _precision(results, results.manifest.precision, 60 * (results.manifest.within_minutes or 0))
     return lines
