@@ -250,7 +250,7 @@ def least_memory(results: Results) -> Iterator[Advice]:
     if found is None:
         return
     each = _ranked(results, HUNDREDS, "idle_kib_per_connection")
-    best = found.leaders[0]
+    best = found.first
     per_client = f", {each.mean(best):.1f} KiB for each" if each and best in each.estimates else ""
     yield Advice(
         "The least memory",

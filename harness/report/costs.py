@@ -33,7 +33,6 @@ def costs_section(results: Results) -> list[str]:
         "above tell.",
         "",
         *_on_all_cores(results.costs),
-        "",
         *(line for workload in workloads for line in _requests(results.costs, workload)),
         *_remarks(results),
         *_connections(results.costs),

@@ -22,6 +22,7 @@ def other_workloads(results: Results, tables: Mapping[str, Table], workloads_at:
     opened = {workload: table for workload, table in others.items() if workload.arrivals != CLOSED}
     if not others:
         return []
+    growth = [line for workload in closed for line in memory_growth(results.samples, workload)]
     return [
         "## The other workloads",
         "",
@@ -39,8 +40,7 @@ def other_workloads(results: Results, tables: Mapping[str, Table], workloads_at:
             "{:.1f}",
             ("the least CPU µs per request", "the most"),
         ),
-        *(line for workload in closed for line in memory_growth(results.samples, workload)),
-        "",
+        *([*growth, ""] if growth else []),
     ]
 
 
