@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 
 import click
 
-from harness.commands.options import COULD_NOT_RUN, INTERRUPTED, USAGE
+from harness.cli.options import COULD_NOT_RUN, INTERRUPTED, USAGE
 from harness.errors import CannotRun, UsageError
 
 COMMANDS: Final = {
@@ -28,13 +28,13 @@ COMMANDS: Final = {
     "limits": "limits:limits",
     "costs": "costs:costs",
     "effect": "effect:effect",
-    "bench": "study:bench",
-    "report": "study:report",
+    "bench": "bench:bench",
+    "report": "bench:report",
     "compare": "compare:compare",
     "selftest": "selftest:selftest",
     "resolution": "resolution:resolution",
 }
-"""Each subcommand's module in `harness.commands`, and its name there."""
+"""Each subcommand's module in `harness.cli`, and its name there."""
 
 
 class Commands(click.Group):
@@ -49,7 +49,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(import_module(f"harness.commands.{module}"), name)
+        command: click.Command = getattr(import_module(f"harness.cli.{module}"), name)
         return command
 
 

@@ -19,6 +19,7 @@ CAPABILITIES: Final = {
 """What a server may declare, with its meaning; the conformance suite checks the declared and the undeclared."""
 
 ONE_CORE: Final = "one core"
+
 ALL_CORES: Final = "all cores"
 """Regimes: how much of the machine a server uses. Figures of one are never held against those of the other."""
 

@@ -14,6 +14,7 @@ from implementations import server
 from implementations.server import Server, fail
 
 STOCK: Final = "asyncio"
+
 UVLOOP: Final = "uvloop"
 
 LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]

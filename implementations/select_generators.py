@@ -33,6 +33,7 @@ from implementations.server import (
 )
 
 SELECT_FILES = 1024
+
 SWEEP_S = 0.1
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from harness.candidates import Candidate
-from harness.costs_record import Crowd, Holding, Lifetime, LoadCosts, ServerCosts
-from harness.record import (
+from harness.launch.candidates import Candidate
+from harness.record.costs import Crowd, Holding, Lifetime, LoadCosts, ServerCosts
+from harness.record.files import (
     SCHEMA,
     Environment,
     FaultResult,

@@ -11,16 +11,16 @@ from typing import Final
 
 import psutil
 
-from harness.candidates import Candidate
-from harness.conformance.arithmetic import ARITHMETIC
 from harness.conformance.case import Case, NotApplicable, StaleClaim, Verdict, Violation
-from harness.conformance.contention import CONCURRENCY
-from harness.conformance.framing import FRAMING
-from harness.conformance.lifecycle import LIFECYCLE
-from harness.conformance.session import SESSION
+from harness.conformance.cases.arithmetic import ARITHMETIC
+from harness.conformance.cases.capabilities import CONCURRENCY
+from harness.conformance.cases.framing import FRAMING
+from harness.conformance.cases.sessions import SESSION
+from harness.conformance.cases.stopping import LIFECYCLE
 from harness.conformance.target import Target, shared_target
 from harness.errors import UsageError
-from harness.launch import LaunchError
+from harness.launch.candidates import Candidate
+from harness.launch.process import LaunchError
 
 GROUPS: Final = (FRAMING, ARITHMETIC, SESSION, CONCURRENCY, LIFECYCLE)
 CASES: Final = tuple(case for group in GROUPS for case in group.cases)

@@ -14,9 +14,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from harness.candidates import Address
 from harness.conformance.case import Violation
-from harness.conformance.oracle import oracle, replies
+from harness.launch.candidates import Address
+from harness.oracle import oracle, replies
 
 GREETING: Final = oracle(b"")
 SMALL_BUFFER_BYTES: Final = 4096

@@ -14,10 +14,10 @@ from typing import Final
 
 import psutil
 
-from harness.candidates import HOST, Address, Candidate
 from harness.conformance.case import NotApplicable, Violation
 from harness.conformance.peer import Peer
-from harness.launch import DEFAULT_CLIENTS, Launched, LaunchError, launch, reap, start
+from harness.launch.candidates import HOST, Address, Candidate
+from harness.launch.process import DEFAULT_CLIENTS, Launched, LaunchError, launch, reap, start
 
 LEAST_PATIENCE_S: Final = 5.0
 STARTUPS_OF_PATIENCE: Final = 20

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from harness.compare import BETTER, WORSE
-from harness.inference import Estimate
-from harness.tables import Row, Table
+from harness.analyse.comparisons import BETTER, WORSE
+from harness.analyse.statistics.inference import Estimate
+from harness.analyse.tables import Row, Table
 
 WIDE: Final = 1.3
 

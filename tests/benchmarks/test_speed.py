@@ -8,9 +8,9 @@ import socket
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.candidates import ours
-from harness.conformance.oracle import oracle
-from harness.launch import launch
+from harness.launch.candidates import ours
+from harness.launch.process import launch
+from harness.oracle import oracle
 from implementations import CATALOGUE
 from implementations.protocol import GREETING, Connection
 

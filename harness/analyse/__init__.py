@@ -1,0 +1,1 @@
+"""From samples to figures, verdicts, rankings and causes; pure."""

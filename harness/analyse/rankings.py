@@ -1,0 +1,103 @@
+"""Who is first, who is last, and who shares a place: by the same tests as all comparisons, for servers of one core."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from harness.analyse.comparisons import BETTER, WORSE, compare_all
+from harness.analyse.samples.metrics import Metric, by_block, metric, of_regime
+from harness.analyse.samples.validity import invalidity
+from harness.analyse.statistics.inference import Estimate, estimate
+from harness.record.files import Sample
+from implementations import ONE_CORE
+
+
+class Tail(NamedTuple):
+    """A quantile of the response, and how it is said."""
+
+    metric: str
+    share: str
+    short: str
+
+
+TAILS: Final = (
+    Tail("response_p99_us", "99 %", "p99"),
+    Tail("response_p90_us", "90 %", "p90"),
+    Tail("response_p50_us", "half", "p50"),
+)
+
+
+def company_rps(sample: Sample) -> float | None:
+    """Return how many requests of those in the background were answered in a second; they come during the warm-up, too."""
+    return sample.company_ok / (sample.warmup_s + sample.window_s) if sample.company_ok else None
+
+
+COMPANY_RPS: Final = Metric("company_rps", "company's requests/s", higher_is_better=True, value=company_rps)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Servers by one metric under one workload, the best first; `leaders` are the best and who was not told apart from it."""
+
+    estimates: Mapping[str, Estimate]
+    leaders: tuple[str, ...]
+
+    def mean(self, server: str) -> float:
+        """Return a server's figure."""
+        return self.estimates[server].mean
+
+    @property
+    def first(self) -> str:
+        """Return who has the best figure."""
+        return self.leaders[0]
+
+    @property
+    def last(self) -> str:
+        """Return who has the worst."""
+        return list(self.estimates)[-1]
+
+    @property
+    def tells_apart(self) -> bool:
+        """Tell whether the first and the last are known to differ."""
+        return self.last not in self.leaders
+
+
+def ranking(
+    samples: Sequence[Sample], workload: str, of: Metric, among: Collection[str] | None = None
+) -> Ranking | None:
+    """Rank servers; None if fewer than two have figures."""
+    chosen = [
+        sample for sample in of_regime(samples, ONE_CORE) if among is None or sample.server in set(among)
+    ]
+    found = {
+        server: known
+        for server, values in by_block(chosen, workload, of).items()
+        if (known := estimate(list(values.values()))) is not None
+    }
+    if len(found) < 2:
+        return None
+    ranked = sorted(found, key=lambda server: found[server].mean, reverse=of.higher_is_better)
+    apart = {
+        frozenset((each.a, each.b))
+        for each in compare_all(chosen, workload, of)
+        if each.verdict in {BETTER, WORSE}
+    }
+    leaders = tuple(server for server in ranked if frozenset((ranked[0], server)) not in apart)
+    return Ranking({server: found[server] for server in ranked}, leaders)
+
+
+def tail_ranking(samples: Sequence[Sample], workload: str) -> tuple[Tail, Ranking] | None:
+    """Rank servers by the farthest quantile that all of them have.
+
+    It takes many requests to know a far one; if only those were ranked that have it, the best might be missing.
+    """
+    measured = {
+        sample.server
+        for sample in of_regime(samples, ONE_CORE)
+        if sample.workload == workload and not invalidity(sample)
+    }
+    for tail in TAILS:
+        found = ranking(samples, workload, metric(tail.metric))
+        if found is not None and found.estimates.keys() == measured:
+            return tail, found
+    return None

@@ -1,0 +1,241 @@
+"""From samples to figures: one value for each launch and metric, and which launches are valid and count. Pure."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from harness.analyse.samples import quantiles
+from harness.analyse.samples.validity import invalidity
+from harness.analyse.slopes import slope
+from harness.drive.orders import IDLE
+from harness.record.files import Sample
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of a launch.
+
+    Attributes:
+        name: as in JSON.
+        title: as in a table, with its unit.
+        higher_is_better: its direction.
+        value: works it out; None if this launch cannot say.
+        additive: it differs by so much rather than by a factor, and may be 0 or less: its mean is the arithmetic one.
+    """
+
+    name: str
+    title: str
+    higher_is_better: bool
+    value: Callable[[Sample], float | None]
+    additive: bool = False
+
+
+def response_us(q: float) -> Callable[[Sample], float | None]:
+    """Return a function that works out a quantile of the response time."""
+
+    def value(sample: Sample) -> float | None:
+        found = quantiles.response(sample, q).ns
+        return None if found is None else found / 1e3
+
+    return value
+
+
+def throughput_rps(sample: Sample) -> float:
+    """Requests answered in a second."""
+    return sample.answered / sample.window_s
+
+
+def cpu_us_per_request(sample: Sample) -> float | None:
+    """CPU time of the server's process for one request, user and system, all threads.
+
+    If others ask besides, what the server does for them cannot be told from it, so that nothing can be said.
+    """
+    if not sample.answered or not sample.server_cpu_ns or others_ask(sample):
+        return None
+    return sample.server_cpu_ns / 1e3 / sample.answered
+
+
+def others_ask(sample: Sample) -> bool:
+    """Tell whether there was company that asked something in the window, too."""
+    return sample.company not in {"", IDLE}
+
+
+def switches_per_request(sample: Sample) -> float | None:
+    """Context switches of the server for one request, voluntary and not."""
+    if not sample.ok or not sample.threads or others_ask(sample):
+        return None
+    return (sample.switches_voluntary + sample.switches_involuntary) / sample.ok
+
+
+def peak_mib(sample: Sample) -> float | None:
+    """The most memory that the server ever held."""
+    return sample.memory_peak_bytes / 2**20 if sample.memory_peak_bytes else None
+
+
+def idle_kib_per_connection(sample: Sample) -> float | None:
+    """What a connected, silent client costs in memory; a single page says nothing, so it takes a hundred clients."""
+    connections = sample.clients + sample.company_clients
+    if connections < 100 or not sample.memory_ready_bytes or sample.churn:
+        return None
+    return (sample.memory_connected_bytes - sample.memory_ready_bytes) / connections / 1024
+
+
+def system_share(sample: Sample) -> float | None:
+    """Of the server's CPU time, what the kernel spent for it: sampled, so good to a few per cent in a second."""
+    known_ns = sample.server_user_ns + sample.server_system_ns
+    return sample.server_system_ns / known_ns if known_ns else None
+
+
+def connect_us(q: float) -> Callable[[Sample], float | None]:
+    """Return a function that works out a quantile of the time from the intention to connect to the greeting."""
+
+    def value(sample: Sample) -> float | None:
+        found = quantiles.quantile_ns(sample.connect_ns, q)
+        return None if found is None else found / 1e3
+
+    return value
+
+
+def memory_slope_kib_per_s(sample: Sample) -> float | None:
+    """By how much the server's memory grew each second: the slope of the line of least squares through the readings."""
+    if len(sample.memory_series_bytes) < FEWEST_READINGS:
+        return None
+    readings = sample.memory_series_bytes
+    return slope(range(len(readings)), readings).value / 1024
+
+
+FEWEST_READINGS: Final = 5
+"""A slope through fewer readings of the memory says nothing."""
+
+QUANTILES: Final = {
+    "response_p50_us": 0.5,
+    "response_p90_us": 0.9,
+    "response_p99_us": 0.99,
+    "response_p999_us": 0.999,
+}
+
+METRICS: Final = (
+    Metric("throughput_rps", "requests/s", higher_is_better=True, value=throughput_rps),
+    Metric("cpu_us_per_request", "CPU µs per request", higher_is_better=False, value=cpu_us_per_request),
+    Metric("response_p50_us", "p50 µs", higher_is_better=False, value=response_us(0.5)),
+    Metric("response_p90_us", "p90 µs", higher_is_better=False, value=response_us(0.9)),
+    Metric("response_p99_us", "p99 µs", higher_is_better=False, value=response_us(0.99)),
+    Metric("response_p999_us", "p99.9 µs", higher_is_better=False, value=response_us(0.999)),
+    Metric(
+        "switches_per_request", "switches per request", higher_is_better=False, value=switches_per_request
+    ),
+    Metric("peak_mib", "peak memory MiB", higher_is_better=False, value=peak_mib),
+    Metric(
+        "idle_kib_per_connection",
+        "KiB per idle connection",
+        higher_is_better=False,
+        value=idle_kib_per_connection,
+    ),
+    Metric("system_share", "of it in the kernel", higher_is_better=False, value=system_share),
+    Metric("connect_p50_us", "connect p50 µs", higher_is_better=False, value=connect_us(0.5)),
+    Metric("connect_p99_us", "connect p99 µs", higher_is_better=False, value=connect_us(0.99)),
+    Metric("fairness_jain", "fairness", higher_is_better=True, value=lambda sample: sample.fairness_jain),
+    Metric(
+        "worst_client_share",
+        "worst client",
+        higher_is_better=True,
+        value=lambda sample: sample.worst_client_share,
+    ),
+    Metric(
+        "recovery_s",
+        "recovery s",
+        higher_is_better=False,
+        value=lambda sample: sample.recovery_s,
+        additive=True,
+    ),
+    Metric(
+        "memory_slope_kib_per_s",
+        "memory KiB/s",
+        higher_is_better=False,
+        value=memory_slope_kib_per_s,
+        additive=True,
+    ),
+)
+
+
+def metric(name: str) -> Metric:
+    """Return a metric by its name."""
+    return next(each for each in METRICS if each.name == name)
+
+
+def of_regime(samples: Iterable[Sample], regime: str) -> list[Sample]:
+    """Return the samples of servers that may use so much of the machine."""
+    return [sample for sample in samples if sample.regime == regime]
+
+
+Block = tuple[str, str, int]
+
+
+def block_of(sample: Sample) -> Block:
+    """Return what identifies the launches that are compared with each other, and measured again together."""
+    return sample.regime, sample.workload, sample.block
+
+
+def counted(samples: Iterable[Sample]) -> list[Sample]:
+    """Return the samples that count: of each block of a workload and regime those of one attempt, with its invalid ones.
+
+    It is the attempt with the most valid samples, the first of equals. All servers' values of a block are of the same
+    attempt, since they are compared with each other; what was measured has no say in the choice.
+    """
+    attempts: dict[Block, dict[int, list[Sample]]] = {}
+    for sample in samples:
+        attempts.setdefault(block_of(sample), {}).setdefault(sample.attempt, []).append(sample)
+    return [
+        sample
+        for of_block in attempts.values()
+        for sample in max(of_block.values(), key=lambda launched: sum(not invalidity(s) for s in launched))
+    ]
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """How often blocks were measured again.
+
+    Attributes:
+        blocks: how many there are, each workload's counted on its own.
+        repeated: blocks that were measured again, because a launch was invalid.
+        launches: that this took.
+        invalid: launches that were invalid, of all that were made.
+        left: invalid launches among those that count.
+    """
+
+    blocks: int
+    repeated: int
+    launches: int
+    invalid: int
+    left: int
+
+
+def repetition(samples: Sequence[Sample]) -> Repetition:
+    """Count what was measured again, and what stayed invalid."""
+    again = [sample for sample in samples if sample.attempt > 1]
+    return Repetition(
+        blocks=len(set(map(block_of, samples))),
+        repeated=len(set(map(block_of, again))),
+        launches=len(again),
+        invalid=sum(bool(invalidity(sample)) for sample in samples),
+        left=sum(bool(invalidity(sample)) for sample in counted(samples)),
+    )
+
+
+def by_block(samples: Iterable[Sample], workload: str, of: Metric) -> dict[str, dict[int, float]]:
+    """Return each server's values by block, of the valid samples that count.
+
+    A server of which some launch cannot say has none at all: those that can are not a fair selection.
+    """
+    values: dict[str, dict[int, float | None]] = {}
+    for sample in counted(sample for sample in samples if sample.workload == workload):
+        if not invalidity(sample):
+            values.setdefault(sample.server, {})[sample.block] = of.value(sample)
+    known = {
+        server: {block: value for block, value in of_server.items() if value is not None}
+        for server, of_server in values.items()
+    }
+    return {
+        server: known[server] for server, of_server in values.items() if len(known[server]) == len(of_server)
+    }

@@ -1,0 +1,251 @@
+"""Whether a measurement may be used, and what is to be known about it: one verdict with reason codes. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from harness.analyse.samples.quantiles import QUANTILES, quantile_ns, response
+from harness.analyse.samples.steadiness import Steadiness, steadiness
+from harness.drive.orders import CLOSED
+from harness.record.files import Sample
+from implementations import ALL_CORES
+
+BUSY: Final = 0.95
+"""From this share of its core on, a process is what limits a closed loop."""
+SATURATED: Final = 0.8
+"""Above this share of its core, spinning not counted, a generator may be late in an open loop."""
+STEAL_LIMIT: Final = 0.01
+FOREIGN_LIMIT: Final = 0.05
+"""Of two cores for a second, so much is ten of the kernel's ticks."""
+LAG_LIMIT: Final = 0.1
+"""The generator's own delay may be so much of the response, at each quantile that is printed."""
+KEPT_UP: Final = 0.99
+"""A server that answers a smaller share of what it is offered is overloaded."""
+LITTLE_TOLERANCE: Final = 0.05
+
+
+class Severity(Enum):
+    """What follows from a reason."""
+
+    INVALID = "the measurement is not used: it is not ranked, and its block is measured again"
+    DOUBT = "it is used, and counted as disturbed"
+    REMARK = "it says what was measured, and is no fault of the measurement"
+
+
+class Reason(Enum):
+    """Why a measurement is not valid, or what is to be known about it: its code, its meaning and its severity."""
+
+    CONSERVATION = "conservation", "requests are missing from the books", Severity.INVALID
+    WRONG_REPLIES = "wrong-replies", "replies were not what the oracle says", Severity.INVALID
+    ERRORS = "errors", "connections broke", Severity.INVALID
+    TIMEOUTS = "timeouts", "requests were sent and never answered", Severity.INVALID
+    NOTHING_ANSWERED = "nothing-answered", "no reply came in the measuring window", Severity.INVALID
+    LITTLES_LAW = "littles-law", "requests in flight are not throughput x response", Severity.INVALID
+    LAG = "lag", "the generator's own delay is too much of the response", Severity.INVALID
+    GENERATOR_SATURATED = "generator-saturated", "the generator had no time to spare", Severity.INVALID
+    STEAL = "steal", "the hypervisor gave too much of the machine's time to others", Severity.INVALID
+    FOREIGN_WORK = (
+        "foreign-work",
+        "other processes worked on the cores of server and generator",
+        Severity.INVALID,
+    )
+    SHARED_CORE = "shared-core", "server and generator did not have cores of their own", Severity.DOUBT
+    OVERLOADED = "overloaded", "the server answered less than it was offered", Severity.REMARK
+    CENSORED = "censored", "responses that never came rank above all that did", Severity.REMARK
+    LATENCY_BOUND = "latency-bound", "neither core was busy: waking up takes the time", Severity.REMARK
+    GENERATOR_BOUND = "generator-bound", "the generator's core was the busy one", Severity.REMARK
+    WARMING_UP = "warming-up", Steadiness.WARMING_UP.meaning, Severity.REMARK
+    SLOWING = "slowing", Steadiness.SLOWING.meaning, Severity.REMARK
+    UNSTEADY = "unsteady", Steadiness.UNSTEADY.meaning, Severity.REMARK
+
+    def __init__(self, code: str, meaning: str, severity: Severity) -> None:
+        """Take them apart."""
+        self.code = code
+        self.meaning = meaning
+        self.severity = severity
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A reason, and what of this measurement gives it."""
+
+    reason: Reason
+    detail: str
+
+    def __str__(self) -> str:
+        """Give the code first."""
+        return f"{self.reason.code}: {self.detail}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All that is to be known about one measurement, the gravest first."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def valid(self) -> bool:
+        """Tell whether it may be used."""
+        return not self.of(Severity.INVALID)
+
+    def of(self, severity: Severity) -> list[Finding]:
+        """Return the findings of a severity."""
+        return [finding for finding in self.findings if finding.reason.severity is severity]
+
+
+def judge(sample: Sample) -> Verdict:
+    """Judge one measurement."""
+    found = [*_of_the_books(sample), *_of_the_instrument(sample), *_of_the_server(sample)]
+    order = list(Severity)
+    return Verdict(tuple(sorted(found, key=lambda finding: order.index(finding.reason.severity))))
+
+
+def invalidity(sample: Sample) -> list[str]:
+    """Say why a sample cannot be used, if it cannot: one code and explanation for each reason."""
+    return [str(finding) for finding in judge(sample).of(Severity.INVALID)]
+
+
+def doubts(sample: Sample) -> list[str]:
+    """Say what may have disturbed a sample that can be used."""
+    return [str(finding) for finding in judge(sample).of(Severity.DOUBT)]
+
+
+def remarks(sample: Sample) -> list[str]:
+    """Say what is to be known of what was measured."""
+    return [str(finding) for finding in judge(sample).of(Severity.REMARK)]
+
+
+def limited_by(sample: Sample) -> str:
+    """Tell what limits the throughput.
+
+    Returns:
+        "rate" for an open loop that the server kept up with; "server"; "generator"; "machine" if a server that uses all
+        cores and its generator together kept them busy; "latency" if there was time to spare; "unknown" if the server's
+        process is not known.
+    """
+    if sample.arrivals != CLOSED and achieved_share(sample) >= KEPT_UP:
+        return "rate"
+    available_ns = sample.server_cores * sample.window_s * 1e9
+    if sample.server_cpu_ns >= BUSY * available_ns:
+        return "server"
+    if generator_share(sample) >= BUSY:
+        return "generator"
+    if (
+        sample.regime == ALL_CORES
+        and sample.server_cpu_ns + sample.generator_cpu_ns >= BUSY * available_ns
+        and sample.threads
+    ):
+        return "machine"
+    return "latency" if sample.threads else "unknown"
+
+
+def achieved_share(sample: Sample) -> float:
+    """Return what was answered in the window as a share of what was intended in it."""
+    return sample.answered / sample.offered if sample.offered else 0.0
+
+
+def generator_share(sample: Sample) -> float:
+    """Return how much of its core a generator used, its deliberate spinning not counted; the mean of several."""
+    working_ns = max(0, sample.generator_cpu_ns - sample.generator_spin_ns)
+    return working_ns / (sample.window_s * 1e9 * sample.generators)
+
+
+def _of_the_books(sample: Sample) -> Iterator[Finding]:
+    accounted = sample.ok + sample.wrong + sample.error + sample.timeout + sample.in_flight
+    if sample.sent != accounted:
+        detail = f"{sample.sent} requests were sent and {accounted} are accounted for"
+        yield Finding(Reason.CONSERVATION, detail)
+    if sample.planned != sample.sent + sample.never_sent:
+        detail = f"{sample.planned} were planned, {sample.sent} sent and {sample.never_sent} never sent"
+        yield Finding(Reason.CONSERVATION, detail)
+    if sample.wrong:
+        yield Finding(Reason.WRONG_REPLIES, f"{sample.wrong} ({sample.fault})")
+    if sample.error or (sample.fault and not sample.wrong and not sample.timeout):
+        yield Finding(Reason.ERRORS, f"{sample.error} ({sample.fault})")
+    yield from _of_the_company(sample)
+    unanswered = sample.timeout + (sample.in_flight if sample.arrivals == CLOSED else 0)
+    if unanswered:
+        yield Finding(Reason.TIMEOUTS, f"{unanswered} not answered within {sample.timeout_s:g} s")
+    if not sample.answered:
+        yield Finding(Reason.NOTHING_ANSWERED, "no reply came in the measuring window")
+    elif not littles_law_holds(sample):
+        mean = sample.response_sum_ns / (sample.window_s * 1e9)
+        detail = f"{mean:.1f} requests in flight by their times, {sample.clients * sample.pipeline} in truth"
+        yield Finding(Reason.LITTLES_LAW, detail)
+
+
+def _of_the_company(sample: Sample) -> Iterator[Finding]:
+    """Judge the clients in the background like those that are measured: whoever is there must be served rightly."""
+    accounted = sample.company_ok + sample.company_wrong + sample.company_error
+    if sample.company_asked != accounted:
+        detail = f"the company asked {sample.company_asked} times, and {accounted} are accounted for"
+        yield Finding(Reason.CONSERVATION, detail)
+    if sample.company_wrong:
+        detail = f"{sample.company_wrong} of the company's ({sample.company_fault})"
+        yield Finding(Reason.WRONG_REPLIES, detail)
+    if sample.company_error:
+        detail = f"{sample.company_error} of the company's requests ({sample.company_fault})"
+        yield Finding(Reason.ERRORS, detail)
+
+
+def littles_law_holds(sample: Sample) -> bool:
+    """Check the bookkeeping of a closed loop: N D = throughput x mean response (Little 1961).
+
+    Throughput x mean response is the sum of the responses over the window. Of each request in flight at an edge, up to one
+    response too much or too little is counted, so that both sides may differ by the largest response over the window.
+    """
+    if sample.arrivals != CLOSED or sample.sent != sample.ok:
+        return True
+    window_ns = sample.window_s * 1e9
+    in_flight = sample.clients * sample.pipeline
+    error = abs(sample.response_sum_ns / window_ns / in_flight - 1)
+    return error <= LITTLE_TOLERANCE + sample.response_max_ns / window_ns
+
+
+def _of_the_instrument(sample: Sample) -> Iterator[Finding]:
+    if sample.arrivals != CLOSED:
+        late = list(_late_quantiles(sample))
+        if late:
+            yield Finding(Reason.LAG, f"the generator's own delay was {', '.join(late)}")
+        # A server that has no more to give gives no more, however busy the generator is; being late is judged above.
+        if generator_share(sample) > SATURATED and limited_by(sample) != "server":
+            detail = f"it worked {generator_share(sample):.0%} of the time, spinning not counted"
+            yield Finding(Reason.GENERATOR_SATURATED, detail)
+    if not sample.pinned:
+        why = (
+            f"the server uses all {sample.server_cores} cores, the generator's among them"
+            if sample.regime == ALL_CORES
+            else "server and generator did not have a core each"
+        )
+        yield Finding(Reason.SHARED_CORE, why)
+    if sample.steal_share > STEAL_LIMIT:
+        detail = f"the hypervisor gave {sample.steal_share:.1%} of the machine's time to others"
+        yield Finding(Reason.STEAL, detail)
+    if sample.foreign_share > FOREIGN_LIMIT:
+        detail = f"others took {sample.foreign_share:.0%} of the time of these cores"
+        yield Finding(Reason.FOREIGN_WORK, detail)
+
+
+def _late_quantiles(sample: Sample) -> Iterator[str]:
+    """Name the quantiles of the response of which the lag is too large a part."""
+    for name, q in QUANTILES.items():
+        lag_ns, response_ns = quantile_ns(sample.lag_ns, q), response(sample, q).ns
+        if lag_ns is not None and response_ns is not None and lag_ns > LAG_LIMIT * response_ns:
+            yield f"{lag_ns / 1e3:,.0f} of {response_ns / 1e3:,.0f} µs at {name}"
+
+
+def _of_the_server(sample: Sample) -> Iterator[Finding]:
+    if sample.arrivals != CLOSED and achieved_share(sample) < KEPT_UP:
+        detail = f"{achieved_share(sample):.1%} of what was offered was answered in the window"
+        yield Finding(Reason.OVERLOADED, detail)
+    if sample.arrivals != CLOSED and sample.censored:
+        detail = f"{sample.censored:,} of {sample.offered:,} in the window were not answered by the end"
+        yield Finding(Reason.CENSORED, detail)
+    if sample.arrivals == CLOSED and limited_by(sample) == "latency":
+        yield Finding(Reason.LATENCY_BOUND, "neither the server's core nor the generator's was busy")
+    if sample.arrivals == CLOSED and limited_by(sample) == "generator":
+        yield Finding(Reason.GENERATOR_BOUND, "the throughput is a lower bound of the server's")
+    label = steadiness(sample.series)
+    if label not in {Steadiness.FLAT, Steadiness.UNKNOWN}:
+        yield Finding(Reason[label.name], label.meaning)

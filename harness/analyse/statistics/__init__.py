@@ -1,0 +1,1 @@
+"""Intervals, tests and their power; it knows no server."""

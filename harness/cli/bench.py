@@ -1,0 +1,230 @@
+"""`harness bench` and `harness report`: the study, and its report made again."""
+
+import re
+import secrets
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+from click.core import ParameterSource
+from rich.console import Console
+
+from harness.analyse.comparisons import COMPARED
+from harness.analyse.precision import PILOT_BLOCKS, Target
+from harness.cli.options import FAILED, python_option, server_options
+from harness.errors import UsageError
+from harness.launch.candidates import all_cores, selected
+from harness.plan.workloads import CORE, PROFILES, WORKLOADS, Plan, by_name
+from harness.record.files import Results, drop_half_written_sample, read_results
+from harness.study import bench as study
+from implementations import SERVERS, VARIANTS
+
+WITHIN_MINUTES: Final = 20
+QUICK_COSTS: Final = 0.2
+"""Of the requests and connections of a full look at costs."""
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@server_options
+@python_option
+@click.option(
+    "--quick",
+    "profile",
+    flag_value="quick",
+    help="5 blocks of the four core workloads, about 10 minutes for all of ours.",
+)
+@click.option(
+    "--full",
+    "profile",
+    flag_value="full",
+    help="12 blocks of the core workloads, 5 of all others, about 90 minutes; of all of ours, their variants under the core "
+    "workloads.  [default: 8 and 3]",
+)
+@click.option(
+    "--torture/--no-torture",
+    default=None,
+    help="Let faults happen to the servers after measuring.  [default: unless --quick]",
+)
+@click.option(
+    "--limits/--no-limits",
+    default=None,
+    help="Find out how many connections each server holds.  [default: unless --quick]",
+)
+@click.option(
+    "--costs/--no-costs",
+    default=None,
+    help="Find out after measuring what requests and connections cost, and why.  [default: unless --quick]",
+)
+@click.option(
+    "--workload", "workloads", multiple=True, metavar="NAME", help="Only these (harness list --workloads)."
+)
+@click.option("--blocks", type=click.IntRange(1, 1000), help="How many, instead of the profile's.")
+@click.option(
+    "--precision", metavar="N%", help="As many blocks as it takes for ratios to be known to ±N %, instead."
+)
+@click.option(
+    "--precision-of",
+    type=click.Choice(COMPARED),
+    default="cpu_us_per_request",
+    show_default=True,
+    help="Of what.",
+)
+@click.option(
+    "--within",
+    "within_minutes",
+    type=click.FloatRange(0.1, 10_000),
+    metavar="MINUTES",
+    help=f"How long --precision may measure.  [default: {WITHIN_MINUTES}]",
+)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Decides on the order; random if not given.")
+@click.option(
+    "--out", metavar="DIR", type=click.Path(path_type=Path), help="A new folder; under results/ if not given."
+)
+@click.option("--prove/--no-prove", default=True, help="Try the suite on its mutants, too (two minutes).")
+@click.option(
+    "--selftest/--no-selftest",
+    default=None,
+    help="Let the instrument test itself before measuring (four minutes).  [default: with --full]",
+)
+@click.option(
+    "--twin/--no-twin",
+    default=True,
+    help="Measure one server under two names: what the instrument says of equals.",
+)
+@click.option(
+    "--resume",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Go on with a run that was interrupted, and with nothing else.",
+)
+@click.pass_context
+def bench(context: click.Context, /, resume: Path | None, **asked: object) -> int:
+    """Measure servers side by side and write a report: NAMES of ours, or any by --server; all of ours by default."""
+    if resume is None:
+        return _bench(**asked)  # type: ignore[arg-type] # click has checked them
+    more = [name for name in asked if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    if more:
+        raise UsageError("--resume takes everything from the run that it goes on with: leave out the rest")
+    return _resumed(resume)
+
+
+def _resumed(folder: Path) -> int:
+    """Carry out again the command that a run was begun with, and leave out what it has recorded."""
+    drop_half_written_sample(folder)
+    interrupted = read_results(folder)
+    manifest = interrupted.manifest
+    if manifest.command[:2] != ("harness", "bench"):
+        raise UsageError(f"{folder} was not made by `harness bench`: it cannot be resumed")
+    if manifest.precision is not None:
+        raise UsageError(f"{folder} was to reach a precision within a time: begin it anew")
+    asked = bench.make_context("harness bench", list(manifest.command[2:])).params
+    del asked["resume"]
+    return _bench(**asked | {"seed": manifest.seed, "out": folder, "interrupted": interrupted})
+
+
+def _bench(  # noqa: PLR0913 - one parameter for each option
+    names: Sequence[str],
+    servers: Sequence[str],
+    declarations: Sequence[str],
+    python: str | None,
+    profile: str | None,
+    workloads: Sequence[str],
+    blocks: int | None,
+    precision: str | None,
+    precision_of: str,
+    within_minutes: float | None,
+    seed: int | None,
+    out: Path | None,
+    *,
+    prove: bool,
+    torture: bool | None,
+    selftest: bool | None,
+    twin: bool,
+    limits: bool | None,
+    costs: bool | None,
+    interrupted: Results | None = None,
+) -> int:
+    everything = profile == "full" and not (names or servers)
+    candidates = selected(tuple(SERVERS) if everything else names, servers, declarations, python=python)
+    target = _target(precision, precision_of, within_minutes)
+    if target and blocks:
+        raise UsageError("--precision chooses the number of blocks: leave out --blocks")
+    size = PROFILES[profile or "standard"]
+    usual = CORE if target else [each for each in WORKLOADS if size.blocks(each)]
+    chosen = [by_name(name) for name in workloads] or usual
+    planned = {each.name: blocks or size.blocks(each) or size.core_blocks for each in chosen}
+    plan = Plan(
+        servers=tuple(candidate.label for candidate in candidates),
+        workloads=tuple(planned),
+        most_clients={each.label: each.most_clients for each in candidates if each.most_clients is not None},
+        blocks=dict.fromkeys(planned, PILOT_BLOCKS) if target else planned,
+        warmup_s=size.warmup_s,
+        duration_s=size.duration_s,
+        seed=secrets.randbelow(2**32) if seed is None else seed,
+        all_cores=all_cores(candidates),
+        core_only=frozenset(each.name for each in VARIANTS) if everything and not workloads else frozenset(),
+    )
+    if not plan.cells():
+        raise UsageError("nothing is left to measure: these servers cannot serve these workloads")
+    if target and not any(len(cells) > 1 for cells in plan.rounds()):
+        raise UsageError("--precision is that of a ratio: it takes two servers that serve the same workload")
+    command = ("harness", *sys.argv[1:])
+    done = study.bench(
+        candidates,
+        plan.with_twin() if twin else plan,
+        out or study.new_folder(),
+        command,
+        Console(),
+        target,
+        study.Extras(
+            prove=prove,
+            selftest=profile == "full" if selftest is None else selftest,
+            limits=profile != "quick" if limits is None else limits,
+            costs_scale=_costs_scale(profile, costs=costs),
+            torture=profile != "quick" if torture is None else torture,
+        ),
+        interrupted,
+    )
+    return 0 if done else FAILED
+
+
+def _costs_scale(profile: str | None, *, costs: bool | None) -> float | None:
+    """Return of how many of the requests and connections costs are to be looked for; None if not at all."""
+    quick = profile == "quick"
+    wanted = not quick if costs is None else costs
+    return (QUICK_COSTS if quick else 1.0) if wanted else None
+
+
+def _target(precision: str | None, of: str, within_minutes: float | None) -> Target | None:
+    if precision is None:
+        if within_minutes is not None:
+            raise UsageError("--within bounds the time of --precision, which is not given")
+        return None
+    given = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", precision)
+    if not given or not 0.1 <= float(given[1]) <= 50:
+        raise UsageError(f"--precision takes a percentage from 0.1% to 50%, not {precision!r}")
+    return Target(float(given[1]) / 100, of, 60 * (within_minutes or WITHIN_MINUTES))
+
+
+@click.command()
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.option("--check", is_flag=True, help="Write nothing; fail if the report is not what the results give.")
+def report(folder: Path | None, *, check: bool) -> int:
+    """Make report.md and its figures from a run's results; without DIR, from the reference run."""
+    folder = folder or study.REFERENCE
+    results = read_results(folder)
+    for label in study.changed_since(results):
+        print(f"note: {label} has changed since these results were measured", file=sys.stderr)
+    if not check:
+        print(study.shown(study.write_report(folder)))
+        return 0
+    stale = study.stale_files(folder)
+    for path in stale:
+        print(
+            f"harness: {study.shown(path)} is not what {study.shown(folder)} gives: run `harness report`",
+            file=sys.stderr,
+        )
+    return FAILED if stale else 0

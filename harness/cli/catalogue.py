@@ -1,0 +1,89 @@
+"""`harness list` and `harness serve`: what there is, and one of it in the foreground."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import click
+from rich import box
+from rich.table import Table
+
+from harness.cli.matrix import console_for
+from harness.cli.options import python_option
+from harness.launch.candidates import selected
+from harness.launch.process import PROJECT
+from harness.plan.workloads import WORKLOADS, Workload
+from implementations import SERVERS
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
+@click.option("--workloads", is_flag=True, help="The workloads instead of the servers.")
+def list_command(*, as_json: bool, workloads: bool) -> None:
+    """List the servers, with what they declare, or the workloads."""
+    if workloads:
+        rows: list[dict[str, Any]] = [
+            {
+                "name": w.name,
+                "clients": w.clients,
+                "pipeline": w.pipeline,
+                "company": f"{w.company.clients:,} {w.company.kind}" if w.company else "",
+                "purpose": w.purpose,
+                "separates": w.separates,
+            }
+            for w in WORKLOADS
+        ]
+    else:
+        rows = [
+            {
+                "name": i.name,
+                "model": i.model,
+                "declares": sorted(i.declares),
+                "file": i.file,
+                "factors": i.factors,
+            }
+            for i in SERVERS.values()
+        ]
+    if as_json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    if workloads:
+        print_rows(
+            [{"name": w.name, "what, and what it should separate": _in_two_lines(w)} for w in WORKLOADS]
+        )
+        return
+    print_rows([{column: row[column] for column in ("name", "model", "declares")} for row in rows])
+    print()
+    print_rows([{"name": row["name"], **row["factors"]} for row in rows])
+    print("\nEach is implementations/NAME.py; a variant, with a +, is an option of its model's file.")
+
+
+def _in_two_lines(workload: Workload) -> str:
+    return f"{workload.title}: {workload.purpose}\n→ {workload.separates}"
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print a list of objects as a table."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for column in rows[0]:
+        table.add_column(column, no_wrap=column in {"name", "file", "pipeline"})
+    for row in rows:
+        table.add_row(*(", ".join(cell) if isinstance(cell, list) else str(cell) for cell in row.values()))
+    console_for(to_errors=False).print(table)
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("name")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@python_option
+def serve(name: str, options: Sequence[str], python: str | None) -> NoReturn:
+    """Run one of our servers in the foreground; its own options follow its name (--help lists them)."""
+    (candidate,) = selected([name], python=python)
+    assert candidate.implementation  # noqa: S101 - it is ours
+    interpreter = candidate.command[0]
+    os.chdir(PROJECT)  # where any interpreter finds it
+    os.execvp(  # noqa: S606 - our own server
+        interpreter,
+        [interpreter, "-m", candidate.implementation.module, *candidate.implementation.options, *options],
+    )

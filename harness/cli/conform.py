@@ -1,0 +1,59 @@
+"""`harness conform`: the matrix of servers and promises."""
+
+from collections.abc import Sequence
+
+import click
+
+from harness.cli.matrix import console_for, print_matrix, to_json, to_junit
+from harness.cli.options import COULD_NOT_RUN, FAILED, connect_option, python_option, server_options, write_to
+from harness.conformance.case import Verdict
+from harness.conformance.judge import Judgement, judge, selected_cases
+from harness.launch.candidates import selected
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@server_options
+@connect_option
+@python_option
+@click.option(
+    "--case", "case_ids", multiple=True, metavar="ID,...", help="Only these cases, or groups, by letter."
+)
+@click.option(
+    "--json", "json_file", metavar="FILE", help="Write the verdicts as JSON; - for standard output."
+)
+@click.option("--junit", "junit_file", metavar="FILE", help="Write them as JUnit XML; - for standard output.")
+def conform(  # noqa: PLR0913 - one parameter for each option
+    names: Sequence[str],
+    servers: Sequence[str],
+    declarations: Sequence[str],
+    connect: str | None,
+    python: str | None,
+    case_ids: Sequence[str],
+    json_file: str | None,
+    junit_file: str | None,
+) -> int:
+    """Say which promises of the protocol servers keep: NAMES of ours, or any by --server or --connect."""
+    candidates = selected(names, servers, declarations, connect, python)
+    cases = selected_cases(
+        [case_id for listed in case_ids for case_id in listed.split(",") if case_id.strip()]
+    )
+    console = console_for(to_errors="-" in {json_file, junit_file})
+    judgements: list[Judgement] = []
+    with console.status("") as status:
+        for candidate in candidates:
+            done: list[Judgement] = []
+
+            def note(
+                judgement: Judgement, label: str = candidate.label, done: list[Judgement] = done
+            ) -> None:
+                done.append(judgement)
+                status.update(f"{label}: {len(done)} of {len(cases)} cases")
+
+            judgements += judge(candidate, cases, note)
+    print_matrix(judgements, console)
+    write_to(json_file, to_json(judgements))
+    write_to(junit_file, to_junit(judgements))
+    if any(judgement.verdict is Verdict.HARNESS for judgement in judgements):
+        return COULD_NOT_RUN
+    return FAILED if any(judgement.verdict.failed for judgement in judgements) else 0

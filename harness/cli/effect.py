@@ -1,0 +1,68 @@
+"""`harness effect`: known effects, made to happen and taken away."""
+
+from collections.abc import Sequence
+
+import click
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness.cli.matrix import console_for
+from harness.cli.options import FAILED, write_to
+from harness.experiments.effects.effects import let_happen, selected_effects
+from harness.launch.process import LaunchError
+from harness.record.costs import Arm, EffectResult
+from harness.record.files import as_json
+
+
+@click.command("effect")
+@click.argument("names", nargs=-1)
+@click.option("--json", "json_file", metavar="FILE", help="Write the results as JSON; - for standard output.")
+def effect(names: Sequence[str], json_file: str | None) -> int:
+    """Let known effects happen on this machine, and take their causes away: NAMES, or all.
+
+    The figure is shown for both. It fails if the rule that is to find such a cause in results does not name it where it
+    is, or names it where it was taken away. What cannot be seen here is left out, unless it is named.
+    """
+    effects = selected_effects(names)
+    console = console_for(to_errors=json_file == "-")
+    results = []
+    with console.status("") as status:
+        for each in effects:
+            status.update(each.name)
+            try:
+                results.append(let_happen(each))
+            except LaunchError as error:
+                if names:
+                    raise
+                console.print(f"left out: {escape(str(error))}", highlight=False)
+            else:
+                show(results[-1], console)
+    write_to(json_file, as_json(results))
+    return 0 if all(result.shown for result in results) else FAILED
+
+
+def show(result: EffectResult, console: Console) -> None:
+    """Print both sides of an experiment, and the cause."""
+    table = Table(
+        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title=result.title, title_justify="left"
+    )
+    table.add_column(result.effect, min_width=30)
+    table.add_column(result.unit, justify="right")
+    table.add_column("the rule")
+    for arm, named, wanted in (
+        (result.present, result.named_present, True),
+        (result.absent, result.named_absent, False),
+    ):
+        said = "names it" if named else "does not name it"
+        table.add_row(arm.label, figure(result, arm), said if named == wanted else f"[bold red]{said}[/]")
+    console.print(table)
+    if result.because:
+        console.print(escape(f"{result.because} ({result.source})"), highlight=False)
+
+
+def figure(result: EffectResult, arm: Arm) -> str:
+    """Write the figure that shows the effect."""
+    value = arm.figures[result.metric]
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.2f}"

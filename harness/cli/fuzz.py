@@ -1,0 +1,105 @@
+"""`harness fuzz`: generated input, until something goes wrong or the time is up."""
+
+import json
+from collections.abc import Sequence
+from secrets import randbelow
+from typing import Any
+
+import click
+from hypothesis.configuration import set_hypothesis_home_dir
+from rich.console import Console
+
+from harness.cli.matrix import console_for
+from harness.cli.options import FAILED, connect_option, server_options, write_to
+from harness.conformance.fuzz.reproducer import reproducer
+from harness.conformance.fuzz.search import Effort, Outcome, fuzz
+from harness.launch.candidates import Candidate, selected
+from harness.launch.process import PROJECT
+
+
+@click.command("fuzz")
+@click.argument("names", nargs=-1)
+@server_options
+@connect_option
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, 1e6, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="For each server.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), help="The same seed sends the same; drawn and printed if there is none."
+)
+@click.option(
+    "--json", "json_file", metavar="FILE", help="Write the outcomes as JSON; - for standard output."
+)
+def fuzz_command(  # noqa: PLR0913 - one parameter for each option
+    names: Sequence[str],
+    servers: Sequence[str],
+    declarations: Sequence[str],
+    connect: str | None,
+    seconds: float,
+    seed: int | None,
+    json_file: str | None,
+) -> int:
+    """Send generated input, cut anyhow, from several clients at once, and compare every reply with the oracle's."""
+    set_hypothesis_home_dir(PROJECT / ".hypothesis")  # what it caches must not lie where the user stands
+    candidates = selected(names, servers, declarations, connect)
+    seed = randbelow(2**32) if seed is None else seed
+    console = console_for(to_errors=json_file == "-")
+    console.print(f"seed {seed}, {seconds:g} s for each server", highlight=False)
+    width = max(len(candidate.label) for candidate in candidates)
+    found: list[dict[str, Any]] = []
+    with console.status("") as status:
+        for candidate in candidates:
+
+            def note(effort: Effort, label: str = candidate.label) -> None:
+                status.update(f"{label}: {effort.sequences:,} sequences")
+
+            outcome = fuzz(candidate, seed, seconds, note)
+            _show(outcome, candidate, width, console)
+            found.append(_as_dict(outcome, candidate))
+    write_to(json_file, json.dumps(found, indent=1) + "\n")
+    return FAILED if any(outcome["failure"] for outcome in found) else 0
+
+
+def _show(outcome: Outcome, candidate: Candidate, width: int, console: Console) -> None:
+    effort, failure = outcome.effort, outcome.failure
+    verdict = "[bold red]a failure[/]" if failure else "[green]nothing found[/]"
+    console.print(f"{outcome.server:<{width}}  {verdict} in {outcome.seconds:.1f} s", highlight=False)
+    console.print(
+        f"  {effort.sequences:,} sequences, {effort.bytes_sent:,} bytes, {effort.connections:,} connections",
+        highlight=False,
+    )
+    if failure:
+        seen = (
+            ""
+            if failure.seen_again
+            else "  (not seen again on a fresh server: what came before may matter)\n"
+        )
+        how = "\n".join(f"  {line}" for line in _reproducer(outcome, candidate).splitlines())
+        console.print(f"  {failure.message}\n{seen}{how}", markup=False, highlight=False)
+
+
+def _reproducer(outcome: Outcome, candidate: Candidate) -> str:
+    endpoint = " ".join(map(str, candidate.address)) if candidate.address else "HOST PORT"
+    return reproducer(outcome.failure.encounter, endpoint) if outcome.failure else ""
+
+
+def _as_dict(outcome: Outcome, candidate: Candidate) -> dict[str, Any]:
+    failure = outcome.failure
+    return {
+        "server": outcome.server,
+        "seed": outcome.seed,
+        "seconds": outcome.seconds,
+        "sequences": outcome.effort.sequences,
+        "bytes": outcome.effort.bytes_sent,
+        "connections": outcome.effort.connections,
+        "failure": failure
+        and {
+            "message": failure.message,
+            "reproducer": _reproducer(outcome, candidate),
+            "seen_again": failure.seen_again,
+        },
+    }

@@ -1,0 +1,81 @@
+"""`harness limits`: how many connections each server holds at once."""
+
+import resource
+from collections.abc import Sequence
+from typing import Final
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from harness.cli.matrix import console_for
+from harness.cli.options import FAILED, server_options, write_to
+from harness.errors import UsageError
+from harness.experiments.capacity import kept, limit_of
+from harness.launch.candidates import selected
+from harness.record.files import ConnectionLimit, as_json
+
+OTHER_FILES: Final = 100
+
+
+@click.command("limits")
+@click.argument("names", nargs=-1)
+@server_options
+@click.option(
+    "--connections",
+    type=click.IntRange(1, 100_000),
+    default=10_000,
+    show_default=True,
+    help="How many to ask for.",
+)
+@click.option("--json", "json_file", metavar="FILE", help="Write the limits as JSON; - for standard output.")
+def limits(
+    names: Sequence[str],
+    servers: Sequence[str],
+    declarations: Sequence[str],
+    connections: int,
+    json_file: str | None,
+) -> int:
+    """Open connections until a server refuses, or there are enough, and ask each once: NAMES of ours, or any by --server.
+
+    A server fails if it holds fewer than it declares, or does not answer all that it holds.
+    """
+    candidates = selected(names, servers, declarations)
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if connections + OTHER_FILES > most_files:
+        raise UsageError(
+            f"{connections:,} connections are too many: a process may have {most_files:,} files open here (ulimit -Hn)"
+        )
+    console = console_for(to_errors=json_file == "-")
+    found: list[tuple[ConnectionLimit, bool]] = []
+    with console.status("") as status:
+        for candidate in candidates:
+            status.update(f"{candidate.label}: {connections:,} connections")
+            limit = limit_of(candidate, connections)
+            found.append((limit, kept(limit, candidate)))
+    _show(found, console)
+    write_to(json_file, as_json([limit for limit, _ in found]))
+    return 0 if all(good for _, good in found) else FAILED
+
+
+def _show(found: Sequence[tuple[ConnectionLimit, bool]], console: Console) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("server", no_wrap=True)
+    for column in ("held", "after s", "answered", "after s"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("as declared", no_wrap=True)
+    table.add_column("why no more")
+    for limit, good in found:
+        why = "; ".join(filter(None, (limit.refused, limit.error)))
+        judged = "yes" if good else "[bold red]NO[/]"
+        table.add_row(
+            limit.server,
+            f"{limit.held:,}",
+            f"{limit.held_s:.1f}",
+            f"{limit.answered:,}",
+            f"{limit.answered_s:.1f}",
+            judged,
+            why,
+        )
+    console.print(table)

@@ -1,0 +1,177 @@
+"""One measurement, as JSON and as a person reads it."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from harness.analyse.samples.metrics import throughput_rps
+from harness.analyse.samples.quantiles import QUANTILES, Quantile, quantile, requests_for, response
+from harness.analyse.samples.steadiness import steadiness
+from harness.analyse.samples.validity import Severity, achieved_share, generator_share, judge, limited_by
+from harness.drive.orders import CLOSED
+from harness.record.files import Histogram, Sample
+
+VIEWS: Final = ("response", "service", "queueing", "lag")
+MAX: Final = "max"
+
+
+def as_json(sample: Sample) -> dict[str, Any]:
+    """Return the contract's keys, and what else is known.
+
+    A quantile is null if it is not known. If that is because requests never came, `censored` names it, and says what it
+    is above.
+    """
+    verdict = judge(sample)
+    quantiles = {view: _quantiles(sample, view) for view in VIEWS}
+    return {
+        "throughput_rps": throughput_rps(sample),
+        **{f"{view}_us": {name: _us(found.ns) for name, found in quantiles[view].items()} for view in VIEWS},
+        "requests": {
+            name: getattr(sample, name)
+            for name in ("planned", "sent", "ok", "wrong", "error", "timeout", "in_flight", "never_sent")
+        },
+        "loop": {
+            "arrivals": sample.arrivals,
+            "offered_rps": None if sample.arrivals == CLOSED else sample.offered / sample.window_s,
+            "achieved_share": None if sample.arrivals == CLOSED else achieved_share(sample),
+            "late": sample.late,
+            "seed": sample.seed,
+        },
+        "censored": {
+            "requests": sample.censored,
+            "above_us": {
+                f"{view}_us": {name: _us(found.above_ns) for name, found in quantiles[view].items() if found.censored}
+                for view in VIEWS
+            },
+        },
+        "server": _server_as_json(sample),
+        "generator": {
+            "processes": sample.generators,
+            "cpu_us_per_request": sample.generator_cpu_ns / 1e3 / max(1, sample.answered),
+            "cpu_share": sample.generator_cpu_ns / (sample.window_s * 1e9),
+            "busy_share": generator_share(sample),
+        },
+        "limited_by": limited_by(sample),
+        "steady_state": steadiness(sample.series).value,
+        "steal_share": sample.steal_share,
+        "valid": verdict.valid,
+        "reasons": [str(finding) for finding in verdict.findings],
+    }  # fmt: skip
+
+
+def _server_as_json(sample: Sample) -> dict[str, Any] | None:
+    if not sample.threads:
+        return None  # its process is not ours
+    switches = sample.switches_voluntary + sample.switches_involuntary
+    return {
+        "cpu_us_per_request": sample.server_cpu_ns / 1e3 / max(1, sample.answered),
+        "cpu_share": sample.server_cpu_ns / (sample.window_s * 1e9),
+        "switches_per_request": switches / max(1, sample.ok),
+        "memory_ready_bytes": sample.memory_ready_bytes,
+        "memory_connected_bytes": sample.memory_connected_bytes,
+        "memory_peak_bytes": sample.memory_peak_bytes,
+        "threads": sample.threads,
+        "descriptors": sample.descriptors,
+    }
+
+
+def _us(ns: float | None) -> float | None:
+    return None if ns is None else ns / 1e3
+
+
+def _quantiles(sample: Sample, view: str) -> dict[str, Quantile]:
+    """Return the quantiles and the largest of one view. What never came has no times: that counts for the response."""
+    values: Histogram = getattr(sample, f"{view}_ns")
+    largest_ns = getattr(sample, f"{view}_max_ns")
+    if view == "response":
+        found = {name: response(sample, q) for name, q in QUANTILES.items()}
+    else:
+        found = {name: quantile(values, q) for name, q in QUANTILES.items()}
+    if view == "response" and sample.censored:
+        found[MAX] = Quantile(above_ns=max(sample.timeout_s * 1e9, largest_ns))
+    else:
+        found[MAX] = Quantile(ns=largest_ns if values else None)
+    return found
+
+
+def show(sample: Sample, console: Console) -> None:
+    """Print one measurement as a person reads it."""
+    console.print(_headline(sample), highlight=False)
+    console.print(_table(sample))
+    for line in _facts(sample):
+        console.print(line, highlight=False)
+    colours = {Severity.INVALID: "bold red", Severity.DOUBT: "yellow", Severity.REMARK: "cyan"}
+    words = {Severity.INVALID: "invalid", Severity.DOUBT: "doubtful", Severity.REMARK: "remark"}
+    for finding in judge(sample).findings:
+        severity = finding.reason.severity
+        console.print(f"[{colours[severity]}]{words[severity]:<9}[/]  {finding}", highlight=False)
+
+
+def _headline(sample: Sample) -> str:
+    in_flight = "" if sample.pipeline == 1 else f", {sample.pipeline} in flight each"
+    clients = f"{sample.clients:,} client{'s' if sample.clients > 1 else ''}{in_flight}"
+    rate = f"{sample.server}: {throughput_rps(sample):,.0f} requests/s over {sample.window_s:.1f} s"
+    if sample.arrivals == CLOSED:
+        return f"{rate}, {clients}; limited by: {limited_by(sample)}"
+    return (
+        f"{rate} of {sample.offered / sample.window_s:,.0f} offered ({sample.arrivals} arrivals), {clients}"
+    )
+
+
+def _table(sample: Sample) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("µs")
+    for name in (*QUANTILES, MAX):
+        table.add_column(title_of(name), justify="right", min_width=9)
+    views = ("response", "service", "lag") if sample.arrivals == CLOSED else VIEWS
+    for view in views:
+        table.add_row(view, *(in_words_us(found) for found in _quantiles(sample, view).values()))
+    return table
+
+
+def title_of(name: str) -> str:
+    """Return a quantile's name as it is printed."""
+    return name.replace("p999", "p99.9")
+
+
+def in_words_us(found: Quantile) -> str:
+    """Write a quantile in µs; a dash if it is not known."""
+    if found.above_ns is not None:
+        return f"> {found.above_ns / 1e9:,.3g} s"
+    return "–" if found.ns is None else f"{found.ns / 1e3:,.1f}"
+
+
+def _facts(sample: Sample) -> Iterator[str]:
+    window_ns = sample.window_s * 1e9
+    if sample.threads:
+        cpu_us = sample.server_cpu_ns / 1e3 / max(1, sample.answered)
+        yield (
+            f"server     {cpu_us:.1f} µs CPU per request, {sample.server_cpu_ns / window_ns:.0%} of a core, "
+            f"{sample.memory_peak_bytes / 2**20:.0f} MiB at most"
+        )
+    spinning = sample.generator_spin_ns / window_ns / sample.generators
+    yield f"generator  {generator_share(sample):.0%} of a core" + (
+        f", and {spinning:.0%} spinning to be on time" if spinning else ""
+    )
+    yield (
+        f"requests   {sample.sent:,} sent, {sample.ok:,} right, {sample.wrong:,} wrong, {sample.error:,} errors, "
+        f"{sample.timeout + sample.in_flight:,} unanswered"
+    )
+    if sample.arrivals != CLOSED:
+        yield (
+            f"schedule   {sample.planned:,} planned, {sample.never_sent:,} never sent; of the window's "
+            f"{sample.offered:,}, {sample.late:,} sent over 1 ms late"
+        )
+    yield f"steady     {steadiness(sample.series).value}"
+    seen = sum(sample.response_ns.values()) + sample.censored
+    missing = [name for name, q in QUANTILES.items() if seen < requests_for(q)]
+    if repeated := sum(sample.response_repeats_ns.values()):
+        yield f"stalls     {repeated:,} responses shared a stall with a longer one, and are not counted beyond a quantile"
+    if missing:
+        needed = requests_for(QUANTILES[missing[0]])
+        yield (
+            f"quantiles  {title_of(missing[0])} takes {needed:,} requests, 100 of them beyond it: there were {seen:,}"
+        )

@@ -1,0 +1,1 @@
+"""The cases: what must hold, by the specification's clauses."""

@@ -1,0 +1,272 @@
+"""C: what one client may do to the others, and to the server."""
+
+import select
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
+from typing import Final
+
+from harness.conformance.case import Group, NotApplicable, StaleClaim, Violation
+from harness.conformance.peer import MEDIUM_BUFFER_BYTES, SMALL_BUFFER_BYTES, Peer
+from harness.conformance.target import Target
+from harness.launch.process import LaunchError
+
+CONCURRENCY: Final = Group("C", "Concurrency")
+case = CONCURRENCY.case
+
+THREE: Final = b"Sum of input numbers: '3'\r\n"
+MEMORY_LIMIT_BYTES: Final = 8 * 1024 * 1024
+FLOOD_LIMIT_BYTES: Final = 16 * 1024 * 1024
+FLOOD: Final = b"1,2\n" * 4096
+PATIENCE_WITH_FLOOD_S: Final = 0.25
+MEDIUM_FLOOD_BYTES: Final = 256 * 1024
+FENCES: Final = 20
+SILENCE_S: Final = 0.3
+CHURN_ROUNDS: Final = 5
+CHURN_CLIENTS: Final = 400
+LEAK_LIMIT_BYTES: Final = 512
+RETRIES_PER_S: Final = 20
+
+
+def one_after_the_other(target: Target) -> None:
+    """What a server that is not concurrent must do: B gets nothing while A is open, and all once A has left.
+
+    So it must be even if the server is told to take more clients, unless it refuses to be told.
+    """
+    with crowded(target) as own, own.greeted() as first, own.connect() as second:
+        second.send(b"hello\n1,5\nproduct\n6,7\n")
+        for _ in range(FENCES):
+            first.fence()
+        if is_served(second):
+            raise StaleClaim("a second client was served while the first one was connected")
+        first.exchange(b"quit\n", b"connection closed\r\n")
+        first.expect_end()
+        first.close()
+        second.greeted()
+        second.expect(
+            b"ERROR. Enter only integers separated by commas\n"
+            b"Sum of input numbers: '6'\r\n"
+            b"<switching to product mode>\r\n"
+            b"Product of input numbers: '42'\r\n"
+        )
+        second.fence(b"Product")
+
+
+@contextmanager
+def crowded(target: Target) -> Iterator[Target]:
+    """Offer a server that was told to take ten clients at once; the usual one, if it cannot be told so."""
+    with ExitStack() as stack:
+        try:
+            own = stack.enter_context(target.fresh(max_clients=10))
+        except (NotApplicable, LaunchError):
+            own = target
+        yield own
+
+
+def blocked_by_a_stalled_client(target: Target) -> None:
+    """What a server that is not concurrent must do: B waits while A stalls inside a line, and is served after A."""
+    with target.greeted() as stalled, target.connect() as waiting:
+        stalled.send(b"1,")
+        waiting.send(b"1,2\n")
+        stalled.await_delivery()
+        waiting.await_delivery()
+        for _ in range(FENCES):
+            stalled.exchange(b"2\n1,", THREE)
+        if is_served(waiting):
+            raise StaleClaim("a second client was served while the first one was inside a line")
+        stalled.close()
+        waiting.greeted().expect(THREE)
+        waiting.fence()
+
+
+def blocked_by_a_client_that_does_not_read(target: Target) -> None:
+    """What a server that is not concurrent must do: B waits while A does not read, and is served once A has vanished."""
+    with target.connect(SMALL_BUFFER_BYTES) as deaf, target.connect() as waiting:
+        deaf.greeted()
+        flood(deaf)
+        waiting.send(b"1,2\n")
+        waiting.await_delivery()
+        if is_served(waiting):
+            raise StaleClaim("a second client was served while the first one did not read")
+        deaf.reset()
+        waiting.greeted().expect(THREE)
+        waiting.fence()
+
+
+def is_served(peer: Peer) -> bool:
+    """Tell whether anything comes for a client; a busy machine may take a moment to serve a second one."""
+    return bool(peer.wait_for(select.POLLIN, SILENCE_S))
+
+
+def flood(peer: Peer, limit_bytes: int = FLOOD_LIMIT_BYTES, patience_s: float = PATIENCE_WITH_FLOOD_S) -> int:
+    """Send lines and read nothing, until the server takes no more for a while; return how many bytes it took."""
+    peer.socket.setblocking(False)
+    taken = 0
+    while taken < limit_bytes:
+        if not peer.wait_for(select.POLLOUT, patience_s):
+            break
+        offset = taken % len(FLOOD)
+        try:
+            sent = peer.socket.send(FLOOD[offset:])
+        except OSError:
+            break
+        peer.sent += FLOOD[offset : offset + sent]
+        taken += sent
+    return taken
+
+
+@case("6.6, 8.1", level="concurrent", absence=one_after_the_other)
+def c01_side_by_side(target: Target) -> None:
+    """Ten clients make progress side by side."""
+    peers = [target.greeted() for _ in range(10)]
+    for _ in range(10):
+        for peer in peers:
+            peer.fence()
+    for peer in peers:
+        peer.close()
+
+
+@case("6.6, 8.1", level="concurrent", absence=blocked_by_a_stalled_client)
+def c02_stalled_client(target: Target) -> None:
+    """A client that stalls inside a line holds nobody up."""
+    with target.greeted() as stalled:
+        stalled.send(b"1,")
+        stalled.await_delivery()
+        target.answers(b"1,2\n", THREE)
+        stalled.exchange(b"2\n", THREE)
+
+
+@case("6.6, 8.1", level="concurrent", absence=blocked_by_a_client_that_does_not_read)
+def c03_client_that_does_not_read(target: Target) -> None:
+    """A client that does not read holds nobody up, and its replies are all there once it reads."""
+    with target.connect(MEDIUM_BUFFER_BYTES) as deaf:
+        deaf.greeted()
+        taken = flood(deaf, MEDIUM_FLOOD_BYTES)
+        target.answers(b"1,2\n", THREE)
+        deaf.socket.settimeout(target.patience_s)
+        deaf.expect(THREE * (taken // 4))
+        deaf.send(b"1,2\n"[taken % 4 :])
+        deaf.expect(THREE)
+        deaf.fence()
+
+
+@case("6.4, 6.5")
+def c04_memory_of_a_client_that_does_not_read(target: Target) -> None:
+    """The server stops reading a client that does not read; its memory stays bounded."""
+    target.answers(b"1,2\n" * 100, THREE * 100)
+    before = target.resident_bytes()
+    with target.connect(SMALL_BUFFER_BYTES) as deaf:
+        deaf.greeted()
+        # Patiently, since a busy machine may keep a server from what it would take.
+        taken = flood(deaf, patience_s=target.patience_s / 5)
+        grown = target.resident_bytes() - before
+        if grown > MEMORY_LIMIT_BYTES:
+            raise Violation(f"the server's memory grew by {grown:,} bytes for a client that reads nothing")
+        if taken >= FLOOD_LIMIT_BYTES:
+            raise Violation(f"the server took {taken:,} bytes of input from a client that reads nothing")
+        deaf.reset()
+
+
+@case("6.6")
+def c05_reset_inside_a_line(target: Target) -> None:
+    """Clients that reset inside a line leave nothing behind."""
+    check_resets(target, b"1,")
+
+
+@case("6.6")
+def c06_reset_with_unread_replies(target: Target) -> None:
+    """Clients that reset with replies unread leave nothing behind."""
+    check_resets(target, b"1,2\n" * 20_000)
+
+
+def check_resets(target: Target, left_behind: bytes) -> None:
+    """Let clients reset after sending something, and look for what stays behind."""
+    with target.fresh() as own:
+        own.answers(b"1,2\n", THREE)
+        files, threads = own.files(), own.threads()
+        for _ in range(20):
+            peer = own.greeted()
+            peer.send(left_behind)
+            peer.reset()
+        own.answers(b"1,2\n", THREE)
+        own.settles(own.files, files)
+        own.settles(own.threads, threads)
+
+
+@case("6.6")
+def c07_reset_before_accept(target: Target) -> None:
+    """Clients that reset before they are accepted harm nobody."""
+    for _ in range(50):
+        target.connect().reset()
+    target.answers(b"1,2\n", THREE)
+
+
+@case("6.6")
+def c08_nothing_accumulates(target: Target) -> None:
+    """2,000 clients come and go; descriptors, threads and memory are where they were."""
+    with target.fresh() as own:
+        own.answers(b"1,2\n", THREE)
+        files, threads = own.files(), own.threads()
+        resident = []
+        for _ in range(CHURN_ROUNDS):
+            for number in range(CHURN_CLIENTS):
+                with own.connect() as peer:
+                    if number % 4:
+                        peer.greeted().fence()
+            own.peers.clear()
+            own.answers(b"1,2\n", THREE)
+            own.settles(own.files, files)
+            own.settles(own.threads, threads)
+            resident.append(own.resident_bytes())
+        # The first rounds may fill caches; what leaks grows in every round.
+        growth = min(later - earlier for earlier, later in pairwise(resident[1:]))
+        if growth > LEAK_LIMIT_BYTES * CHURN_CLIENTS:
+            raise Violation(f"memory grows by {growth // CHURN_CLIENTS:,} bytes a client: {resident}")
+
+
+@case("6.7", may_log=True)
+def c09_out_of_descriptors(target: Target) -> None:
+    """Out of descriptors: who is connected is served, the server neither dies nor spins, and then goes on."""
+    with target.fresh() as own, own.greeted() as served:
+        served.fence()
+        with own.without_files():
+            # A process that waits in accept() has a descriptor for one more client already.
+            waiting = [own.connect() for _ in range(2 + len(own.family))]
+            for _ in range(FENCES):
+                served.fence()
+            own.is_quiet()
+            served.fence()
+            if waiting[-1].unread():
+                raise Violation("a client was served, although there was no descriptor left for it")
+        served.exchange(b"quit\n", b"connection closed\r\n")
+        served.close()
+        for peer in waiting:
+            peer.greeted().fence()
+            peer.close()
+        own.answers(b"1,2\n", THREE)
+
+
+@case("6.1")
+def c10_more_clients_than_places(target: Target) -> None:
+    """Beyond --max-clients a client waits without a greeting; once a place is free, it is served in full."""
+    places = 3 if target.serves_several else 1
+    with target.fresh(max_clients=places) as own:
+        inside = [own.greeted() for _ in range(places)]
+        outside = [own.connect() for _ in range(2)]
+        for peer in outside:
+            peer.send(b"product\n6,7\n")
+            peer.await_delivery()
+        for _ in range(FENCES):
+            for peer in inside:
+                peer.fence()
+        if any(is_served(peer) for peer in outside):
+            raise Violation(f"client {places + 1} of --max-clients {places} was served")
+        inside.pop().close()
+        outside[0].greeted().expect(b"<switching to product mode>\r\nProduct of input numbers: '42'\r\n")
+        outside[0].fence(b"Product")
+        if is_served(outside[1]):
+            raise Violation(f"one place was free, and two clients were served with --max-clients {places}")
+        outside[0].close()
+        outside[1].greeted().expect(b"<switching to product mode>\r\nProduct of input numbers: '42'\r\n")
+        for peer in (*inside, outside[1]):
+            peer.close()

@@ -1,0 +1,143 @@
+"""S: modes, quit, and what belongs to one connection."""
+
+import time
+from typing import Final
+
+from harness.conformance.case import STRICT, Group
+from harness.conformance.peer import GREETING, SMALL_BUFFER_BYTES
+from harness.conformance.target import Target
+from harness.oracle import oracle
+
+SESSION: Final = Group("S", "Sessions")
+case = SESSION.case
+
+ERROR: Final = b"ERROR. Enter only integers separated by commas\n"
+TO_SUM: Final = b"<switching to sum mode>\r\n"
+TO_PRODUCT: Final = b"<switching to product mode>\r\n"
+GOODBYE: Final = b"connection closed\r\n"
+LONGEST_LINE_BYTES: Final = 4096
+LONG_LINE_BYTES: Final = 3000
+"""Less than the last reply has, so that this one meets the kernel's limit for some number of lines."""
+WAITING_LINES: Final = 12
+"""Their replies are more than the kernel takes for a client that does not read, if the server limits what is unsent."""
+TIME_TO_ANSWER_S: Final = 0.05
+
+
+@case("3.6")
+def s01_product_mode(target: Target) -> None:
+    """`product` switches to product mode."""
+    target.answers(b"product\n2,4\n", TO_PRODUCT, b"Product of input numbers: '8'\r\n", mode=b"Product")
+
+
+@case("3.6")
+def s02_sum_mode(target: Target) -> None:
+    """`sum` switches back to sum mode."""
+    target.answers(b"product\nsum\n2,4\n", TO_PRODUCT, TO_SUM, b"Sum of input numbers: '6'\r\n")
+
+
+@case("3.6")
+def s03_sum_in_sum_mode(target: Target) -> None:
+    """Switching to sum mode in sum mode is answered all the same."""
+    target.answers(b"sum\nsum\n", TO_SUM, TO_SUM)
+
+
+@case("3.6")
+def s04_product_in_product_mode(target: Target) -> None:
+    """Switching to product mode in product mode is answered all the same."""
+    target.answers(b"product\nproduct\n", TO_PRODUCT, TO_PRODUCT, mode=b"Product")
+
+
+@case("3.7, 4.1")
+def s05_quit(target: Target) -> None:
+    """`quit` gets the goodbye, then the server closes; trailing blanks and CR LF do not matter."""
+    for line in (b"quit\n", b"quit\r\n", b"quit \t \r\n"):
+        with target.greeted() as peer:
+            peer.exchange(line, GOODBYE)
+            peer.expect_end()
+
+
+@case("3.7")
+def s06_lines_after_quit(target: Target) -> None:
+    """After `quit` nothing more is answered."""
+    with target.greeted() as peer:
+        peer.exchange(b"1,2\nquit\n3,4\nproduct\nquit\n", b"Sum of input numbers: '3'\r\n", GOODBYE)
+        peer.expect_end()
+
+
+@case("3.1")
+def s07_near_misses(target: Target) -> None:
+    """Commands are exact and in lower case."""
+    lines = b" quit\nQUIT\nQuit\nquit now\nquit,\nquits\n sum\nSUM\nsum 1,2\n\tproduct\nProduct\nprod\nsum product\nexit\n"
+    target.answers(lines, ERROR * lines.count(b"\n"))
+
+
+@case("3.6")
+def s08_new_connection(target: Target) -> None:
+    """A new connection starts in sum mode, whatever the one before it did."""
+    with target.greeted() as peer:
+        peer.exchange(b"product\nquit\n", TO_PRODUCT, GOODBYE)
+        peer.expect_end()
+    target.answers(b"2,4\n", b"Sum of input numbers: '6'\r\n")
+
+
+@case("3.6")
+def s09_modes_are_isolated(target: Target) -> None:
+    """Each of two interleaved clients has its own mode and its own unfinished line."""
+    with target.greeted() as one, target.connect() as other:
+        if target.serves_several:
+            other.greeted()
+        one.exchange(b"product\n2,", TO_PRODUCT)
+        other.send(b"2,4\n3,")
+        one.exchange(b"5\n2,4\n", b"Product of input numbers: '10'\r\nProduct of input numbers: '8'\r\n")
+        one.exchange(b"quit\n", GOODBYE)
+        one.expect_end()
+        one.close()
+        if not target.serves_several:
+            other.greeted()
+        other.exchange(b"4\n", b"Sum of input numbers: '6'\r\nSum of input numbers: '7'\r\n")
+        other.fence()
+
+
+@case("6.6")
+def s10_vanished_client(target: Target) -> None:
+    """A client that closes without `quit`, inside a line, harms nobody."""
+    for left_behind in (b"", b"1,2", b"1,2\n3"):
+        with target.greeted() as peer:
+            peer.send(left_behind)
+    target.answers(b"1,2\n", b"Sum of input numbers: '3'\r\n")
+
+
+@case("4.1", level=STRICT)
+def s11_goodbye_survives_unread_input(target: Target) -> None:
+    """The goodbye arrives even if input is left unread."""
+    for _ in range(5):
+        with target.greeted() as peer:
+            peer.exchange(b"quit\n" + b"1,2\n" * 50_000, GOODBYE)
+            peer.half_close()
+            peer.expect_end()
+            peer.expect_delivery()
+
+
+@case("2.3")
+def s12_ten_thousand_lines(target: Target) -> None:
+    """10,000 lines on one connection are answered one by one."""
+    with target.greeted() as peer:
+        for first in range(0, 10_000, 100):
+            lines = b"".join(b"%d,%d\n" % (number, number * number) for number in range(first, first + 100))
+            greeting = len(oracle(b""))
+            peer.exchange(lines, oracle(lines)[greeting:])
+        peer.fence()
+
+
+@case("2.6, 6.6")
+def s13_half_close_of_a_slow_reader(target: Target) -> None:
+    """A client that ends its input while replies wait for it gets them all, however much waits; nothing is logged."""
+    last = b"2" * LONGEST_LINE_BYTES
+    for lines in range(WAITING_LINES):
+        sent = (b"1" * LONG_LINE_BYTES + b"\n") * lines + last
+        with target.connect(SMALL_BUFFER_BYTES) as slow:
+            slow.greeted().send(sent)
+            slow.half_close()
+            time.sleep(TIME_TO_ANSWER_S)  # to be slow is what this client is for
+            slow.expect(oracle(sent)[len(GREETING) :])
+            slow.expect_end()

@@ -1,0 +1,1 @@
+"""Generated input from several clients at once, until something goes wrong."""

@@ -1,0 +1,160 @@
+"""False alarms: the suite on servers that conform, again and again, while the machine is busy.
+
+A failure there is the suite's own. The number of runs and failures is published with the suite: none in 200 runs says
+that, with 95 % confidence, fewer than 1.5 % of runs raise one.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from harness.conformance.case import Verdict
+from harness.launch.candidates import Candidate
+from harness.launch.process import PROJECT, LaunchError
+from harness.record.conformance import AlarmRun
+
+Process = subprocess.Popen[str]
+
+LOG: Final = PROJECT / "results/false_alarms.jsonl"
+SUITE: Final = (
+    "oracle", "conformance/case", "conformance/peer", "conformance/target", "conformance/cases/framing",
+    "conformance/cases/arithmetic", "conformance/cases/sessions", "conformance/cases/concurrency",
+    "conformance/cases/capabilities", "conformance/cases/stopping", "conformance/judge",
+)  # fmt: skip
+"""The modules that a verdict depends on."""
+OPTIONS: Final[tuple[str, ...]] = ()
+"""Of the suite's command: none."""
+IDLE_LOOP: Final = "while True: pass"
+
+
+def suite_hash() -> str:
+    """Return a hash of the sources that a verdict depends on, the servers' excepted."""
+    sources = [PROJECT / f"harness/{module}.py" for module in SUITE]
+    return sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+
+
+def read_alarm_runs(log: Path = LOG) -> list[AlarmRun]:
+    """Read what was recorded so far; a last line that was cut off by an interruption does not count."""
+    runs = []
+    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
+        try:
+            given = json.loads(line)
+        except ValueError:
+            continue
+        runs.append(AlarmRun(**given | {"alarms": tuple(given["alarms"])}))
+    return runs
+
+
+@contextmanager
+def busy_cores() -> Iterator[None]:
+    """Keep every core busy with somebody else's work."""
+    hogs = [
+        subprocess.Popen([sys.executable, "-c", IDLE_LOOP], process_group=0)
+        for _ in range(os.cpu_count() or 1)
+    ]
+    try:
+        yield
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+
+
+def run_until(
+    runs: int,
+    candidates: Sequence[Candidate],
+    log: Path = LOG,
+    at_once: int = 1,
+    progress: Callable[[AlarmRun], None] = lambda _: None,
+) -> list[AlarmRun]:
+    """Run the suite until so many runs of its present sources are on record; return all of them.
+
+    Args:
+        runs: how many there shall be in all.
+        candidates: servers that conform; they take turns.
+        log: a line for each run; what is there already counts.
+        at_once: how many suites run beside each other, to make the machine busier still.
+        progress: is told of each run.
+    """
+    suite = suite_hash()
+    _end_last_line(log)
+    done = [run for run in read_alarm_runs(log) if run.suite == suite]
+    turns = [candidates[number % len(candidates)] for number in range(len(done), runs)]
+    with busy_cores(), ThreadPoolExecutor(at_once) as pool, running_suites() as suites, ExitStack() as stack:
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        for finished in as_completed([pool.submit(_run, suite, candidate, suites) for candidate in turns]):
+            done.append(finished.result())
+            with log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(done[-1]), ensure_ascii=False) + "\n")
+            progress(done[-1])
+    return done
+
+
+def _end_last_line(log: Path) -> None:
+    """Let what an interruption has cut off stand on a line of its own."""
+    if log.exists() and not log.read_bytes().endswith(b"\n"):
+        with log.open("a", encoding="utf-8") as file:
+            file.write("\n")
+
+
+@contextmanager
+def running_suites() -> Iterator[set[Process]]:
+    """Offer a place for the suites that run, and end those that still do when nobody waits for them any more."""
+    suites: set[Process] = set()
+    try:
+        yield suites
+    finally:
+        for process in tuple(suites):
+            process.terminate()
+
+
+def verdicts_of(candidate: Candidate, suites: set[Process]) -> list[dict[str, Any]]:
+    """Run the suite as users do, in a process of its own: several in one would wait for each other.
+
+    What it writes counts, whatever its exit code: a verdict that is the suite's own failure is an alarm, too.
+
+    Raises:
+        LaunchError: it could not be run.
+    """
+    command = [sys.executable, "-m", "harness", "conform", *candidate.words, *OPTIONS, "--json", "-"]
+    with subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,  # Ctrl-C is for us, who then end it
+    ) as process:
+        suites.add(process)
+        written, said = process.communicate()
+        suites.discard(process)
+    if not written:
+        raise LaunchError(said.strip().rpartition("\n")[2] or f"it ended with {process.returncode}")
+    verdicts: list[dict[str, Any]] = json.loads(written)
+    return verdicts
+
+
+def _run(suite: str, candidate: Candidate, suites: set[Process]) -> AlarmRun:
+    started = time.monotonic()
+    verdicts = verdicts_of(candidate, suites)
+    return AlarmRun(
+        suite=suite,
+        server=candidate.label,
+        cases=len(verdicts),
+        alarms=tuple(
+            f"{each['verdict']} {each['case']}: {each['detail']}"
+            for each in verdicts
+            if Verdict(each["verdict"]).failed
+        ),
+        seconds=round(time.monotonic() - started, 1),
+        load=round(os.getloadavg()[0] / (os.cpu_count() or 1), 1),
+    )

@@ -1,0 +1,1 @@
+"""Clients in the background, beside those that are measured."""

@@ -1,0 +1,394 @@
+"""The company of a measured load: clients in the background, all in one process, that a server may have beside it.
+
+Every reply to them is compared with the oracle's bytes, too. They are kept cheap, since they share the generator's core:
+what they say is worked out beforehand, and nobody is looked at without need.
+
+Run as `python -m harness.drive.background.guests`. It reads a `CompanyOrder` as one line of JSON from standard input, connects its
+clients, writes `{"event": "connected"}` with their number, and why there are no more of them, and waits for a line. Then its
+clients behave in their kind's manner until a further line comes. Each says to its end what it has begun, or, if it has
+said nothing, one line; when all is answered it writes a `CompanyOutcome` and waits for a last line.
+"""
+
+import gc
+import json
+import resource
+import socket
+import sys
+import time
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from select import EPOLLIN, EPOLLOUT, epoll
+from typing import Final
+
+from harness.drive.client import GREETING, Failure
+from harness.drive.generator import tell
+from harness.drive.orders import COSTLY, FLOOD, IDLE, SLOW_READERS, TRICKLE, CompanyOrder, CompanyOutcome
+from harness.oracle import oracle, replies
+
+CHUNK_BYTES: Final = 64 * 1024
+BATCH: Final = 50
+"""So many connections are begun before the first of them is greeted, so that server and clients work side by side."""
+MOST_EVENTS: Final = 256
+REST_S: Final = 1.0
+ENDLESS: Final = 1 << 40
+"""So many lines ahead is as many as the server lets one say."""
+LIST: Final = b"334,998,350\n"
+LONG_PRODUCT: Final = b"%s,%s\n" % (b"7" * 2047, b"9" * 2047)
+"""Among the dearest lines that there are: two numbers of 2,047 digits, read, multiplied and written."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How the clients of a kind behave.
+
+    Attributes:
+        lines: what each of them says, over and over.
+        prologue: what it says before anything else; it is answered before the measurement.
+        ahead: how many lines it says before the first of them is answered.
+        says_bytes, says_every_s: so much at a time; every so often, or, if that is 0, whenever it can.
+        hears_bytes, hears_every_s: likewise.
+        receive_buffer_bytes: SO_RCVBUF; None leaves it to the kernel.
+    """
+
+    lines: tuple[bytes, ...] = (LIST,)
+    prologue: bytes = b""
+    ahead: int = 1
+    says_bytes: int = CHUNK_BYTES
+    says_every_s: float = 0.0
+    hears_bytes: int = CHUNK_BYTES
+    hears_every_s: float = 0.0
+    receive_buffer_bytes: int | None = None
+
+
+MANNERS: Final = {
+    IDLE: Manner(ahead=0),
+    # Empty lines, since no others get so much reply for so little of the server's time: each asks for some 100 KB, and
+    # reads 20 KB a second. All together are answered 90,000 lines a second, some twentieth of what a server can do.
+    SLOW_READERS: Manner(
+        lines=(LIST, *[b"\n"] * 63),
+        ahead=2048,
+        hears_bytes=4096,
+        hears_every_s=0.2,
+        receive_buffer_bytes=4096,
+    ),
+    TRICKLE: Manner(ahead=2, says_bytes=1, says_every_s=0.05),
+    COSTLY: Manner(lines=(LONG_PRODUCT,), prologue=b"product\n"),
+    FLOOD: Manner(ahead=ENDLESS),
+}
+
+
+class Talk:
+    """What is said without end, and what is answered: where lines and replies end, and what stands where."""
+
+    def __init__(self, manner: Manner) -> None:
+        """Work out one round of lines and its replies."""
+        _, *answers = replies(manner.prologue + b"".join(manner.lines))
+        answers = answers[manner.prologue.count(b"\n") :]
+        self._lines = _Cycle(manner.lines, manner.says_bytes)
+        self._replies = _Cycle(answers, manner.hears_bytes)
+
+    def request(self, said: int, until: int, most: int) -> bytes:
+        """Return what comes after so many bytes, up to a place, and not more than so much."""
+        return self._lines.piece(said, min(most, until - said))
+
+    def is_reply(self, heard: int, data: bytes) -> bool:
+        """Tell whether this is what must come after so many bytes of replies."""
+        return data == self._replies.piece(heard, len(data))
+
+    def lines_begun(self, said: int) -> int:
+        """Count the lines of which something has been said."""
+        return self.lines_said(said) + (self.said_with(self.lines_said(said)) < said)
+
+    def lines_said(self, said: int) -> int:
+        """Count the lines that have been said to their end."""
+        return self._lines.whole(said)
+
+    def said_with(self, lines: int) -> int:
+        """Return how many bytes so many lines are."""
+        return self._lines.end_of(lines)
+
+    def lines_answered(self, heard: int) -> int:
+        """Count the replies that have come to their end."""
+        return self._replies.whole(heard)
+
+    def heard_with(self, lines: int) -> int:
+        """Return how many bytes the replies to so many lines are."""
+        return self._replies.end_of(lines)
+
+
+class _Cycle:
+    """Pieces of bytes, one after the other and then again."""
+
+    def __init__(self, pieces: Sequence[bytes], most: int) -> None:
+        self._ends = [0, *accumulate(map(len, pieces))]
+        self._bytes = self._ends[-1]
+        self._pieces = len(pieces)
+        self._text = b"".join(pieces) * (2 + most // self._bytes)
+
+    def piece(self, at: int, length: int) -> bytes:
+        """Return what stands there."""
+        within = at % self._bytes
+        return self._text[within : within + length]
+
+    def whole(self, length: int) -> int:
+        """Count the pieces that lie within so many bytes."""
+        rounds, within = divmod(length, self._bytes)
+        return rounds * self._pieces + bisect_right(self._ends, within) - 1
+
+    def end_of(self, pieces: int) -> int:
+        """Return how many bytes so many pieces are."""
+        rounds, more = divmod(pieces, self._pieces)
+        return rounds * self._bytes + self._ends[more]
+
+
+class Guest:
+    """One client: how much of the talk it has said, and how much of the replies it has heard."""
+
+    __slots__ = ("_ahead", "_manner", "_talk", "heard", "said", "socket", "until")
+
+    def __init__(self, connected: socket.socket, manner: Manner, talk: Talk) -> None:
+        """Take over a connection; `until` is how far it may go on saying."""
+        self.socket = connected
+        self.said = self.heard = 0
+        self.until = talk.said_with(manner.ahead)
+        self._ahead = manner.ahead
+        self._manner = manner
+        self._talk = talk
+
+    @property
+    def asked(self) -> int:
+        """Count its complete lines."""
+        return self._talk.lines_said(self.said)
+
+    @property
+    def answered(self) -> int:
+        """Count those that were answered."""
+        return self._talk.lines_answered(self.heard)
+
+    def say(self) -> None:
+        """Say on, as much as the kernel takes and the manner allows."""
+        piece = self._talk.request(self.said, self.until, self._manner.says_bytes)
+        try:
+            self.said += self.socket.send(piece) if piece else 0
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            raise Failure("error", f"sending: {error.strerror}") from None
+
+    def hear(self) -> None:
+        """Take what has come, as much as the manner allows, and compare it."""
+        try:
+            data = self.socket.recv(self._manner.hears_bytes)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise Failure("error", f"receiving: {error.strerror}") from None
+        if not data:
+            raise Failure("error", "the server closed the connection")
+        if not self._talk.is_reply(self.heard, data):
+            raise Failure("wrong", f"received {data[:80]!r}")
+        if self.heard + len(data) > self._talk.heard_with(self.asked):
+            raise Failure("wrong", "a reply came to a request that was not sent")
+        self.heard += len(data)
+        self.until = max(self.until, self._talk.said_with(self.answered + self._ahead))
+
+    def conclude(self) -> None:
+        """Say no more than what has been begun; who has said nothing says one line."""
+        self.until = self._talk.said_with(max(1, self._talk.lines_begun(self.said)))
+        self._ahead = 0
+
+    @property
+    def done(self) -> bool:
+        """Tell whether all has been said that was to be, and answered."""
+        return self.said == self.until and self.heard == self._talk.heard_with(self.asked)
+
+
+class Party:
+    """All of them, and what becomes of their requests."""
+
+    def __init__(self, order: CompanyOrder, sockets: Sequence[socket.socket]) -> None:
+        """Take connected clients."""
+        self._order = order
+        self._manner = MANNERS[order.kind]
+        talk = Talk(self._manner)
+        self._guests = {each.fileno(): Guest(each, self._manner, talk) for each in sockets}
+        self._poller = epoll()
+        self._gone = CompanyOutcome()
+        self._every_s = self._manner.says_every_s or self._manner.hears_every_s
+        hears_in_turn = bool(self._manner.hears_every_s)
+        self._at_its_turn = EPOLLOUT | (EPOLLIN if hears_in_turn else 0)
+        always = (0 if hears_in_turn else EPOLLIN) | (EPOLLOUT if self._manner.ahead == ENDLESS else 0)
+        for descriptor in self._guests:
+            self._poller.register(descriptor, always)
+
+    def begin(self) -> None:
+        """Let all say what they may say at once, unless they say it little by little."""
+        if not self._manner.says_every_s:
+            for descriptor in list(self._guests):
+                self._attend(descriptor, EPOLLOUT)
+
+    def go_on_until(self, end: int) -> None:
+        """Keep them busy until there is something to read from a descriptor."""
+        self._poller.register(end, EPOLLIN)
+        in_turn, turns, begun_s = list(self._guests), 0, time.monotonic()
+        pace_s = self._every_s / max(1, len(in_turn))
+        while True:
+            rest_s = REST_S
+            if pace_s:
+                for turn in range(turns, int((time.monotonic() - begun_s) / pace_s)):
+                    self._attend(in_turn[turn % len(in_turn)], self._at_its_turn)
+                    turns = turn + 1
+                rest_s = max(0.0, begun_s + (turns + 1) * pace_s - time.monotonic())
+            for descriptor, event in self._poller.poll(rest_s, MOST_EVENTS):
+                if descriptor == end:
+                    self._poller.unregister(end)
+                    return
+                self._attend(descriptor, event)
+                if not pace_s and event & EPOLLIN:
+                    self._attend(descriptor, EPOLLOUT)  # an answer may let it say more
+
+    def conclude(self) -> CompanyOutcome:
+        """Let them end what they have begun, and count what became of all."""
+        for descriptor, guest in self._guests.items():
+            guest.conclude()
+            self._poller.modify(descriptor, EPOLLIN | EPOLLOUT)
+        waiting = self._guests.copy()
+        limit_s = time.monotonic() + self._order.timeout_s
+        while waiting and time.monotonic() < limit_s:
+            for descriptor, event in self._poller.poll(REST_S, MOST_EVENTS):
+                self._attend(descriptor, event)
+                if descriptor not in self._guests:
+                    del waiting[descriptor]
+                elif waiting[descriptor].done:
+                    del waiting[descriptor]
+                    self._poller.unregister(descriptor)
+                elif waiting[descriptor].said == waiting[descriptor].until:
+                    self._poller.modify(descriptor, EPOLLIN)
+        for descriptor in waiting:
+            reason = f"not all was answered within {self._order.timeout_s:g} s"
+            self._lose(descriptor, Failure("error", reason))
+        for guest in self._guests.values():
+            self._count(guest.asked, guest.answered)
+        return self._gone
+
+    def _attend(self, descriptor: int, event: int) -> None:
+        guest = self._guests.get(descriptor)
+        if guest is None:
+            return
+        try:
+            if event & EPOLLOUT:
+                guest.say()
+            if event & ~EPOLLOUT:
+                guest.hear()
+        except Failure as failure:
+            self._lose(descriptor, failure)
+
+    def _lose(self, descriptor: int, failure: Failure) -> None:
+        guest = self._guests.pop(descriptor)
+        guest.socket.close()
+        self._count(max(guest.asked, guest.answered + 1), guest.answered, failure)
+
+    def _count(self, asked: int, ok: int, failure: Failure | None = None) -> None:
+        before, wrong = self._gone, int(failure is not None and failure.kind == "wrong")
+        self._gone = CompanyOutcome(
+            asked=before.asked + asked,
+            ok=before.ok + ok,
+            wrong=before.wrong + wrong,
+            error=before.error + asked - ok - wrong,
+            fault=before.fault or (str(failure) if failure is not None else ""),
+        )
+
+
+def connected(order: CompanyOrder) -> tuple[list[socket.socket], str]:
+    """Connect clients until there are enough, or until one is not greeted.
+
+    Returns:
+        Those that were greeted, and why there are no more of them; "" if there are enough.
+    """
+    manner = MANNERS[order.kind]
+    opening = oracle(manner.prologue) if manner.prologue else GREETING
+    greeted: list[socket.socket] = []
+    for first in range(0, order.clients, BATCH):
+        begun: list[socket.socket] = []
+        try:
+            begun.extend(_begun(order, manner) for _ in range(min(BATCH, order.clients - first)))
+        except OSError as error:
+            reason = f"client {first + len(begun) + 1:,} cannot connect: {error.strerror or error}"
+        else:
+            reason = ""
+        while begun:
+            client = begun.pop(0)
+            refused = _not_greeted(client, opening)
+            if refused:
+                for each in (client, *begun):
+                    each.close()
+                return greeted, f"client {len(greeted) + 1:,} {refused}"
+            client.setblocking(False)
+            greeted.append(client)
+        if reason:
+            return greeted, reason
+    return greeted, ""
+
+
+def _begun(order: CompanyOrder, manner: Manner) -> socket.socket:
+    family = socket.AF_INET6 if ":" in order.host else socket.AF_INET
+    client = socket.socket(family)
+    client.settimeout(order.greeting_s)
+    if manner.receive_buffer_bytes is not None:
+        client.setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVBUF, manner.receive_buffer_bytes
+        )  # before it connects
+    try:
+        client.connect((order.host, order.port))
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.sendall(manner.prologue)
+    except OSError:
+        client.close()
+        raise
+    return client
+
+
+def _not_greeted(client: socket.socket, opening: bytes) -> str:
+    """Say what came instead of a greeting, and of the reply to the prologue; "" if these came."""
+    received = b""
+    try:
+        while len(received) < len(opening):
+            data = client.recv(len(opening) - len(received))
+            if not data:
+                return "was disconnected before its greeting"
+            received += data
+    except TimeoutError:
+        return f"was not greeted within {client.gettimeout():g} s"
+    except OSError as error:
+        return f"was not greeted: {error.strerror}"
+    return "" if received == opening else f"was greeted with {received!r}"
+
+
+def main() -> None:
+    """Take an order from standard input, carry it out, and tell the outcome."""
+    line = sys.stdin.readline()
+    if not line:
+        return  # the server did not start
+    order = CompanyOrder(**json.loads(line))
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+    sockets, refused = connected(order)
+    tell("connected", clients=len(sockets), refused=refused)
+    if not sys.stdin.readline():
+        return  # nobody is there any more
+    party = Party(order, sockets)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    party.begin()
+    tell("started")
+    party.go_on_until(sys.stdin.fileno())
+    sys.stdin.readline()
+    tell("done", outcome=asdict(party.conclude()))
+    sys.stdin.readline()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,347 @@
+"""One client of the load generator: what it says, what must be answered, and the times of each request."""
+
+import io
+import math
+import socket
+import struct
+import time
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from harness.oracle import oracle
+
+GREETING: Final = oracle(b"")
+CYCLE: Final = 61
+
+clock = time.monotonic_ns
+
+
+class Script:
+    """What the clients say, over and over, and what must be answered: lines and replies of one length each."""
+
+    def __init__(self, line: str | None, pipeline: int) -> None:
+        """Work out the replies beforehand.
+
+        Args:
+            line: what every request is; None for a cycle of lists, at which each client begins at another place, so
+                that a reply that went to the wrong client, was lost or came twice is noticed.
+            pipeline: how many requests are sent at once at most.
+        """
+        if line is None:
+            # Three numbers of three digits whose sum has four: all lines, and all replies, are of one length.
+            lines = [b"%d,%d,%d\n" % (334 + 7 * n, 998 - 5 * n, 350 + 10 * n) for n in range(CYCLE)]
+        else:
+            lines = [line.encode() + b"\n"]
+        replies = [oracle(text).removeprefix(GREETING) for text in lines]
+        self.pipeline = pipeline
+        self.request_bytes = len(lines[0])
+        self.reply_bytes = len(replies[0])
+        self.cycle = len(lines)
+        self.cycle_bytes = self.cycle * self.reply_bytes
+        self.receive_bytes = max(64, pipeline * self.reply_bytes + 1)
+        enough_requests = math.ceil(1 + pipeline / self.cycle)
+        enough_replies = math.ceil(1 + self.receive_bytes / self.cycle_bytes)
+        self.requests = b"".join(lines) * enough_requests
+        self.replies = b"".join(replies) * enough_replies
+        self.full_asks = [self.ask(first, pipeline) for first in range(self.cycle)]
+
+    def ask(self, first: int, count: int) -> tuple[bytes, bytes, int, int]:
+        """Return so many requests from one of the lines on, their replies, where these begin, and the line after."""
+        at = first * self.reply_bytes
+        return (
+            self.requests[first * self.request_bytes : (first + count) * self.request_bytes],
+            self.replies[at : at + count * self.reply_bytes],
+            at,
+            (first + count) % self.cycle,
+        )
+
+
+COLUMNS: Final = 6
+COUNT: Final = 4
+ROW: Final = struct.Struct(f"{COLUMNS}q")
+"""Of requests sent together and answered together: intended, ready, sent, received (ns), how many, and whose they are."""
+
+
+IP_BIND_ADDRESS_NO_PORT: Final = 24
+"""From <linux/in.h>: bound to an address, the port is chosen as it connects, so that others may have the same one."""
+
+
+class Journal:
+    """The rows of all requests, in memory that was allocated and touched beforehand.
+
+    So no page fault and no reallocation falls into the measurement, unless it is unusually long.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        """Allocate room for so many rows; there may be more."""
+        self._rows = io.BytesIO(bytes(capacity * ROW.size))
+        self._rows.write(b"\0")  # until it is written to, it shares the bytes it was given
+        self._rows.seek(0)
+        self.write: Final = self._rows.write
+
+    @property
+    def used(self) -> int:
+        """Count the rows."""
+        return self._rows.tell() // ROW.size
+
+    def requests(self) -> int:
+        """Count the requests in all rows."""
+        rows = np.frombuffer(self._rows.getbuffer(), dtype=np.int64, count=self.used * COLUMNS)
+        return int(rows[COUNT::COLUMNS].sum())
+
+    def save(self, path: str) -> None:
+        """Write the rows one after the other."""
+        Path(path).write_bytes(self._rows.getbuffer()[: self._rows.tell()])
+
+
+class Failure(Exception):  # noqa: N818 - it is a finding
+    """A client cannot go on.
+
+    Attributes:
+        kind: how its requests in flight are counted: "wrong", "error" or "timeout".
+        sent: how many requests the step that failed had added to these.
+    """
+
+    def __init__(self, kind: str, reason: str, sent: int = 0) -> None:
+        """Take what is said above, and the reason in words."""
+        super().__init__(reason)
+        self.kind = kind
+        self.sent = sent
+
+
+class Client:
+    """One connection: where it is in the script, what it has in flight, and what of it is still unsent.
+
+    Attributes:
+        number: among the clients.
+        socket: connected, non-blocking, its greeting received.
+        unsent: what the kernel has not taken yet.
+    """
+
+    __slots__ = (
+        "_at",
+        "_full_asks",
+        "_next",
+        "_receive",
+        "_receive_bytes",
+        "_runs",
+        "_script",
+        "_send",
+        "_whole",
+        "_write",
+        "number",
+        "socket",
+        "unsent",
+    )
+
+    def __init__(self, number: int, connected: socket.socket, script: Script, journal: Journal) -> None:
+        """Begin at one of the script's lines, which depends on the number."""
+        self.number = number
+        self.socket = connected
+        self.unsent = b""
+        self._receive = connected.recv
+        self._send = connected.send
+        self._write = journal.write
+        self._script = script
+        self._full_asks = script.full_asks
+        self._receive_bytes = script.receive_bytes
+        self._next = number % script.cycle
+        self._at = self._next * script.reply_bytes
+        self._runs: list[tuple[int, int, int, int]] = []  # in flight: intended, ready, sent, how many
+        self._whole: bytes | None = (
+            None  # the replies to all that is in flight, if all of it was sent at once
+        )
+
+    def ask(self, count: int, intended_ns: int, ready_ns: int) -> int:
+        """Send the next requests of the script, all at once; what the kernel does not take waits for `resume`.
+
+        Returns:
+            How many they are, once more.
+        """
+        script, first = self._script, self._next
+        ask = self._full_asks[first] if count == script.pipeline else script.ask(first, count)
+        request, replies, at, self._next = ask
+        if self._runs:
+            self._whole = None
+        else:
+            self._whole, self._at = replies, at
+        self._runs.append((intended_ns, ready_ns, clock(), count))
+        self._hand_over(request, count)
+        return count
+
+    def turn(self) -> int:
+        """Hear, and ask as many again as were answered: a closed loop's step.
+
+        Returns:
+            How many they are.
+        """
+        try:
+            data = self._receive(self._receive_bytes)
+        except OSError as error:
+            raise _receiving(error) from None
+        heard_ns = clock()
+        if data == self._whole:
+            # Nearly always, so it is kept cheap: all that was in flight is answered at once.
+            runs = self._runs
+            intended_ns, ready_ns, sent_ns, count = runs[0]
+            self._write(ROW.pack(intended_ns, ready_ns, sent_ns, heard_ns, count, self.number))
+            request, self._whole, self._at, self._next = self._full_asks[self._next]
+            runs[0] = heard_ns, heard_ns, clock(), count
+            try:
+                sent = self._send(request)
+            except OSError:
+                sent = 0
+            if sent != len(request):
+                self._hand_over(request[sent:], count)
+            return count
+        answered = self._compare(data, heard_ns)
+        return self.ask(answered, heard_ns, heard_ns) if answered else 0
+
+    def hear(self) -> tuple[int, int]:
+        """Take what has arrived, compare it, and record the requests that it answers.
+
+        Returns:
+            How many they are, and when it was received.
+        """
+        try:
+            data = self._receive(self._receive_bytes)
+        except OSError as error:
+            raise _receiving(error) from None
+        heard_ns = clock()
+        if data == self._whole:
+            intended_ns, ready_ns, sent_ns, count = self._runs.pop()
+            self._write(ROW.pack(intended_ns, ready_ns, sent_ns, heard_ns, count, self.number))
+            self._whole, self._at = None, self._next * self._script.reply_bytes
+            return count, heard_ns
+        return self._compare(data, heard_ns), heard_ns
+
+    def resume(self) -> None:
+        """Send what the kernel did not take before."""
+        try:
+            self.unsent = self.unsent[self._send(self.unsent) :]
+        except OSError as error:
+            raise Failure("error", f"sending: {error.strerror}") from None
+
+    @property
+    def in_flight(self) -> int:
+        """Count the requests that were sent and not answered."""
+        return sum(run[3] for run in self._runs)
+
+    @property
+    def oldest_sent_ns(self) -> float:
+        """Return when the oldest request in flight was sent; infinity if none is."""
+        return self._runs[0][2] if self._runs else math.inf
+
+    def _hand_over(self, request: bytes, count: int) -> None:
+        if self.unsent:
+            self.unsent += request
+            return
+        try:
+            self.unsent = request[self._send(request) :]
+        except BlockingIOError:
+            self.unsent = request
+        except OSError as error:
+            raise Failure("error", f"sending: {error.strerror}", sent=count) from None
+        if self.unsent:
+            self._whole = None  # whatever is answered now, it is not all
+
+    def _compare(self, data: bytes, heard_ns: int) -> int:
+        """Match what was received with what is in flight; return how many requests it completes."""
+        script = self._script
+        at, end = self._at, self._at + len(data)
+        if not data:
+            raise Failure("error", "the server closed the connection")
+        if data != script.replies[at:end]:
+            expected = script.replies[at:end]
+            raise Failure("wrong", f"received {data[:80]!r}, expected {expected[:80]!r}")
+        completed = end // script.reply_bytes - at // script.reply_bytes
+        self._at = end % script.cycle_bytes
+        self._whole = None
+        to_match = completed
+        while to_match:
+            if not self._runs:
+                raise Failure("wrong", "a reply came to a request that was not sent")
+            intended_ns, ready_ns, sent_ns, count = self._runs.pop(0)
+            if count > to_match:
+                self._runs.insert(0, (intended_ns, ready_ns, sent_ns, count - to_match))
+                count = to_match
+            self._write(ROW.pack(intended_ns, ready_ns, sent_ns, heard_ns, count, self.number))
+            to_match -= count
+        return completed
+
+
+class Visitor(Client):
+    """A client that comes for one request: it connects, is greeted, asks, and is answered.
+
+    Its row says when the connection was intended and, as `sent`, when the greeting had come and the request was sent.
+    """
+
+    __slots__ = ("_intended_ns", "_ungreeted")
+
+    def __init__(self, place: int, number: int, intended_ns: int, script: Script, journal: Journal) -> None:
+        """Do nothing yet.
+
+        Args:
+            place: among those that are there at a time.
+            number: among all; it decides on the request.
+            intended_ns: when it is to connect.
+            script: what is asked.
+            journal: where its row goes.
+        """
+        super().__init__(place, socket.socket(), script, journal)
+        self.socket.setblocking(False)
+        self._next = number % script.cycle
+        self._intended_ns = intended_ns
+        self._ungreeted = GREETING
+
+    def connect(self, address: tuple[str, int], source: str | None) -> None:
+        """Begin to connect, from an address of one's own if one is given."""
+        try:
+            if source is not None:
+                self.socket.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+                self.socket.bind((source, 0))
+            self.socket.connect(address)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            raise Failure("error", f"connecting: {error.strerror}") from None
+
+    def hear(self) -> tuple[int, int]:
+        """Take what has arrived; ask when the greeting is complete.
+
+        Returns:
+            1 if the request is answered, else 0; and when that was received.
+        """
+        if not self._ungreeted:
+            return super().hear()
+        try:
+            data = self._receive(len(self._ungreeted))
+        except OSError as error:
+            raise _receiving(error) from None
+        if not data:
+            raise Failure("error", "the server closed the connection before its greeting")
+        if not self._ungreeted.startswith(data):
+            raise Failure("wrong", f"it was greeted with {data!r}")
+        self._ungreeted = self._ungreeted.removeprefix(data)
+        if not self._ungreeted:
+            try:
+                self.ask(1, self._intended_ns, self._intended_ns)
+            except Failure as failure:
+                raise Failure(failure.kind, str(failure)) from None  # it has been counted as sent before
+        return 0, clock()
+
+    @property
+    def in_flight(self) -> int:
+        """Count the request from when it was intended."""
+        return 1 if self._ungreeted else super().in_flight
+
+    @property
+    def oldest_sent_ns(self) -> float:
+        """Return when it was intended."""
+        return self._intended_ns
+
+
+def _receiving(error: OSError) -> Failure:
+    return Failure("error", f"receiving: {error.strerror}")

@@ -1,0 +1,1 @@
+"""What else is done: faults, costs, effects, capacity; and the test of the instrument itself."""

@@ -1,0 +1,332 @@
+"""The experiments: each lets a known effect happen, then takes its cause away, and asks the rules what they see."""
+
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Event, Thread, Timer
+from typing import Final
+
+from harness.analyse.causes.connections import list_of_descriptors
+from harness.analyse.causes.evidence import Rule, of_arm
+from harness.analyse.causes.requests import mapped_receive_buffer, waking_up
+from harness.analyse.causes.waiting import (
+    convoy,
+    delayed_acknowledgement,
+    full_backlog,
+    head_of_line,
+    interpreter_lock,
+)
+from harness.errors import UsageError
+from harness.experiments.costs.run import own_core
+from harness.experiments.effects.programs.costly_and_light import COST_S
+from harness.experiments.effects.setup import (
+    BusyThreads,
+    ask,
+    ask_metered,
+    ask_often,
+    calls_of,
+    client_of,
+    connect_all_at_once,
+    program,
+    quantile_us,
+)
+from harness.launch.candidates import Address, ours
+from harness.launch.process import LaunchError, launch
+from harness.machine.strace import TraceError
+from harness.oracle import oracle
+from harness.record.costs import Arm, EffectResult
+from harness.study.cell import MeasureError
+
+REQUESTS: Final = 2000
+TRACED: Final = 300
+FEW_REQUESTS: Final = 50
+PAUSE_S: Final = 0.012
+"""Longer than a thread waits for the interpreter's lock after its last send(): it is in recv() again when a request comes."""
+LIGHT_REQUESTS: Final = 300
+IDLE: Final = 900
+HELD_S: Final = 0.3
+BURST: Final = 8
+AT_1S: Final = (0.9, 2.5)
+"""A connect that took so long was lucky when the first SYN was sent again; one that took longer, at the second time."""
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A known effect.
+
+    Attributes:
+        name: on the command line.
+        title: what happens, in a sentence.
+        metric, unit: the figure that shows it.
+        rule: must name it where it is, and not where it was taken away.
+        present, absent: what is done on each side, in words, and how.
+    """
+
+    name: str
+    title: str
+    metric: str
+    unit: str
+    rule: Rule
+    present: tuple[str, Callable[[], Figures]]
+    absent: tuple[str, Callable[[], Figures]]
+
+
+def receive_buffer(size_bytes: int) -> Figures:
+    """Measure an echo server with such a receive buffer."""
+    with program("receive_buffer", size_bytes) as (process, port), client_of(port) as connection:
+        _, used = ask_metered(process.pid, connection, REQUESTS)
+        figures = {
+            "page_faults_most": used.page_faults / REQUESTS,
+            "cpu_us": used.cpu_ns / 1e3 / REQUESTS,
+        }
+        try:
+            return figures | calls_of(process.pid, connection, TRACED)
+        except TraceError:
+            return figures  # page faults show it, too
+
+
+def idle_watch(how: str) -> Figures:
+    """Measure what a request costs with next to no idle descriptors, and with many."""
+    figures: Figures = {}
+    for name, idle in (("few", 1), ("most", IDLE)):
+        with program("idle_watch", how, idle) as (process, port), client_of(port) as connection:
+            _, used = ask_metered(process.pid, connection, REQUESTS)
+            figures |= {name: idle, f"cpu_us_{name}": used.cpu_ns / 1e3 / REQUESTS}
+            figures |= calls_of(process.pid, connection, TRACED)
+    return figures
+
+
+def sleep_or_spin(how: str) -> Figures:
+    """Measure a ping-pong with a server that sleeps, or spins."""
+    with program("sleep_or_spin", how) as (process, port), client_of(port) as connection:
+        began_ns, cpu_began_ns = time.monotonic_ns(), time.process_time_ns()
+        times, used = ask_metered(process.pid, connection, REQUESTS)
+        passed_ns, cpu_ns = time.monotonic_ns() - began_ns, time.process_time_ns() - cpu_began_ns
+        return {
+            "response_mean_us": sum(times) / len(times) / 1e3,
+            "cpu_us_per_request": used.cpu_ns / 1e3 / REQUESTS,
+            # Others may have had the core, now and then: what counts is what it made of its own time.
+            "server_core_share": used.cpu_ns / max(1, passed_ns - used.delayed_ns),
+            "generator_core_share": cpu_ns / passed_ns,
+        }
+
+
+def beside_a_computation(where: str, interval_s: float) -> Figures:
+    """Measure an echo beside a computation.
+
+    The client pauses between requests: else it may be so quick that the lock never goes to the thread that computes.
+    """
+    with (
+        program("beside_a_computation", where, interval_s, apart=False) as (process, port),
+        client_of(port) as connection,
+    ):
+        busy = BusyThreads(process.pid)
+        times = []
+        for _ in range(FEW_REQUESTS):
+            time.sleep(PAUSE_S)
+            times.append(ask(connection))
+        return {"response_p50_us": quantile_us(times, 0.5), "busy_threads": busy.count()}
+
+
+def costly_and_light(how: str) -> Figures:
+    """Measure light requests with nobody beside them, and beside somebody who asks for something costly all the time."""
+    with program("costly_and_light", how, apart=False) as (_, port), client_of(port) as light:
+        alone = ask_often(light, LIGHT_REQUESTS)
+        enough, begun = Event(), Event()
+        costly = Thread(target=ask_for_much, args=(port, begun, enough))
+        costly.start()
+        begun.wait()
+        try:
+            beside = []
+            ends_at = time.monotonic() + LIGHT_REQUESTS * COST_S / 10
+            while time.monotonic() < ends_at:
+                beside.append(ask(light))
+        finally:
+            enough.set()
+            costly.join()
+    return {
+        "cost_ms": COST_S * 1000,
+        "alone_p50_us": quantile_us(alone, 0.5),
+        "alone_p99_us": quantile_us(alone, 0.99),
+        "response_p50_us": quantile_us(beside, 0.5),
+        "response_p99_us": quantile_us(beside, 0.99),
+    }
+
+
+def ask_for_much(port: int, begun: Event, enough: Event) -> None:
+    """Be the client that asks for something costly, again and again."""
+    with client_of(port) as connection:
+        while not enough.is_set():
+            begun.set()
+            ask(connection, b"c\n")
+
+
+def second_client(server: str) -> Figures:
+    """Let a client come and say nothing for a while; measure how long the next one waits for its greeting."""
+    with launch(ours(server)) as launched, greeted(launched.address) as first:
+        leave = Timer(HELD_S, first.shutdown, [socket.SHUT_RDWR])
+        came = time.monotonic()
+        leave.start()
+        with greeted(launched.address):
+            waited_s = time.monotonic() - came
+        leave.join()
+    return {"held_s": HELD_S, "waited_s": waited_s}
+
+
+def greeted(address: Address) -> socket.socket:
+    """Return a connection that has been greeted."""
+    greeting = oracle(b"")
+    connection = socket.create_connection(address, HELD_S + 10)
+    if connection.recv(len(greeting), socket.MSG_WAITALL) != greeting:
+        raise MeasureError("a client was not greeted")
+    return connection
+
+
+def two_writes(how: str) -> Figures:
+    """Measure a reply that goes out in two parts."""
+    with program("two_writes", how) as (process, port), client_of(port) as connection:
+        times, used = ask_metered(process.pid, connection, FEW_REQUESTS)
+        return {
+            "response_p50_us": quantile_us(times, 0.5),
+            "cpu_us_per_request": used.cpu_ns / 1e3 / FEW_REQUESTS,
+        }
+
+
+def connect_burst(backlog: int) -> Figures:
+    """Let a burst of clients connect to a listener with such a queue."""
+    with program("short_queue", backlog) as (_, port):
+        took_s = [took_ns / 1e9 for took_ns in connect_all_at_once(port, BURST)]
+    low, high = AT_1S
+    return {
+        "connects": BURST,
+        "connects_at_1s": sum(low <= each < high for each in took_s),
+        "connects_at_3s": sum(each >= high for each in took_s),
+        "connects_late": sum(each >= low for each in took_s),
+    }
+
+
+EFFECTS: Final = (
+    Effect(
+        "receive-buffer",
+        "A receive buffer of 256 KiB is mapped anew for each request",
+        "page_faults_most",
+        "page faults per request",
+        mapped_receive_buffer,
+        ("recv(256 KiB)", lambda: receive_buffer(256 * 1024)),
+        ("recv(64 KiB)", lambda: receive_buffer(64 * 1024)),
+    ),
+    Effect(
+        "idle-watch",
+        f"A request costs more the more silent descriptors are watched, here {IDLE}",
+        "cpu_us_most",
+        "CPU µs per request",
+        list_of_descriptors,
+        ("select()", lambda: idle_watch("select")),
+        ("epoll", lambda: idle_watch("epoll")),
+    ),
+    Effect(
+        "waking-up",
+        "A ping-pong is mostly the waking up of processes",
+        "response_mean_us",
+        "µs per request",
+        waking_up,
+        ("the server sleeps", lambda: sleep_or_spin("sleep")),
+        ("the server spins", lambda: sleep_or_spin("spin")),
+    ),
+    Effect(
+        "interpreter-lock",
+        "An echo in a thread waits for a thread that computes",
+        "response_p50_us",
+        "µs (p50)",
+        interpreter_lock,
+        ("beside a thread", lambda: beside_a_computation("thread", 0.005)),
+        ("beside a process", lambda: beside_a_computation("process", 0.005)),
+    ),
+    Effect(
+        "switch-interval",
+        "How long it waits is the interval after which a thread must let go",
+        "response_p50_us",
+        "µs (p50)",
+        interpreter_lock,
+        ("5 ms, the default", lambda: beside_a_computation("thread", 0.005)),
+        ("0.5 ms", lambda: beside_a_computation("thread", 0.0005)),
+    ),
+    Effect(
+        "head-of-line",
+        f"Light requests wait for the end of one that takes {COST_S * 1000:.0f} ms",
+        "response_p99_us",
+        "µs (p99)",
+        head_of_line,
+        ("worked on in the loop", lambda: costly_and_light("inline")),
+        ("worked on by a process", lambda: costly_and_light("apart")),
+    ),
+    Effect(
+        "convoy",
+        f"A client that stays for {HELD_S:g} s makes the next one wait",
+        "waited_s",
+        "s",
+        convoy,
+        ("one client at a time", lambda: second_client("blocking")),
+        ("a thread for each", lambda: second_client("threaded")),
+    ),
+    Effect(
+        "no-delay",
+        "A reply in two parts waits for an acknowledgement",
+        "response_p50_us",
+        "µs (p50)",
+        delayed_acknowledgement,
+        ("Nagle's algorithm", lambda: two_writes("nagle")),
+        ("TCP_NODELAY", lambda: two_writes("nodelay")),
+    ),
+    Effect(
+        "full-backlog",
+        f"A burst of {BURST} connects meets a short listen queue",
+        "connects_late",
+        f"of {BURST} connects took 1 s or more",
+        full_backlog,
+        ("a queue of 1", lambda: connect_burst(1)),
+        ("a queue of 1,024", lambda: connect_burst(1024)),
+    ),
+)
+
+
+def selected_effects(names: Sequence[str]) -> list[Effect]:
+    """Return effects by name, all if none is named; UsageError if there is none of that name."""
+    known = {effect.name: effect for effect in EFFECTS}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no effect is called {name!r}; there are {', '.join(known)}")
+    return [known[name] for name in names] or list(EFFECTS)
+
+
+def let_happen(effect: Effect) -> EffectResult:
+    """Make an experiment: both sides, and what the rule says of each.
+
+    Raises:
+        LaunchError: a server does not start, or strace, without which this cannot be seen, does not trace.
+        MeasureError: a server does not answer as it should.
+    """
+    try:
+        with own_core():
+            present, absent = (Arm(label, measured()) for label, measured in (effect.present, effect.absent))
+    except TraceError as error:
+        raise LaunchError(f"{effect.name} cannot be seen here: {error}") from None
+    except OSError as error:
+        raise MeasureError(f"{effect.name}: {error}") from None
+    found, not_found = (list(effect.rule(of_arm(effect.name, arm))) for arm in (present, absent))
+    return EffectResult(
+        effect=effect.name,
+        title=effect.title,
+        metric=effect.metric,
+        unit=effect.unit,
+        present=present,
+        absent=absent,
+        named_present=bool(found),
+        named_absent=bool(not_found),
+        because=found[0].sentence if found else "",
+        source=found[0].source if found else "",
+        command=f"harness effect {effect.name}",
+    )

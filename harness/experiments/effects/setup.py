@@ -1,0 +1,139 @@
+"""What experiments are made of: a small server of ours that runs, a client that asks and times, burning threads counted."""
+
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from harness.experiments.costs.run import CORES
+from harness.launch.candidates import HOST
+from harness.launch.process import LaunchError, reap, start
+from harness.machine.processes import Usage, usage
+from harness.machine.strace import traced
+from harness.study.cell import MeasureError
+
+REPLY_LIMIT_S: Final = 10.0
+WARM_UP: Final = 20
+REQUEST: Final = b"0123456789\n"
+CONNECT_LIMIT_S: Final = 4.0
+BUSY_SHARE: Final = 0.2
+
+Times = list[int]
+
+
+@contextmanager
+def program(name: str, *words: object, apart: bool = True) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Run a small server while the context lasts; yield its process and its port.
+
+    Args:
+        name: of a module in `harness.experiments.effects.programs`.
+        words: its command line.
+        apart: give it a core of its own, if there are two; else the kernel decides among both.
+    """
+    command = [sys.executable, "-m", f"harness.experiments.effects.programs.{name}", *map(str, words)]
+    with tempfile.TemporaryFile() as errors:
+        process = start(command, errors, CORES[0] if apart else CORES[0] + CORES[1])
+        try:
+            said = process.stdout.readline() if process.stdout else b""
+            if not said:
+                raise LaunchError(f"{name} did not start")
+            yield process, int(said)
+        finally:
+            reap(process)
+
+
+@contextmanager
+def client_of(port: int) -> Iterator[socket.socket]:
+    """Connect a client, with every option as it comes."""
+    with socket.create_connection((HOST, port), REPLY_LIMIT_S) as connection:
+        yield connection
+
+
+def ask(connection: socket.socket, request: bytes = REQUEST) -> int:
+    """Send a request, wait for its echo, and return how long that took, in ns."""
+    begun_ns = time.monotonic_ns()
+    connection.sendall(request)
+    heard = b""
+    while len(heard) < len(request):
+        data = connection.recv(1024)
+        if not data:
+            raise MeasureError("the server of an experiment has closed the connection")
+        heard += data
+    if heard != request:
+        raise MeasureError(f"the server of an experiment echoed {heard!r} for {request!r}")
+    return time.monotonic_ns() - begun_ns
+
+
+def ask_often(connection: socket.socket, count: int, warm_up: int = WARM_UP) -> Times:
+    """Ask so often, one request after the other; return how long each took, in ns, those to warm up left out."""
+    return [ask(connection) for _ in range(warm_up + count)][warm_up:]
+
+
+def ask_metered(pid: int, connection: socket.socket, count: int) -> tuple[Times, Usage]:
+    """Ask so often; return the times, and what the server has used meanwhile."""
+    ask_often(connection, 0)
+    before = usage([pid])
+    times = ask_often(connection, count, 0)
+    return times, usage([pid]) - before
+
+
+def calls_of(pid: int, connection: socket.socket, count: int) -> dict[str, float]:
+    """Ask so often while strace looks on; return the syscalls of each request. TraceError if it cannot."""
+    with traced([pid]) as trace:
+        ask_often(connection, count, 0)
+    return {f"calls.{name}": calls / count for name, calls in trace.calls.items()}
+
+
+def quantile_us(times_ns: Sequence[int], q: float) -> float:
+    """Return a quantile (inverted distribution function), in µs."""
+    ordered = sorted(times_ns)
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))] / 1e3
+
+
+class BusyThreads:
+    """Which threads of a process are busy: those that run for a good part of the time between two looks."""
+
+    def __init__(self, pid: int) -> None:
+        """Take the first look."""
+        self._tasks = Path(f"/proc/{pid}/task")
+        self._began_ns = time.monotonic_ns()
+        self._before = self._look()
+
+    def count(self) -> int:
+        """Take the second look."""
+        passed_ns = time.monotonic_ns() - self._began_ns
+        now = self._look()
+        return sum(ran - self._before.get(task, 0) > BUSY_SHARE * passed_ns for task, ran in now.items())
+
+    def _look(self) -> dict[str, int]:
+        """Return how long each thread has run, in ns: the first number of schedstat."""
+        return {
+            task.name: int((task / "schedstat").read_text(encoding="ascii").split()[0])
+            for task in self._tasks.iterdir()
+        }
+
+
+def connect_all_at_once(port: int, count: int) -> Times:
+    """Let clients connect at the same moment; return how long each took, in ns; who had to wait too long took for ever."""
+    poller = select.poll()
+    waiting: dict[int, int] = {}
+    with ExitStack() as opened:
+        for _ in range(count):
+            client = opened.enter_context(socket.socket())
+            client.setblocking(False)
+            waiting[client.fileno()] = time.monotonic_ns()
+            client.connect_ex((HOST, port))
+            poller.register(client, select.POLLOUT)
+        limit_ns = time.monotonic_ns() + int(CONNECT_LIMIT_S * 1e9)
+        took = []
+        while waiting and (left_ns := limit_ns - time.monotonic_ns()) > 0:
+            for descriptor, _ in poller.poll(left_ns / 1e6):
+                poller.unregister(descriptor)
+                took.append(time.monotonic_ns() - waiting.pop(descriptor))
+    return took + [int(CONNECT_LIMIT_S * 1e9)] * len(waiting)

@@ -1,0 +1,174 @@
+"""How often the instrument is right: a server against itself, twice, and against one that does 6 % more, again and again.
+
+One such comparison says little; of a few dozen the share of wrong verdicts can be counted. They take long, so they run by
+command (`harness resolution`), add to a log, and go on where they stopped; a self-test reads the log.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from rich.console import Console
+
+from harness.analyse.comparisons import BETTER, UNDECIDED, WORSE, Comparison, compared, log_ratio
+from harness.analyse.samples.metrics import by_block
+from harness.analyse.statistics.inference import ALPHA, CONFIDENCE, LogRatio
+from harness.analyse.statistics.power import rate
+from harness.experiments.selftest.check import Outcome, Result, judged
+from harness.experiments.selftest.known_effect import (
+    AGAIN,
+    BASE,
+    BLOCKS,
+    CPU,
+    DOUBLE,
+    WINDOW_S,
+    measured_side_by_side,
+    turns_for,
+)
+from harness.launch.process import PROJECT
+from harness.record.files import Figure, Sample
+from harness.study.bench import RESULTS
+
+LOG: Final = RESULTS / "resolution.jsonl"
+MORE: Final = "plus_6"
+EQUALS: Final = ((BASE, AGAIN), ("null_third", "null_fourth"))
+"""Two pairs of the same server in each run, that have no launch in common."""
+ENOUGH_RUNS: Final = 10
+FOUND_SHARE: Final = 0.9
+HALF_WIDTH: Final = 0.03
+INSTRUMENT: Final = (
+    "drive/client", "drive/loops/loop", "drive/generator", "drive/schedule", "study/window", "study/cell", "study/rounds",
+    "analyse/samples/metrics", "analyse/comparisons", "analyse/statistics/inference", "analyse/samples/validity",
+    "experiments/selftest/null_server", "experiments/selftest/known_effect", "experiments/selftest/trials",
+)  # fmt: skip
+"""The modules that a verdict on two servers depends on."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was said of two servers: the ratio of their CPU time per request, its 95 % interval, the verdict on the second."""
+
+    ratio: float
+    low: float
+    high: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class ResolutionRun:
+    """One run of 12 blocks.
+
+    Attributes:
+        instrument: the hash of the sources.
+        started: when.
+        equals: what was said of a server and itself, of each pair.
+        more: what was said of a server that does about 6 % more.
+        truth: of that ratio, as established in the same blocks (see `known_effect`).
+    """
+
+    instrument: str
+    started: str
+    equals: tuple[Told, ...]
+    more: Told
+    truth: float
+
+
+def instrument_hash() -> str:
+    """Return a hash of the sources that a verdict depends on."""
+    sources = [PROJECT / f"harness/{module}.py" for module in INSTRUMENT]
+    return sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+
+
+def read_runs(log: Path = LOG) -> list[ResolutionRun]:
+    """Read the runs of the present instrument; a last line that was cut off by an interruption does not count."""
+    present, runs = instrument_hash(), []
+    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
+        try:
+            given = json.loads(line)
+        except ValueError:
+            continue
+        if given["instrument"] == present:
+            equals = tuple(Told(**each) for each in given["equals"])
+            runs.append(ResolutionRun(**given | {"equals": equals, "more": Told(**given["more"])}))
+    return runs
+
+
+def run_until(
+    runs: int, console: Console, log: Path = LOG, note: Callable[[ResolutionRun], None] = lambda _: None
+) -> list[ResolutionRun]:
+    """Measure until the log has so many runs of the present instrument; return them."""
+    done = read_runs(log)
+    if len(done) < runs:
+        turns = turns_for(console, dict.fromkeys(EQUALS[1], 0.0) | {MORE: 0.06, DOUBLE: 1.0})
+    while len(done) < runs:
+        started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
+        run = run_of(measured_side_by_side(turns, console, seed=len(done)), turns, started)
+        if run is None:
+            console.print("  too few valid launches: this run does not count", style="yellow")
+            continue
+        with log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(run)) + "\n")
+        note(run)
+        done.append(run)
+    return done
+
+
+def run_of(samples: Sequence[Sample], turns: dict[str, int], started: str) -> ResolutionRun | None:
+    """Judge the launches of a run; None if they are too few."""
+    values = by_block(samples, samples[0].workload, CPU) if samples else {}
+    pairs = (*EQUALS, (BASE, MORE), (BASE, DOUBLE))
+    ratios = [log_ratio(values.get(a, {}), values.get(b, {})) for a, b in pairs]
+    known = [ratio for ratio in ratios if ratio is not None]
+    if len(known) < len(pairs):
+        return None
+    *equals, more, double = known
+    truth = 1 + turns[MORE] / turns[DOUBLE] * (double.ratio - 1)
+    return ResolutionRun(instrument_hash(), started, tuple(map(_told, equals)), _told(more), truth)
+
+
+def _told(ratio: LogRatio) -> Told:
+    found: Comparison = compared({("a", "b"): ratio}, "", CPU)[0]
+    return Told(ratio.ratio, *ratio.interval(CONFIDENCE), found.verdict)
+
+
+def repeated(_: Console) -> Result:
+    """Count the verdicts on record: equal servers called different, and 6 % more work found."""
+    runs = read_runs()
+    if len(runs) < ENOUGH_RUNS:
+        line = (
+            f"{len(runs)} runs of this instrument are on record, it takes {ENOUGH_RUNS}: harness resolution"
+        )
+        return Result(Outcome.NOT_POSSIBLE, line)
+    return verdict_on(runs)
+
+
+def verdict_on(runs: Sequence[ResolutionRun]) -> Result:
+    """Judge the instrument by its runs."""
+    equals = [told for run in runs for told in run.equals]
+    false = rate(sum(told.verdict in {BETTER, WORSE} for told in equals), len(equals))
+    found = rate(sum(run.more.verdict == WORSE for run in runs), len(runs))
+    covered = sum(run.more.low <= run.truth <= run.more.high for run in runs)
+    half_width = median(told.high / told.ratio - 1 for told in equals)
+    figures: dict[str, Figure] = {
+        "runs": len(runs),
+        "equal_pairs": len(equals),
+        "equal_called_different": false.hits,
+        "equal_undecided": sum(told.verdict == UNDECIDED for told in equals),
+        "equal_half_width_median": half_width,
+        "six_percent_found": found.hits,
+        "six_percent_covered": covered,
+        "blocks": BLOCKS,
+        "window_s": WINDOW_S,
+    }
+    good = false.low <= ALPHA and found.share >= FOUND_SHARE and half_width <= HALF_WIDTH
+    line = (
+        f"in {len(runs)} runs of {BLOCKS} blocks of {WINDOW_S:g} s, of {len(equals)} pairs of equal servers {false.hits} were called "
+        f"different ({false.low:.0%} to {false.high:.0%}), and 6 % more work was found {found.hits} times; half of the A/A intervals "
+        f"were ±{half_width:.1%} or narrower"
+    )
+    return judged(good, line, figures)

@@ -1,0 +1,214 @@
+"""Start a server, wait for its readiness line, stop it, reap it."""
+
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import IO, Final
+
+from harness.errors import CannotRun
+from harness.launch.candidates import HOST, Address, Candidate
+
+PROJECT: Final = Path(__file__).resolve().parents[2]
+READY_LINE: Final = re.compile(r"Server up, running, and waiting for call on (\S+) (\d+)\s*")
+FILES_LIMITS: Final = resource.getrlimit(resource.RLIMIT_NOFILE)
+"""The limits of open files that we were given; a server gets the same, even if we have raised ours meanwhile."""
+START_LIMIT_S: Final = 30.0
+PORT_CHECK_S: Final = 0.02
+STOP_MARGIN_S: Final = 5.0
+
+DEFAULT_CLIENTS: Final = 1000
+DEFAULT_IDLE_TIMEOUT_S: Final = 300.0
+DEFAULT_GRACE_S: Final = 5.0
+
+
+class LaunchError(CannotRun):
+    """A server that did not start, or did not become ready: exit code 3."""
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A server process that is ready.
+
+    Attributes:
+        candidate: what was launched.
+        process: owned by the launch; the leader of a process group of its own.
+        address: where it listens.
+        startup_s: from the start of the process to its readiness.
+        grace_s: what it was told; it must have ended so long after a stop signal.
+    """
+
+    candidate: Candidate
+    process: subprocess.Popen[bytes]
+    address: Address
+    startup_s: float
+    grace_s: float
+    _errors: IO[bytes] = field(repr=False)
+
+    def error_output(self) -> str:
+        """Return what it has written to standard error so far."""
+        return _text_of(self._errors)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send the signal, and return the exit code; kill what outlives its grace by far."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end and return the exit code; TimeoutError if it outlives its grace by far."""
+        try:
+            return self.process.wait(self.grace_s + STOP_MARGIN_S)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(
+                f"still running {self.grace_s + STOP_MARGIN_S:g} s after it was to stop"
+            ) from None
+
+
+@contextmanager
+def launch(  # noqa: PLR0913 - a server has that many options
+    candidate: Candidate,
+    *,
+    port: int | None = None,
+    max_clients: int | None = None,
+    idle_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S,
+    grace_s: float = DEFAULT_GRACE_S,
+    cores: Sequence[int] = (),
+) -> Iterator[Launched]:
+    """Run a server for as long as the context lasts, and leave no process behind.
+
+    Args:
+        candidate: what to start.
+        port: to listen on; 0 leaves the choice to the server and relies on its readiness line; None does that for
+            servers known to print it, and takes a free one for the others.
+        max_clients: None means 1,000, or less for a server that is known to serve fewer.
+        idle_timeout_s: 0 means never.
+        grace_s: from stop signal to exit.
+        cores: to pin it to.
+
+    Raises:
+        LaunchError: it ended, or said nothing and did not listen, within a generous time.
+    """
+    if max_clients is None:
+        max_clients = min(DEFAULT_CLIENTS, candidate.most_clients or DEFAULT_CLIENTS)
+    if port is None:
+        port = 0 if candidate.announces or not candidate.takes("port") else free_port()
+    options = {
+        "host": HOST,
+        "port": str(port),
+        "max_clients": str(max_clients),
+        "idle_timeout": f"{idle_timeout_s:g}",
+        "grace": f"{grace_s:g}",
+    }
+    command = candidate.filled_command(options)
+    with tempfile.TemporaryFile() as errors:
+        started = time.monotonic()
+        process = start(command, errors, cores)
+        try:
+            address = _await_readiness(candidate.label, process, port, errors)
+            yield Launched(candidate, process, address, time.monotonic() - started, grace_s, errors)
+        finally:
+            reap(process)
+
+
+@contextmanager
+def pinned(cores: Sequence[int]) -> Iterator[None]:
+    """Let processes started meanwhile run on these cores alone, from their first instruction; none means any."""
+    own_cores = os.sched_getaffinity(0)
+    if cores:
+        os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own_cores)
+
+
+def start(command: Sequence[str], errors: IO[bytes], cores: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+    """Start a process, in a group of its own so that Ctrl-C does not reach it; LaunchError if it cannot be run."""
+    try:
+        with pinned(cores):
+            process = subprocess.Popen(
+                command,
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                process_group=0,
+            )
+    except OSError as error:
+        raise LaunchError(f"cannot run {command[0]}: {error.strerror}") from None
+    with suppress(ProcessLookupError):
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, FILES_LIMITS)
+    return process
+
+
+def reap(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its group for good: politely first, unless it does not listen."""
+    if process.poll() is None:
+        process.terminate()
+        process.send_signal(signal.SIGCONT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1.0)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on at this moment."""
+    with socket.create_server((HOST, 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def _await_readiness(label: str, process: subprocess.Popen[bytes], port: int, errors: IO[bytes]) -> Address:
+    """Wait for the readiness line, or, since not every server prints it, for the port to answer."""
+    lines: SimpleQueue[bytes] = SimpleQueue()
+    Thread(target=_read_lines, args=(process, lines), daemon=True).start()
+    limit = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < limit:
+        with suppress(Empty):
+            if ready := READY_LINE.fullmatch(lines.get(timeout=PORT_CHECK_S).decode(errors="replace")):
+                return ready[1], int(ready[2])
+        if process.poll() is not None:
+            said = _text_of(errors).strip().splitlines()
+            raise LaunchError(
+                f"{label} did not start: exit code {process.returncode}" + (f", {said[-1]}" if said else "")
+            )
+        if port and lines.empty() and _is_listened_on(port):
+            return HOST, port
+    raise LaunchError(f"{label} was not ready within {START_LIMIT_S:g} s")
+
+
+def _read_lines(process: subprocess.Popen[bytes], lines: SimpleQueue[bytes]) -> None:
+    assert process.stdout  # noqa: S101 - it was started with a pipe
+    with suppress(ValueError):  # closed meanwhile
+        for line in process.stdout:
+            lines.put(line)
+
+
+def _is_listened_on(port: int) -> bool:
+    """Ask the kernel's tables, and not the server: a simple one would take the question for its first client."""
+    listening, entry = "0A", f":{port:04X}"
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        if table.exists():
+            for line in table.read_text(encoding="ascii").splitlines()[1:]:
+                _, local, _, state, *_ = line.split()
+                if state == listening and local.endswith(entry):
+                    return True
+    return False
+
+
+def _text_of(errors: IO[bytes]) -> str:
+    return os.pread(errors.fileno(), 1 << 20, 0).decode(errors="replace")

@@ -1,0 +1,1 @@
+"""What the kernel tells of processes, clocks, sockets; the cores and files that it gives."""

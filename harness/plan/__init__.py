@@ -1,0 +1,1 @@
+"""What is to be done: loads, workloads, the design of blocks."""

@@ -1,0 +1,1 @@
+"""What is kept: frozen data, and the files that hold it."""

@@ -1,0 +1,132 @@
+"""The short answer: sentences made from the figures."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from harness.analyse.rankings import tail_ranking
+from harness.analyse.slopes import per_connection
+from harness.analyse.tables import Row, Table
+from harness.conformance.case import Verdict
+from harness.plan.workloads import by_name
+from harness.record.costs import ServerCosts
+from harness.record.files import Results
+from harness.report.wording import capital, few, interval, leaders, listed, mean_of, names_of
+from implementations import ONE_CORE
+
+KIB: Final = 1024
+MOST_NAMED: Final = 4
+
+
+def short_answer(results: Results, tables: Mapping[str, Table]) -> list[str]:
+    """Say what the figures say, in a few sentences made from them."""
+    lines = ["## Short answer", ""]
+    for name, table in tables.items():
+        workload = by_name(name)
+        rows = [row for row in table.rows if row.estimates["throughput_rps"]]
+        if len(rows) < 2 or not workload.core:
+            continue
+        if all("latency" in row.limits and len(row.limits) == 1 for row in rows):
+            lines.append(f"- **{capital(workload.title)}**: {_latency_bound(rows)}")
+            lines.append(f"- There {cpu_sentence(table, rows)}")
+        else:
+            lines.append(f"- **{capital(workload.title)}**: {throughput_sentence(table, rows)}")
+            if workload.pipeline == 1:
+                lines.append(f"- There {cpu_sentence(table, rows)}")
+                lines.append(f"- There {tail_sentence(results, name)}")
+    lines += _memory_sentence(results.costs)
+    lines += _conformance_sentence(results)
+    return [*lines, ""]
+
+
+def throughput_sentence(table: Table, rows: Sequence[Row]) -> str:
+    """Say who answered the most, and who the fewest; the rows are in that order."""
+    best = leaders(table, rows, "throughput_rps")
+    last = rows[-1]
+    if last in best:
+        least, most = mean_of(last, "throughput_rps"), mean_of(rows[0], "throughput_rps")
+        return f"from {least.mean:,.0f} to {most.mean:,.0f} requests/s; the first and the last were not told apart."
+    return (
+        f"{names_of(best)} answered the most: {interval(mean_of(best[0], 'throughput_rps'), '{:,.0f}')} requests/s; "
+        f"`{last.server}` the fewest, {interval(mean_of(last, 'throughput_rps'), '{:,.0f}')}."
+    )
+
+
+def cpu_sentence(table: Table, rows: Sequence[Row]) -> str:
+    """Say where a request costs the least CPU, and where the most."""
+    ranked = sorted(
+        (row for row in rows if row.estimates["cpu_us_per_request"]),
+        key=lambda row: mean_of(row, "cpu_us_per_request").mean,
+    )
+    best = leaders(table, ranked, "cpu_us_per_request")
+    last = ranked[-1]
+    cheapest, dearest = mean_of(best[0], "cpu_us_per_request"), mean_of(last, "cpu_us_per_request")
+    if last in best:
+        return (
+            f"a request cost {cheapest.mean:.1f} to {dearest.mean:.1f} µs of CPU, with no servers told apart."
+        )
+    return (
+        f"a request cost the least CPU in {names_of(best)}: {interval(cheapest, '{:.1f}')} µs; "
+        f"the most in `{last.server}`, {interval(dearest, '{:.1f}')} µs, {dearest.mean / cheapest.mean:.1f} times as much."
+    )
+
+
+def tail_sentence(results: Results, workload: str) -> str:
+    """Say who has the shortest tail, and who the longest, by the farthest quantile that all have."""
+    of_tail = tail_ranking(results.samples, workload)
+    if of_tail is None:
+        return "too few requests were answered to speak of the tail."
+    tail, found = of_tail
+    shortest, longest = (f"{found.mean(server) / 1e3:.1f}" for server in (found.first, found.last))
+    if not found.tells_apart:
+        return f"{tail.share} of the responses came within {shortest} to {longest} ms, first and last not told apart."
+    tied = " (not told apart)" if len(found.leaders) > 1 else ""
+    return (
+        f"{tail.share} of the responses came within {shortest} ms from {few(found.leaders, MOST_NAMED)}{tied}, and within "
+        f"{longest} ms from `{found.last}`."
+    )
+
+
+def _latency_bound(rows: Sequence[Row]) -> str:
+    means = [mean_of(row, "throughput_rps").mean for row in rows]
+    return (
+        f"from {min(means):,.0f} to {max(means):,.0f} requests/s, with no core busy all the time: each request waits for the "
+        "kernel to wake the server, and then the client."
+    )
+
+
+def _memory_sentence(costs: Sequence[ServerCosts]) -> list[str]:
+    slopes = {
+        each.server: (found, kernel)
+        for each in costs
+        if each.regime == ONE_CORE
+        and (found := per_connection(each.crowd, "rss_bytes"))
+        and (kernel := per_connection(each.crowd, "kernel_stack_bytes"))
+    }
+    if len(slopes) < 2:
+        return []
+    ranked = sorted(slopes, key=lambda server: slopes[server][0].value)
+    (least, _), (most, stack) = (slopes[server] for server in (ranked[0], ranked[-1]))
+    own_stack = (
+        f", besides {stack.value / KIB:.0f} KiB in the kernel for a stack" if stack.value > KIB else ""
+    )
+    return [
+        f"- **Memory**: a connected, silent client takes {least.value / KIB:.1f} KiB of the process of `{ranked[0]}`, and "
+        f"{most.value / KIB:.1f} KiB of that of `{ranked[-1]}`{own_stack}."
+    ]
+
+
+def _conformance_sentence(results: Results) -> list[str]:
+    if not results.conformance:
+        return []
+    servers = list(dict.fromkeys(verdict.server for verdict in results.conformance))
+    failed = sorted({v.server for v in results.conformance if Verdict(v.verdict).failed})
+    cases = len({verdict.case for verdict in results.conformance})
+    if failed:
+        return [
+            f"- **Conformance**: of {cases} cases, {listed(failed)} failed at least one, and got no figures."
+        ]
+    lacking = sum(verdict.verdict == Verdict.BY_DESIGN for verdict in results.conformance)
+    return [
+        f"- **Conformance**: all {len(servers)} servers passed the suite, {cases} cases each, with the very sources that were measured; in "
+        f"{lacking} of these {len(results.conformance):,} verdicts a server lacks a capability, says so, and behaves so."
+    ]

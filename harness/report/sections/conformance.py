@@ -1,0 +1,63 @@
+"""What is said of conformance."""
+
+from harness.cli.matrix import short_names
+from harness.conformance.case import Verdict
+from harness.conformance.judge import GROUPS
+from harness.record.files import Results
+from harness.report.sections.proof import cell, mutants_table, specimens_table
+
+
+def conformance_section(results: Results, cases_at: str) -> list[str]:
+    """Count what passed, and say what every failure was; each case is shown elsewhere."""
+    verdicts = {(v.case, v.server): Verdict(v.verdict) for v in results.conformance}
+    labels = list(dict.fromkeys(v.server for v in results.conformance))
+    titles = {v.case: v.title for v in results.conformance}
+    lines = ["## Conformance", ""]
+    if not labels:
+        return [*lines, "The suite was not run.", ""]
+    names = short_names(labels)
+    lines += [
+        "Cases passed, by group; BY-DESIGN counts, since the contract of the absence was checked.",
+        "",
+        "| group | " + " | ".join(names[label] for label in labels) + " |",
+        "|---|" + "---:|" * len(labels),
+    ]
+    for group in GROUPS:
+        mine = [case for case in titles if case[0] == group.letter]
+        counts = [
+            f"{sum(not verdicts[case, label].failed for case in mine if (case, label) in verdicts)}/{len(mine)}"
+            for label in labels
+        ]
+        if mine:
+            lines.append(f"| {group.letter} {group.title} | " + " | ".join(counts) + " |")
+    lines += ["", f"[Case by case]({cases_at})", ""]
+    for v in results.conformance:
+        if Verdict(v.verdict).failed:
+            lines.append(f"- **{v.verdict}** {v.case} `{v.server}`: {v.detail}")
+    return [*lines, ""]
+
+
+def cases_text(results: Results) -> str:
+    """Return the file: every case and every server, every mutant, and the textbook's servers."""
+    verdicts = {(v.case, v.server): Verdict(v.verdict) for v in results.conformance}
+    labels = list(dict.fromkeys(v.server for v in results.conformance))
+    titles = {v.case: v.title for v in results.conformance}
+    names = short_names(labels)
+    lines = [
+        "# Case by case",
+        "",
+        "| case | promise | " + " | ".join(names[label] for label in labels) + " |",
+        "|---|---|" + "---|" * len(labels),
+    ]
+    for case, title in titles.items():
+        cells = [_shown(verdicts.get((case, label))) for label in labels]
+        lines.append(f"| {case} | {title.replace('|', '¦')} | " + " | ".join(cells) + " |")
+    seen = [verdict for verdict in Verdict if verdict in verdicts.values()]
+    lines += ["", *(f"- {verdict}: {verdict.meaning}" for verdict in seen), ""]
+    if results.proof is not None:
+        lines += [*mutants_table(results.proof), *specimens_table(results.proof)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _shown(verdict: Verdict | None) -> str:
+    return "" if verdict is None else cell(verdict)

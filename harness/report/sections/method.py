@@ -1,0 +1,159 @@
+"""What frames the report: what was measured and how, what limits it, how to do it again."""
+
+from collections.abc import Sequence
+
+from harness.analyse.precision import Target, reach, sentence
+from harness.analyse.samples.metrics import metric, repetition
+from harness.analyse.samples.validity import STEAL_LIMIT
+from harness.analyse.statistics.inference import BOOTSTRAP_FROM, EQUIVALENCE
+from harness.plan.workloads import MOST_ATTEMPTS, REPEATED_SHARE, by_name
+from harness.record.files import Manifest, Results, Sample
+
+
+def heading(results: Results) -> list[str]:
+    """Open the report; say so if the run was not finished."""
+    lines = ["# What each concurrency model costs", ""]
+    if not results.manifest.complete:
+        lines += [
+            f"> **Incomplete**: {results.measured_cells} of {results.manifest.planned_cells} launches were measured.",
+            "",
+        ]
+    if results.manifest.resumed:
+        times = "once" if results.manifest.resumed == 1 else f"{results.manifest.resumed} times"
+        lines += [f"> The run was interrupted and resumed {times}, on the same machine.", ""]
+    if results.manifest.remark:
+        lines += [f"> {results.manifest.remark}", ""]
+    if results.manifest.precision is not None:
+        lines += _precision(results, results.manifest.precision, 60 * (results.manifest.within_minutes or 0))
+    return lines
+
+
+def _precision(results: Results, wanted: float, within_s: float) -> list[str]:
+    target = Target(wanted, results.manifest.precision_of, within_s)
+    title = metric(target.metric).title
+    found = [reach(results.samples, workload, target) for workload in results.manifest.workloads]
+    return [
+        f"> **Precision {'reached' if one.reached else 'not reached'}**, of ratios in {title}: {sentence(one, target)}.\n"
+        for one in found
+        if one is not None
+    ]
+
+
+def what_was_measured(manifest: Manifest, pairs_at: str) -> list[str]:
+    """Tell when, where and how; and where the ratios of all pairs are."""
+    environment = manifest.environment
+    pinning = (
+        f"The server ran on core {listed_cores(environment.server_cores)}, the load generator on core "
+        f"{listed_cores(environment.generator_cores)}."
+        if environment.server_cores
+        else "There was but one core: server and generator shared it, so that no figure is to be trusted."
+    )
+    names = ", ".join(
+        f"{name} {environment.libraries[name]}"
+        for name in ("gevent", "trio", "uvloop")
+        if name in environment.libraries
+    )
+    return [
+        "## What was measured, and how",
+        "",
+        f"On {manifest.started} (UTC), on {environment.cores} cores of {environment.cpu} "
+        f"with {environment.memory_bytes / 2**30:.0f} GiB, {environment.kernel}, {environment.python}, {names}. "
+        f"{pinning} Revision `{manifest.revision}`, seed {manifest.seed}, {manifest.seconds / 60:.1f} minutes.",
+        "",
+        f"{blocks_in_words(manifest)} In each block every server met every workload that it can serve, in a shuffled order, "
+        "freshly launched each time and checked by a short conversation; before that, every server had to pass the "
+        f"whole conformance suite. A launch ran {manifest.warmup_s:g} s to warm up, then {manifest.duration_s:g} s "
+        "were measured, unless a workload says otherwise. Where requests are not said to come by themselves, the load is a "
+        "closed loop: each client sends its next request when a reply has come. Clients in the background had a process "
+        "of their own, on the load generator's core. Every reply, to them too, was compared byte for byte with what an "
+        "independent oracle says.",
+        "",
+        "- **requests/s**: answered in the measuring window. **CPU µs per request**: of the server's process, user and "
+        "system, all threads, from its CPU clock. **p50 … p99.9**: response time, from the moment the request could be "
+        "sent to its reply; a quantile with fewer than 100 observations beyond it is not printed, all who waited through the same "
+        "stall being one; one without ± is that of all launches together, since no launch alone has enough. **max**: the "
+        "largest of all launches, a record and no quantile. **switches**: context switches of the server per request. "
+        "**CPU in the kernel**: the share of the CPU time.",
+        "- **limited by**, in a closed loop: the side whose core was busy for 95 % of the window or more (server, generator), "
+        "or else latency: then both sides wait, for the machine to wake them or for each other. Of an open loop: the rate, if "
+        "it was kept up. **launches**: valid ones. **fairness**: Jain's index of what clients got, 1 if all got the same; "
+        "**worst client**: what the one served worst got, of an equal share. **recovery s**: from the end of an overload until "
+        "99 % of the responses take 10 ms or less, for good. Where clients in the background ask, too, CPU per request is not told: it is theirs as well.",
+        "- A figure is the geometric mean over launches, with its 95 % interval (Student's t on logarithms). "
+        "**Letters**: two servers that share one were not told apart (paired by block, Holm-adjusted, 5 %). "
+        f"**Equivalent** means that the ratio lies within {EQUIVALENCE - 1:.0%} for certain (90 % interval); it is "
+        f"more than “not told apart”. [Pair by pair]({pairs_at}) holds every ratio with the interval of the test that decided "
+        f"on it, and from {BOOTSTRAP_FROM} blocks on a bootstrap beside it.",
+        f"- When a launch is invalid, all servers of its block meet that workload again, at most {MOST_ATTEMPTS - 1} times, "
+        f"while such launches are at most {REPEATED_SHARE:.0%} of those planned. The attempt with the most valid launches is "
+        "used, and of it these alone.",
+        "",
+    ]  # fmt: skip
+
+
+def blocks_in_words(manifest: Manifest) -> str:
+    """Say how many blocks there were of which workloads."""
+    core = {
+        manifest.blocks_of.get(name, manifest.blocks) for name in manifest.workloads if by_name(name).core
+    }
+    others = {manifest.blocks_of.get(name, manifest.blocks) for name in manifest.workloads} - core
+    if len(core) == 1 and len(others) == 1:
+        return f"The core workloads had {core.pop()} blocks, all others {others.pop()}."
+    counts = sorted({manifest.blocks_of.get(name, manifest.blocks) for name in manifest.workloads})
+    return f"There were {' or '.join(map(str, counts))} blocks of each workload."
+
+
+def limits(results: Results) -> list[str]:
+    """Tell what these figures cannot say."""
+    samples = results.samples
+    stolen = [sample.steal_share for sample in samples]
+    lines = ["## Limits of this measurement", ""]
+    if stolen:
+        over = sum(share > STEAL_LIMIT for share in stolen)
+        lines.append(
+            f"- The machine is a virtual one, and shared: in {over} of {len(stolen)} launches the hypervisor gave more "
+            f"than {STEAL_LIMIT:.0%} of its time to others (at most {max(stolen):.1%}). Such launches are invalid."
+        )
+    lines += [_repetition_sentence(samples)] if samples else []
+    lines += [
+        "- Server and generator talk over the loopback interface: there is no network in these figures, no TLS, and no "
+        "handler that waits for something else.",
+        "- How many connections servers hold, and faults, were tried with server and clients on all cores: times there are "
+        "not to be compared with those above.",
+        "- A closed loop slows down with its server: its response times say what so many clients see, not what a "
+        "service sees whose users do not wait for each other.",
+        "- A reply counts as received when the generator reads it; with many clients it may have lain there while the "
+        "generator served the others. That is the same for all servers.",
+        "- One machine, one kernel, one interpreter: ratios travel better than absolute figures.",
+        "",
+    ]
+    return lines
+
+
+def _repetition_sentence(samples: Sequence[Sample]) -> str:
+    found = repetition(samples)
+    if not found.invalid:
+        return f"- All {len(samples)} launches were valid; nothing was measured again."
+    return (
+        f"- {found.invalid} of {len(samples)} launches were invalid; {found.repeated} of {found.blocks} blocks were "
+        f"measured again, in {found.launches} launches; {found.left} cells stayed invalid, and are not used."
+    )
+
+
+def reproduce(manifest: Manifest) -> list[str]:
+    """Give the command that was run."""
+    return [
+        "## How to reproduce",
+        "",
+        "`make report` measures on your own machine. These figures came from",
+        "",
+        f"    {' '.join(manifest.command)}",
+        "",
+        "The folder with the results holds every launch, with its histograms; `results/README.md` tells how to read it.",
+        "",
+    ]
+
+
+def listed_cores(cores: Sequence[int]) -> str:
+    """List core numbers."""
+    return ", ".join(map(str, cores))

@@ -1,0 +1,118 @@
+"""The workloads besides the core, in a line each, and the servers that use all cores; every table has its place elsewhere."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from harness.analyse.rankings import tail_ranking
+from harness.analyse.samples.metrics import metric
+from harness.analyse.tables import Row, Table
+from harness.drive.orders import CLOSED
+from harness.plan.workloads import Workload, by_name
+from harness.record.files import Results
+from harness.report.sections.workloads import launches, limits_of, memory_growth
+from harness.report.wording import anchor, capital, few, interval, leaders, listed, mean_of, with_error
+
+MOST_NAMED: Final = 3
+
+
+def other_workloads(results: Results, tables: Mapping[str, Table], workloads_at: str) -> list[str]:
+    """Sum up each workload that is not of the core, with the way to its tables; nothing if there was none."""
+    others = {by_name(name): table for name, table in tables.items() if not by_name(name).core}
+    closed = {workload: table for workload, table in others.items() if workload.arrivals == CLOSED}
+    opened = {workload: table for workload, table in others.items() if workload.arrivals != CLOSED}
+    if not others:
+        return []
+    growth = [line for workload in closed for line in memory_growth(results.samples, workload)]
+    return [
+        "## The other workloads",
+        "",
+        "Who was first and who was last; servers named together were not told apart. The tail is the farthest quantile that is "
+        f"known of all servers there, in ms. [Workload by workload]({workloads_at}) has the tables.",
+        "",
+        *_summary(
+            results, closed, workloads_at, "throughput_rps", "{:,.0f}", ("the most requests/s", "the fewest")
+        ),
+        *_summary(
+            results,
+            opened,
+            workloads_at,
+            "cpu_us_per_request",
+            "{:.1f}",
+            ("the least CPU µs per request", "the most"),
+        ),
+        *([*growth, ""] if growth else []),
+    ]
+
+
+def _summary(  # noqa: PLR0913 - what, where and how
+    results: Results,
+    tables: Mapping[Workload, Table],
+    workloads_at: str,
+    name: str,
+    form: str,
+    titles: tuple[str, str],
+) -> Iterator[str]:
+    """What an open loop answers is what it was offered: of that, the CPU time is told instead of the throughput."""
+    if not tables:
+        return
+    yield f"| workload | {' | '.join(titles)} | tail | the shortest, ms | the longest, ms |"
+    yield "|---|---|---|---|---|---|"
+    for workload, table in tables.items():
+        title = f"[{capital(workload.title)}]({workloads_at}#{anchor(workload.title)})"
+        cells = *_first_and_last(table, name, form), *_tails(results, workload)
+        yield f"| {title} | {' | '.join(cells)} |"
+    yield ""
+
+
+def _first_and_last(table: Table, name: str, form: str) -> tuple[str, str]:
+    rows = sorted(
+        (row for row in table.rows if row.estimates[name]),
+        key=lambda row: mean_of(row, name).mean,
+        reverse=metric(name).higher_is_better,
+    )
+    if len(rows) < 2:
+        return "–", "–"
+    best, last = leaders(table, rows, name), rows[-1]
+    figures = [form.format(mean_of(row, name).mean) for row in (rows[0], last)]
+    if last in best:
+        return f"none told apart: {figures[0]} to {figures[1]}", "–"
+    return f"{few([row.server for row in best], MOST_NAMED)} {figures[0]}", f"`{last.server}` {figures[1]}"
+
+
+def _tails(results: Results, workload: Workload) -> tuple[str, str, str]:
+    of_tail = tail_ranking(results.samples, workload.name)
+    if of_tail is None:
+        return "–", "–", "–"
+    tail, found = of_tail
+    shortest, longest = (f"{found.mean(server) / 1e3:.2f}" for server in (found.first, found.last))
+    if not found.tells_apart:
+        return tail.short, f"{shortest} to {longest}, first and last not told apart", "–"
+    return tail.short, f"{few(found.leaders, MOST_NAMED)} {shortest}", f"`{found.last}` {longest}"
+
+
+def all_cores_section(results: Results, tables: Mapping[str, Table]) -> list[str]:
+    """Show the servers that use every core, apart from all others; nothing if there are none."""
+    if not tables:
+        return []
+    return [
+        "## On all cores",
+        "",
+        f"{listed([facts.label for facts in results.manifest.servers])}: a regime of its own. Such a server uses every core of "
+        "the machine, also the one that its load generator runs on, so that each takes time from the other: nothing here "
+        "is comparable with the sections above. CPU time is that of all its processes together. **Limited by machine** "
+        "means that server and generator together kept all cores busy.",
+        "",
+        "| workload | server | requests/s | CPU µs per request | p50 µs | p99 µs | limited by | launches |",
+        "|---|---|---:|---:|---:|---:|---|---:|",
+        *(_row(by_name(name), row) for name, table in tables.items() for row in table.rows),
+        "",
+    ]
+
+
+def _row(workload: Workload, row: Row) -> str:
+    return (
+        f"| {capital(workload.title)} | `{row.server}` | {interval(row.estimates['throughput_rps'], '{:,.0f}')} "
+        f"| {interval(row.estimates['cpu_us_per_request'], '{:.1f}')} "
+        f"| {with_error(row.estimates['response_p50_us'], '{:,.0f}')} "
+        f"| {with_error(row.estimates['response_p99_us'], '{:,.0f}')} | {limits_of(row)} | {launches(row)} |"
+    )

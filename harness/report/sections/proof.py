@@ -1,0 +1,116 @@
+"""What is said of the suite itself: its mutants, the textbook's servers, false alarms."""
+
+from harness.analyse.statistics.inference import clopper_pearson
+from harness.conformance.case import Verdict
+from harness.record.conformance import Proof
+
+
+def proof_section(proof: Proof | None) -> list[str]:
+    """Tell how good the suite is, and what it says of servers as textbooks write them."""
+    if proof is None:
+        return []
+    return [
+        "## How good the suite is",
+        "",
+        _mutants_sentence(proof),
+        "",
+        _alarms_sentence(proof),
+        "",
+        *_specimens(proof),
+    ]
+
+
+def _mutants_sentence(proof: Proof) -> str:
+    count, missed = len(proof.trials), len(proof.survivors)
+    caught = f"all {count} were" if not missed else f"{count - missed} of {count} were"
+    sentence = (
+        "A mutant is one of the servers here with one plausible mistake in it, usually of one line. Each was run against the "
+        f"case that is there for it: {caught} caught by that very case."
+    )
+    if not proof.untested:
+        return f"{sentence} Every case caught at least one."
+    return f"{sentence} No mutant was tried on {', '.join(proof.untested)}."
+
+
+def _alarms_sentence(proof: Proof) -> str:
+    runs, alarmed = len(proof.alarm_runs), sum(bool(run.alarms) for run in proof.alarm_runs)
+    if not runs:
+        return "False alarms: no runs of this state of the suite are on record (`harness false-alarms`)."
+    bound = clopper_pearson(alarmed, runs, 0.90)[1]  # its upper half alone is a bound of 95 %
+    servers = len({run.server for run in proof.alarm_runs})
+    load = sum(run.load for run in proof.alarm_runs) / runs
+    return (
+        f"False alarms: of {runs} runs of the whole suite on {servers} conforming servers, with every core busy ({load:.1f} "
+        f"processes for each, on average), {alarmed or 'none'} had a failure. With 95 % confidence, fewer than {bound:.1%} of runs do."
+    )
+
+
+def mutants_table(proof: Proof) -> list[str]:
+    """Show every mutant, and what the suite said of it."""
+    lines = [
+        "## Every mutant",
+        "",
+        "| case | a server that … | verdict | cases that rightly passed |",
+        "|---|---|---|---|",
+    ]
+    for trial in proof.trials:
+        verdict = trial.verdict if trial.caught else f"**{trial.verdict}: survives**"
+        others = ", ".join(trial.passed) + "".join(f", **{case}**" for case in trial.also_caught_by)
+        lines.append(f"| {trial.case} | {trial.title.replace('|', '¦')} | {verdict} | {others} |")
+    return [*lines, ""]
+
+
+def _specimens(proof: Proof) -> list[str]:
+    if not proof.findings:
+        return []
+    names, verdicts, titles = _found(proof)
+    counts = [sum(verdicts[case, name].failed for case in titles) for name in names]
+    listed = ", ".join(f"`{name}` {count}" for name, count in zip(names, counts, strict=True))
+    return [
+        "### What the textbook version gets wrong",
+        "",
+        "Three servers as they are commonly written stand in `tests/specimens/`: a blocking one that reads a text-mode "
+        "`makefile` and takes the end of input for nothing yet; a `select` one that calls `readline` on a buffered file when the "
+        "socket is readable; an asyncio one with `readline()` and no limits, timeouts or draining. Of "
+        f"{len(titles)} cases they fail: {listed}. A mistake in framing shows in every case that needs it.",
+        "",
+    ]
+
+
+def specimens_table(proof: Proof) -> list[str]:
+    """Show every case that one of the textbook's servers fails."""
+    if not proof.findings:
+        return []
+    names, verdicts, titles = _found(proof)
+    wrong = [case for case in titles if any(verdicts[case, name].failed for name in names)]
+    return [
+        "## What the textbook version gets wrong",
+        "",
+        "| case | promise | " + " | ".join(f"`{name}`" for name in names) + " |",
+        "|---|---|" + "---|" * len(names),
+        *(
+            f"| {case} | {titles[case].replace('|', '¦')} | "
+            + " | ".join(cell(verdicts[case, name]) for name in names)
+            + " |"
+            for case in wrong
+        ),
+        "",
+    ]
+
+
+def _found(proof: Proof) -> tuple[list[str], dict[tuple[str, str], Verdict], dict[str, str]]:
+    """Return the names of the textbook's servers, the verdicts by case and server, and the cases' titles."""
+    names = list(dict.fromkeys(finding.specimen for finding in proof.findings))
+    verdicts = {(finding.case, finding.specimen): Verdict(finding.verdict) for finding in proof.findings}
+    return names, verdicts, {finding.case: finding.title for finding in proof.findings}
+
+
+def cell(verdict: Verdict) -> str:
+    """Write a verdict as a table shows it: a failure stands out, a pass does not."""
+    return (
+        f"**{verdict}**"
+        if verdict.failed
+        else verdict.value.lower()
+        if verdict is Verdict.PASS
+        else verdict.value
+    )

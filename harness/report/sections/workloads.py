@@ -1,0 +1,227 @@
+"""The tables of one workload; and the file of all of them, too long for the report."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from statistics import median
+from typing import Final
+
+from harness.analyse.comparisons import COMPARED, EQUIVALENT, UNDECIDED, Comparison
+from harness.analyse.samples.metrics import FEWEST_READINGS, counted, metric
+from harness.analyse.samples.validity import invalidity
+from harness.analyse.slopes import slope
+from harness.analyse.statistics.inference import Estimate
+from harness.analyse.tables import Row, Table
+from harness.conformance.case import Verdict
+from harness.drive.orders import CLOSED
+from harness.plan.workloads import Workload, by_name, why_not
+from harness.record.files import Results, Sample
+from harness.report.wording import capital, interval, listed, with_error
+
+MOST_NAMED: Final = 3
+"""So many undecided pairs are named in a sentence; of more, the letters and the file of all pairs tell."""
+SOMETIMES: Final = {
+    "system_share": "{:.0%}",
+    "fairness_jain": "{:.3f}",
+    "worst_client_share": "{:.2f}",
+    "connect_p50_us": "{:,.0f}",
+    "connect_p99_us": "{:,.0f}",
+    "recovery_s": "{:.2f}",
+    "memory_slope_kib_per_s": "{:+,.1f}",
+}
+"""The figures that not every workload has, and their forms."""
+TITLES: Final = {"system_share": "CPU in the kernel"}
+POSSIBLE: Final = {
+    "fairness_jain": (0.0, 1.0),
+    "worst_client_share": (0.0, 1.0),
+    "recovery_s": (0.0, math.inf),
+}
+"""What a figure cannot leave, and an interval around its mean might."""
+
+
+def workloads_text(
+    on_one_core: Results, tables: Mapping[str, Table], on_all_cores: Results, others: Mapping[str, Table]
+) -> str:
+    """Return the file: the tables of every workload that has not got its own section in the report.
+
+    Args:
+        on_one_core: a run, as far as its servers use one core.
+        tables: theirs, by workload.
+        on_all_cores: the same run, as far as its servers use all cores.
+        others: theirs.
+    """
+    lines = [
+        "# Workload by workload",
+        "",
+        "The report says what was measured and how; it shows the tables of the core workloads itself, and sums these up.",
+        "",
+    ]
+    for name, table in tables.items():
+        if not by_name(name).core:
+            lines += workload_section(by_name(name), table, on_one_core)
+    if others:
+        lines += ["# Workload by workload, on all cores", ""]
+    for name, table in others.items():
+        lines += workload_section(by_name(name), table, on_all_cores)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def workload_section(workload: Workload, table: Table, results: Results) -> list[str]:
+    """Show what was measured of each server."""
+    manifest = results.manifest
+    lines = [
+        f"## {capital(workload.title)}",
+        "",
+        f"`{workload.name}`: {workload.purpose}. What should show: {workload.separates}.",
+        "",
+    ]
+    if not table.rows:
+        return [*lines, "Nothing was measured.", ""]
+    lines += [
+        "| server | requests/s | | CPU µs per request | | limited by | launches |",
+        "|---|---:|---|---:|---|---|---:|",
+    ]
+    for row in table.rows:
+        bound = "≥ " if row.generator_bound else ""
+        lines.append(
+            f"| `{row.server}` | {bound}{interval(row.estimates['throughput_rps'], '{:,.0f}')} "
+            f"| {row.letters['throughput_rps']} | {interval(row.estimates['cpu_us_per_request'], '{:.1f}')} "
+            f"| {row.letters['cpu_us_per_request']} | {limits_of(row)} | {launches(row)} |"
+        )
+    lines += [
+        "",
+        "| server | p50 µs | p90 µs | p99 µs | p99.9 µs | max ms | switches | peak MiB |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in table.rows:
+        quantiles = " | ".join(
+            with_error(row.estimates[f"response_{q}_us"], "{:,.0f}") for q in ("p50", "p90", "p99", "p999")
+        )
+        switches, peak = row.estimates["switches_per_request"], row.estimates["peak_mib"]
+        lines.append(
+            f"| `{row.server}` | {quantiles} | {row.response_max_ms:,.1f} "
+            f"| {'–' if switches is None else f'{switches.mean:.2f}'} | {'–' if peak is None else f'{peak.mean:.0f}'} |"
+        )
+    lines.append("")
+    lines += _more_figures(table)
+    lines += _idle_memory(table)
+    lines += memory_growth(results.samples, workload)
+    for name in COMPARED:
+        is_given = name == "throughput_rps" and workload.arrivals != CLOSED
+        lines += [] if is_given else _verdicts(name, table.comparisons[name])
+    absent = [
+        facts.label for facts in manifest.servers if facts.label not in {row.server for row in table.rows}
+    ]
+    lines += _why_absent(absent, workload, results)
+    lines += [
+        f"- Not used: `{row.server}`: {reasons}." for row in table.rows for reasons in _why_invalid(row)
+    ]
+    return [*lines, ""]
+
+
+def _more_figures(table: Table) -> list[str]:
+    """Show the figures that not every workload has, in a table of their own."""
+    shown = [name for name in SOMETIMES if any(row.estimates[name] is not None for row in table.rows)]
+    if not shown:
+        return []
+    return [
+        f"| server | {' | '.join(TITLES.get(name, metric(name).title) for name in shown)} |",
+        f"|---|{'---:|' * len(shown)}",
+        *(
+            f"| `{row.server}` | {' | '.join(interval(_clipped(row, name), SOMETIMES[name]) for name in shown)} |"
+            for row in table.rows
+        ),
+        "",
+    ]
+
+
+def _clipped(row: Row, name: str) -> Estimate | None:
+    """Return an estimate whose interval keeps to what is possible."""
+    found = row.estimates[name]
+    if found is None or found.low is None or found.high is None or name not in POSSIBLE:
+        return found
+    least, most = POSSIBLE[name]
+    return replace(found, low=max(found.low, least), high=min(found.high, most))
+
+
+def memory_growth(samples: Iterable[Sample], workload: Workload) -> list[str]:
+    """Say by how much servers still grew in the second half of a long window: what they take at first is no leak."""
+    slopes: dict[str, list[float]] = {}
+    for sample in counted(sample for sample in samples if sample.workload == workload.name):
+        later = sample.memory_series_bytes[len(sample.memory_series_bytes) // 2 :]
+        if not invalidity(sample) and len(later) >= FEWEST_READINGS:
+            slopes.setdefault(sample.server, []).append(slope(range(len(later)), later).value / 1024)
+    if not slopes:
+        return []
+    growing = max(slopes, key=lambda server: median(slopes[server]))
+    return [
+        f"- Memory, {workload.title}: in the second half of the window none grew by more than "
+        f"{median(slopes[growing]):.1f} KiB/s (`{growing}`; medians of the launches)."
+    ]
+
+
+def _idle_memory(table: Table) -> list[str]:
+    known = [(row.server, row.estimates["idle_kib_per_connection"]) for row in table.rows]
+    shown = ", ".join(f"`{server}` {found.mean:.1f}" for server, found in known if found is not None)
+    return [f"- Memory per idle connection, in KiB of the server's process: {shown}."] if shown else []
+
+
+def _verdicts(name: str, comparisons: Iterable[Comparison]) -> list[str]:
+    """Name the pairs that were not told apart: ties that are known to be ties, and questions left open."""
+    title = metric(name).title
+    all_pairs = tuple(comparisons)
+    equal = [each for each in all_pairs if each.verdict == EQUIVALENT]
+    undecided = [each for each in all_pairs if each.verdict == UNDECIDED]
+    lines = []
+    if equal:
+        named = "; ".join(
+            f"`{each.a}` and `{each.b}` (ratio {each.ratio:.3f}, {each.ci_low:.3f} to {each.ci_high:.3f})"
+            for each in equal
+        )
+        lines.append(f"- Equivalent in {title}: {named}.")
+    if undecided:
+        named = ", ".join(f"`{each.a}` and `{each.b}`" for each in undecided)
+        pairs = f": {named}" if len(undecided) <= MOST_NAMED else ""
+        lines.append(f"- Undecided in {title}: {len(undecided)} of {len(all_pairs)} pairs{pairs}.")
+    return lines
+
+
+def launches(row: Row) -> str:
+    """Count the launches, and the valid ones if not all are."""
+    return str(row.launches) if row.valid == row.launches else f"{row.valid} of {row.launches}"
+
+
+def _why_invalid(row: Row) -> list[str]:
+    """Give each kind of reason once, with how often it came and the first of its details."""
+    kinds: dict[str, list[str]] = {}
+    for reason in row.invalid:
+        kinds.setdefault(reason.partition(":")[0], []).append(reason)
+    return [
+        reasons[0] if len(reasons) == 1 else f"{len(reasons)} launches, the first for {reasons[0]}"
+        for reasons in kinds.values()
+    ]
+
+
+def _why_absent(labels: Iterable[str], workload: Workload, results: Results) -> list[str]:
+    """Give each reason once, with all to whom it applies."""
+    named: dict[str, list[str]] = {}
+    for label in labels:
+        named.setdefault(_reason_for_absence(label, workload, results), []).append(label)
+    return [f"- {listed(those)}: {reason}." for reason, those in named.items()]
+
+
+def _reason_for_absence(label: str, workload: Workload, results: Results) -> str:
+    if any(v.server == label and Verdict(v.verdict).failed for v in results.conformance):
+        return "did not pass the conformance gate, and gets no figures"
+    facts = next(each for each in results.manifest.servers if each.label == label)
+    measured = any(sample.server == label for sample in results.samples)
+    otherwise = "measured under other workloads only" if measured else "not measured"
+    return why_not(facts.most_clients, workload) or otherwise
+
+
+def limits_of(row: Row) -> str:
+    """Name what limited a server, with counts if that was not the same in all launches."""
+    return ", ".join(
+        limit if count == sum(row.limits.values()) else f"{limit} ({count})"
+        for limit, count in sorted(row.limits.items())
+    )

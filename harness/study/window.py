@@ -1,0 +1,214 @@
+"""From the times of all requests to what a measuring window says. Pure: no process, socket or clock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from harness.drive.orders import CLOSED, Order, Outcome
+from harness.drive.schedule import intended_ns, phases_of
+from harness.record.files import Columns, Histogram, Times, histogram
+
+STEPS: Final = 20
+"""A window's throughput is looked at in so many steps."""
+SLICES: Final = 100
+"""An open loop's response over time is looked at in so many slices."""
+LATE_NS: Final = 1_000_000
+STALL_NS: Final = 1_000_000
+"""A shorter time without a reply is not looked at as a stall."""
+STALLED_SHARE: Final = 0.5
+"""A request whose response was a stall for this share or more had it for its reason."""
+RECOVERED_NS: Final = 10_000_000
+"""After an overload a server has recovered when 99 % of its responses take no longer than this again."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A histogram, and what it does not tell exactly."""
+
+    ns: Histogram
+    max_ns: int
+    sum_ns: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """What happened in the measuring window; each field is described at `Sample`, which has one of the same name."""
+
+    window_s: float
+    offered: int
+    answered: int
+    answered_in_warmup: int
+    late: int
+    censored: int
+    series: tuple[int, ...]
+    warmup_series: tuple[int, ...]
+    response_slices_ns: tuple[int, ...]
+    response_repeats_ns: Histogram
+    response: Spread
+    service: Spread
+    queueing: Spread
+    lag: Spread
+    connect: Spread
+    fairness_jain: float | None
+    worst_client_share: float | None
+    recovery_s: float | None
+
+
+def tally(order: Order, outcome: Outcome, times: Columns, clients: int | None = None) -> Window:
+    """Work out what is said of a window.
+
+    Args:
+        order: what was to be done; one of the generators' orders will do.
+        outcome: of all generators together.
+        times: likewise.
+        clients: how many of them the generators have together; the order's if there is but one.
+    """
+    begin_ns, end_ns = edges_ns(order, outcome)
+    received = times.received_ns
+    in_window = (received >= begin_ns) & (received < end_ns)
+    answered = int(times.count[in_window].sum())
+    if order.arrivals == CLOSED:
+        of_window, offered, censored = times.where(in_window), answered, outcome.sent - outcome.ok
+        slices: tuple[int, ...] = ()
+        late = 0
+        recovery_s = None
+        answers = np.bincount(of_window.client, of_window.count, clients or order.clients).astype(np.int64)
+    else:
+        of_window = times.where((times.intended_ns >= begin_ns) & (times.intended_ns < end_ns))
+        offered = offered_in_window(order)
+        censored = offered - int(of_window.count.sum())
+        slices = response_slices(of_window, begin_ns, end_ns - begin_ns)
+        late = int((of_window.sent_ns - of_window.intended_ns > LATE_NS).sum())
+        recovery_s = _recovery_s(order, outcome, times.where(times.intended_ns >= end_ns), end_ns)
+        answers = np.zeros(0, dtype=np.int64)
+    # A churning client's request is sent as its greeting comes: until then it was not late, but connecting.
+    connecting_ns = of_window.sent_ns - of_window.intended_ns
+    lag_ns = of_window.sent_ns - of_window.ready_ns
+    nothing = spread(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+    return Window(
+        window_s=(end_ns - begin_ns) / 1e9,
+        offered=offered,
+        answered=answered,
+        answered_in_warmup=int(times.count[received < begin_ns].sum()),
+        late=late,
+        censored=censored,
+        series=answered_series(times, begin_ns, end_ns, (end_ns - begin_ns) / STEPS),
+        warmup_series=answered_series(times, outcome.started_ns, begin_ns, (end_ns - begin_ns) / STEPS),
+        response_slices_ns=slices,
+        response_repeats_ns=repeats(of_window),
+        response=spread(of_window.received_ns - of_window.intended_ns, of_window.count),
+        service=spread(of_window.received_ns - of_window.sent_ns, of_window.count),
+        queueing=spread(of_window.ready_ns - of_window.intended_ns, of_window.count),
+        lag=spread(lag_ns * 0 if order.churn else lag_ns, of_window.count),
+        connect=spread(connecting_ns, of_window.count) if order.churn else nothing,
+        fairness_jain=jain_index(answers) if len(answers) > 1 else None,
+        worst_client_share=worst_share(answers) if len(answers) > 1 else None,
+        recovery_s=recovery_s,
+    )
+
+
+def jain_index(shares: Times) -> float | None:
+    """Say how evenly something was shared (Jain, Chiu and Hawe 1984): 1 if all got the same, 1/n if one of n got all."""
+    squares = int((shares**2).sum())
+    return int(shares.sum()) ** 2 / (len(shares) * squares) if squares else None
+
+
+def worst_share(shares: Times) -> float | None:
+    """Return the least share as a part of the mean one."""
+    return float(shares.min() / shares.mean()) if shares.any() else None
+
+
+def recovered_after_s(slices_ns: Sequence[int], length_s: float, limit_ns: float) -> float | None:
+    """Return when the response was beyond a limit for the last time.
+
+    Args:
+        slices_ns: the response in equal slices of a time after an overload.
+        length_s: how long that time was.
+        limit_ns: what is recovered from.
+
+    Returns:
+        Seconds to the end of the last slice beyond the limit; 0 if there is none; None if it is the last of all.
+    """
+    beyond = [place for place, response_ns in enumerate(slices_ns) if response_ns > limit_ns]
+    if not slices_ns or (beyond and beyond[-1] == len(slices_ns) - 1):
+        return None
+    return (beyond[-1] + 1) * length_s / len(slices_ns) if beyond else 0.0
+
+
+def _recovery_s(order: Order, outcome: Outcome, of_relief: Columns, end_ns: int) -> float | None:
+    """Return how long after the window the server recovered: the whole relief if it did not; None if there was none."""
+    if not order.relief_s:
+        return None
+    slices = response_slices(of_relief, end_ns, int(order.relief_s * 1e9))
+    recovered_s = recovered_after_s(slices, order.relief_s, RECOVERED_NS)
+    return order.relief_s if recovered_s is None or outcome.ok < outcome.planned else recovered_s
+
+
+def edges_ns(order: Order, outcome: Outcome) -> tuple[int, int]:
+    """Return the window's edges: as they were in a closed loop, as planned in an open one.
+
+    If the generator was late to read the clocks at an edge, an open loop must not lose sight of what was intended then.
+    """
+    if order.arrivals == CLOSED:
+        return outcome.begin.at_ns, outcome.end.at_ns
+    begin_ns = outcome.started_ns + int(order.warmup_s * 1e9)
+    return begin_ns, begin_ns + int(order.duration_s * 1e9)
+
+
+def offered_in_window(order: Order) -> int:
+    """Count what the schedule, the same for all generators together, intends in the measuring window."""
+    times = intended_ns(phases_of(order), order.arrivals, order.seed)
+    begin_ns = int(order.warmup_s * 1e9)
+    return int(((times >= begin_ns) & (times < begin_ns + int(order.duration_s * 1e9))).sum())
+
+
+def spread(values_ns: Times, counts: Times) -> Spread:
+    """Sum values up, each given so many times."""
+    return Spread(
+        histogram(values_ns, counts), int(np.max(values_ns, initial=0)), int((values_ns * counts).sum())
+    )
+
+
+def repeats(times: Columns) -> Histogram:
+    """Return the responses that say nothing new, since they waited through the same stall as a longer one.
+
+    When a server, or its machine, stands still for a moment, all requests in flight are slow for one reason. A stall is a
+    time without any reply; it is the reason for a response if it makes up half of it or more. Of those with the same
+    stall for a reason the longest counts as an observation, and the others are its repeats.
+    """
+    received_ns = np.sort(times.received_ns)
+    gap_ends = 1 + np.flatnonzero(np.diff(received_ns) >= STALL_NS)
+    response_ns = times.received_ns - times.intended_ns
+    found = np.zeros(len(response_ns), dtype=np.bool_)
+    for begin_ns, end_ns in zip(received_ns[gap_ends - 1], received_ns[gap_ends], strict=True):
+        within_ns = end_ns - np.maximum(times.intended_ns, begin_ns)
+        waited = (times.received_ns >= end_ns) & (within_ns > 0)
+        stalled = np.flatnonzero(waited & (within_ns >= STALLED_SHARE * response_ns))
+        if len(stalled):
+            found[stalled] = True
+            found[stalled[np.argmax(response_ns[stalled])]] = False
+    return histogram(response_ns[found], times.count[found])
+
+
+def answered_series(times: Columns, begin_ns: int, end_ns: int, step_ns: float) -> tuple[int, ...]:
+    """Count what was answered in each step from one time to another; the last step may be shorter."""
+    steps = int(np.ceil(round((end_ns - begin_ns) / step_ns, 6))) if step_ns > 0 else 0
+    inside = (times.received_ns >= begin_ns) & (times.received_ns < end_ns)
+    places = np.minimum((times.received_ns[inside] - begin_ns) // max(step_ns, 1), steps - 1)
+    counted = np.bincount(places.astype(np.int64), weights=times.count[inside], minlength=steps)
+    return tuple(int(count) for count in counted)
+
+
+def response_slices(times: Columns, begin_ns: int, length_ns: int) -> tuple[int, ...]:
+    """Return the 99 % quantile (inverted distribution function) of the responses intended in each slice."""
+    slices = np.clip((times.intended_ns - begin_ns) * SLICES // max(length_ns, 1), 0, SLICES - 1)
+    responses = times.received_ns - times.intended_ns
+    ordered = np.lexsort((responses, slices))
+    edges = np.searchsorted(slices[ordered], np.arange(SLICES + 1))
+    counts = np.diff(edges)
+    ranks = edges[:-1] + np.maximum(np.ceil(counts * 0.99).astype(np.int64) - 1, 0)
+    return tuple(
+        int(responses[ordered[rank]]) if count else 0 for rank, count in zip(ranks, counts, strict=True)
+    )

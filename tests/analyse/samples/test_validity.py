@@ -1,0 +1,158 @@
+"""The gates: what makes a measurement invalid, and what is said of it otherwise."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness.analyse.samples.validity import (
+    Reason,
+    Severity,
+    achieved_share,
+    doubts,
+    generator_share,
+    judge,
+    limited_by,
+    littles_law_holds,
+    remarks,
+)
+from harness.record.files import Sample, histogram
+from implementations import ALL_CORES
+
+
+def codes(sample: Sample) -> list[str]:
+    return [finding.reason.code for finding in judge(sample).findings]
+
+
+@pytest.fixture
+def open_sample(make_sample: Callable[..., Sample]) -> Callable[..., Sample]:
+    """Return a maker of samples of an open loop that went well."""
+
+    def make(**changes: object) -> Sample:
+        values: dict[str, object] = {
+            "arrivals": "constant",
+            "rate": 10_000.0,
+            "generator_cpu_ns": 900_000_000,
+        }
+        return make_sample(**values | {"generator_spin_ns": 400_000_000} | changes)
+
+    return make
+
+
+def test_codes_are_unique_and_explained() -> None:
+    assert len({reason.code for reason in Reason}) == len(Reason)
+    assert all(reason.meaning and reason.severity in Severity for reason in Reason)
+
+
+def test_a_good_open_loop_is_valid_without_a_word(open_sample: Callable[..., Sample]) -> None:
+    assert codes(open_sample()) == []
+    assert limited_by(open_sample()) == "rate"
+
+
+def test_the_gravest_comes_first(make_sample: Callable[..., Sample]) -> None:
+    sample = make_sample(pinned=False, steal_share=0.5, server_cpu_ns=0)
+    assert codes(sample) == ["steal", "shared-core", "latency-bound"]
+    assert not judge(sample).valid
+
+
+def test_what_was_never_sent_is_in_the_books(open_sample: Callable[..., Sample]) -> None:
+    sample = open_sample()
+    waiting = replace(sample, planned=sample.sent + 7, never_sent=7, censored=7, offered=sample.offered + 7)
+    assert codes(waiting) == ["censored"]
+    assert codes(replace(waiting, never_sent=6)) == ["conservation", "censored"]
+
+
+@pytest.mark.parametrize(("lag_us", "invalid"), [(40, False), (120, True)])
+def test_a_late_generator_makes_a_measurement_invalid(
+    open_sample: Callable[..., Sample],
+    lag_us: int,
+    invalid: bool,  # noqa: FBT001
+) -> None:
+    lags = histogram(np.full(10_000, lag_us * 1000), np.ones(10_000, dtype=np.int64))
+    responses = histogram(np.full(10_000, 1_000_000), np.ones(10_000, dtype=np.int64))
+    sample = open_sample(lag_ns=lags, response_ns=responses)
+    assert ("lag" in codes(sample)) == invalid
+    assert judge(sample).valid != invalid
+
+
+def test_lag_counts_at_quantiles_that_are_printed_only(open_sample: Callable[..., Sample]) -> None:
+    """Fifty late requests of ten thousand lie beyond the last quantile that can be given."""
+    lags = histogram(np.array([1000, 10**9]), np.array([9_950, 50]))
+    assert codes(open_sample(lag_ns=lags)) == []
+
+
+def test_a_generator_without_time_to_spare_is_saturated(open_sample: Callable[..., Sample]) -> None:
+    spinning = open_sample(generator_cpu_ns=990_000_000, generator_spin_ns=700_000_000)
+    working = open_sample(generator_cpu_ns=990_000_000, generator_spin_ns=100_000_000)
+    assert codes(spinning) == []
+    assert codes(working) == ["generator-saturated"]
+    assert generator_share(replace(working, generators=2)) == pytest.approx(0.445)
+
+
+def test_a_generator_need_not_have_time_to_spare_when_the_server_has_none(
+    open_sample: Callable[..., Sample],
+) -> None:
+    busy = {"generator_cpu_ns": 950_000_000, "generator_spin_ns": 0, "offered": 12_000}
+    assert codes(open_sample(**busy, server_cpu_ns=990_000_000)) == ["overloaded"]
+    assert "generator-saturated" in codes(open_sample(**busy, server_cpu_ns=500_000_000))
+
+
+def test_an_overloaded_server_is_called_so_and_the_measurement_is_valid(
+    open_sample: Callable[..., Sample],
+) -> None:
+    sample = open_sample(offered=12_000)
+    assert achieved_share(sample) == pytest.approx(10 / 12)
+    assert codes(sample) == ["overloaded"]
+    assert judge(sample).valid
+
+
+@pytest.mark.parametrize(
+    ("server", "generator", "code"),
+    [(0.98, 0.5, None), (0.5, 0.98, "generator-bound"), (0.5, 0.5, "latency-bound")],
+)
+def test_what_bounds_a_closed_loop_is_said(
+    make_sample: Callable[..., Sample], server: float, generator: float, code: str | None
+) -> None:
+    sample = make_sample(server_cpu_ns=int(server * 1e9), generator_cpu_ns=int(generator * 1e9))
+    assert codes(sample) == ([code] if code else [])
+
+
+def test_a_server_whose_process_is_not_known_may_be_limited_by_anything(
+    make_sample: Callable[..., Sample],
+) -> None:
+    sample = make_sample(server_cpu_ns=0, threads=0)
+    assert limited_by(sample) == "unknown"
+    assert remarks(sample) == []
+
+
+def test_littles_law_notices_false_books(make_sample: Callable[..., Sample]) -> None:
+    sample = make_sample(server_cpu_ns=990_000_000)
+    assert littles_law_holds(sample)
+    assert codes(replace(sample, response_sum_ns=sample.response_sum_ns * 9 // 10)) == ["littles-law"]
+
+
+def test_a_launch_that_was_not_steady_is_labelled(make_sample: Callable[..., Sample]) -> None:
+    sample = make_sample(server_cpu_ns=990_000_000, series=(100,) * 5 + (500,) * 15)
+    assert codes(sample) == ["warming-up"]
+    assert judge(sample).valid
+
+
+@pytest.mark.parametrize(
+    ("server", "generator", "limit"),
+    [(1.95, 0.04, "server"), (1.3, 0.65, "machine"), (1.0, 0.97, "generator"), (0.98, 0.5, "latency")],
+)
+def test_what_limits_a_server_on_all_cores(
+    make_sample: Callable[..., Sample], server: float, generator: float, limit: str
+) -> None:
+    sample = make_sample(
+        regime=ALL_CORES,
+        server_cores=2,
+        pinned=False,
+        server_cpu_ns=int(server * 1e9),
+        generator_cpu_ns=int(generator * 1e9),
+    )
+    assert limited_by(sample) == limit
+    (doubt,) = doubts(sample)
+    assert doubt == "shared-core: the server uses all 2 cores, the generator's among them"
+    assert judge(sample).valid

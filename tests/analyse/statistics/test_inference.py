@@ -1,0 +1,218 @@
+"""What may be inferred from one value for each launch."""
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from harness.analyse.statistics.inference import (
+    ALPHA,
+    EQUIVALENCE,
+    Direction,
+    Estimate,
+    LogRatio,
+    arithmetic_estimate,
+    clopper_pearson,
+    estimate,
+    holm,
+    judged,
+    letters,
+    paired,
+    unpaired,
+)
+
+positive = st.floats(min_value=0.01, max_value=1e6)
+values_of_two = st.integers(2, 12).flatmap(
+    lambda n: st.tuples(
+        st.lists(positive, min_size=n, max_size=n), st.lists(positive, min_size=n, max_size=n)
+    )
+)
+OPPOSITE = {
+    Direction.ABOVE: Direction.BELOW,
+    Direction.BELOW: Direction.ABOVE,
+    Direction.EQUIVALENT: Direction.EQUIVALENT,
+    Direction.UNDECIDED: Direction.UNDECIDED,
+}
+
+
+def a_ratio(a: list[float], b: list[float]) -> LogRatio:
+    found = paired(a, b)
+    assert found is not None
+    return found
+
+
+def test_an_estimate_is_the_t_interval_of_the_logarithms() -> None:
+    values = [10.0, 11.0, 12.5, 9.5]
+    found = estimate(values)
+    low, high = stats.t.interval(0.95, 3, np.mean(np.log(values)), stats.sem(np.log(values)))
+    assert found is not None
+    assert (found.mean, found.low, found.high) == pytest.approx(
+        (stats.gmean(values), math.exp(low), math.exp(high))
+    )
+
+
+def test_an_estimate_of_one_value_or_of_zeros_has_no_interval() -> None:
+    assert estimate([]) is None
+    for values, mean in (([7.0], 7.0), ([0.0, 0.0], 0.0), ([0.0, 3.0], 1.5)):
+        found = estimate(values)
+        assert found is not None
+        assert found.mean == pytest.approx(mean)
+        assert found.low is None
+        assert found.high is None
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(7)
+    covered = 0
+    for _ in range(1000):
+        found = estimate(list(np.exp(rng.normal(math.log(100), 0.2, size=5))))
+        assert found is not None
+        assert found.low is not None
+        assert found.high is not None
+        covered += found.low <= 100 <= found.high
+    assert 930 <= covered <= 970
+
+
+@given(st.lists(st.floats(min_value=0, max_value=1), max_size=12))
+def test_holm_is_ordered_like_the_p_values_and_never_below_them(p_values: list[float]) -> None:
+    adjusted = holm(p_values)
+    assert all(p <= a <= 1 for p, a in zip(p_values, adjusted, strict=True))
+    in_order = [a for _, a in sorted(zip(p_values, adjusted, strict=True))]
+    assert in_order == pytest.approx(sorted(adjusted), rel=1e-12)  # equal ones may differ in their last bit
+
+
+def test_holm_by_the_book() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+@given(st.lists(values_of_two, min_size=1, max_size=6))
+def test_the_interval_shown_is_that_of_the_test(family: list[tuple[list[float], list[float]]]) -> None:
+    ratios = [a_ratio(a, b) for a, b in family]
+    for ratio, finding in zip(ratios, judged(ratios), strict=True):
+        excludes_1 = finding.low > 1 or finding.high < 1
+        inside = finding.low >= 1 / EQUIVALENCE and finding.high <= EQUIVALENCE
+        assert finding.low <= finding.ratio * (1 + 1e-9)
+        assert finding.ratio <= finding.high * (1 + 1e-9)
+        if finding.direction is Direction.EQUIVALENT:
+            assert inside
+            assert finding.confidence == pytest.approx(0.9)
+        else:
+            assert excludes_1 == (finding.direction is not Direction.UNDECIDED)
+            assert finding.confidence >= 0.95 - 1e-12
+            if abs(finding.adjusted_p - ALPHA) > 1e-9 and ratio.error > 1e-9:
+                assert excludes_1 == (finding.adjusted_p < ALPHA)
+
+
+@given(values_of_two)
+def test_b_against_a_is_the_inverse_of_a_against_b(values: tuple[list[float], list[float]]) -> None:
+    a, b = values
+    (forth,), (back,) = judged([a_ratio(a, b)]), judged([a_ratio(b, a)])
+    assert back.direction is OPPOSITE[forth.direction]
+    assert back.ratio == pytest.approx(1 / forth.ratio)
+    assert (back.low, back.high) == pytest.approx((1 / forth.high, 1 / forth.low))
+
+
+def test_the_bootstrap_of_b_against_a_is_the_inverse_too() -> None:
+    rng = np.random.default_rng(1)
+    a, b = (list(np.exp(rng.normal(0, 0.1, 9))) for _ in range(2))
+    forth, back = a_ratio(a, b).bootstrap(0.95), a_ratio(b, a).bootstrap(0.95)
+    assert forth is not None
+    assert back is not None
+    assert back == pytest.approx((1 / forth[1], 1 / forth[0]))
+
+
+@given(values_of_two, st.sampled_from([0.25, 0.5, 2.0, 8.0]))
+def test_a_factor_moves_the_ratio_and_its_interval_by_itself(
+    values: tuple[list[float], list[float]], factor: float
+) -> None:
+    a, b = values
+    plain, scaled = a_ratio(a, b), a_ratio(a, [factor * value for value in b])
+    assert scaled.mean == pytest.approx(plain.mean + math.log(factor), abs=1e-9)
+    assert scaled.error == pytest.approx(plain.error, abs=1e-9)
+
+
+def test_a_large_enough_factor_swaps_the_verdict() -> None:
+    rng = np.random.default_rng(2)
+    a = list(np.exp(rng.normal(0, 0.02, 8)))
+    (slower,), (faster,) = (
+        judged([a_ratio(a, [factor * value * math.exp(rng.normal(0, 0.02)) for value in a])])
+        for factor in (0.8, 1.25)
+    )
+    assert (slower.direction, faster.direction) == (Direction.BELOW, Direction.ABOVE)
+
+
+def test_a_paired_ratio_by_the_book() -> None:
+    a, b = [10.0, 11.0, 12.0, 9.0], [11.0, 11.5, 13.0, 10.5]
+    ratio = a_ratio(a, b)
+    book = stats.ttest_rel(np.log(b), np.log(a))
+    interval = book.confidence_interval(0.95)
+    assert ratio.p == pytest.approx(book.pvalue)
+    assert ratio.interval(0.95) == pytest.approx((math.exp(interval.low), math.exp(interval.high)))
+    assert paired([1.0], [2.0]) is None
+
+
+def test_an_unpaired_ratio_by_the_book() -> None:
+    a, b = [10.0, 11.0, 12.0, 9.0], [11.0, 11.5, 14.0]
+    ratio = unpaired(a, b)
+    assert ratio is not None
+    book = stats.ttest_ind(np.log(b), np.log(a), equal_var=False)
+    interval = book.confidence_interval(0.95)
+    assert ratio.p == pytest.approx(book.pvalue)
+    assert ratio.interval(0.95) == pytest.approx((math.exp(interval.low), math.exp(interval.high)))
+    assert unpaired([1.0], [1.0, 2.0]) is None
+
+
+def test_equal_values_are_equivalent_and_a_constant_factor_is_certain() -> None:
+    same, doubled = (
+        judged([a_ratio([1.0, 2.0, 4.0], [1.0, 2.0, 4.0])]),
+        judged([a_ratio([1.0, 2.0], [2.0, 4.0])]),
+    )
+    assert same[0].direction is Direction.EQUIVALENT
+    assert doubled[0].direction is Direction.ABOVE
+
+
+def test_a_bootstrap_stands_beside_from_8_blocks_on() -> None:
+    rng = np.random.default_rng(3)
+    for blocks in (7, 8, 30):
+        values = list(np.exp(rng.normal(0, 0.1, blocks)))
+        ratio = a_ratio([1.0] * blocks, values)
+        beside = ratio.bootstrap(0.95)
+        assert (beside is None) == (blocks < 8)
+        if blocks == 30:
+            assert beside == pytest.approx(ratio.interval(0.95), rel=0.01)
+
+
+@given(st.data())
+def test_two_share_a_letter_exactly_if_they_were_not_told_apart(data: st.DataObject) -> None:
+    names = "abcdef"
+    pairs = list(combinations(names, 2))
+    apart = data.draw(st.sets(st.sampled_from(pairs)))
+    found = letters(names, apart)
+    for a, b in pairs:
+        assert bool(set(found[a]) & set(found[b])) == ((a, b) not in apart)
+    assert all(found.values())
+
+
+def test_letters_are_not_transitive() -> None:
+    assert letters("abc", [("a", "c")]) == {"a": "a", "b": "ab", "c": "b"}
+    assert letters("abc", []) == {"a": "a", "b": "a", "c": "a"}
+
+
+@pytest.mark.parametrize(("hits", "trials"), [(0, 10), (3, 10), (10, 10), (20, 400)])
+def test_the_exact_interval_by_the_book(hits: int, trials: int) -> None:
+    book = stats.binomtest(hits, trials).proportion_ci(0.95, method="exact")
+    assert clopper_pearson(hits, trials) == pytest.approx((book.low, book.high))
+
+
+def test_an_arithmetic_mean_may_be_zero_or_less() -> None:
+    found = arithmetic_estimate([-1.0, 0.0, 1.0])
+    assert found is not None
+    assert found.mean == 0
+    assert found.low == pytest.approx(-2.484, abs=0.001)  # t(0.975, 2 degrees) / sqrt(3)
+    assert found.high == pytest.approx(2.484, abs=0.001)
+    assert arithmetic_estimate([]) is None
+    assert arithmetic_estimate([3.0]) == Estimate(3.0, None, None, 1)

@@ -1,0 +1,229 @@
+"""Servers compared, by their samples."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.analyse.comparisons import (
+    BETTER,
+    EQUIVALENT,
+    UNDECIDED,
+    WORSE,
+    Comparison,
+    compare_all,
+    compare_runs,
+    compare_servers,
+    differences,
+    inverse,
+    threshold,
+)
+from harness.analyse.samples.metrics import metric
+from harness.plan.workloads import CORE
+from harness.record.files import Results, Sample, read_results
+from implementations import ALL_CORES, ONE_CORE
+
+THROUGHPUT = metric("throughput_rps")
+CPU = metric("cpu_us_per_request")
+
+
+@pytest.mark.parametrize(
+    ("factor", "noise", "verdict"),
+    [
+        (0.5, 0.01, WORSE),
+        (1.2, 0.01, BETTER),
+        (1.0, 0.005, EQUIVALENT),
+        (1.0, 0.3, UNDECIDED),
+        (1.02, 0.001, EQUIVALENT),
+    ],
+)
+def test_verdicts(make_sample: Callable[..., Sample], factor: float, noise: float, verdict: str) -> None:
+    rng = np.random.default_rng(3)
+    samples = [
+        make_sample(server, block, rps=20_000 * speed * math.exp(rng.normal(0, noise)))
+        for block in range(8)
+        for server, speed in (("a", 1.0), ("b", factor))
+    ]
+    (comparison,) = compare_all(samples, "clients_64", THROUGHPUT)
+    assert (comparison.a, comparison.b, comparison.verdict) == ("a", "b", verdict)
+    assert comparison.ci_low < comparison.ratio < comparison.ci_high
+
+
+def test_less_cpu_is_better(make_results: Callable[..., Results]) -> None:
+    (comparison,) = compare_all(make_results(factor=0.5).samples, "clients_64", CPU)
+    assert comparison.verdict == WORSE
+    assert comparison.ratio == pytest.approx(2, rel=0.05)
+
+
+def test_what_differs_between_blocks_does_not_hide_what_differs_within(
+    make_sample: Callable[..., Sample],
+) -> None:
+    samples = [
+        make_sample(server, block, rps=10_000 * (block + 1) * speed * (1 + 0.001 * block * sign))
+        for block in range(6)
+        for server, speed, sign in (("a", 1.0, 1), ("b", 0.9, -1))
+    ]
+    (comparison,) = compare_all(samples, "clients_64", THROUGHPUT)
+    assert comparison.verdict == WORSE
+
+
+def test_equal_servers_are_seldom_called_different(make_sample: Callable[..., Sample]) -> None:
+    rng = np.random.default_rng(11)
+    wrong = 0
+    for _ in range(200):
+        samples = [
+            make_sample(server, block, rps=2000 * math.exp(rng.normal(0, 0.1)))
+            for block in range(5)
+            for server in "ab"
+        ]
+        (comparison,) = compare_all(samples, "clients_64", THROUGHPUT)
+        wrong += comparison.verdict in {BETTER, WORSE}
+    assert wrong <= 20  # 5 % of 200 is 10; more than 20 would have a chance of 0.1 %
+
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+NAMES = ("throughput_rps", "cpu_us_per_request")
+
+
+def a_comparison(verdict: str, low: float, high: float, name: str = "cpu_us_per_request") -> Comparison:
+    ratio = math.sqrt(low * high)
+    return Comparison("clients_64", name, "a", "b", ratio, low, high, 0.95, 0.5, 0.5, None, None, 8, verdict)
+
+
+def test_b_against_a_is_the_inverse_of_a_against_b() -> None:
+    results = read_results(REFERENCE)
+    forth = compare_servers(results, "threaded", "trio_nursery")
+    back = compare_servers(results, "trio_nursery", "threaded")
+    assert {(each.workload, each.metric) for each in forth} >= {
+        (each.name, name) for each in CORE for name in NAMES
+    }
+    assert {(each.a, each.b) for each in back} == {("trio_nursery", "threaded")}
+    for one, other in zip(forth, map(inverse, back), strict=True):
+        assert (one.ratio, one.ci_low, one.ci_high) == pytest.approx(
+            (other.ratio, other.ci_low, other.ci_high)
+        )
+        assert (one.a, one.b, one.verdict) == (other.a, other.b, other.verdict)
+        assert one.bootstrap_low == pytest.approx(other.bootstrap_low)
+
+
+@given(st.sampled_from([BETTER, WORSE, EQUIVALENT, UNDECIDED]), st.floats(0.5, 1), st.floats(1, 2))
+def test_the_inverse_of_the_inverse_is_the_same(verdict: str, low: float, high: float) -> None:
+    given_one = a_comparison(verdict, low, high)
+    twice = inverse(inverse(given_one))
+    assert (twice.a, twice.b, twice.verdict) == ("a", "b", verdict)
+    assert (twice.ratio, twice.ci_low, twice.ci_high) == pytest.approx((given_one.ratio, low, high))
+    assert {inverse(given_one).verdict, verdict} in ({BETTER, WORSE}, {EQUIVALENT}, {UNDECIDED})
+
+
+@given(st.floats(1.2, 5))
+def test_scaling_one_server_swaps_the_verdicts(make_sample: Callable[..., Sample], factor: float) -> None:
+    """More throughput is better, and more CPU time is worse, by whatever factor."""
+    noise = [0.99, 1.01, 1.0, 0.995, 1.005]
+    for name, more in (("rps", BETTER), ("cpu_us", WORSE)):
+        verdicts = []
+        for scale in (factor, 1 / factor):
+            samples = [
+                make_sample(server, block, **{name: 1000 * wobble * (scale if server == "b" else 1)})
+                for block, wobble in enumerate(noise)
+                for server in "ab"
+            ]
+            metric_of = THROUGHPUT if name == "rps" else CPU
+            verdicts += [each.verdict for each in compare_all(samples, "clients_64", metric_of)]
+        assert verdicts == [more, {BETTER: WORSE, WORSE: BETTER}[more]]
+
+
+def test_a_pair_of_a_run_is_judged_as_the_report_judges_it() -> None:
+    results = read_results(REFERENCE)
+    of_all = compare_all(results.samples, "clients_64", CPU)
+    (pair,) = (
+        each
+        for each in compare_servers(results, "threaded", "trio_nursery", ["cpu_us_per_request"])
+        if each.workload == "clients_64"
+    )
+    (in_report,) = (each for each in of_all if {each.a, each.b} == {"threaded", "trio_nursery"})
+    assert pair in (in_report, inverse(in_report))
+
+
+def test_two_runs_are_compared_server_by_server(make_results: Callable[..., Results]) -> None:
+    before, after = make_results(factor=0.5), make_results(factor=0.8)
+    found = compare_runs(before, after, ("old", "new"), ["throughput_rps"])
+    assert [(each.a, each.b) for each in found] == [
+        ("old:threaded", "new:threaded"), ("old:trio_nursery", "new:trio_nursery")
+    ]  # fmt: skip
+    assert found[0].verdict == EQUIVALENT
+    assert found[1].verdict == BETTER
+    assert found[1].ratio == pytest.approx(1.6, rel=0.02)
+    assert found[1].bootstrap_low is None
+
+
+def test_unlike_conditions_and_other_versions_are_told_apart(make_results: Callable[..., Results]) -> None:
+    one = make_results().manifest
+    assert differences(one, one).conditions == differences(one, one).versions == ()
+    other = replace(
+        one,
+        duration_s=2.0,
+        environment=replace(one.environment, cpu="another", libraries={"trio": "0.36.0"}),
+    )
+    found = differences(one, other)
+    assert found.conditions == ("processor: a processor and another", "window in s: 1.0 and 2.0")
+    assert found.versions == ("trio: 0.35.0 and 0.36.0",)
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "low", "high", "exceeded"),
+    [
+        ("cpu_us_per_request > +5%", WORSE, 1.06, 1.2, True),
+        ("cpu_us_per_request > +5%", WORSE, 1.02, 1.2, False),
+        ("cpu_us_per_request > 5%", WORSE, 1.06, 1.2, True),
+        ("cpu_us_per_request>+1%", EQUIVALENT, 1.011, 1.02, True),
+        ("cpu_us_per_request > -10%", UNDECIDED, 0.95, 1.2, False),
+        ("cpu_us_per_request < -5%", BETTER, 0.8, 0.94, True),
+        ("cpu_us_per_request < -5%", BETTER, 0.8, 0.96, False),
+        ("throughput_rps > +5%", WORSE, 1.06, 1.2, False),
+    ],
+)
+def test_a_threshold_is_exceeded_only_for_certain(
+    text: str, verdict: str, low: float, high: float, exceeded: bool  # noqa: FBT001
+) -> None:  # fmt: skip
+    assert threshold(text, NAMES).exceeded_by(a_comparison(verdict, low, high)) == exceeded
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "cpu > 5%", "cpu_us_per_request > 5", "cpu_us_per_request >= 5%", "cpu_us_per_request > -100%"],
+)
+def test_what_is_no_threshold_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="a threshold is like"):
+        threshold(text, NAMES)
+
+
+def in_two_regimes(make_sample: Callable[..., Sample]) -> list[Sample]:
+    """Return four servers, two on one core and two on all, each faster than the one before."""
+    return [
+        make_sample(
+            server, block, rps=1000 * (1 + place) * wobble, regime=ALL_CORES if server in "cd" else ONE_CORE
+        )
+        for block, wobble in enumerate([0.99, 1.01, 1.0, 0.995, 1.005])
+        for place, server in enumerate("abcd")
+    ]
+
+
+def test_one_core_is_never_compared_with_all(make_sample: Callable[..., Sample]) -> None:
+    found = compare_all(in_two_regimes(make_sample), "clients_64", THROUGHPUT)
+    assert [(each.a, each.b) for each in found] == [("a", "b"), ("c", "d")]
+    # Two families of one pair each: nothing was adjusted for the other.
+    assert all(each.adjusted_p == each.p for each in found)
+
+
+def test_a_server_that_uses_another_regime_by_now_is_not_compared_with_itself(
+    make_results: Callable[..., Results],
+) -> None:
+    before = make_results()
+    samples = tuple(replace(sample, regime=ALL_CORES) for sample in before.samples)
+    assert compare_runs(before, before, ("old", "new"))
+    assert compare_runs(before, replace(before, samples=samples), ("old", "new")) == []

@@ -1,0 +1,103 @@
+"""The company: what its clients say, what they notice, and its books."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.drive.background.guests import MANNERS, Manner, Talk
+from harness.drive.orders import COSTLY, FLOOD, IDLE, SLOW_READERS, TRICKLE, CompanyOrder, CompanyOutcome
+from harness.launch.candidates import Candidate, ours
+from harness.launch.process import launch
+from harness.oracle import oracle
+from harness.study.cell import COMPANY, GO_ON, worker
+
+KINDS = (IDLE, SLOW_READERS, TRICKLE, COSTLY, FLOOD)
+
+
+def kept(address: tuple[str, int], kind: str, clients: int = 3, limit_s: float = 10.0) -> CompanyOutcome:
+    """Let company come and, as soon as it has settled, leave again."""
+    with worker(COMPANY, ()) as company:
+        order = CompanyOrder(*address, kind, clients, limit_s, limit_s)
+        came = company.tell(json.dumps(asdict(order)), "connected")
+        assert (came["clients"], came["refused"]) == (clients, "")
+        company.tell(GO_ON, "started")
+        outcome = CompanyOutcome(**company.tell(GO_ON, "done")["outcome"])
+    assert outcome.asked == outcome.ok + outcome.wrong + outcome.error
+    return outcome
+
+
+def test_every_kind_has_its_manner() -> None:
+    assert set(MANNERS) == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_expected_is_what_the_oracle_answers(kind: str) -> None:
+    manner = MANNERS[kind]
+    talk = Talk(manner)
+    rounds = 3 * len(manner.lines)
+    said = talk.said_with(rounds)
+    request, expected = b"", oracle(manner.prologue + b"".join(manner.lines) * 3)
+    while len(request) < said:
+        request += talk.request(len(request), said, manner.says_bytes)
+    assert request == b"".join(manner.lines) * 3
+    expected = expected.removeprefix(oracle(manner.prologue))
+    assert talk.heard_with(rounds) == len(expected)
+    for at in range(0, len(expected), 1000):
+        assert talk.is_reply(at, expected[at : at + manner.hears_bytes])
+
+
+@given(st.integers(0, 500), st.integers(0, 500))
+def test_lines_are_counted_as_they_end(said: int, heard: int) -> None:
+    manner = Manner(lines=(b"1,2\n", b"\n", b"hello\n"))
+    text = (b"".join(manner.lines) * 100)[:said]
+    talk = Talk(manner)
+    assert talk.lines_said(said) == text.count(b"\n")
+    assert talk.lines_begun(said) == text.count(b"\n") + (not text.endswith(b"\n") and bool(text))
+    assert (
+        talk.heard_with(talk.lines_answered(heard)) <= heard < talk.heard_with(talk.lines_answered(heard) + 1)
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_that_company_asks_is_answered(kind: str) -> None:
+    with launch(ours("asyncio_streams")) as launched:
+        outcome = kept(launched.address, kind)
+    assert outcome.ok == outcome.asked
+    assert outcome.fault == ""
+    assert outcome.asked >= {SLOW_READERS: 3 * 2048, FLOOD: 3 * 1000}.get(kind, 3)
+    if kind == IDLE:
+        assert outcome.asked == 3
+
+
+def test_a_wrong_reply_is_noticed(faulty: Callable[..., Candidate]) -> None:
+    with launch(faulty("goes_wrong_after_a_while")) as launched:
+        outcome = kept(launched.address, FLOOD)
+    assert outcome.wrong == 3
+    assert outcome.fault.startswith("received b")
+
+
+def test_a_server_that_dies_is_noticed(faulty: Callable[..., Candidate]) -> None:
+    with launch(faulty("dies_after_a_while")) as launched:
+        outcome = kept(launched.address, FLOOD)
+    assert outcome.error > 0
+    assert outcome.ok < outcome.asked
+
+
+def test_what_is_never_answered_is_an_error(faulty: Callable[..., Candidate]) -> None:
+    with launch(faulty("loses_replies")) as launched:
+        outcome = kept(launched.address, SLOW_READERS, limit_s=0.5)
+    assert outcome.error > 0
+    assert outcome.fault == "not all was answered within 0.5 s"
+
+
+def test_who_is_not_greeted_is_told_of() -> None:
+    with launch(ours("threaded"), max_clients=4) as launched, worker(COMPANY, ()) as company:
+        order = CompanyOrder(*launched.address, IDLE, 10, 0.5, 10.0)
+        came = company.tell(json.dumps(asdict(order)), "connected")
+        assert (came["clients"], came["refused"]) == (4, "client 5 was not greeted within 0.5 s")
+        company.tell(GO_ON, "started")
+        assert company.tell(GO_ON, "done")["outcome"]["ok"] == 4

@@ -1,0 +1,391 @@
+"""The lessons do what their guide shows, and what is said of the code is true of the code."""
+
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from harness.conformance.judge import judge, selected_cases
+from harness.launch.candidates import Candidate, ours
+from implementations.lessons import LESSONS, lesson1_echo_server, lesson6_reactor
+from implementations.lessons.lesson2_calculator import PROMPT
+from implementations.lessons.lesson7_libraries import BY_HAND, FILES, MAP
+
+PROJECT = Path(__file__).resolve().parents[2]
+IMPLEMENTATIONS = PROJECT / "implementations"
+GUIDE = (IMPLEMENTATIONS / "lessons/README.md").read_text(encoding="utf-8")
+NAIVE = Path(__file__).parents[1] / "servers" / "naive.py"
+LIMIT_S = 120
+PORT = "8080"
+TELNET_ONLY = re.compile(r"Trying |Connected to |Escape character |Connection closed by foreign host")
+
+
+@dataclass(frozen=True)
+class Session:
+    """A command of the guide, and what its terminal shows."""
+
+    command: str
+    lines: list[str]
+
+    @property
+    def is_server(self) -> bool:
+        return f"--port {PORT}" in self.command
+
+    @property
+    def takes_input(self) -> bool:
+        """Lessons 3 and 6 print `>` as well: before what their own clients type."""
+        return "telnet" in self.command or any("^C" in line for line in self.lines)
+
+    def on_port(self, port: int) -> str:
+        return self.command.replace(PORT, str(port))
+
+
+def sessions_of(text: str) -> list[Session]:
+    """Return the indented blocks that begin with a command; a blank line inside a block belongs to it."""
+    found: list[Session] = []
+    inside = False
+    for line in text.splitlines():
+        if line.startswith("    $ "):
+            found.append(Session(line[6:], []))
+            inside = True
+        elif inside and (not line or line.startswith("    ")):
+            found[-1].lines.append(line[4:])
+        else:
+            inside = False
+    for session in found:
+        while session.lines and not session.lines[-1]:
+            session.lines.pop()
+    return found
+
+
+SECTIONS = {part.splitlines()[0]: sessions_of(part) for part in GUIDE.split("\n## ")}
+WITH_COMMANDS = [title for title, sessions in SECTIONS.items() if sessions]
+WITH_TELNET = [t for t in WITH_COMMANDS if any("telnet" in session.command for session in SECTIONS[t])]
+
+
+def words_of(command: str) -> list[str]:
+    """Return the words to start a command with; whatever is not ours goes through the shell."""
+    first, *rest = command.split()
+    return [sys.executable, "-m", "harness", *rest] if first == "harness" else ["sh", "-c", command]
+
+
+NOTHING_S = 3.0
+
+
+def check_shown(session: Session, shown: str) -> None:
+    """Compare what was shown with the guide, in which `...` stands for any lines; numbers of ports are free."""
+    any_port = r"(127\.0\.0\.1) \d+"
+    expected = [re.sub(any_port, r"\1 PORT", line) for line in session.lines if line != "^C"]
+    actual = [re.sub(any_port, r"\1 PORT", line.rstrip()) for line in shown.splitlines()]
+    if "..." not in expected:
+        assert actual == expected, session.command
+        return
+    pattern = "".join(r"(?:.*\n)*" if line == "..." else re.escape(f"{line}\n") for line in expected)
+    assert re.fullmatch(pattern, "".join(f"{line}\n" for line in actual)), (session.command, shown)
+
+
+@pytest.fixture(autouse=True)
+def _interruptible() -> Iterator[None]:
+    """What is started here can be interrupted, even if the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+class Terminal:
+    """A program in a terminal of its own, and all that can be seen there."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen(command, cwd=PROJECT, stdin=slave, stdout=slave, stderr=slave)
+        os.close(slave)
+        self.screen = ""
+        self.limit = time.monotonic() + LIMIT_S
+
+    def __enter__(self) -> Self:
+        """Use it as a context: the program has ended when that does."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the program."""
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+    def expect(self, screen: str) -> None:
+        """Wait until so much can be seen, and check that it is this."""
+        while len(self.screen) < len(screen) and self.read():
+            pass
+        assert self.screen == screen
+
+    def interrupt(self) -> None:
+        """Send SIGINT until something happens: between its prompt and its read, input() does not notice."""
+        self.process.send_signal(signal.SIGINT)
+        while not select.select([self.master], [], [], NOTHING_S)[0] and time.monotonic() < self.limit:
+            self.process.send_signal(signal.SIGINT)
+
+    def read(self) -> bool:
+        """Wait for more; tell whether the program still has the terminal."""
+        ready, _, _ = select.select([self.master], [], [], self.limit - time.monotonic())
+        assert ready, self.screen
+        try:
+            data = os.read(self.master, 65536)
+        except OSError:  # Linux reports the last program's end as an error
+            return False
+        self.screen += data.decode().replace("\r", "")
+        return bool(data)
+
+
+def play_in_terminal(session: Session, command: Sequence[str]) -> None:
+    """Type what the guide types, each line when all before it can be seen."""
+    screen = ""
+    with Terminal(command) as terminal:
+        for line in session.lines:
+            shown, typing, typed = line.partition("> ")
+            interrupted = line.endswith("^C")
+            if interrupted:
+                shown = line.removesuffix("^C")
+            screen += shown
+            if typing or interrupted:
+                terminal.expect(screen)
+            if typing:
+                os.write(terminal.master, f"{typed}\n".encode())
+                screen += typed  # the terminal's echo
+            if interrupted:
+                terminal.interrupt()
+            screen += "\n"
+        while terminal.read():
+            pass
+        terminal.expect(screen)
+        terminal.process.wait(LIMIT_S)
+
+
+def play_by_socket(session: Session, port: int) -> None:
+    """Be the telnet client of a session: what it prints itself is left out."""
+    with (
+        socket.create_connection(("127.0.0.1", port), LIMIT_S) as client,
+        client.makefile(encoding="utf-8") as received,
+    ):
+        for line in session.lines:
+            if line.startswith("> "):
+                client.sendall(f"{line[2:]}\r\n".encode())
+            elif not TELNET_ONLY.match(line):
+                assert received.readline() == f"{line}\n"
+        assert received.read() == ""
+
+
+@contextmanager
+def served(session: Session) -> Iterator[int]:
+    """Run a server's session, on a free port, and compare its output at the end."""
+    with subprocess.Popen(
+        words_of(session.on_port(0)),
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout
+            ready = process.stdout.readline()
+            yield int(ready.split()[-1])
+            if "^C" in session.lines:
+                process.send_signal(signal.SIGINT)
+            rest, _ = process.communicate(timeout=LIMIT_S)
+        finally:
+            process.kill()
+    check_shown(session, ready + rest)
+
+
+def run_to_end(session: Session, command: Sequence[str]) -> None:
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 0, done.stderr
+    check_shown(session, done.stdout)
+
+
+def play_client(session: Session, port: int, *, by_telnet: bool) -> None:
+    """Play what the guide does in the second terminal."""
+    program = next((name for name in ("telnet", "nc") if name in session.command.split()), None)
+    if program == "telnet" and not by_telnet:
+        play_by_socket(session, port)
+        return
+    if program and not shutil.which(program):
+        pytest.skip(f"{program} is not installed")
+    command = words_of(session.on_port(port))
+    if session.takes_input:
+        play_in_terminal(session, command)
+    else:
+        run_to_end(session, command)
+
+
+def play(sessions: Sequence[Session], *, by_telnet: bool = False) -> None:
+    """Do all that a section of the guide does; the session after a server's is its client's."""
+    remaining = iter(sessions)
+    for session in remaining:
+        if session.is_server:
+            with served(session) as port:
+                play_client(next(remaining), port, by_telnet=by_telnet)
+        elif session.takes_input:
+            play_in_terminal(session, words_of(session.command))
+        else:
+            run_to_end(session, words_of(session.command))
+
+
+@pytest.mark.parametrize("title", WITH_COMMANDS)
+def test_the_guide_shows_what_happens(title: str) -> None:
+    play(SECTIONS[title])
+
+
+@pytest.mark.parametrize("title", WITH_TELNET)
+def test_the_transcripts_are_those_of_the_real_telnet(title: str) -> None:
+    play([s for s in SECTIONS[title] if s.is_server or "telnet" in s.command][:2], by_telnet=True)
+
+
+def test_every_lesson_is_in_the_guide() -> None:
+    for number, lesson in enumerate(LESSONS, start=1):
+        (title,) = [title for title in SECTIONS if title.startswith(f"{number}. ")]
+        assert any(session.command.startswith(f"harness lesson {number}") for session in SECTIONS[title])
+        assert f"]({lesson.name}.py)" in GUIDE
+
+
+def test_every_link_of_the_guide_leads_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)", GUIDE):
+        assert (IMPLEMENTATIONS / "lessons" / target).exists(), target
+
+
+def harness(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", *words]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["0"], "there is no lesson 0; there are 1 to 7"),
+        (["8"], "there is no lesson 8; there are 1 to 7"),
+        (["one"], "'one' is not a valid integer"),
+        (["--frobnicate"], "No such option"),
+        (["4", "five"], "lesson 4 takes no options: five"),
+        (["1", "--port", "70000"], "port must be 0-65535"),
+        (["1", "--port", "http"], "invalid int value: 'http'"),
+        (["7", "curio"], "invalid choice: 'curio'"),
+    ],
+)
+def test_what_no_lesson_takes_is_bad_usage(words: Sequence[str], reason: str) -> None:
+    done = harness("lesson", *words)
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_options_after_the_number_are_the_lessons_own() -> None:
+    assert "--port" in harness("lesson", "1", "--help").stdout
+
+
+def test_a_reader_may_leave_before_the_end_of_a_difference() -> None:
+    command = [sys.executable, "-m", "harness", "lesson", "7", "trio"]
+    receiving, sending = os.pipe()
+    os.close(receiving)
+    with os.fdopen(sending, "wb") as closed:
+        done = subprocess.run(
+            command, cwd=PROJECT, stdout=closed, stderr=subprocess.PIPE, timeout=LIMIT_S, check=False
+        )
+    assert done.returncode == -signal.SIGPIPE
+    assert not done.stderr
+
+
+def test_a_port_in_use_is_one_clear_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        done = harness("lesson", "1", "--port", str(other.getsockname()[1]))
+    assert done.returncode == 1
+    assert done.stderr.startswith("cannot listen on 127.0.0.1 ")
+    assert done.stderr.endswith(": Address already in use\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_calculator_alone_ends_with_its_input() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "lesson", "2"],
+        cwd=PROJECT,
+        input=f"7\n{'9' * 4000},{'9' * 4000}\n",
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=True,
+    )
+    assert done.stdout == (
+        f"{PROMPT}Sum of input integers 7\nProduct of input integers 7\n"
+        f"{PROMPT}ERROR. Enter only integers separated by commas\n"
+        f"{PROMPT}\nFinished.\n"
+    )
+
+
+def test_the_echo_server_ends_its_lines_in_cr_lf() -> None:
+    client, accepted = socket.socketpair()
+    with client:
+        client.sendall(b"hello\r\nquit\r\n")
+        lesson1_echo_server.handle(accepted, "somebody")
+        with client.makefile("rb") as received:
+            assert received.readlines() == [b"Echoed: 'hello'\r\n", b"connection closed\r\n"]
+
+
+def test_the_echo_server_breaks_as_it_says() -> None:
+    cases = selected_cases(re.findall(r"^- (\w\d\d):", lesson1_echo_server.__doc__ or "", re.MULTILINE))
+    assert len(cases) == 6
+    naive = Candidate("naive", (sys.executable, str(NAIVE), "{port}"), frozenset({"concurrent"}))
+    passed = [judgement.case for judgement in judge(naive, cases) if not judgement.verdict.failed]
+    assert not passed
+
+
+@pytest.mark.parametrize("library", [BY_HAND, *FILES])
+def test_the_map_names_what_is_in_the_files(library: str) -> None:
+    code = (IMPLEMENTATIONS / f"{FILES.get(library, library)}.py").read_text(encoding="utf-8")
+    column = "by_hand" if library == BY_HAND else library
+    for part in MAP:
+        for words in re.findall(r"`(.+?)`", getattr(part, column)):
+            assert words in code, f"{part.purpose}: {words}"
+
+
+def test_what_became_of_lesson_5_is_in_the_reactor() -> None:
+    code = (IMPLEMENTATIONS / f"{BY_HAND}.py").read_text(encoding="utf-8")
+    table = re.findall(r"^    \S.*?  +(.*)$", lesson6_reactor.__doc__ or "", re.MULTILINE)
+    assert len(table) == 6
+    names = re.findall(r"`(.+?)`", " ".join(table))
+    assert names
+    assert all(name in code for name in names)
+    assert len(re.findall(r"^ +yield ", code, re.MULTILINE)) == 1
+
+
+BREAKAGES = re.findall(r"^\| (\w) \| `(.+?)` \| `(.+?)` \| `(.+?)` \|$", GUIDE, re.MULTILINE)
+CAUGHT_BY = dict(re.findall(r"^- ([a-z]): ([A-Z]\d\d)\.", GUIDE.partition("### Answers")[2], re.MULTILINE))
+
+
+def test_every_breakage_of_the_exercise_has_its_case() -> None:
+    assert [letter for letter, *_ in BREAKAGES] == list(CAUGHT_BY) == list("abcdef")
+
+
+@pytest.mark.parametrize(("letter", "file", "old", "new"), BREAKAGES)
+def test_the_case_that_is_named_catches_the_breakage(
+    letter: str, file: str, old: str, new: str, tmp_path: Path
+) -> None:
+    shutil.copytree(IMPLEMENTATIONS, tmp_path / "implementations")
+    broken = tmp_path / "implementations" / file
+    code = broken.read_text(encoding="utf-8")
+    assert code.count(old) == 1
+    broken.write_text(code.replace(old, new), encoding="utf-8")
+    whole = ours("threaded" if file == "protocol.py" else file.removesuffix(".py"))
+    there = ("sh", "-c", 'cd "$0" && exec "$@"', str(tmp_path))
+    (judgement,) = judge(replace(whole, command=there + whole.command), selected_cases([CAUGHT_BY[letter]]))
+    assert judgement.verdict.failed, judgement

@@ -1,0 +1,122 @@
+"""Choose this when: rules over figures, that follow the figures when two servers swap them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness.analyse.rankings import ranking, tail_ranking
+from harness.analyse.samples.metrics import metric
+from harness.plan.workloads import by_name
+from harness.record.files import Results, Sample, ServerFacts, histogram
+from harness.report.sections.choice import advice, choice_section
+from implementations import ALL_CORES
+
+Make = Callable[..., Sample]
+A, B = "threaded", "trio_nursery"
+
+
+def a_launch(make_sample: Make, server: str, block: int, workload: str, factor: float) -> Sample:
+    """Make up a launch of a server that takes so many times as much of everything."""
+    clients = by_name(workload).clients
+    jitter = 1 + 0.001 * ((block + len(server)) % 3)
+    cpu_us = 10 * factor * jitter
+    responses_ns = np.full(20_000, 500_000 * factor * jitter, dtype=np.int64)
+    return make_sample(
+        server, block, workload, rps=0.98e6 / cpu_us, cpu_us=cpu_us, clients=clients, threads=66 if factor == 1 else 2,
+        response_ns=histogram(responses_ns, np.ones_like(responses_ns)), response_sum_ns=clients * 10**9,
+        memory_ready_bytes=20 << 20, memory_connected_bytes=(21 << 20) + int(factor * 2**20),
+        memory_peak_bytes=int(factor * 40 * 2**20 * jitter),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def run(make_results: Callable[..., Results], make_sample: Make) -> Results:
+    """Make up a run in which A is better than B in all that is asked."""
+    workloads = ("clients_8", "clients_64", "clients_500", "idle_10000", "open_5k", "costly")
+    samples = [
+        a_launch(make_sample, server, block, workload, factor)
+        for block in range(5)
+        for server, factor in ((A, 1.0), (B, 2.0))
+        for workload in workloads
+    ]
+    servers = tuple(
+        ServerFacts(label, "a model", ("concurrent", "many_clients"), "", f"{label}.py", lines, "0")
+        for label, lines in ((A, 80), (B, 100))
+    )
+    results = make_results()
+    return replace(results, samples=tuple(samples), manifest=replace(results.manifest, servers=servers))
+
+
+def swapped(results: Results) -> Results:
+    other = {A: B, B: A}
+    samples = tuple(replace(sample, server=other[sample.server]) for sample in results.samples)
+    servers = tuple(replace(facts, label=other[facts.label]) for facts in results.manifest.servers)
+    return replace(results, samples=samples, manifest=replace(results.manifest, servers=servers))
+
+
+def test_every_situation_has_an_answer_from_the_figures(run: Results) -> None:
+    found = {each.situation: each for each in advice(run)}
+    assert set(found) == {
+        "A few clients, the simplest code",
+        "Many connections, mostly idle",
+        "A short tail with hundreds of clients",
+        "Requests that compute, on one core",
+        "Libraries that block",
+        "The least memory",
+    }
+    assert {each.servers for each in found.values()} == {(A,)}
+    assert "80 lines" in found["A few clients, the simplest code"].why
+    assert f"`{B}`" in found["Many connections, mostly idle"].why
+    assert "66 threads" in found["Libraries that block"].why
+
+
+def test_two_servers_that_swap_their_figures_swap_their_sentences(run: Results) -> None:
+    text = "\n".join(choice_section(run))
+    mirrored = "\n".join(choice_section(swapped(run)))
+    assert text != mirrored
+    assert mirrored == text.replace(A, "?").replace(B, A).replace("?", B)
+
+
+def test_servers_that_were_not_told_apart_are_named_together(make_results: Callable[..., Results]) -> None:
+    found = ranking(make_results(factor=1.0).samples, "clients_64", metric("throughput_rps"))
+    assert found is not None
+    assert set(found.leaders) == {A, B}
+
+
+def test_who_uses_all_cores_is_advised_apart(run: Results) -> None:
+    samples = tuple(
+        replace(sample, regime=ALL_CORES, pinned=False) if sample.server == A else sample
+        for sample in run.samples
+    )
+    found = {each.situation: each for each in advice(replace(run, samples=samples))}
+    assert found["Requests that compute, on all cores"].servers == (A,)
+    assert "Many connections, mostly idle" not in found, "one server alone is the best of nobody"
+
+
+def test_a_run_that_tells_nothing_recommends_nothing(make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    nothing = replace(results, samples=(), manifest=replace(results.manifest, servers=()))
+    assert choice_section(nothing) == []
+
+
+def test_tails_are_ranked_by_a_quantile_that_all_have(run: Results) -> None:
+    """Else the one that has the farther quantile, for whatever reason, would be the shortest."""
+    found = tail_ranking(run.samples, "clients_500")
+    assert found is not None
+    assert found[0].metric == "response_p99_us"
+    few = replace(run, samples=tuple(a_few_answers(sample, B) for sample in run.samples))
+    found = tail_ranking(few.samples, "clients_500")
+    assert found is not None
+    assert found[0].metric == "response_p90_us"
+    assert set(found[1].estimates) == {A, B}
+
+
+def a_few_answers(sample: Sample, server: str) -> Sample:
+    """Leave a server so few responses that there are not 100 beyond the 99 % quantile."""
+    if sample.server != server:
+        return sample
+    return replace(
+        sample, response_ns={bucket: min(count, 5_000) for bucket, count in sample.response_ns.items()}
+    )

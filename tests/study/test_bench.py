@@ -1,0 +1,138 @@
+"""The study: what is done in which order, and what of it is not done again after an interruption. What measures is made up."""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.errors import UsageError
+from harness.launch.candidates import Candidate, ours
+from harness.plan.workloads import Cell, Plan
+from harness.record.files import CONFORMANCE, SAMPLES, Sample, Verdict, as_json, read_results
+from harness.study import bench as study
+from harness.study import campaign, phases
+from harness.study.cell import Load
+
+CANDIDATES = [ours("threaded"), ours("trio_nursery")]
+BLOCKS = {"clients_64": 3, "churn": 2}
+PLAN = Plan(("threaded", "trio_nursery"), tuple(BLOCKS), {}, BLOCKS, 0.1, 1.0, 7)
+
+
+class Machine:
+    """What is done, in order; it may be interrupted after so many launches."""
+
+    def __init__(self, make_sample: Callable[..., Sample]) -> None:
+        self.done: list[str] = []
+        self.interrupted_after = -1
+        self.invalid: set[int] = set()
+        self._make_sample = make_sample
+
+    @property
+    def launches(self) -> int:
+        return sum(not name.startswith("gate") and name != "proof" for name in self.done)
+
+    def measure(self, candidate: Candidate, _: Load, *, block: int, workload: str) -> Sample:
+        if self.launches == self.interrupted_after:
+            raise KeyboardInterrupt
+        wrong = int(self.launches in self.invalid)
+        self.done.append(f"{workload} {block} {candidate.label}")
+        return self._make_sample(
+            candidate.label, block, workload, rps=1000, wrong=wrong, sent=1010 + wrong, planned=1010 + wrong
+        )
+
+    def run_apart(self, words: Sequence[str]) -> tuple[str, list[str]]:
+        if words[0] == "conform":
+            self.done.append("gate")
+            verdicts = [Verdict(each, "F01", "", "MUST", "PASS", "") for each in words[1:-1]]
+            return as_json(verdicts), []
+        self.done.append("proof")
+        return '{"suite": "", "trials": [], "untested": [], "findings": [], "alarm_runs": []}', []
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample]) -> Iterator[Machine]:
+    made_up = Machine(make_sample)
+    monkeypatch.setattr(campaign, "measure", made_up.measure)
+    monkeypatch.setattr(phases, "run_apart", made_up.run_apart)
+    yield made_up
+    assert made_up.done
+
+
+def run(folder: Path, *, resume: bool = False, plan: Plan = PLAN) -> str:
+    said = io.StringIO()
+    interrupted = read_results(folder) if resume else None
+    command, console = ("harness", "bench"), Console(file=said, width=200)
+    study.bench(CANDIDATES, plan, folder, command, console, interrupted=interrupted)
+    return said.getvalue()
+
+
+def cells(folder: Path) -> list[Cell]:
+    return [Cell(s.block, s.server, s.workload, s.attempt) for s in read_results(folder).samples]
+
+
+@pytest.mark.parametrize("interruptions", [[0], [1], [3], [4, 7], [9]])
+@pytest.mark.parametrize("invalid", [set(), {2}, {2, 3}])
+def test_a_resumed_run_is_the_one_that_was_interrupted(
+    machine: Machine, tmp_path: Path, interruptions: list[int], invalid: set[int]
+) -> None:
+    """Wherever it was interrupted: nothing twice, nothing left out, repetitions as they would have been."""
+    machine.invalid = invalid
+    run(tmp_path / "whole")
+    whole = machine.done.copy()
+    machine.done.clear()
+    for place, after in enumerate(interruptions):
+        machine.interrupted_after = after
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "parts", resume=place > 0)
+        assert not read_results(tmp_path / "parts").manifest.complete
+    machine.interrupted_after = -1
+    run(tmp_path / "parts", resume=True)
+    assert machine.done == whole
+    assert cells(tmp_path / "parts") == cells(tmp_path / "whole")
+    manifest = read_results(tmp_path / "parts").manifest
+    assert manifest.complete
+    assert manifest.resumed == len(interruptions)
+    assert manifest.blocks_of == BLOCKS
+
+
+def test_what_is_to_come_is_estimated(machine: Machine, tmp_path: Path) -> None:
+    machine.interrupted_after = 4
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "run")
+    machine.interrupted_after = -1
+    said = run(tmp_path / "run", resume=True)
+    assert "4 of 10 launches were made before; 6 launches will take about 0 minutes" in said
+
+
+def test_a_run_is_resumed_with_the_same_sources_plan_and_machine_only(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.interrupted_after = 4
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "run")
+    with pytest.raises(UsageError, match="the plan's seed changed"):
+        run(tmp_path / "run", resume=True, plan=replace(PLAN, seed=8))
+    begun = read_results(tmp_path / "run").manifest
+    monkeypatch.setattr(study, "harness_hash", lambda: "another")
+    monkeypatch.setattr(study, "gather", lambda: replace(begun.environment, kernel="another"))
+    monkeypatch.setattr(
+        study, "facts", lambda _: (replace(begun.servers[0], source_hash="another"), begun.servers[1])
+    )
+    with pytest.raises(UsageError) as refused:
+        run(tmp_path / "run", resume=True)
+    assert str(refused.value).endswith(
+        "since it was begun, the harness's source, threaded, the machine's kernel changed"
+    )
+    assert len(cells(tmp_path / "run")) == 4
+
+
+def test_results_are_never_overwritten(machine: Machine, tmp_path: Path) -> None:
+    run(tmp_path / "run")
+    before = {name: (tmp_path / "run" / name).read_bytes() for name in (SAMPLES, CONFORMANCE)}
+    with pytest.raises(UsageError, match="not empty"):
+        run(tmp_path / "run")
+    assert before == {name: (tmp_path / "run" / name).read_bytes() for name in before}
+    assert machine.done.count("gate") == 1

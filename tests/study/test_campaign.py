@@ -1,0 +1,185 @@
+"""Campaigns: a plan measured, until it is done, precise enough or out of time. What measures is made up."""
+
+import io
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from harness.analyse.precision import PILOT_BLOCKS, Target
+from harness.analyse.samples.metrics import repetition
+from harness.analyse.samples.validity import invalidity
+from harness.drive.orders import CLOSED
+from harness.launch.candidates import Candidate, ours
+from harness.plan.workloads import WORKLOADS, Plan, Workload, by_name
+from harness.record.files import Sample
+from harness.study import campaign as module
+from harness.study.campaign import campaign, load_of
+from harness.study.cell import Load, measure
+
+PLAN = Plan(("a", "b"), ("clients_64",), {}, {"clients_64": 3}, 0.1, 1.0, 7)
+CANDIDATES = [Candidate("a"), Candidate("b")]
+
+
+@pytest.fixture
+def noise(monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample]) -> Iterator[list[float]]:
+    """Return the noise of the launches to come: a list whose one element may be changed; negative makes them invalid."""
+    rng = np.random.default_rng(9)
+    level = [0.01]
+    launches = count()
+
+    def fake(candidate: Candidate, _: Load, *, block: int, workload: str) -> Sample:
+        next(launches)
+        cost_us = 50 * math.exp(rng.normal(0, abs(level[0])))
+        wrong = int(level[0] < 0)
+        return make_sample(
+            candidate.label, block, workload, rps=1000, cpu_us=cost_us, wrong=wrong, sent=1010 + wrong
+        )
+
+    monkeypatch.setattr(module, "measure", fake)
+    yield level
+    assert next(launches) > 0
+
+
+def console() -> tuple[Console, io.StringIO]:
+    said = io.StringIO()
+    return Console(file=said, width=200), said
+
+
+def test_a_plan_is_measured_and_every_sample_kept(noise: list[float]) -> None:
+    kept: list[Sample] = []
+    with campaign(CANDIDATES, PLAN, console()[0], kept.append) as measuring:
+        measuring.carry_out({"clients_64": 2})
+        assert measuring.done == {"clients_64": 2}
+        measuring.carry_out({"clients_64": 3})
+    assert measuring.done == {"clients_64": 3}
+    assert measuring.samples == kept
+    assert [(s.block, s.server) for s in kept] == [(cell.block, cell.server) for cell in PLAN.cells()]
+    assert noise == [0.01]
+
+
+def test_a_precision_is_reached_with_the_blocks_that_it_takes(noise: list[float]) -> None:
+    noise[0] = 0.04
+    shown, said = console()
+    with campaign(CANDIDATES, PLAN, shown) as measuring:
+        measuring.reach(Target(0.03, "cpu_us_per_request", 60))
+    assert measuring.done["clients_64"] > PILOT_BLOCKS
+    assert "as asked for" in said.getvalue()
+
+
+def test_a_pilot_may_be_enough(noise: list[float]) -> None:
+    noise[0] = 0.002
+    with campaign(CANDIDATES, PLAN, console()[0]) as measuring:
+        measuring.reach(Target(0.03, "cpu_us_per_request", 60))
+    assert measuring.done == {"clients_64": PILOT_BLOCKS}
+
+
+def test_a_precision_that_takes_too_long_is_said_to_be_missed(noise: list[float]) -> None:
+    noise[0] = 1.0
+    shown, said = console()
+    with campaign(CANDIDATES, PLAN, shown) as measuring:
+        measuring.reach(Target(0.01, "cpu_us_per_request", 0.5))
+    text = said.getvalue()
+    assert "not the ±1.0% asked for: the best within" in text
+    assert "minutes more" in text
+
+
+def test_no_block_begins_after_the_time(noise: list[float]) -> None:
+    with campaign(CANDIDATES, PLAN, console()[0]) as measuring:
+        measuring.carry_out({"clients_64": 1})
+        measuring.carry_out({"clients_64": 3}, until_s=time.monotonic() - 1)
+    assert measuring.done == {"clients_64": 1}
+    assert noise == [0.01]
+
+
+def test_what_was_measured_again_is_counted_aloud(noise: list[float]) -> None:
+    noise[0] = -0.01
+    shown, said = console()
+    with campaign(CANDIDATES, PLAN, shown) as measuring:
+        measuring.carry_out({"clients_64": 5})
+    found = repetition(measuring.samples)
+    assert (found.launches, found.left) == (2, 10)  # a fifth of 10 planned launches, in rounds of 2: one
+    assert (
+        "12 of 12 launches were invalid; measured again: 1 of 5 blocks, in 2 launches; 10 cells stayed invalid"
+        in said.getvalue()
+    )
+    assert "wrong-replies" in said.getvalue()
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample]) -> list[tuple[str, str, Load]]:
+    """Return what is done to which server; a answers 8,000 requests a second, and b 2,000."""
+    made: list[tuple[str, str, Load]] = []
+
+    def fake(candidate: Candidate, load: Load, *, block: int = 0, workload: str = "") -> Sample:
+        made.append((candidate.label, workload, load))
+        return make_sample(candidate.label, block, workload, rps={"a": 8000, "b": 2000}[candidate.label])
+
+    monkeypatch.setattr(module, "measure", fake)
+    return made
+
+
+def test_a_share_of_the_peak_is_that_of_the_servers_own_launches(loads: list[tuple[str, str, Load]]) -> None:
+    names = ("clients_64", "overload")
+    plan = Plan(("a", "b"), names, {}, dict.fromkeys(names, 3), 0.1, 1.0, 2)
+    with campaign(CANDIDATES, plan, console()[0]) as measuring:
+        measuring.carry_out(plan.blocks)
+    rates = {
+        (server, load.warmup_rate, load.rate, load.relief_rate)
+        for server, workload, load in loads
+        if workload == "overload"
+    }
+    assert rates == {("a", 4000, 9600, 4000), ("b", 1000, 2400, 1000)}
+    assert {load.seed for _, workload, load in loads if workload == "overload"} == {0, 1, 2}
+    short = [server for server, workload, _ in loads if not workload]
+    assert len(short) <= 2, "only before the first block of clients_64 is a peak measured by itself"
+
+
+def test_a_peak_that_is_not_known_is_measured_once(loads: list[tuple[str, str, Load]]) -> None:
+    plan = Plan(("a", "b"), ("overload",), {}, {"overload": 3}, 0.1, 1.0, 2)
+    with campaign(CANDIDATES, plan, console()[0]) as measuring:
+        measuring.carry_out(plan.blocks)
+    short = [(server, load) for server, workload, load in loads if not workload]
+    assert sorted(server for server, _ in short) == ["a", "b"]
+    assert {(load.arrivals, load.clients, load.duration_s) for _, load in short} == {("closed", 64, 0.5)}
+    overloaded = {(server, load.rate, load.relief_rate) for server, workload, load in loads if workload}
+    assert overloaded == {("a", 9600, 4000), ("b", 2400, 1000)}
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
+def test_a_load_does_what_its_workload_says(workload: Workload) -> None:
+    load = load_of(workload, PLAN)
+    of_load = {
+        name: getattr(load, name) for name in ("clients", "pipeline", "line", "arrivals", "churn", "company")
+    }
+    assert of_load == {name: getattr(workload, name) for name in of_load}
+    assert load.duration_s == (workload.duration_s or PLAN.duration_s)
+    assert (load.rate, load.relief_s) == (workload.rate, workload.relief_s)
+
+
+SMALL = {"clients_8", "clients_64_pipeline_64", "open_2k", "churn", "line_4096", "overload", "soak"} | {
+    workload.name for workload in WORKLOADS if workload.company
+}
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_each_kind_of_workload_is_measured(name: str) -> None:
+    """Small, against one of our servers: all is answered, and nothing is wrong but what the machine is to blame for."""
+    load = load_of(by_name(name), replace(PLAN, warmup_s=0.05, duration_s=0.2))
+    company = replace(load.company, clients=min(5, load.company.clients)) if load.company else None
+    load = replace(load, clients=min(load.clients, 8), company=company, duration_s=0.2, server_cores=())
+    if load.arrivals != CLOSED:
+        load = replace(load, rate=500.0, warmup_rate=200.0, relief_rate=200.0, relief_s=load.relief_s / 5)
+    sample = measure(ours("asyncio_streams"), load, workload=name)
+    reasons = [reason for reason in invalidity(sample) if not reason.startswith(("steal", "lag"))]
+    assert reasons == []
+    assert sample.ok == sample.sent == sample.planned > 0
+    assert sample.company_ok == sample.company_asked
+    assert bool(sample.company_asked) == (company is not None)
+    assert bool(sample.connect_ns) == load.churn
+    assert (sample.recovery_s is not None) == (name == "overload")

@@ -1,0 +1,74 @@
+"""Rounds of launches: what is measured again, and how often at most."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+from harness.analyse.samples.metrics import counted, repetition
+from harness.analyse.samples.validity import invalidity
+from harness.plan.workloads import REPEATED_SHARE, Cell, Plan
+from harness.record.files import Sample
+from harness.study.rounds import Allowance, carry_out
+
+NAMES = ("clients_64", "clients_500")
+PLAN = Plan(("a", "b", "c"), NAMES, {}, dict.fromkeys(NAMES, 4), 0.1, 1.0, 7)
+
+LONGER = replace(PLAN, blocks=dict.fromkeys(NAMES, 10))
+"""So long that two rounds may be measured three times."""
+
+MakeSample = Callable[..., Sample]
+
+
+def launches(make_sample: MakeSample, is_bad: Callable[[Cell], bool], plan: Plan = PLAN) -> list[Sample]:
+    def measure_cell(cell: Cell) -> Sample:
+        bad = is_bad(cell)
+        return make_sample(
+            cell.server, cell.block, cell.workload, attempt=cell.attempt, timeout=int(bad), sent=10_010 + bad
+        )
+
+    return carry_out(plan, plan.rounds(), measure_cell, Allowance())
+
+
+def test_without_trouble_a_plan_is_carried_out_as_it_is(make_sample: MakeSample) -> None:
+    done = [Cell(s.block, s.server, s.workload, s.attempt) for s in launches(make_sample, lambda _: False)]
+    assert tuple(done) == PLAN.cells()
+
+
+def test_a_round_with_an_invalid_launch_is_measured_again_whole_and_at_once(make_sample: MakeSample) -> None:
+    trouble = Cell(2, "b", "clients_500")
+    samples = launches(make_sample, lambda cell: cell == trouble)
+    again = [index for index, sample in enumerate(samples) if sample.attempt == 2]
+    assert {samples[index].server for index in again} == {"a", "b", "c"}
+    assert again == list(range(again[0], again[0] + 3))
+    assert {(samples[index].workload, samples[index].block) for index in again} == {("clients_500", 2)}
+    assert {(samples[again[0] - 1].workload, samples[again[0] - 1].block)} == {("clients_500", 2)}
+    assert not any(map(invalidity, counted(samples)))
+    assert repetition(samples).left == 0
+
+
+def test_a_round_is_measured_three_times_at_most(make_sample: MakeSample) -> None:
+    samples = launches(make_sample, lambda cell: cell.block == 1 and cell.server == "c", LONGER)
+    attempts = Counter((sample.workload, sample.block, sample.server) for sample in samples)
+    assert {attempts[name, 1, "a"] for name in PLAN.workloads} == {3}
+    assert {attempts[name, 0, "a"] for name in PLAN.workloads} == {1}
+    assert repetition(samples).left == 2
+
+
+def test_in_all_no_more_is_measured_again_than_the_share_allows(make_sample: MakeSample) -> None:
+    samples = launches(make_sample, lambda _: True, LONGER)
+    planned = len(LONGER.cells())
+    assert len(samples) == planned * (1 + REPEATED_SHARE)
+    assert {(s.block, s.workload, s.server) for s in samples} == {
+        (cell.block, cell.workload, cell.server) for cell in LONGER.cells()
+    }
+
+
+def test_no_new_round_begins_when_it_is_enough(make_sample: MakeSample) -> None:
+    made: list[Cell] = []
+
+    def measure_cell(cell: Cell) -> Sample:
+        made.append(cell)
+        return make_sample(cell.server, cell.block, cell.workload, wrong=1)
+
+    carry_out(PLAN, PLAN.rounds(), measure_cell, Allowance(), lambda: len(made) >= 3)
+    assert tuple(made) == PLAN.rounds()[0]
