@@ -3,6 +3,10 @@
 import re
 from collections.abc import Iterator
 from math import prod
+from typing import Final
+
+GREETING: Final = b"<welcome: starting in sum mode>\n"
+"""What a client is greeted with, before it has said anything."""
 
 _ITEM = rb"[ \t]*[+-]?[0-9]+[ \t]*"
 _LIST = re.compile(_ITEM + rb"(?:," + _ITEM + rb")*")
@@ -20,7 +24,7 @@ def oracle(sent: bytes) -> bytes:
 
 def replies(sent: bytes) -> Iterator[bytes]:
     """Return the same, greeting and replies one by one, for whoever does not need all of them."""
-    yield b"<welcome: starting in sum mode>\n"
+    yield GREETING
     word = b"Sum"
     for match in re.finditer(rb"[^\n]*\n|[^\n]+", sent):
         line = match[0]

@@ -9,14 +9,19 @@ import pytest
 from hypothesis import settings
 
 from harness.launch.candidates import Candidate
-from harness.record.costs import Crowd, Holding, Lifetime, LoadCosts, ServerCosts
-from harness.record.files import (
+from harness.record import (
     SCHEMA,
+    Crowd,
     Environment,
     FaultResult,
+    Holding,
+    Judgement,
+    Lifetime,
+    LoadCosts,
     Manifest,
     Results,
     Sample,
+    ServerCosts,
     ServerFacts,
     Verdict,
     histogram,
@@ -172,7 +177,7 @@ def make_results(make_sample: Callable[..., Sample]) -> Callable[..., Results]:
         }  # fmt: skip
         manifest = Manifest(**(values | changes))  # type: ignore[arg-type] # names and types are the dataclass's
         conformance = tuple(
-            Verdict(label, "F01", "The greeting", "MUST", "PASS", "")
+            Judgement(label, "F01", "The greeting", "MUST", Verdict.PASS, "")
             for label in ("threaded", "trio_nursery")
         )
         return Results(manifest, tuple(samples), conformance)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.analyse.samples.quantiles import Quantile, response
+from harness.analyse.samples.recovery import recovered_after_s
 from harness.analyse.samples.validity import KEPT_UP, Reason, Severity, achieved_share, judge, limited_by
-from harness.record.files import Sample
-from harness.study.window import recovered_after_s
+from harness.record import Sample
 
 PRECISION: Final = 1.05
 """The knee's interval is narrowed until its ends are within this ratio."""

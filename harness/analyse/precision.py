@@ -12,7 +12,7 @@ from typing import Final
 from harness.analyse.comparisons import families
 from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import CONFIDENCE, LogRatio, half_width
-from harness.record.files import Sample
+from harness.record import Sample
 
 PILOT_BLOCKS: Final = 5
 MOST_BLOCKS: Final = 100_000

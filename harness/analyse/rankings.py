@@ -4,12 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from harness.analyse.blocks import by_block, of_regime
 from harness.analyse.comparisons import BETTER, WORSE, compare_all
-from harness.analyse.samples.metrics import Metric, by_block, metric, of_regime
+from harness.analyse.samples.metrics import Metric, metric
 from harness.analyse.samples.validity import invalidity
 from harness.analyse.statistics.inference import Estimate, estimate
-from harness.record.files import Sample
-from implementations import ONE_CORE
+from harness.analyse.tables import Row, Table
+from harness.plan import ONE_CORE
+from harness.record import Sample
 
 
 class Tail(NamedTuple):
@@ -101,3 +103,14 @@ def tail_ranking(samples: Sequence[Sample], workload: str) -> tuple[Tail, Rankin
         if found is not None and found.estimates.keys() == measured:
             return tail, found
     return None
+
+
+def leaders(table: Table, ranked: Sequence[Row], name: str) -> list[Row]:
+    """Return the first, and all that were not told apart from it."""
+    first = ranked[0]
+    apart = {
+        frozenset((comparison.a, comparison.b))
+        for comparison in table.comparisons[name]
+        if comparison.verdict in {BETTER, WORSE}
+    }
+    return [row for row in ranked if row is first or frozenset((first.server, row.server)) not in apart]

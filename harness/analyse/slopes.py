@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from harness.record.costs import Crowd
+from harness.record import Crowd
 
 LEAST_CONNECTIONS: Final = 50
 """Memory comes in pages, and more from allocators: a few connections say nothing about one."""

@@ -4,13 +4,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.analyse.blocks import counted, of_regime
 from harness.analyse.comparisons import BETTER, COMPARED, WORSE, Comparison, compare_all
-from harness.analyse.samples.metrics import METRICS, QUANTILES, Metric, counted, metric, of_regime
-from harness.analyse.samples.quantiles import merged, quantile
+from harness.analyse.samples.metrics import METRICS, QUANTILES, Metric, metric
+from harness.analyse.samples.quantiles import quantile
 from harness.analyse.samples.validity import doubts, invalidity, limited_by
 from harness.analyse.statistics.inference import Estimate, arithmetic_estimate, estimate, letters
-from harness.record.files import Sample
-from implementations import ONE_CORE
+from harness.plan import ONE_CORE
+from harness.record import Sample, merged
 
 
 @dataclass(frozen=True)

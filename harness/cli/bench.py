@@ -15,11 +15,14 @@ from harness.analyse.comparisons import COMPARED
 from harness.analyse.precision import PILOT_BLOCKS, Target
 from harness.cli.options import FAILED, python_option, server_options
 from harness.errors import UsageError
-from harness.launch.candidates import all_cores, selected
-from harness.plan.workloads import CORE, PROFILES, WORKLOADS, Plan, by_name
-from harness.record.files import Results, drop_half_written_sample, read_results
-from harness.study import bench as study
-from implementations import SERVERS, VARIANTS
+from harness.launch.candidates import all_cores
+from harness.launch.selection import selected
+from harness.plan import CORE, PROFILES, WORKLOADS, Plan, by_name
+from harness.record import Results, drop_half_written_sample, new_folder, read_results
+from harness.report.files import write_report
+from harness.study.bench import Extras
+from harness.study.bench import bench as run_bench
+from implementations.catalogue import SERVERS, VARIANTS
 
 WITHIN_MINUTES: Final = 20
 QUICK_COSTS: Final = 0.2
@@ -172,14 +175,15 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     if target and not any(len(cells) > 1 for cells in plan.rounds()):
         raise UsageError("--precision is that of a ratio: it takes two servers that serve the same workload")
     command = ("harness", *sys.argv[1:])
-    done = study.bench(
+    done = run_bench(
         candidates,
         plan.with_twin() if twin else plan,
-        out or study.new_folder(),
+        out or new_folder(),
         command,
         Console(),
+        write_report,
         target,
-        study.Extras(
+        Extras(
             prove=prove,
             selftest=profile == "full" if selftest is None else selftest,
             limits=profile != "quick" if limits is None else limits,
@@ -207,24 +211,3 @@ def _target(precision: str | None, of: str, within_minutes: float | None) -> Tar
     if not given or not 0.1 <= float(given[1]) <= 50:
         raise UsageError(f"--precision takes a percentage from 0.1% to 50%, not {precision!r}")
     return Target(float(given[1]) / 100, of, 60 * (within_minutes or WITHIN_MINUTES))
-
-
-@click.command()
-@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
-@click.option("--check", is_flag=True, help="Write nothing; fail if the report is not what the results give.")
-def report(folder: Path | None, *, check: bool) -> int:
-    """Make report.md and its figures from a run's results; without DIR, from the reference run."""
-    folder = folder or study.REFERENCE
-    results = read_results(folder)
-    for label in study.changed_since(results):
-        print(f"note: {label} has changed since these results were measured", file=sys.stderr)
-    if not check:
-        print(study.shown(study.write_report(folder)))
-        return 0
-    stale = study.stale_files(folder)
-    for path in stale:
-        print(
-            f"harness: {study.shown(path)} is not what {study.shown(folder)} gives: run `harness report`",
-            file=sys.stderr,
-        )
-    return FAILED if stale else 0

@@ -2,19 +2,17 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
-from rich import box
-from rich.table import Table
 
-from harness.cli.matrix import console_for
 from harness.cli.options import python_option
-from harness.launch.candidates import selected
-from harness.launch.process import PROJECT
-from harness.plan.workloads import WORKLOADS, Workload
-from implementations import SERVERS
+from harness.cli.terminal import print_rows
+from harness.launch.selection import selected
+from harness.plan import WORKLOADS, Workload, regime_of
+from harness.record import PROJECT
+from implementations.catalogue import SERVERS
 
 
 @click.command("list")
@@ -41,7 +39,7 @@ def list_command(*, as_json: bool, workloads: bool) -> None:
                 "model": i.model,
                 "declares": sorted(i.declares),
                 "file": i.file,
-                "factors": i.factors,
+                "factors": i.factors | {"regime": regime_of(i.declares)},
             }
             for i in SERVERS.values()
         ]
@@ -61,16 +59,6 @@ def list_command(*, as_json: bool, workloads: bool) -> None:
 
 def _in_two_lines(workload: Workload) -> str:
     return f"{workload.title}: {workload.purpose}\n→ {workload.separates}"
-
-
-def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print a list of objects as a table."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for column in rows[0]:
-        table.add_column(column, no_wrap=column in {"name", "file", "pipeline"})
-    for row in rows:
-        table.add_row(*(", ".join(cell) if isinstance(cell, list) else str(cell) for cell in row.values()))
-    console_for(to_errors=False).print(table)
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})

@@ -14,30 +14,27 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.analyse.changes import Threshold, compare_runs, differences, threshold
 from harness.analyse.comparisons import (
     BETTER,
     COMPARED,
     EQUIVALENT,
     WORSE,
     Comparison,
-    Threshold,
     compare_all,
-    compare_runs,
     compare_servers,
-    differences,
-    threshold,
 )
 from harness.analyse.samples.metrics import METRICS
 from harness.analyse.samples.metrics import metric as metric_of
-from harness.cli.matrix import console_for
 from harness.cli.options import FAILED, server_options, write_to
-from harness.errors import UsageError
-from harness.launch.candidates import all_cores, check_clients, selected
-from harness.plan.workloads import Plan
-from harness.record.files import MANIFEST, ResultsError, read_results
-from harness.study.bench import REFERENCE, shown
+from harness.cli.terminal import console_for
+from harness.errors import ResultsError, UsageError
+from harness.launch.candidates import all_cores
+from harness.launch.selection import check_clients, selected
+from harness.machine.resources import two_cores
+from harness.plan import Load, Plan
+from harness.record import MANIFEST, REFERENCE, read_results, shown
 from harness.study.campaign import campaign
-from harness.study.cell import Load, two_cores
 
 NAMES: Final = tuple(each.name for each in METRICS)
 STYLES: Final = {BETTER: "green", WORSE: "red", EQUIVALENT: "cyan"}

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 import click
 
-from harness.cli.matrix import console_for, print_matrix, to_json, to_junit
+from harness.cli.matrix import print_matrix, to_json, to_junit
 from harness.cli.options import COULD_NOT_RUN, FAILED, connect_option, python_option, server_options, write_to
-from harness.conformance.case import Verdict
-from harness.conformance.judge import Judgement, judge, selected_cases
-from harness.launch.candidates import selected
+from harness.cli.terminal import console_for
+from harness.conformance.catalogue import selected_cases
+from harness.conformance.judge import judge
+from harness.launch.selection import selected
+from harness.record import Judgement, Verdict
 
 
 @click.command()

@@ -12,13 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.analyse.slopes import Slope, per_connection
-from harness.cli.matrix import console_for
 from harness.cli.options import FAILED, server_options, write_to
+from harness.cli.terminal import console_for
 from harness.errors import CannotRun
 from harness.experiments.costs.run import costs as run_costs
-from harness.launch.candidates import Candidate, selected
-from harness.record.costs import LoadCosts, ServerCosts
-from harness.record.files import as_json
+from harness.launch.selection import selected
+from harness.record import LoadCosts, ServerCosts, as_json
 
 LEGEND: Final = """\
 per request: CPU µs and its share in user mode, voluntary and involuntary switches, wake-ups
@@ -52,7 +51,7 @@ def costs(
     candidates = selected(names, servers, declarations)
     console = console_for(to_errors=json_file == "-")
     found: list[ServerCosts] = []
-    troubles: list[tuple[Candidate, CannotRun]] = []
+    troubles = []
     with console.status("") as status:
         for candidate in candidates:
             try:

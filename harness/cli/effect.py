@@ -8,12 +8,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.cli.matrix import console_for
 from harness.cli.options import FAILED, write_to
+from harness.cli.terminal import console_for
+from harness.errors import LaunchError
 from harness.experiments.effects.effects import let_happen, selected_effects
-from harness.launch.process import LaunchError
-from harness.record.costs import Arm, EffectResult
-from harness.record.files import as_json
+from harness.record import Arm, EffectResult, as_json
 
 
 @click.command("effect")

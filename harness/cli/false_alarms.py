@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from harness.cli.matrix import console_for
 from harness.cli.options import FAILED
+from harness.cli.terminal import console_for
 from harness.conformance.proof.false_alarms import LOG, run_until
-from harness.launch.candidates import ours
-from harness.record.conformance import AlarmRun
-from implementations import CATALOGUE
+from harness.launch.selection import ours
+from harness.record import AlarmRun
+from implementations.catalogue import CATALOGUE
 
 
 @click.command("false-alarms")

@@ -9,12 +9,13 @@ import click
 from hypothesis.configuration import set_hypothesis_home_dir
 from rich.console import Console
 
-from harness.cli.matrix import console_for
 from harness.cli.options import FAILED, connect_option, server_options, write_to
+from harness.cli.terminal import console_for
 from harness.conformance.fuzz.reproducer import reproducer
 from harness.conformance.fuzz.search import Effort, Outcome, fuzz
-from harness.launch.candidates import Candidate, selected
-from harness.launch.process import PROJECT
+from harness.launch.candidates import Candidate
+from harness.launch.selection import selected
+from harness.record import PROJECT
 
 
 @click.command("fuzz")

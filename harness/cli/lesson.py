@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from harness.cli.catalogue import print_rows
+from harness.cli.terminal import print_rows
 from harness.errors import UsageError
 from implementations.lessons import LESSONS
 

@@ -1,6 +1,5 @@
 """`harness limits`: how many connections each server holds at once."""
 
-import resource
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,12 +8,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from harness.cli.matrix import console_for
 from harness.cli.options import FAILED, server_options, write_to
+from harness.cli.terminal import console_for
 from harness.errors import UsageError
 from harness.experiments.capacity import kept, limit_of
-from harness.launch.candidates import selected
-from harness.record.files import ConnectionLimit, as_json
+from harness.launch.selection import selected
+from harness.machine.resources import most_files
+from harness.record import ConnectionLimit, as_json
 
 OTHER_FILES: Final = 100
 
@@ -42,10 +42,9 @@ def limits(
     A server fails if it holds fewer than it declares, or does not answer all that it holds.
     """
     candidates = selected(names, servers, declarations)
-    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if connections + OTHER_FILES > most_files:
+    if connections + OTHER_FILES > most_files():
         raise UsageError(
-            f"{connections:,} connections are too many: a process may have {most_files:,} files open here (ulimit -Hn)"
+            f"{connections:,} connections are too many: a process may have {most_files():,} files open here (ulimit -Hn)"
         )
     console = console_for(to_errors=json_file == "-")
     found: list[tuple[ConnectionLimit, bool]] = []

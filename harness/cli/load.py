@@ -7,8 +7,8 @@ import click
 from harness.analyse.samples.validity import judge
 from harness.cli.load_options import Given, loading, measured
 from harness.cli.load_table import as_json, show
-from harness.cli.matrix import console_for
 from harness.cli.options import FAILED, write_to
+from harness.cli.terminal import console_for
 from harness.errors import UsageError
 
 

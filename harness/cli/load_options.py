@@ -2,8 +2,6 @@
 
 import functools
 import math
-import os
-import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, TypeVar, cast
@@ -14,11 +12,13 @@ from rich.live import Live
 from rich.text import Text
 
 from harness.cli.options import connect_option, python_option, server_options
-from harness.drive.orders import CONSTANT, OPEN
 from harness.errors import UsageError
-from harness.launch.candidates import Candidate, check_clients, selected
-from harness.record.files import Sample
-from harness.study.cell import Load, cores_for, measure
+from harness.launch.candidates import Candidate
+from harness.launch.selection import check_clients, selected
+from harness.machine.resources import cores_for, most_files, our_cores
+from harness.plan import CONSTANT, OPEN, Load
+from harness.record import Sample
+from harness.study.cell import measure
 
 MOST_REQUESTS: Final = 50_000_000
 """An open loop plans no more at once: their times have to be kept in memory, 48 bytes each."""
@@ -159,13 +159,12 @@ def _check_line(line: str | None) -> None:
 def _check_clients(clients: int, generators: int) -> None:
     if clients < generators:
         raise UsageError(f"{generators} generators need a client each: there are {clients}")
-    cores = len(os.sched_getaffinity(0))
+    cores = len(our_cores())
     if generators > 1 and cores <= generators:
         raise UsageError(
             f"{generators} generators need {generators + 1} cores, one of them for the server; here are {cores}"
         )
-    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if -(-clients // generators) + OTHER_FILES > most_files:
+    if -(-clients // generators) + OTHER_FILES > most_files():
         raise UsageError(
-            f"{clients:,} clients are too many: a process may have {most_files:,} files open here (ulimit -Hn)"
+            f"{clients:,} clients are too many: a process may have {most_files():,} files open here (ulimit -Hn)"
         )

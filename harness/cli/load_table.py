@@ -11,8 +11,8 @@ from harness.analyse.samples.metrics import throughput_rps
 from harness.analyse.samples.quantiles import QUANTILES, Quantile, quantile, requests_for, response
 from harness.analyse.samples.steadiness import steadiness
 from harness.analyse.samples.validity import Severity, achieved_share, generator_share, judge, limited_by
-from harness.drive.orders import CLOSED
-from harness.record.files import Histogram, Sample
+from harness.plan import CLOSED
+from harness.record import Histogram, Sample
 
 VIEWS: Final = ("response", "service", "queueing", "lag")
 MAX: Final = "max"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Final
 from xml.etree import ElementTree as ET
 
@@ -11,8 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from harness.conformance.case import Verdict
-from harness.conformance.judge import GROUPS, Judgement
+from harness.cli.terminal import WIDTH
+from harness.record import GROUP_TITLES, Judgement, Verdict
+from harness.report.wording import short_names
 
 STYLES: Final = {
     Verdict.PASS: "green",
@@ -24,19 +26,10 @@ SHORT: Final = {Verdict.PASS: "pass", Verdict.BY_DESIGN: "design", Verdict.STALE
 """What stands in the matrix, where the verdict itself would make its column too wide."""
 MOST_DETAIL: Final = 600
 FAILED_STYLE: Final = "bold red"
-WIDTH: Final = 100
+
+
 MOST_COLUMNS: Final = 5
 """More servers do not fit beside each other; they get a table below."""
-
-
-def short_names(labels: Sequence[str]) -> dict[str, str]:
-    """Return names for narrow columns: the part before the first underscore, where that tells them apart."""
-    return {
-        label: name
-        if (name := label.partition("_")[0]) and sum(other.startswith(name) for other in labels) == 1
-        else label
-        for label in labels
-    }
 
 
 def print_matrix(judgements: Sequence[Judgement], console: Console) -> None:
@@ -73,8 +66,8 @@ def _table(
     names = short_names(labels)
     for label in columns:
         table.add_column(names[label], no_wrap=True, overflow="ellipsis", min_width=min(9, len(names[label])))
-    for group in GROUPS:
-        for case_id in (case_id for case_id in titles if case_id[0] == group.letter):
+    for letter in GROUP_TITLES:
+        for case_id in (case_id for case_id in titles if case_id[0] == letter):
             cells = [_cell(verdicts.get((case_id, label))) for label in columns]
             table.add_row(case_id, Text(titles[case_id]), *cells)
         table.add_section()
@@ -109,7 +102,7 @@ def _count(number: int, what: str) -> str:
 
 def to_json(judgements: Sequence[Judgement]) -> str:
     """Return the judgements as a JSON list of objects."""
-    return json.dumps([judgement.as_dict() for judgement in judgements], indent=1, ensure_ascii=False) + "\n"
+    return json.dumps([asdict(judgement) for judgement in judgements], indent=1, ensure_ascii=False) + "\n"
 
 
 def to_junit(judgements: Sequence[Judgement]) -> str:
@@ -147,9 +140,3 @@ def to_junit(judgements: Sequence[Judgement]) -> str:
 def _xml_text(text: str) -> str:
     """Leave out what XML cannot hold."""
     return "".join(character if character.isprintable() else " " for character in text)
-
-
-def console_for(*, to_errors: bool) -> Console:
-    """Return a console as wide as the terminal, or as the matrix where there is none."""
-    console = Console(stderr=to_errors)
-    return console if console.is_terminal else Console(stderr=to_errors, width=WIDTH)

@@ -10,14 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.matrix import console_for
 from harness.cli.options import FAILED, write_to
-from harness.conformance.case import Verdict
-from harness.conformance.judge import CASES, selected_cases
+from harness.cli.terminal import console_for
+from harness.conformance.catalogue import CASES, selected_cases
 from harness.conformance.proof.false_alarms import read_alarm_runs, suite_hash
 from harness.conformance.proof.mutants import mutants, try_all, untested_cases
 from harness.conformance.proof.specimens import SPECIMENS, examine
-from harness.record.conformance import Proof, Trial
+from harness.record import Proof, Trial, Verdict
 
 
 @click.command()

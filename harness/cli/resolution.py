@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from harness.cli.matrix import console_for
 from harness.cli.options import FAILED
+from harness.cli.terminal import console_for
 from harness.experiments.selftest.check import Outcome
-from harness.experiments.selftest.trials import ENOUGH_RUNS, LOG, ResolutionRun, Told, run_until, verdict_on
+from harness.experiments.selftest.trials import ENOUGH_RUNS, LOG, run_until, verdict_on
+from harness.record import ResolutionRun, Told
 
 
 @click.command()

@@ -17,14 +17,12 @@ from harness.analyse.samples.quantiles import QUANTILES, Quantile, quantile, req
 from harness.analyse.samples.validity import limited_by
 from harness.cli.load_options import Given, check_rate, loading, measured
 from harness.cli.load_table import as_json
-from harness.cli.matrix import console_for
 from harness.cli.options import FAILED, write_to
-from harness.drive.orders import CONSTANT
+from harness.cli.terminal import console_for
 from harness.errors import UsageError
 from harness.launch.candidates import Candidate
-from harness.plan.workloads import OVERLOAD, RELIEF
-from harness.record.files import Sample
-from harness.study.cell import Load
+from harness.plan import CONSTANT, OVERLOAD, RELIEF, Load
+from harness.record import Sample
 
 SLO_FORM: Final = re.compile(r"(p50|p90|p99|p999|p99\.9)\s*=\s*(\d+(?:\.\d+)?)\s*(us|µs|ms|s)")
 UNITS_NS: Final = {"us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9}

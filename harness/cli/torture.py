@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.cli.matrix import console_for
 from harness.cli.options import FAILED, server_options, write_to
+from harness.cli.terminal import console_for
 from harness.experiments.faults.faults import selected_faults
 from harness.experiments.faults.run import AFTER, ALONE
 from harness.experiments.faults.run import torture as run_torture
-from harness.launch.candidates import selected
-from harness.record.files import FaultResult, as_json
+from harness.launch.selection import selected
+from harness.record import FaultResult, as_json
 
 MARKS: Final = {ALONE: "¹", AFTER: "²"}
 NOTES: Final = {

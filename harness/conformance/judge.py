@@ -2,60 +2,23 @@
 
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
 from queue import SimpleQueue
 from typing import Final
 
-import psutil
-
-from harness.conformance.case import Case, NotApplicable, StaleClaim, Verdict, Violation
-from harness.conformance.cases.arithmetic import ARITHMETIC
-from harness.conformance.cases.capabilities import CONCURRENCY
-from harness.conformance.cases.framing import FRAMING
-from harness.conformance.cases.sessions import SESSION
-from harness.conformance.cases.stopping import LIFECYCLE
+from harness.conformance.case import Case
+from harness.conformance.catalogue import CASES
 from harness.conformance.target import Target, shared_target
-from harness.errors import UsageError
+from harness.conformance.violations import NotApplicable, StaleClaim, Violation
+from harness.errors import LaunchError
 from harness.launch.candidates import Candidate
-from harness.launch.process import LaunchError
+from harness.machine.processes import GONE
+from harness.record import Judgement, Verdict
 
-GROUPS: Final = (FRAMING, ARITHMETIC, SESSION, CONCURRENCY, LIFECYCLE)
-CASES: Final = tuple(case for group in GROUPS for case in group.cases)
 SIDE_BY_SIDE: Final = 4
 ENDING_S: Final = 0.3
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What one case says of one server."""
-
-    server: str
-    case: str
-    title: str
-    level: str
-    verdict: Verdict
-    detail: str
-    seconds: float
-
-    def as_dict(self) -> dict[str, str | float]:
-        """Return it as plain data."""
-        return asdict(self) | {"verdict": str(self.verdict)}
-
-
-def selected_cases(ids: Iterable[str]) -> tuple[Case, ...]:
-    """Return the cases of these ids, or of the groups of these letters; all if there are none.
-
-    Raises:
-        UsageError: an id that no case has.
-    """
-    wanted = [case_id.strip().upper() for case_id in ids]
-    for case_id in wanted:
-        if not any(case_id in {case.id, case.id[0]} for case in CASES):
-            raise UsageError(f"no case is called {case_id!r}")
-    return tuple(case for case in CASES if not wanted or {case.id, case.id[0]} & set(wanted))
 
 
 def judge(
@@ -161,7 +124,7 @@ def _verdict_of(case: Case, target: Target) -> tuple[Verdict, str]:
         return verdict, str(violation)
     except LaunchError as error:
         return Verdict.CRASH, str(error)
-    except psutil.NoSuchProcess:
+    except GONE:
         return Verdict.CRASH, "the server has ended"
     except Exception as error:  # noqa: BLE001 - whatever it is, it is not the server's doing, and must be told
         return Verdict.HARNESS, f"{type(error).__name__}: {error}"

@@ -6,23 +6,22 @@ import os
 import select
 import socket
 import struct
-import sys
 import termios
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
-from harness.conformance.case import Violation
-from harness.launch.candidates import Address
-from harness.oracle import oracle, replies
+from harness.conformance.shell import octal, shown
+from harness.conformance.violations import Violation
+from harness.machine.connections import Address, servers_entry
+from harness.oracle import GREETING, oracle, replies
 
-GREETING: Final = oracle(b"")
 SMALL_BUFFER_BYTES: Final = 4096
 MEDIUM_BUFFER_BYTES: Final = 65536
 LOOK_S: Final = 0.001
-SHOWN_BYTES: Final = 160
+
+
 LONGEST_REPRODUCER: Final = 400
 
 _nonces = itertools.count(100_001)
@@ -174,12 +173,12 @@ class Peer:
         """Wait until the server has read all that was sent, where the kernel can tell; else until it was delivered."""
         self.await_delivery()
         limit = time.monotonic() + self._patience_s
-        while (entry := _servers_entry(*self._ends)) and entry.unread_bytes:
+        while (entry := servers_entry(*self._ends)) and entry.unread_bytes:
             _look_again(limit, "the server does not read what was sent")
 
     def is_closed_by_server(self) -> bool:
         """Tell whether the server has closed its end, even if it cannot tell us since we do not read."""
-        entry = _servers_entry(*self._ends)
+        entry = servers_entry(*self._ends)
         return entry is None or entry.inode == 0
 
     def wait_for(self, events: int, limit_s: float) -> int:
@@ -220,7 +219,7 @@ class Peer:
         """Return a shell line that sends the same segments to `HOST PORT`, if it can be a short one."""
         if not self.segments or len(self.sent) > LONGEST_REPRODUCER:
             return None
-        prints = [f"printf '{_octal(segment)}'" for segment in self.segments]
+        prints = [f"printf '{octal(segment)}'" for segment in self.segments]
         sender = prints[0] if len(prints) == 1 else "(" + "; sleep 0.1; ".join(prints) + ")"
         return f"{sender} | nc {endpoint}"
 
@@ -256,45 +255,3 @@ def _first(sent: bytearray, least_bytes: int) -> bytes:
         if len(answer) > least_bytes:
             break
     return bytes(answer)
-
-
-class _Entry(NamedTuple):
-    """What the kernel's table of connections says of one end; without a file, its inode is 0."""
-
-    unread_bytes: int
-    inode: int
-
-
-def _servers_entry(client: tuple[str, int], server: tuple[str, int]) -> _Entry | None:
-    """Look for the server's end of a connection, if that is on this machine."""
-    if len(client) != 2:  # IPv6 has a table of its own
-        return None
-    ends = f" {_in_hexadecimal(server)} {_in_hexadecimal(client)} "
-    for entry in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines():
-        if ends in entry:  # there may be ten thousands that wait for their end
-            _, _, _, _, queues, _, _, _, _, inode, *_ = entry.split()
-            return _Entry(int(queues.partition(":")[2], 16), int(inode))
-    return None
-
-
-def _in_hexadecimal(address: Address) -> str:
-    host, port = address
-    return f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
-
-
-def shown(data: bytes | bytearray) -> str:
-    """Print bytes, the middle of long ones left out."""
-    if len(data) <= SHOWN_BYTES:
-        return repr(bytes(data))
-    half = SHOWN_BYTES // 2
-    return f"{bytes(data[:half])!r} … {len(data) - 2 * half:,} bytes … {bytes(data[-half:])!r}"
-
-
-def _octal(data: bytes) -> str:
-    """Write bytes for printf."""
-    return "".join(
-        chr(byte)
-        if 32 <= byte < 127 and byte not in b"'\\%"
-        else {10: "\\n", 13: "\\r", 9: "\\t"}.get(byte, f"\\{byte:03o}")
-        for byte in data
-    )

@@ -1,7 +1,8 @@
 """The server as a case sees it: something to connect to, and, if it is ours to start, a process."""
 
 import math
-import resource
+import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -9,15 +10,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
-import psutil
-
-from harness.conformance.case import NotApplicable, Violation
 from harness.conformance.peer import Peer
-from harness.launch.candidates import HOST, Address, Candidate
-from harness.launch.process import DEFAULT_CLIENTS, Launched, LaunchError, launch, reap, start
+from harness.conformance.violations import NotApplicable, Violation
+from harness.errors import LaunchError
+from harness.launch.candidates import HOST, Candidate
+from harness.launch.process import DEFAULT_CLIENTS, Launched, launch, start
+from harness.machine.connections import Address
+from harness.machine.processes import Footprint, demand_ns, footprint, reap
+from harness.machine.resources import no_more_files
 
 LEAST_PATIENCE_S: Final = 5.0
 STARTUPS_OF_PATIENCE: Final = 20
@@ -82,14 +84,9 @@ class Target:
             peer.fence(mode)
 
     @property
-    def process(self) -> psutil.Process:
-        """The server's process."""
-        return psutil.Process(self.server.process.pid)
-
-    @property
-    def family(self) -> list[psutil.Process]:
+    def pids(self) -> tuple[int, ...]:
         """All processes of the server, the one that was started first."""
-        return [self.process, *self.process.children(recursive=True)]
+        return self.server.pids
 
     @property
     def places(self) -> int:
@@ -120,36 +117,21 @@ class Target:
             finally:
                 self.error_outputs.append(launched.error_output())
 
-    def demand_s(self) -> float:
-        """Return the time that the server's threads have run, or waited for a core: a busy machine does not hide it."""
-        demand_ns = 0
-        for process in self.family:
-            for schedstat in Path(f"/proc/{process.pid}").glob("task/*/schedstat"):
-                with suppress(OSError):  # a thread that has just ended
-                    ran, waited, _ = schedstat.read_text(encoding="ascii").split()
-                    demand_ns += int(ran) + int(waited)
-        return demand_ns / 1e9
-
     def resident_bytes(self) -> int:
         """Return the memory that the server's processes hold."""
-        return self._sum(lambda process: process.memory_info().rss)
+        return self.footprint().memory_bytes
 
     def files(self) -> int:
         """Count the open files of the server's processes."""
-        return self._sum(lambda process: process.num_fds())
+        return self.footprint().descriptors
 
     def threads(self) -> int:
         """Count the threads of the server's processes."""
-        return self._sum(lambda process: process.num_threads())
+        return self.footprint().threads
 
-    def _sum(self, measure: Callable[[psutil.Process], int]) -> int:
-        """Add up a measure; a child that has just ended has none."""
-        leader, *children = self.family
-        total = measure(leader)
-        for child in children:
-            with suppress(psutil.NoSuchProcess):
-                total += measure(child)
-        return total
+    def footprint(self) -> Footprint:
+        """Look at what the server's processes hold."""
+        return footprint(self.server.process.pid)
 
     def settles(self, measure: Callable[[], int], limit: float) -> None:
         """Wait until a measure of the server (`files`, `threads`) is back at a limit."""
@@ -161,9 +143,9 @@ class Target:
 
     def is_quiet(self, window_s: float = 0.4, share: float = 0.5) -> None:
         """Check that the process does next to nothing over a time in which nothing happens."""
-        before = self.demand_s()
+        before_ns = demand_ns(self.pids)
         time.sleep(window_s)  # the claim is about a time without events
-        used_s = self.demand_s() - before
+        used_s = (demand_ns(self.pids) - before_ns) / 1e9
         if used_s > share * window_s:
             raise Violation(
                 f"the server was at work for {used_s:.2f} s of {window_s:g} s in which nothing happened"
@@ -172,30 +154,21 @@ class Target:
     @contextmanager
     def without_files(self) -> Iterator[None]:
         """Let none of the server's processes open one more file."""
-        limits = {}
-        try:
-            for process in self.family:
-                limit = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
-                limits[process.pid] = limit
-                resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (process.num_fds(), limit[1]))
+        with no_more_files(self.pids):
             yield
-        finally:
-            for pid, limit in limits.items():
-                with suppress(ProcessLookupError):
-                    resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Keep all of the server's processes stopped."""
-        family = self.family
-        for process in family:
-            process.suspend()
+        pids = self.pids
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
         try:
             yield
         finally:
-            for process in family:
-                with suppress(psutil.NoSuchProcess):
-                    process.resume()
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
 
 def patience_for(launched: Launched) -> float:

@@ -1,99 +1,19 @@
 """One client of the load generator: what it says, what must be answered, and the times of each request."""
 
-import io
 import math
 import socket
-import struct
 import time
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Final
 
-import numpy as np
-
-from harness.oracle import oracle
-
-GREETING: Final = oracle(b"")
-CYCLE: Final = 61
+from harness.drive.journal import ROW, Journal
+from harness.drive.script import Script
+from harness.oracle import GREETING
 
 clock = time.monotonic_ns
-
-
-class Script:
-    """What the clients say, over and over, and what must be answered: lines and replies of one length each."""
-
-    def __init__(self, line: str | None, pipeline: int) -> None:
-        """Work out the replies beforehand.
-
-        Args:
-            line: what every request is; None for a cycle of lists, at which each client begins at another place, so
-                that a reply that went to the wrong client, was lost or came twice is noticed.
-            pipeline: how many requests are sent at once at most.
-        """
-        if line is None:
-            # Three numbers of three digits whose sum has four: all lines, and all replies, are of one length.
-            lines = [b"%d,%d,%d\n" % (334 + 7 * n, 998 - 5 * n, 350 + 10 * n) for n in range(CYCLE)]
-        else:
-            lines = [line.encode() + b"\n"]
-        replies = [oracle(text).removeprefix(GREETING) for text in lines]
-        self.pipeline = pipeline
-        self.request_bytes = len(lines[0])
-        self.reply_bytes = len(replies[0])
-        self.cycle = len(lines)
-        self.cycle_bytes = self.cycle * self.reply_bytes
-        self.receive_bytes = max(64, pipeline * self.reply_bytes + 1)
-        enough_requests = math.ceil(1 + pipeline / self.cycle)
-        enough_replies = math.ceil(1 + self.receive_bytes / self.cycle_bytes)
-        self.requests = b"".join(lines) * enough_requests
-        self.replies = b"".join(replies) * enough_replies
-        self.full_asks = [self.ask(first, pipeline) for first in range(self.cycle)]
-
-    def ask(self, first: int, count: int) -> tuple[bytes, bytes, int, int]:
-        """Return so many requests from one of the lines on, their replies, where these begin, and the line after."""
-        at = first * self.reply_bytes
-        return (
-            self.requests[first * self.request_bytes : (first + count) * self.request_bytes],
-            self.replies[at : at + count * self.reply_bytes],
-            at,
-            (first + count) % self.cycle,
-        )
-
-
-COLUMNS: Final = 6
-COUNT: Final = 4
-ROW: Final = struct.Struct(f"{COLUMNS}q")
-"""Of requests sent together and answered together: intended, ready, sent, received (ns), how many, and whose they are."""
-
-
 IP_BIND_ADDRESS_NO_PORT: Final = 24
 """From <linux/in.h>: bound to an address, the port is chosen as it connects, so that others may have the same one."""
-
-
-class Journal:
-    """The rows of all requests, in memory that was allocated and touched beforehand.
-
-    So no page fault and no reallocation falls into the measurement, unless it is unusually long.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        """Allocate room for so many rows; there may be more."""
-        self._rows = io.BytesIO(bytes(capacity * ROW.size))
-        self._rows.write(b"\0")  # until it is written to, it shares the bytes it was given
-        self._rows.seek(0)
-        self.write: Final = self._rows.write
-
-    @property
-    def used(self) -> int:
-        """Count the rows."""
-        return self._rows.tell() // ROW.size
-
-    def requests(self) -> int:
-        """Count the requests in all rows."""
-        rows = np.frombuffer(self._rows.getbuffer(), dtype=np.int64, count=self.used * COLUMNS)
-        return int(rows[COUNT::COLUMNS].sum())
-
-    def save(self, path: str) -> None:
-        """Write the rows one after the other."""
-        Path(path).write_bytes(self._rows.getbuffer()[: self._rows.tell()])
+CONNECT_LIMIT_S: Final = 10.0
 
 
 class Failure(Exception):  # noqa: N818 - it is a finding
@@ -345,3 +265,21 @@ class Visitor(Client):
 
 def _receiving(error: OSError) -> Failure:
     return Failure("error", f"receiving: {error.strerror}")
+
+
+class ConnectError(Exception):
+    """A client cannot connect, or was not greeted."""
+
+
+def connected(host: str, port: int) -> socket.socket:
+    """Return a non-blocking socket whose greeting has been received."""
+    connection = socket.create_connection((host, port), CONNECT_LIMIT_S)
+    with ExitStack() as undoing:
+        undoing.callback(connection.close)
+        greeting = connection.recv(len(GREETING), socket.MSG_WAITALL)
+        if greeting != GREETING:
+            raise ConnectError(f"it was greeted with {greeting!r}")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setblocking(False)
+        undoing.pop_all()
+    return connection

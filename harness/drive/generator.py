@@ -12,30 +12,31 @@ at before their clients leave. The times go to the file that the order names.
 
 import gc
 import json
-import resource
-import socket
 import sys
 import time
 from array import array
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from select import epoll
 from typing import Any, Final
 
-from harness.drive.client import GREETING, Client, Journal, Script
-from harness.drive.loops.loop import ChurnLoop, ClosedLoop, Loop, OpenLoop
-from harness.drive.orders import CLOSED, Order
+from harness.drive.client import Client, ConnectError, connected
+from harness.drive.journal import Journal
+from harness.drive.loops.churn import ChurnLoop
+from harness.drive.loops.closed import ClosedLoop
+from harness.drive.loops.loop import Loop
+from harness.drive.loops.open import OpenLoop
+from harness.drive.orders import Order
+from harness.drive.pipe import tell
 from harness.drive.schedule import intended_ns, phases_of, share_of
+from harness.drive.script import Script
+from harness.machine.resources import allow_files, most_files
+from harness.plan import CLOSED
 
-CONNECT_LIMIT_S: Final = 10.0
 EXPECTED_RATE: Final = 400_000
 LONGEST_PREALLOCATION_S: Final = 10.0
 TIMER_SLACK: Final = Path("/proc/self/timerslack_ns")
-
-
-class ConnectError(Exception):
-    """A client cannot connect, or was not greeted."""
 
 
 def connected_loop(order: Order) -> Loop:
@@ -68,20 +69,6 @@ def connected_clients(order: Order, script: Script, journal: Journal) -> list[Cl
     return clients
 
 
-def connected(host: str, port: int) -> socket.socket:
-    """Return a non-blocking socket whose greeting has been received."""
-    connection = socket.create_connection((host, port), CONNECT_LIMIT_S)
-    with ExitStack() as undoing:
-        undoing.callback(connection.close)
-        greeting = connection.recv(len(GREETING), socket.MSG_WAITALL)
-        if greeting != GREETING:
-            raise ConnectError(f"it was greeted with {greeting!r}")
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setblocking(False)
-        undoing.pop_all()
-    return connection
-
-
 def main() -> None:
     """Take an order from standard input, carry it out, and tell the outcome."""
     line = sys.stdin.readline()
@@ -89,8 +76,7 @@ def main() -> None:
         return  # the server did not start
     given: dict[str, Any] = json.loads(line)
     order = Order(**given)
-    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+    allow_files(most_files())
     with suppress(OSError):
         TIMER_SLACK.write_text("1", encoding="ascii")  # else the kernel may wake it 50 µs late, to save power
     started = time.monotonic()
@@ -116,11 +102,6 @@ def main() -> None:
 def show_progress(elapsed_ns: int, sent: int) -> None:
     """Tell how far it is; one of several generators does."""
     tell("progress", elapsed_s=elapsed_ns / 1e9, sent=sent)
-
-
-def tell(event: str, **details: object) -> None:
-    """Write one event."""
-    print(json.dumps({"event": event} | details), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,28 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
-CLOSED: Final = "closed"
-CONSTANT: Final = "constant"
-POISSON: Final = "poisson"
-OPEN: Final = (CONSTANT, POISSON)
-"""How requests arrive in an open loop; in a closed one each comes when the one before it is answered."""
-
-IDLE: Final = "idle"
-SLOW_READERS: Final = "slow_readers"
-TRICKLE: Final = "trickle"
-COSTLY: Final = "costly"
-FLOOD: Final = "flood"
-"""The kinds of company; `harness.drive.background` tells how each behaves."""
-
-
-@dataclass(frozen=True)
-class Company:
-    """Clients in the background, beside those that are measured: of a kind, and so many."""
-
-    kind: str
-    clients: int
+from harness.plan import CLOSED
 
 
 @dataclass(frozen=True)
@@ -43,25 +23,6 @@ class CompanyOrder:
     clients: int
     greeting_s: float
     timeout_s: float
-
-
-@dataclass(frozen=True)
-class CompanyOutcome:
-    """What became of the company's requests; always `asked = ok + wrong + error`.
-
-    Attributes:
-        asked: complete lines that were sent; a client that was lost before it asked anything counts as one.
-        ok: rightly answered.
-        wrong: answered otherwise: one for each client to which that happened, which is then given up.
-        error: not answered: the connection broke, or it took too long.
-        fault: the first thing that went wrong, in words; empty if nothing did.
-    """
-
-    asked: int = 0
-    ok: int = 0
-    wrong: int = 0
-    error: int = 0
-    fault: str = ""
 
 
 @dataclass(frozen=True)

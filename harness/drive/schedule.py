@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.drive.orders import CONSTANT, POISSON, Order
+from harness.drive.orders import Order
+from harness.plan import CONSTANT, POISSON
 
 Times = npt.NDArray[np.int64]
 

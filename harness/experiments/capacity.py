@@ -5,11 +5,13 @@ import time
 from dataclasses import asdict
 from typing import Final
 
-from harness.drive.orders import IDLE, CompanyOrder, CompanyOutcome
+from harness.drive.fleet import COMPANY, GO_ON, worker
+from harness.drive.orders import CompanyOrder
+from harness.errors import LaunchError
 from harness.launch.candidates import Candidate
-from harness.launch.process import LaunchError, launch
-from harness.record.files import ConnectionLimit
-from harness.study.cell import COMPANY, GO_ON, worker
+from harness.launch.process import launch
+from harness.plan import IDLE
+from harness.record import CompanyOutcome, ConnectionLimit
 
 GREETING_LIMIT_S: Final = 3.0
 ANSWER_LIMIT_S: Final = 60.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from harness.errors import CannotRun
+from harness.errors import InterpreterError
 
 OLDEST: Final = (3, 11)
 LIMIT_S: Final = 30
@@ -19,10 +19,6 @@ print(json.dumps({
     "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
 }))
 """
-
-
-class InterpreterError(CannotRun):
-    """An interpreter that cannot run our servers: exit code 3."""
 
 
 @dataclass(frozen=True)

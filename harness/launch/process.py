@@ -2,7 +2,6 @@
 
 import os
 import re
-import resource
 import signal
 import socket
 import subprocess
@@ -11,18 +10,20 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Final
 
-from harness.errors import CannotRun
-from harness.launch.candidates import HOST, Address, Candidate
+from harness.errors import LaunchError
+from harness.launch.candidates import HOST, Candidate
+from harness.machine.connections import Address, is_listened_on
+from harness.machine.processes import processes_of, reap
+from harness.machine.resources import give_files, pinned
+from harness.record import PROJECT
 
-PROJECT: Final = Path(__file__).resolve().parents[2]
 READY_LINE: Final = re.compile(r"Server up, running, and waiting for call on (\S+) (\d+)\s*")
-FILES_LIMITS: Final = resource.getrlimit(resource.RLIMIT_NOFILE)
-"""The limits of open files that we were given; a server gets the same, even if we have raised ours meanwhile."""
+
+
 START_LIMIT_S: Final = 30.0
 PORT_CHECK_S: Final = 0.02
 STOP_MARGIN_S: Final = 5.0
@@ -30,10 +31,6 @@ STOP_MARGIN_S: Final = 5.0
 DEFAULT_CLIENTS: Final = 1000
 DEFAULT_IDLE_TIMEOUT_S: Final = 300.0
 DEFAULT_GRACE_S: Final = 5.0
-
-
-class LaunchError(CannotRun):
-    """A server that did not start, or did not become ready: exit code 3."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,11 @@ class Launched:
     startup_s: float
     grace_s: float
     _errors: IO[bytes] = field(repr=False)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Its process, and all that it has started."""
+        return processes_of(self.process.pid)
 
     def error_output(self) -> str:
         """Return what it has written to standard error so far."""
@@ -120,18 +122,6 @@ def launch(  # noqa: PLR0913 - a server has that many options
             reap(process)
 
 
-@contextmanager
-def pinned(cores: Sequence[int]) -> Iterator[None]:
-    """Let processes started meanwhile run on these cores alone, from their first instruction; none means any."""
-    own_cores = os.sched_getaffinity(0)
-    if cores:
-        os.sched_setaffinity(0, cores)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, own_cores)
-
-
 def start(command: Sequence[str], errors: IO[bytes], cores: Sequence[int] = ()) -> subprocess.Popen[bytes]:
     """Start a process, in a group of its own so that Ctrl-C does not reach it; LaunchError if it cannot be run."""
     try:
@@ -146,23 +136,8 @@ def start(command: Sequence[str], errors: IO[bytes], cores: Sequence[int] = ()) 
             )
     except OSError as error:
         raise LaunchError(f"cannot run {command[0]}: {error.strerror}") from None
-    with suppress(ProcessLookupError):
-        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, FILES_LIMITS)
+    give_files(process.pid)
     return process
-
-
-def reap(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its group for good: politely first, unless it does not listen."""
-    if process.poll() is None:
-        process.terminate()
-        process.send_signal(signal.SIGCONT)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(1.0)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    if process.stdout:
-        process.stdout.close()
 
 
 def free_port() -> int:
@@ -186,7 +161,7 @@ def _await_readiness(label: str, process: subprocess.Popen[bytes], port: int, er
             raise LaunchError(
                 f"{label} did not start: exit code {process.returncode}" + (f", {said[-1]}" if said else "")
             )
-        if port and lines.empty() and _is_listened_on(port):
+        if port and lines.empty() and is_listened_on(port):
             return HOST, port
     raise LaunchError(f"{label} was not ready within {START_LIMIT_S:g} s")
 
@@ -196,18 +171,6 @@ def _read_lines(process: subprocess.Popen[bytes], lines: SimpleQueue[bytes]) -> 
     with suppress(ValueError):  # closed meanwhile
         for line in process.stdout:
             lines.put(line)
-
-
-def _is_listened_on(port: int) -> bool:
-    """Ask the kernel's tables, and not the server: a simple one would take the question for its first client."""
-    listening, entry = "0A", f":{port:04X}"
-    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
-        if table.exists():
-            for line in table.read_text(encoding="ascii").splitlines()[1:]:
-                _, local, _, state, *_ = line.split()
-                if state == listening and local.endswith(entry):
-                    return True
-    return False
 
 
 def _text_of(errors: IO[bytes]) -> str:

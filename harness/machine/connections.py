@@ -1,10 +1,16 @@
-"""What the kernel tells of one connection by sock_diag(7): within microseconds, however many connections there are."""
+"""What the kernel tells of connections: who listens, and how far one end has got with its input.
+
+sock_diag(7) tells of one connection within microseconds, however many there are; the tables in /proc hold them all.
+"""
 
 import socket
 import struct
+import sys
+from pathlib import Path
 from typing import Final, NamedTuple
 
-from harness.launch.candidates import Address
+Address = tuple[str, int]
+"""A host and a port."""
 
 NETLINK_SOCK_DIAG: Final = 4
 SOCK_DIAG_BY_FAMILY: Final = 20
@@ -12,13 +18,48 @@ NLM_F_REQUEST: Final = 1
 INET_DIAG_INFO: Final = 2
 ANY_STATE: Final = 0xFFFF_FFFF
 NO_COOKIE: Final = bytes([0xFF] * 8)
-
 HEADER: Final = struct.Struct("=IHHII")
 REQUEST: Final = struct.Struct("=BBBBI")
 QUEUES_AT: Final = HEADER.size + 4 + 48 + 4
 ATTRIBUTES_AT: Final = HEADER.size + 72
 BYTES_RECEIVED_AT: Final = 128
 """In struct tcp_info."""
+
+
+class Entry(NamedTuple):
+    """What the kernel's table of connections says of one end; without a file, its inode is 0."""
+
+    unread_bytes: int
+    inode: int
+
+
+def servers_entry(client: tuple[str, int], server: tuple[str, int]) -> Entry | None:
+    """Look for the server's end of a connection, if that is on this machine."""
+    if len(client) != 2:  # IPv6 has a table of its own
+        return None
+    ends = f" {_in_hexadecimal(server)} {_in_hexadecimal(client)} "
+    for entry in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines():
+        if ends in entry:  # there may be ten thousands that wait for their end
+            _, _, _, _, queues, _, _, _, _, inode, *_ = entry.split()
+            return Entry(int(queues.partition(":")[2], 16), int(inode))
+    return None
+
+
+def _in_hexadecimal(address: Address) -> str:
+    host, port = address
+    return f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
+
+
+def is_listened_on(port: int) -> bool:
+    """Ask the kernel's tables, and not the server: a simple one would take the question for its first client."""
+    listening, entry = "0A", f":{port:04X}"
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        if table.exists():
+            for line in table.read_text(encoding="ascii").splitlines()[1:]:
+                _, local, _, state, *_ = line.split()
+                if state == listening and local.endswith(entry):
+                    return True
+    return False
 
 
 class Input(NamedTuple):

@@ -1,23 +1,113 @@
-"""What the kernel knows of a server's processes: what they have used so far, and what they hold now."""
+"""What the kernel tells of processes: whose they are, the CPU time that they have used, the memory and files that they hold.
+
+Whatever asks for a process that has ended gets a ProcessLookupError, or a FileNotFoundError of /proc (`GONE`).
+"""
 
 import os
+import signal
+import subprocess
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import psutil
 
-from harness.record.costs import Holding
-
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+NS_PER_TICK: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 CPU_CLOCK: Final = 2
 """The clock of a process, all its threads, that the kernel names by `~pid << 3 | 2`."""
 GONE: Final = (FileNotFoundError, ProcessLookupError)
 SETTLE_CHECK_S: Final = 0.02
 SETTLE_CHECKS: Final = 100
+
+
+def processes_of(leader: int) -> tuple[int, ...]:
+    """Return the ids of a process and of all that it has started."""
+    with _gone_is_gone():
+        return (leader, *(child.pid for child in psutil.Process(leader).children(recursive=True)))
+
+
+def child_running(module: str) -> int | None:
+    """Return the id of a child of ours that runs a module of ours, if there is one."""
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if module in child.cmdline():
+                return child.pid
+    return None
+
+
+def reap(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its group for good: politely first, unless it does not listen."""
+    if process.poll() is None:
+        process.terminate()
+        process.send_signal(signal.SIGCONT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1.0)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+def cpu_ns_of(pids: Sequence[int]) -> int:
+    """Return the CPU time that processes have used so far, all their threads, from their CPU clocks."""
+    used_ns = 0
+    for pid in pids:
+        with suppress(OSError):  # it died: the requests tell
+            used_ns += _cpu_ns(pid)
+    return used_ns
+
+
+def ticks_of(pids: Sequence[int]) -> tuple[int, int]:
+    """Return the ticks that processes have spent in user space and in the kernel: sampled, so good for shares only."""
+    user_ticks = system_ticks = 0
+    for pid in pids:
+        with suppress(OSError):
+            _, user, system = _faults_and_ticks(pid)
+            user_ticks += user
+            system_ticks += system
+    return user_ticks, system_ticks
+
+
+def waited_ns() -> int:
+    """Return how long this process has waited for a core so far, ready to run (proc/schedstat, run delay)."""
+    _, waited, _ = Path("/proc/self/schedstat").read_text(encoding="ascii").split()
+    return int(waited)
+
+
+def demand_ns(pids: Iterable[int]) -> int:
+    """Return how long the threads of processes have run, or waited for a core: a busy machine does not hide it."""
+    demand_ns = 0
+    for pid in pids:
+        for schedstat in Path(f"/proc/{pid}").glob("task/*/schedstat"):
+            with suppress(OSError):  # a thread that has just ended
+                ran, waited, _ = schedstat.read_text(encoding="ascii").split()
+                demand_ns += int(ran) + int(waited)
+    return demand_ns
+
+
+def busy_ns(cores: Sequence[int]) -> int:
+    """Return the time that cores have spent on processes so far, user and system; the kernel counts in ticks of 10 ms."""
+    if not cores:
+        return 0
+    names = {f"cpu{core}" for core in cores}
+    ticks = 0
+    with Path("/proc/stat").open(encoding="ascii") as file:
+        for name, *counts in map(str.split, file):
+            if name in names:
+                user, nice, system, *_ = map(int, counts)
+                ticks += user + nice + system
+    return ticks * NS_PER_TICK
+
+
+def machine_time() -> tuple[float, float]:
+    """Return the seconds of all cores so far, and those that the hypervisor gave to others."""
+    times = psutil.cpu_times()
+    return sum(times[:8]), times.steal
 
 
 @dataclass(frozen=True)
@@ -63,22 +153,13 @@ class Usage:
         return self.user_ticks / max(1, self.user_ticks + self.system_ticks)
 
 
-def processes_of(leader: int) -> tuple[int, ...]:
-    """Return the ids of a process and of all that it has started."""
-    return (leader, *(child.pid for child in psutil.Process(leader).children(recursive=True)))
-
-
 def usage(pids: Iterable[int]) -> Usage:
     """Read what processes have used so far; threads that have ended count for CPU time and page faults alone."""
     total = Usage()
     for pid in pids:
-        # The name, in brackets, may hold anything; the fields after it are numbered in proc(5), from the third on.
-        fields = (
-            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        )
-        minor_faults, user_ticks, system_ticks = (int(fields[number - 3]) for number in (10, 14, 15))
+        minor_faults, user_ticks, system_ticks = _faults_and_ticks(pid)
         total += Usage(
-            cpu_ns=time.clock_gettime_ns(~pid << 3 | CPU_CLOCK),
+            cpu_ns=_cpu_ns(pid),
             user_ticks=user_ticks,
             system_ticks=system_ticks,
             page_faults=minor_faults,
@@ -87,17 +168,6 @@ def usage(pids: Iterable[int]) -> Usage:
             with suppress(*GONE):
                 total += _of_thread(task)
     return total
-
-
-def _of_thread(task: Path) -> Usage:
-    status = (task / "status").read_text(encoding="utf-8", errors="replace")
-    _, delayed_ns, timeslices = (task / "schedstat").read_text(encoding="ascii").split()
-    return Usage(
-        voluntary=number_in(status, "voluntary_ctxt_switches:"),
-        involuntary=number_in(status, "nonvoluntary_ctxt_switches:"),
-        timeslices=int(timeslices),
-        delayed_ns=int(delayed_ns),
-    )
 
 
 def settle(pids: Sequence[int]) -> None:
@@ -111,14 +181,88 @@ def settle(pids: Sequence[int]) -> None:
         before = now
 
 
-def holding(pids: Sequence[int], connections: int) -> Holding:
+class Footprint(NamedTuple):
+    """What a server holds, all of its processes together."""
+
+    descriptors: int
+    threads: int
+    memory_bytes: int
+
+
+def footprint(leader: int) -> Footprint:
+    """Look at what a process and all that it has started hold; a child that has just ended holds nothing."""
+    first, *children = processes_of(leader)
+    found = [_footprint_of(first)]
+    for child in children:
+        with suppress(*GONE):
+            found.append(_footprint_of(child))
+    return Footprint(*map(sum, zip(*found, strict=True)))
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the kernel knows of the server at one moment; zeros if its process is not known."""
+
+    memory_bytes: int = 0
+    peak_bytes: int = 0
+    threads: int = 0
+    descriptors: int = 0
+    switches_voluntary: int = 0
+    switches_involuntary: int = 0
+
+
+def snapshot(leader: int | None) -> Snapshot:
+    """Look at a process and all that it has started; what has died, or is not known, counts as nothing."""
+    seen = Snapshot()
+    if leader is None:
+        return seen
+    with suppress(*GONE):
+        for pid in processes_of(leader):
+            held = _footprint_of(pid)
+            # /proc/PID/status has the switches of the first thread alone.
+            tasks = [task.read_text() for task in Path(f"/proc/{pid}/task").glob("*/status")]
+            seen = Snapshot(
+                seen.memory_bytes + held.memory_bytes,
+                seen.peak_bytes + number_in(Path(f"/proc/{pid}/status").read_text(), "VmHWM:") * 1024,
+                seen.threads + held.threads,
+                seen.descriptors + held.descriptors,
+                seen.switches_voluntary + sum(number_in(task, "voluntary_ctxt_switches:") for task in tasks),
+                seen.switches_involuntary
+                + sum(number_in(task, "nonvoluntary_ctxt_switches:") for task in tasks),
+            )
+    return seen
+
+
+def resident_bytes(pid: int) -> int:
+    """Return a process's resident memory; nothing if it has died."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except GONE:
+        return 0
+    return pages * PAGE_BYTES
+
+
+@dataclass(frozen=True)
+class Held:
+    """What processes hold, and what the kernel holds for them; each field is described at `record.Holding`."""
+
+    rss_bytes: int
+    pss_bytes: int
+    page_table_bytes: int
+    kernel_stack_bytes: int
+    tcp_buffer_bytes: int
+    slab_bytes: int
+    threads: int
+    descriptors: int
+
+
+def held(pids: Sequence[int]) -> Held:
     """Look at what a server holds now, and at what the kernel holds for it."""
     memory = [Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii") for pid in pids]
     status = [Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace") for pid in pids]
     machine = Path("/proc/meminfo").read_text(encoding="ascii")
     sockets = Path("/proc/net/sockstat").read_text(encoding="ascii")
-    return Holding(
-        connections=connections,
+    return Held(
         rss_bytes=sum(number_in(text, "Rss:") for text in memory) * 1024,
         pss_bytes=sum(number_in(text, "Pss:") for text in memory) * 1024,
         page_table_bytes=sum(number_in(text, "VmPTE:") for text in status) * 1024,
@@ -134,3 +278,42 @@ def number_in(text: str, name: str) -> int:
     """Return the number after a word, the first of that name; 0 if it is not there."""
     words = text.split()
     return int(words[words.index(name) + 1]) if name in words else 0
+
+
+@contextmanager
+def _gone_is_gone() -> Iterator[None]:
+    """Raise what the kernel would, and not psutil's own, for a process that has ended."""
+    try:
+        yield
+    except psutil.NoSuchProcess as error:
+        raise ProcessLookupError(str(error)) from None
+
+
+def _footprint_of(pid: int) -> Footprint:
+    with _gone_is_gone():
+        process = psutil.Process(pid)
+        return Footprint(process.num_fds(), process.num_threads(), process.memory_info().rss)
+
+
+def _cpu_ns(pid: int) -> int:
+    return time.clock_gettime_ns(~pid << 3 | CPU_CLOCK)
+
+
+def _faults_and_ticks(pid: int) -> tuple[int, int, int]:
+    """Return the minor page faults of a process, and its ticks in user space and in the kernel."""
+    # The name, in brackets, may hold anything; the fields after it are numbered in proc(5), from the third on.
+    text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    fields = text.rpartition(")")[2].split()
+    minor_faults, user_ticks, system_ticks = (int(fields[number - 3]) for number in (10, 14, 15))
+    return minor_faults, user_ticks, system_ticks
+
+
+def _of_thread(task: Path) -> Usage:
+    status = (task / "status").read_text(encoding="utf-8", errors="replace")
+    _, delayed_ns, timeslices = (task / "schedstat").read_text(encoding="ascii").split()
+    return Usage(
+        voluntary=number_in(status, "voluntary_ctxt_switches:"),
+        involuntary=number_in(status, "nonvoluntary_ctxt_switches:"),
+        timeslices=int(timeslices),
+        delayed_ns=int(delayed_ns),
+    )

@@ -1,12 +1,10 @@
 """Which servers, which workloads, how many blocks: frozen data, no I/O."""
 
-import random
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from harness.drive.orders import CLOSED, COSTLY, FLOOD, IDLE, POISSON, SLOW_READERS, TRICKLE, Company
 from harness.errors import UsageError
+from harness.plan.load import CLOSED, COSTLY, FLOOD, IDLE, POISSON, SLOW_READERS, TRICKLE, Company
 
 
 @dataclass(frozen=True)
@@ -194,181 +192,9 @@ def why_not(most_clients: int | None, workload: Workload) -> str:
     return f"serves {most_clients:,} clients at once, and cannot be given {workload.connections:,}"
 
 
-@dataclass(frozen=True)
-class Profile:
-    """How long a run is: blocks of the core workloads and of the others, and seconds in each cell."""
-
-    core_blocks: int
-    other_blocks: int
-    warmup_s: float
-    duration_s: float
-
-    def blocks(self, workload: Workload) -> int:
-        """Return how often a workload is measured that was not asked for by name; 0: not at all."""
-        return self.core_blocks if workload.core else self.other_blocks
-
-
-PROFILES: Final = {
-    "quick": Profile(core_blocks=5, other_blocks=0, warmup_s=0.3, duration_s=1.0),
-    "standard": Profile(core_blocks=8, other_blocks=3, warmup_s=0.3, duration_s=1.0),
-    "full": Profile(core_blocks=12, other_blocks=5, warmup_s=0.3, duration_s=1.0),
-}
-
-LAUNCH_S: Final = 0.5
-"""About what a launch takes besides its warm-up and window: two interpreters start, a server stops."""
-CONNECT_S: Final = 2e-4
-"""About what it takes to connect a client."""
-
-
-def launch_seconds(connections: int, measured_s: float) -> float:
-    """Estimate how long a launch takes that has so many connections, and warms up and measures for so long."""
-    return LAUNCH_S + CONNECT_S * connections + measured_s
-
-
-MOST_ATTEMPTS: Final = 3
-"""So often is a block measured that has an invalid launch each time."""
-REPEATED_SHARE: Final = 0.2
-"""Of the planned launches so many may be made again in all, however bad the machine is: a run keeps to its time."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One launch: a server under a workload, in a block, for the first time or again."""
-
-    block: int
-    server: str
-    workload: str
-    attempt: int = 1
-
-
-Round = tuple[Cell, ...]
-"""The servers of one block under one workload, side by side: what is compared, and what is measured again together."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A randomised complete block design: in each block every server meets every workload that it can serve, once.
-
-    Attributes:
-        most_clients: of the servers that serve only so many at once.
-        blocks: of each workload.
-        all_cores: the servers that use more than one core: they are measured on their own, and not compared with others.
-        core_only: the servers that meet the core workloads only.
-    """
-
-    servers: tuple[str, ...]
-    workloads: tuple[str, ...]
-    most_clients: Mapping[str, int]
-    blocks: Mapping[str, int]
-    warmup_s: float
-    duration_s: float
-    seed: int
-    all_cores: frozenset[str] = frozenset()
-    core_only: frozenset[str] = frozenset()
-
-    def rounds(
-        self, wanted: Mapping[str, int] | None = None, done: Mapping[str, int] | None = None
-    ) -> tuple[Round, ...]:
-        """Return all launches in the order in which they are to be made; the seed decides on it.
-
-        Within a block the servers of one workload come right after each other, in a shuffled order, so that what is
-        compared was measured under conditions as equal as can be. A workload of fewer blocks than others is spread
-        over the run, so that none is measured at one end of it only.
-
-        Args:
-            wanted: blocks of each workload, if they are not to be the plan's.
-            done: blocks of each workload that were measured before.
-        """
-        wanted = wanted or self.blocks
-        done = done or {}
-        most = max(wanted.values())
-        rounds = [
-            (block / wanted[workload], place, cells)
-            for block in range(most)
-            for place, workload in enumerate(self._shuffled(self.workloads, block))
-            if done.get(workload, 0) <= block < wanted[workload]
-            for cells in self.rounds_of(block, workload)
-        ]
-        return tuple(cells for _, _, cells in sorted(rounds, key=lambda each: each[:2]))
-
-    def rounds_of(self, block: int, workload: str) -> tuple[Round, ...]:
-        """Return the launches of one block under one workload: those on one core, and then those on all."""
-        rounds = [self.round(block, workload, on_all_cores=on_all_cores) for on_all_cores in (False, True)]
-        return tuple(cells for cells in rounds if cells)
-
-    def round(self, block: int, workload: str, attempt: int = 1, *, on_all_cores: bool = False) -> Round:
-        """Return the launches of one block under one workload, in an order of their own for each attempt."""
-        return tuple(
-            Cell(block, server, workload, attempt)
-            for server in self._shuffled(self.servers, block, workload, attempt)
-            if self.meets(server, workload) and (server in self.all_cores) == on_all_cores
-        )
-
-    def again(self, cells: Round, attempt: int) -> Round:
-        """Return the launches of a round once more."""
-        first = cells[0]
-        return self.round(first.block, first.workload, attempt, on_all_cores=first.server in self.all_cores)
-
-    def cells(self) -> tuple[Cell, ...]:
-        """Return all launches, if none need be made again."""
-        return tuple(cell for cells in self.rounds() for cell in cells)
-
-    def _shuffled(self, names: Sequence[str], *place: object) -> list[str]:
-        """Shuffle names, the same way each time at the same place of the plan."""
-        return random.Random(f"{self.seed} {place}").sample(names, len(names))  # noqa: S311 - no secret
-
-    def meets(self, server: str, workload: str) -> bool:
-        """Tell whether a server is to be measured under a workload."""
-        return self.can_serve(server, workload) and (server not in self.core_only or by_name(workload).core)
-
-    def can_serve(self, server: str, workload: str) -> bool:
-        """Tell whether a server can be given so many connections at once."""
-        most_clients = self.most_clients.get(server)
-        return most_clients is None or not why_not(most_clients, by_name(workload))
-
-    def seconds(self) -> float:
-        """Estimate how long all launches take, if none need be made again."""
-        return sum(self.seconds_of(cell.workload) for cell in self.cells())
-
-    def seconds_of(self, workload: str) -> float:
-        """Estimate how long one launch takes."""
-        of = by_name(workload)
-        measured_s = self.warmup_s + (of.duration_s or self.duration_s) + of.relief_s
-        return launch_seconds(of.connections, measured_s)
-
-    def without(self, servers: Iterable[str]) -> "Plan":
-        """Return the same plan for fewer servers; with a server goes its twin."""
-        left_out = {name for server in servers for name in (server, twin_of(server))}
-        return replace(self, servers=tuple(server for server in self.servers if server not in left_out))
-
-    def with_twin(self) -> "Plan":
-        """Return the same plan, with one server under two names: the first on one core that can serve every workload.
-
-        The second name meets the core workloads only, if there are any.
-        """
-        any_core = any(by_name(workload).core for workload in self.workloads)
-        for server in self.servers:
-            on_one_core = server not in self.all_cores
-            if on_one_core and all(self.can_serve(server, workload) for workload in self.workloads):
-                twin = twin_of(server)
-                core_only = self.core_only | {twin} if any_core else self.core_only
-                return replace(self, servers=(*self.servers, twin), core_only=core_only)
-        return self
-
-    @property
-    def doubled(self) -> str:
-        """Return the server that has a twin; empty if none has."""
-        return next((server for server in self.servers if twin_of(server) in self.servers), "")
-
-
-def twin_of(server: str) -> str:
-    """Return the second name of a server that is measured twice: what is told of the two is told of the instrument."""
-    return f"{server} (again)"
-
-
 def by_name(name: str) -> Workload:
     """Return a workload; UsageError if there is none of that name."""
-    known: Mapping[str, Workload] = {workload.name: workload for workload in WORKLOADS}
+    known = {workload.name: workload for workload in WORKLOADS}
     if name not in known:
         raise UsageError(f"no workload is called {name!r}; there are {', '.join(known)}")
     return known[name]

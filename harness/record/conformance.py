@@ -1,6 +1,72 @@
 """What is known of the suite itself: frozen data, between the tests of the suite and the report."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+GROUP_TITLES: Final = {
+    "F": "Framing",
+    "A": "Arithmetic",
+    "S": "Sessions",
+    "C": "Concurrency",
+    "L": "Lifecycle",
+}
+"""The groups of cases, by the letter with which their ids begin, in reading order."""
+
+
+class Verdict(StrEnum):
+    """What one case says of one server."""
+
+    PASS = "PASS"  # noqa: S105 - no password
+    BY_DESIGN = "BY-DESIGN"
+    FAIL = "FAIL"
+    STALE_CLAIM = "STALE-CLAIM"
+    CRASH = "CRASH"
+    TIMEOUT = "TIMEOUT"
+    HARNESS = "HARNESS"
+    NOT_APPLICABLE = "N/A"
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether it counts as a failure."""
+        return self not in {Verdict.PASS, Verdict.BY_DESIGN, Verdict.NOT_APPLICABLE}
+
+    @property
+    def meaning(self) -> str:
+        """Say in one line what it means."""
+        return _MEANINGS[self]
+
+
+_MEANINGS: Final = {
+    Verdict.PASS: "the clause holds",
+    Verdict.BY_DESIGN: "the server says that it lacks this capability, and behaves as one that lacks it must",
+    Verdict.FAIL: "the clause does not hold",
+    Verdict.STALE_CLAIM: "the server says that it lacks this capability, and yet has it",
+    Verdict.CRASH: "the process died or printed a traceback",
+    Verdict.TIMEOUT: "no answer within a generous limit",
+    Verdict.HARNESS: "the case could not be run: our fault, not the server's",
+    Verdict.NOT_APPLICABLE: "the case needs more control of the server than was given",
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one case says of one server: a cell of the conformance matrix.
+
+    Attributes:
+        server, case, title, level: which of each; the title in words.
+        verdict: what came of it.
+        detail: why, unless it passed.
+        seconds: how long it took.
+    """
+
+    server: str
+    case: str
+    title: str
+    level: str
+    verdict: Verdict
+    detail: str
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

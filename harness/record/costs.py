@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from implementations import ONE_CORE
+from harness.plan import ONE_CORE
 
 LOCK_CALL: Final = "futex"
 
@@ -159,49 +159,3 @@ class ServerCosts:
     def load(self, workload: str) -> LoadCosts | None:
         """Return what requests cost under one load; None if it was not given to this server."""
         return next((load for load in self.loads if load.workload == workload), None)
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One side of an experiment: what was measured, with the effect or without it.
-
-    Attributes:
-        label: what was done, in a few words.
-        figures: by metric, the unit in its name.
-    """
-
-    label: str
-    figures: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class EffectResult:
-    """An experiment that lets a known effect happen, and takes its cause away.
-
-    Attributes:
-        effect: its name.
-        title: what happens, in a sentence.
-        metric, unit: the figure that shows it.
-        present, absent: the two sides.
-        named_present, named_absent: whether the rule for this effect names it, on each side.
-        because: the cause that it names where the effect is present.
-        source: who says that this is so.
-        command: what shows it.
-    """
-
-    effect: str
-    title: str
-    metric: str
-    unit: str
-    present: Arm
-    absent: Arm
-    named_present: bool
-    named_absent: bool
-    because: str
-    source: str
-    command: str
-
-    @property
-    def shown(self) -> bool:
-        """Tell whether the experiment came out as it should: named where it is, not named where it was taken away."""
-        return self.named_present and not self.named_absent

@@ -1,20 +1,20 @@
 """What is kept of a run: frozen data, and the files that hold it. `results/README.md` describes them."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
-from harness.errors import CannotRun
-from harness.record.conformance import AlarmRun, Finding, Proof, Trial
-from harness.record.costs import Arm, Crowd, EffectResult, Holding, Lifetime, LoadCosts, ServerCosts
-from implementations import ONE_CORE
+from harness.errors import ResultsError
+from harness.record.conformance import AlarmRun, Finding, Judgement, Proof, Trial, Verdict
+from harness.record.costs import Crowd, Holding, Lifetime, LoadCosts, ServerCosts
+from harness.record.experiments import Arm, ConnectionLimit, EffectResult, FaultResult, SelfCheck
+from harness.record.manifest import Environment, Manifest, ServerFacts
+from harness.record.sample import Sample
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from _typeshed import DataclassInstance
 
 SCHEMA: Final = 2
@@ -28,350 +28,6 @@ LIMITS: Final = "limits.json"
 COSTS: Final = "costs.json"
 EFFECTS: Final = "effects.json"
 
-BUCKETS_PER_DOUBLING: Final = 64
-"""A histogram's buckets are so many for each power of two: a value is known to within 1.6 %."""
-
-Histogram = dict[int, int]
-"""How many values fall into each bucket; `bucket_of` numbers the buckets."""
-
-Times = npt.NDArray[np.int64]
-
-
-class ResultsError(CannotRun):
-    """Results that cannot be read: exit code 3."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One launch of one server under one workload. Times are of the measuring window unless it says otherwise.
-
-    Attributes:
-        block, server, workload: its place in the plan.
-        clients, pipeline: the workload's size.
-        arrivals: "closed": a closed loop; "constant" or "poisson": an open one.
-        rate: requests per second that the open loop was to send in the window; 0 in a closed loop.
-        seed: of random arrivals.
-        generators: how many processes loaded the server.
-        pinned: server and generator had a core each.
-        timeout_s: how long a reply was waited for.
-        warmup_s: the time before the window.
-        window_s: the measuring window: as it was in a closed loop, as planned in an open one.
-        offered: requests that were intended in the window; in a closed loop, the answered ones.
-        answered: requests answered in the window.
-        answered_in_warmup: requests answered before it.
-        late: in an open loop, requests intended in the window and sent more than 1 ms later, whoever was to blame.
-        censored: requests intended in the window and never answered rightly, whose response times are therefore not
-            known; in a closed loop, all that were sent and never answered rightly.
-        planned, sent, never_sent: all requests of the launch; planned = sent + never_sent.
-        ok, wrong, error, timeout, in_flight: what became of those that were sent; sent is their sum.
-        fault: the first thing that went wrong, in words.
-        series: requests answered in each twentieth of the window.
-        warmup_series: the same before the window, in steps of the same length, the last one perhaps shorter.
-        response_slices_ns: in an open loop, the 99 % quantile of the responses of the requests intended in each
-            hundredth of the window; 0 if none was answered.
-        server_cpu_ns, generator_cpu_ns: CPU time used in the window; the server's from its CPU clock, all threads; that
-            of all generators together.
-        generator_spin_ns: of the generators' time, what they spent waiting busily, so as to be on time.
-        switches_voluntary, switches_involuntary: of the server, while all requests of the launch were served.
-        startup_s: from starting the process to its readiness line.
-        connect_s: to connect all clients one after the other, greetings included.
-        memory_ready_bytes: the server's resident memory before any client.
-        memory_connected_bytes: the same with all clients connected, before any request.
-        memory_peak_bytes: the most it ever was.
-        threads, descriptors: of the server with all clients connected.
-        steal_share: of all cores' time, what the hypervisor gave to others.
-        response_ns: from the time a request was intended to its reply. In an open loop these four are of the requests
-            intended in the window, whenever they were answered: offered = their number + censored. In a closed loop a
-            request is intended when it can be sent, and they are of those answered in the window.
-        service_ns: from the time it was sent to its reply.
-        queueing_ns: from the time it was intended to the time its connection was free: the server's fault.
-        lag_ns: from the time it could be sent to the time it was: the generator's own delay.
-        response_repeats_ns: those of response_ns that waited through the same stall as a longer one: a stall of the
-            server is one observation, however many requests were in flight (see `tally.repeats`).
-        response_sum_ns: of all responses, exactly.
-        response_max_ns, service_max_ns, queueing_max_ns, lag_max_ns: the largest of each, exactly.
-        foreign_share: of the time of the cores of server and generator, or of the generator's alone if that is more, what
-            other processes took, in the window.
-        attempt: 1, or more if the block was measured again since a launch of it was invalid.
-        churn: each request came on a connection of its own, `clients` of them at a time.
-        connect_ns: with churn, from the time a request was intended, and its connection begun, to the greeting.
-        fairness_jain: of the clients' answers in the window, in a closed loop of several: Jain's index.
-        worst_client_share: likewise, what the one with the fewest answers got, as a share of the mean.
-        company, company_clients: the kind and the number of clients in the background; "" and 0 if there were none.
-        company_asked, company_ok, company_wrong, company_error: what became of all their requests; asked is the sum.
-        company_fault: the first thing that went wrong with them, in words.
-        server_user_ns, server_system_ns: the server's CPU time, divided by what the kernel saw at its ticks: sampled 100
-            times a second, so approximate.
-        memory_series_bytes: the server's resident memory, read once a second in the window.
-        relief_s: how much longer an open loop went on, at a lower rate, after the window.
-        recovery_s: after the window, until 99 % of the responses took 10 ms or less for good; all of relief_s if they
-            did not; None if there was no relief.
-        regime: "one core" or "all cores": what the server may use. Figures of different regimes are never compared.
-        server_cores: how many cores that is.
-    """
-
-    block: int
-    server: str
-    workload: str
-    clients: int
-    pipeline: int
-    arrivals: str
-    rate: float
-    seed: int
-    generators: int
-    pinned: bool
-    timeout_s: float
-    warmup_s: float
-    window_s: float
-    offered: int
-    answered: int
-    answered_in_warmup: int
-    late: int
-    censored: int
-    planned: int
-    sent: int
-    never_sent: int
-    ok: int
-    wrong: int
-    error: int
-    timeout: int
-    in_flight: int
-    fault: str
-    series: tuple[int, ...]
-    warmup_series: tuple[int, ...]
-    response_slices_ns: tuple[int, ...]
-    server_cpu_ns: int
-    generator_cpu_ns: int
-    generator_spin_ns: int
-    switches_voluntary: int
-    switches_involuntary: int
-    startup_s: float
-    connect_s: float
-    memory_ready_bytes: int
-    memory_connected_bytes: int
-    memory_peak_bytes: int
-    threads: int
-    descriptors: int
-    steal_share: float
-    response_ns: Histogram
-    service_ns: Histogram
-    queueing_ns: Histogram
-    lag_ns: Histogram
-    response_sum_ns: int
-    response_max_ns: int
-    service_max_ns: int
-    queueing_max_ns: int
-    lag_max_ns: int
-    attempt: int = 1
-    foreign_share: float = 0.0
-    response_repeats_ns: Histogram = field(default_factory=dict)
-    churn: bool = False
-    connect_ns: Histogram = field(default_factory=dict)
-    fairness_jain: float | None = None
-    worst_client_share: float | None = None
-    company: str = ""
-    company_clients: int = 0
-    company_asked: int = 0
-    company_ok: int = 0
-    company_wrong: int = 0
-    company_error: int = 0
-    company_fault: str = ""
-    server_user_ns: int = 0
-    server_system_ns: int = 0
-    memory_series_bytes: tuple[int, ...] = ()
-    relief_s: float = 0.0
-    recovery_s: float | None = None
-    regime: str = ONE_CORE
-    server_cores: int = 1
-
-
-@dataclass(frozen=True)
-class ServerFacts:
-    """What is known of a server besides its figures.
-
-    Attributes:
-        code_lines: lines of code, without blank lines, comments and docstrings.
-        code_branches: places where its code branches; `environment.code_branches` says what counts.
-        factors: what besides its model has a share in its figures, by name: event loop, API level, ...
-        regime: "one core" or "all cores".
-        most_clients: how many it can serve at once, if that is known to be limited.
-    """
-
-    label: str
-    model: str
-    declares: tuple[str, ...]
-    command: str
-    file: str
-    code_lines: int
-    source_hash: str
-    code_branches: int = 0
-    factors: dict[str, str] = field(default_factory=dict)
-    regime: str = ONE_CORE
-    most_clients: int | None = None
-
-
-@dataclass(frozen=True)
-class Environment:
-    """Where a run was made."""
-
-    python: str
-    libraries: dict[str, str]
-    kernel: str
-    cpu: str
-    cores: int
-    server_cores: tuple[int, ...]
-    generator_cores: tuple[int, ...]
-    memory_bytes: int
-    open_files_limit: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a run was meant to do, where and when.
-
-    Attributes:
-        complete: every cell of the plan was measured.
-        blocks: of the workload that has the most.
-        planned_cells: launches, those not counted that were made again.
-        seconds: how long it took, the conformance gate included; of several sittings together, if it was resumed.
-        precision, precision_of, within_minutes: the half-width that was asked for, of which metric, and the time for
-            it; None and empty if the number of blocks was given.
-        blocks_of: of each workload, as planned; empty if all were to have the same.
-        harness_hash: of the harness's own sources.
-        resumed: how often it was interrupted, and gone on with.
-        twin_of, twin: a server that was measured under two names, and the second name; empty if none was.
-        remark: what else a reader has to know of how this run came about.
-    """
-
-    schema: int
-    started: str
-    command: tuple[str, ...]
-    revision: str
-    servers: tuple[ServerFacts, ...]
-    workloads: tuple[str, ...]
-    blocks: int
-    warmup_s: float
-    duration_s: float
-    seed: int
-    planned_cells: int
-    environment: Environment
-    complete: bool
-    seconds: float
-    precision: float | None = None
-    precision_of: str = ""
-    within_minutes: float | None = None
-    blocks_of: dict[str, int] = field(default_factory=dict)
-    harness_hash: str = ""
-    remark: str = ""
-    resumed: int = 0
-    twin_of: str = ""
-    twin: str = ""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One cell of the conformance matrix, and how long it took."""
-
-    server: str
-    case: str
-    title: str
-    level: str
-    verdict: str
-    detail: str
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class FaultResult:
-    """What one fault did to one server.
-
-    Attributes:
-        server, fault, title: which of each; the title in words.
-        size: how many clients the fault had, or what else it counts.
-        place: where the probe was. "beside": served side by side with the fault's clients; "alone": it had the only
-            place, and they waited in the queue until it had gone; "after": it came when they had been served.
-        survived, reasons: whether, and why not.
-        seconds: how long it took.
-        probe_checked, probe_lost, probe_duplicated, probe_wrong: what became of the probe's replies.
-        probe_median_ns, probe_worst_ns: of its right replies; None if there were none.
-        others_checked, others_lost, others_wrong: what became of the replies to the fault's own clients.
-        descriptors_before, ..., memory_after_bytes: of the server's process before any of these clients came and after
-            all had left; None if the fault ended it.
-        stop_took_s: from the stop signal to its end, if it was told to stop.
-    """
-
-    server: str
-    fault: str
-    title: str
-    size: int
-    place: str
-    survived: bool
-    reasons: tuple[str, ...]
-    seconds: float
-    probe_checked: int
-    probe_lost: int
-    probe_duplicated: int
-    probe_wrong: int
-    probe_median_ns: int | None
-    probe_worst_ns: int | None
-    others_checked: int
-    others_lost: int
-    others_wrong: int
-    descriptors_before: int
-    descriptors_after: int | None
-    threads_before: int
-    threads_after: int | None
-    memory_before_bytes: int
-    memory_after_bytes: int | None
-    stop_took_s: float | None = None
-
-
-Figure = float | int | str | bool | None
-
-
-@dataclass(frozen=True)
-class SelfCheck:
-    """What one check of the instrument found.
-
-    Attributes:
-        check, purpose: its name, and what it would notice.
-        outcome: "passed", "failed" or "not possible here".
-        line: the finding in a sentence.
-        figures: what it rests on, by name, with units.
-    """
-
-    check: str
-    purpose: str
-    outcome: str
-    line: str
-    figures: Mapping[str, Figure]
-
-
-@dataclass(frozen=True)
-class ConnectionLimit:
-    """How many connections a server holds at once.
-
-    Attributes:
-        wanted: how many it was asked to hold.
-        told: the capacity that it was started with; None if that was what it mostly is started with.
-        refused: why it could not be told to take all of them, in its own words; "" if it could.
-        held: how many were greeted, and open at the same time.
-        answered: of these, how many were answered rightly when then each was asked once.
-        error: why there are no more, or what went wrong with an answer; "" if all were held and answered.
-        held_s: how long it took to open them, the start of the server included.
-        answered_s: how long it took until all were answered.
-    """
-
-    server: str
-    wanted: int
-    told: int | None
-    refused: str
-    held: int
-    answered: int
-    error: str
-    held_s: float
-    answered_s: float
-
 
 @dataclass(frozen=True)
 class Results:
@@ -384,7 +40,7 @@ class Results:
 
     manifest: Manifest
     samples: tuple[Sample, ...]
-    conformance: tuple[Verdict, ...]
+    conformance: tuple[Judgement, ...]
     proof: Proof | None = None
     torture: tuple[FaultResult, ...] = ()
     selftest: tuple[SelfCheck, ...] = ()
@@ -397,50 +53,6 @@ class Results:
     def measured_cells(self) -> int:
         """Count the launches, those not counted that were made again."""
         return sum(sample.attempt == 1 for sample in (*self.samples, *self.twins))
-
-
-def bucket_of(values_ns: Times) -> Times:
-    """Number the buckets of values: exact up to 128 ns, from there on 64 buckets for each doubling."""
-    shift = np.maximum(np.frexp(np.maximum(values_ns, 1).astype(np.float64))[1].astype(np.int64) - 7, 0)
-    numbers: Times = shift * BUCKETS_PER_DOUBLING + (values_ns >> shift)
-    return numbers
-
-
-def bucket_bounds(bucket: int) -> tuple[int, int]:
-    """Return the lowest value of a bucket, and the lowest above it."""
-    shift = max(bucket // BUCKETS_PER_DOUBLING - 1, 0)
-    lowest = (bucket - shift * BUCKETS_PER_DOUBLING) << shift
-    return lowest, lowest + (1 << shift)
-
-
-def histogram(values_ns: Times, counts: Times) -> Histogram:
-    """Count values, each given so many times."""
-    totals = np.bincount(bucket_of(values_ns), weights=counts) if len(values_ns) else np.zeros(0)
-    return {int(bucket): int(totals[bucket]) for bucket in np.flatnonzero(totals)}
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The generator's rows: four times of requests sent together and answered together, how many, and whose they are."""
-
-    intended_ns: Times
-    ready_ns: Times
-    sent_ns: Times
-    received_ns: Times
-    count: Times
-    client: Times
-
-    def where(self, chosen: npt.NDArray[np.bool_]) -> "Columns":
-        """Return the chosen rows."""
-        return Columns(*(getattr(self, each.name)[chosen] for each in fields(self)))
-
-
-def read_times(paths: Sequence[Path]) -> Columns:
-    """Read the rows of one generator, or of several, whose clients are then numbered all together."""
-    each = [np.fromfile(path, dtype=np.int64).reshape(-1, len(fields(Columns))) for path in paths]
-    for place, rows in enumerate(each):
-        rows[:, -1] = rows[:, -1] * len(each) + place
-    return Columns(*np.concatenate(each).T)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -543,7 +155,7 @@ def read_results(folder: Path) -> Results:
     verdicts: Iterable[Any] = []
     if (folder / CONFORMANCE).exists():
         verdicts = _parsed(folder / CONFORMANCE, (folder / CONFORMANCE).read_bytes())
-    conformance = tuple(_built(Verdict, folder / CONFORMANCE, verdict) for verdict in verdicts)
+    conformance = tuple(_judgement(folder / CONFORMANCE, verdict) for verdict in verdicts)
     file = folder / TORTURE
     torture = torture_from_json(file, file.read_bytes()) if file.exists() else ()
     file = folder / LIMITS
@@ -564,6 +176,11 @@ def read_results(folder: Path) -> Results:
         effects=effects,
         twins=tuple(sample for sample in samples if sample.server == manifest.twin),
     )
+
+
+def _judgement(where: Path, given: Any) -> Judgement:  # noqa: ANN401 - JSON is anything
+    flat = _built(Judgement, where, given)
+    return replace(flat, verdict=Verdict(flat.verdict))
 
 
 def _read_selftest(path: Path) -> tuple[SelfCheck, ...]:

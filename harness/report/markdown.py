@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Final
 
-from harness.analyse.samples.metrics import of_regime
+from harness.analyse.blocks import of_regime
 from harness.analyse.tables import Table, tabulate
-from harness.plan.workloads import WORKLOADS, by_name
-from harness.record.files import Results
+from harness.plan import ALL_CORES, ONE_CORE, WORKLOADS, by_name
+from harness.record import Results
 from harness.report.figures.panels import figures
 from harness.report.sections.answer import short_answer
 from harness.report.sections.capacity import connections_section
@@ -22,7 +22,6 @@ from harness.report.sections.overview import all_cores_section, other_workloads
 from harness.report.sections.pairs import pairs_text
 from harness.report.sections.proof import proof_section
 from harness.report.sections.workloads import workload_section, workloads_text
-from implementations import ALL_CORES, ONE_CORE
 
 REPORT: Final = "report.md"
 FIGURES: Final = "figures"

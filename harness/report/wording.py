@@ -4,22 +4,21 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from harness.analyse.comparisons import BETTER, WORSE
 from harness.analyse.statistics.inference import Estimate
-from harness.analyse.tables import Row, Table
+from harness.analyse.tables import Row
+
+
+def short_names(labels: Sequence[str]) -> dict[str, str]:
+    """Return names for narrow columns: the part before the first underscore, where that tells them apart."""
+    return {
+        label: name
+        if (name := label.partition("_")[0]) and sum(other.startswith(name) for other in labels) == 1
+        else label
+        for label in labels
+    }
+
 
 WIDE: Final = 1.3
-
-
-def leaders(table: Table, ranked: Sequence[Row], name: str) -> list[Row]:
-    """Return the first, and all that were not told apart from it."""
-    first = ranked[0]
-    apart = {
-        frozenset((comparison.a, comparison.b))
-        for comparison in table.comparisons[name]
-        if comparison.verdict in {BETTER, WORSE}
-    }
-    return [row for row in ranked if row is first or frozenset((first.server, row.server)) not in apart]
 
 
 def names_of(rows: Sequence[Row]) -> str:

@@ -1,35 +1,20 @@
 """The study: the conformance gate, then every cell of a plan, then the report; what was measured is never lost."""
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from rich.console import Console
 
 from harness.analyse.precision import Target
 from harness.analyse.samples.validity import invalidity
-from harness.conformance.case import Verdict as Outcome
-from harness.errors import UsageError
 from harness.launch.candidates import Candidate
-from harness.launch.process import PROJECT
-from harness.plan.workloads import Plan, twin_of
-from harness.record.files import (
-    SAMPLES,
-    SCHEMA,
-    Manifest,
-    Results,
-    Sample,
-    append_sample,
-    read_results,
-    write_manifest,
-)
-from harness.report.markdown import FIGURES, REPORT, render
+from harness.plan import Plan, twin_of
+from harness.record import SAMPLES, Results, Sample, append_sample, read_results, shown, take, write_manifest
 from harness.study.campaign import campaign
-from harness.study.environment import facts, gather, harness_hash, revision, source_hash
+from harness.study.manifest import manifest_of
 from harness.study.phases import (
     CONNECTIONS,
     FAULTS,
@@ -40,9 +25,7 @@ from harness.study.phases import (
     WHAT_IT_COSTS,
     carry_out,
 )
-
-RESULTS: Final = PROJECT / "results"
-REFERENCE: Final = RESULTS / "reference"
+from harness.study.resume import gone_on_with
 
 
 @dataclass(frozen=True)
@@ -71,6 +54,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     folder: Path,
     command: Sequence[str],
     console: Console,
+    report: Callable[[Path], Path],
     target: Target | None = None,
     extras: Extras = Extras(),
     interrupted: Results | None = None,
@@ -83,6 +67,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
         folder: new, or empty, or that of the interrupted run.
         command: as the user gave it, for the record.
         console: where progress is shown.
+        report: makes the report of a run's folder, and returns where it is.
         target: the precision to reach, if the number of blocks is to follow from it.
         extras: what else to do.
         interrupted: a run of the same plan in this folder, to go on with: what it has recorded is not done again.
@@ -96,11 +81,11 @@ def bench(  # noqa: PLR0913 - what, where and how well
         LaunchError, MeasureError: a server cannot be started or measured. What was measured is kept and reported.
         KeyboardInterrupt: likewise.
     """
-    manifest = _manifest(candidates, plan, command, target)
+    manifest = manifest_of(candidates, plan, command, target)
     if interrupted is None:
-        _take(folder)
+        take(folder)
     else:
-        manifest = _gone_on_with(folder, interrupted.manifest, manifest)
+        manifest = gone_on_with(folder, interrupted.manifest, manifest)
     before_s, started_s = manifest.seconds, time.monotonic()
     write_manifest(folder, manifest)
     (folder / SAMPLES).touch()
@@ -125,7 +110,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     finally:
         manifest = replace(manifest, seconds=round(before_s + time.monotonic() - started_s, 1))
         write_manifest(folder, manifest)
-        written = write_report(folder)
+        written = report(folder)
         title = "Report" if manifest.complete else "Incomplete report"
         console.print(f"{title}: {shown(written)}", highlight=False)
     results = read_results(folder)
@@ -146,7 +131,7 @@ def _prepare(
     if extras.selftest:
         carry_out(THE_INSTRUMENT, candidates, folder, console)
     verdicts = read_results(folder).conformance
-    failed = {verdict.server for verdict in verdicts if Outcome(verdict.verdict).failed}
+    failed = {verdict.server for verdict in verdicts if verdict.verdict.failed}
     return [candidate for candidate in candidates if candidate.label not in failed]
 
 
@@ -178,70 +163,6 @@ def _with_twin(candidates: Sequence[Candidate], plan: Plan) -> list[Candidate]:
     return [*candidates, *twins]
 
 
-def _take(folder: Path) -> None:
-    """Make a folder, or use an empty one."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty: results are never mixed or overwritten")
-    except OSError as error:
-        raise UsageError(f"cannot write to {folder}: {error.strerror}") from None
-
-
-def _manifest(
-    candidates: Sequence[Candidate], plan: Plan, command: Sequence[str], target: Target | None
-) -> Manifest:
-    return Manifest(
-        schema=SCHEMA,
-        started=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
-        command=tuple(command),
-        revision=revision(),
-        servers=facts(candidates),
-        workloads=plan.workloads,
-        blocks=max(plan.blocks.values()),
-        warmup_s=plan.warmup_s,
-        duration_s=plan.duration_s,
-        seed=plan.seed,
-        planned_cells=len(plan.cells()),
-        environment=gather(),
-        complete=False,
-        seconds=0.0,
-        precision=target.half_width if target else None,
-        precision_of=target.metric if target else "",
-        within_minutes=target.within_s / 60 if target else None,
-        twin_of=plan.doubled,
-        twin=twin_of(plan.doubled) if plan.doubled else "",
-        blocks_of=dict(plan.blocks),
-        harness_hash=harness_hash(),
-    )
-
-
-def _gone_on_with(folder: Path, begun: Manifest, now: Manifest) -> Manifest:
-    """Return the manifest of a run that is resumed; UsageError if its figures and the coming ones would not go together."""
-    differing = list(_differing(begun, now))
-    if differing:
-        raise UsageError(
-            f"{shown(folder)} cannot be resumed: since it was begun, {', '.join(differing)} changed"
-        )
-    return replace(begun, complete=False, resumed=begun.resumed + 1)
-
-
-def _differing(begun: Manifest, now: Manifest) -> Iterator[str]:
-    """Name what has changed: of the servers, of the harness, of the plan, and of the machine."""
-    if begun.harness_hash != now.harness_hash:
-        yield "the harness's source"
-    if [each.label for each in begun.servers] != [each.label for each in now.servers]:
-        yield "the servers"
-    else:
-        yield from (a.label for a, b in zip(begun.servers, now.servers, strict=True) if a != b)
-    for name in ("workloads", "blocks_of", "warmup_s", "duration_s", "seed"):
-        if getattr(begun, name) != getattr(now, name):
-            yield f"the plan's {name}"
-    for each in fields(now.environment):
-        if getattr(begun.environment, each.name) != getattr(now.environment, each.name):
-            yield f"the machine's {each.name}"
-
-
 def _tell_how_long(plan: Plan, recorded: Sequence[Sample], console: Console) -> None:
     """Print an estimate before anything begins."""
     done = {(sample.block, sample.server, sample.workload) for sample in recorded}
@@ -263,54 +184,3 @@ def _all_served(plan: Plan, samples: Sequence[Sample]) -> bool:
         or sample.company_wrong + sample.company_error
         for sample in samples
     )
-
-
-def files_of(folder: Path, results: Results) -> dict[Path, str]:
-    """Return the files of a report and their contents.
-
-    The reference run's report stands at the top of the project, any other in its run's folder.
-    """
-    if folder.resolve() == REFERENCE:
-        rendered = render(results, f"{REFERENCE.relative_to(PROJECT)}/{FIGURES}")
-        top = PROJECT
-    else:
-        rendered = render(results)
-        top = folder
-    return {(top if name == REPORT else folder) / name: text for name, text in rendered.items()}
-
-
-def write_report(folder: Path) -> Path:
-    """Make a report from a run's folder alone; return where it is."""
-    files = files_of(folder, read_results(folder))
-    for path, text in files.items():
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return next(path for path in files if path.name == REPORT)
-
-
-def stale_files(folder: Path) -> list[Path]:
-    """Return the files of a report that are not what the results give now."""
-    files = files_of(folder, read_results(folder))
-    return [
-        path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
-
-
-def changed_since(results: Results) -> list[str]:
-    """Return the servers whose source is no longer what was measured."""
-    return [
-        facts.label
-        for facts in results.manifest.servers
-        if facts.file
-        and (not (PROJECT / facts.file).exists() or source_hash(facts.file) != facts.source_hash)
-    ]
-
-
-def new_folder() -> Path:
-    """Return a name for a new run's folder."""
-    return RESULTS / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
-
-
-def shown(path: Path) -> str:
-    """Return a path as short as it can be."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

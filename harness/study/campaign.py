@@ -10,14 +10,15 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from harness.analyse.blocks import repetition
 from harness.analyse.precision import PILOT_BLOCKS, Reach, Target, blocks_in_time, reach, sentence
-from harness.analyse.samples.metrics import repetition, throughput_rps
+from harness.analyse.samples.metrics import throughput_rps
 from harness.analyse.samples.validity import invalidity
-from harness.drive.orders import CLOSED
 from harness.launch.candidates import Candidate
-from harness.plan.workloads import OF_PEAK, PEAK, RELIEF, Cell, Plan, Workload, by_name, launch_seconds
-from harness.record.files import Sample
-from harness.study.cell import Load, measure, two_cores
+from harness.machine.resources import two_cores
+from harness.plan import CLOSED, OF_PEAK, PEAK, RELIEF, Cell, Load, Plan, Workload, by_name, launch_seconds
+from harness.record import Sample
+from harness.study.cell import measure
 from harness.study.rounds import Allowance, carry_out
 
 PEAK_S: Final = 0.5

@@ -11,10 +11,9 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from harness.conformance.case import Verdict as Outcome
+from harness.errors import LaunchError
 from harness.launch.candidates import Candidate
-from harness.launch.process import PROJECT, LaunchError
-from harness.record.files import CONFORMANCE, COSTS, EFFECTS, LIMITS, PROOF, SELFTEST, TORTURE
+from harness.record import CONFORMANCE, COSTS, EFFECTS, LIMITS, PROJECT, PROOF, SELFTEST, TORTURE, Verdict
 
 OUR_NAME: Final = "harness: "
 """What we say on standard error begins so."""
@@ -94,7 +93,7 @@ def run_apart(words: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _verdicts_told(verdicts: Found) -> Iterator[str]:
-    failures = [each for each in verdicts if Outcome(each["verdict"]).failed]
+    failures = [each for each in verdicts if Verdict(each["verdict"]).failed]
     cases, servers = ({each[name] for each in verdicts} for name in ("case", "server"))
     yield f"Conformance: {len(cases)} cases on {len(servers)} servers, {len(failures) or 'no'} failures"
     for each in failures:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from harness.analyse.samples.validity import invalidity
-from harness.plan.workloads import MOST_ATTEMPTS, REPEATED_SHARE, Cell, Plan, Round
-from harness.record.files import Sample
+from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, Cell, Plan, Round
+from harness.record import Sample
 
 MeasureCell = Callable[[Cell], Sample]
 

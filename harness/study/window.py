@@ -1,14 +1,15 @@
 """From the times of all requests to what a measuring window says. Pure: no process, socket or clock."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from harness.drive.orders import CLOSED, Order, Outcome
+from harness.analyse.samples.recovery import recovered_after_s
+from harness.drive.journal import Columns
+from harness.drive.orders import Order, Outcome
 from harness.drive.schedule import intended_ns, phases_of
-from harness.record.files import Columns, Histogram, Times, histogram
+from harness.plan import CLOSED
+from harness.record import Histogram, Spread, Times, Window, histogram
 
 STEPS: Final = 20
 """A window's throughput is looked at in so many steps."""
@@ -21,39 +22,6 @@ STALLED_SHARE: Final = 0.5
 """A request whose response was a stall for this share or more had it for its reason."""
 RECOVERED_NS: Final = 10_000_000
 """After an overload a server has recovered when 99 % of its responses take no longer than this again."""
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A histogram, and what it does not tell exactly."""
-
-    ns: Histogram
-    max_ns: int
-    sum_ns: int
-
-
-@dataclass(frozen=True)
-class Window:
-    """What happened in the measuring window; each field is described at `Sample`, which has one of the same name."""
-
-    window_s: float
-    offered: int
-    answered: int
-    answered_in_warmup: int
-    late: int
-    censored: int
-    series: tuple[int, ...]
-    warmup_series: tuple[int, ...]
-    response_slices_ns: tuple[int, ...]
-    response_repeats_ns: Histogram
-    response: Spread
-    service: Spread
-    queueing: Spread
-    lag: Spread
-    connect: Spread
-    fairness_jain: float | None
-    worst_client_share: float | None
-    recovery_s: float | None
 
 
 def tally(order: Order, outcome: Outcome, times: Columns, clients: int | None = None) -> Window:
@@ -118,23 +86,6 @@ def jain_index(shares: Times) -> float | None:
 def worst_share(shares: Times) -> float | None:
     """Return the least share as a part of the mean one."""
     return float(shares.min() / shares.mean()) if shares.any() else None
-
-
-def recovered_after_s(slices_ns: Sequence[int], length_s: float, limit_ns: float) -> float | None:
-    """Return when the response was beyond a limit for the last time.
-
-    Args:
-        slices_ns: the response in equal slices of a time after an overload.
-        length_s: how long that time was.
-        limit_ns: what is recovered from.
-
-    Returns:
-        Seconds to the end of the last slice beyond the limit; 0 if there is none; None if it is the last of all.
-    """
-    beyond = [place for place, response_ns in enumerate(slices_ns) if response_ns > limit_ns]
-    if not slices_ns or (beyond and beyond[-1] == len(slices_ns) - 1):
-        return None
-    return (beyond[-1] + 1) * length_s / len(slices_ns) if beyond else 0.0
 
 
 def _recovery_s(order: Order, outcome: Outcome, of_relief: Columns, end_ns: int) -> float | None:

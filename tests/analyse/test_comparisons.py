@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.analyse.changes import compare_runs, differences, threshold
 from harness.analyse.comparisons import (
     BETTER,
     EQUIVALENT,
@@ -17,16 +18,12 @@ from harness.analyse.comparisons import (
     WORSE,
     Comparison,
     compare_all,
-    compare_runs,
     compare_servers,
-    differences,
     inverse,
-    threshold,
 )
 from harness.analyse.samples.metrics import metric
-from harness.plan.workloads import CORE
-from harness.record.files import Results, Sample, read_results
-from implementations import ALL_CORES, ONE_CORE
+from harness.plan import ALL_CORES, CORE, ONE_CORE
+from harness.record import Results, Sample, read_results
 
 THROUGHPUT = metric("throughput_rps")
 CPU = metric("cpu_us_per_request")

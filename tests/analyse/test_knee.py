@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.analyse.knee import PRECISION, Knee, Probe, Slo, knee, next_rate, probe, rates_for, recovery_s
 from harness.analyse.samples.quantiles import UNKNOWN
-from harness.record.files import Sample
+from harness.record import Sample
 
 SLO = Slo("p99", 0.99, 10e6)
 

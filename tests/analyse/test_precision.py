@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.analyse.precision import Target, blocks_for, blocks_in_time, reach, sentence
 from harness.analyse.statistics.inference import half_width
-from harness.record.files import Sample
+from harness.record import Sample
 
 TARGET = Target(0.03, "cpu_us_per_request", 600)
 

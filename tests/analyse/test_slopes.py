@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.analyse.slopes import Slope, per_connection, slope
-from harness.record.costs import Crowd, Holding
+from harness.record import Crowd, Holding
 
 numbers = st.floats(min_value=-1e9, max_value=1e9)
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from harness.analyse.tables import tabulate
-from harness.record.files import Results, Sample
-from implementations import ALL_CORES, ONE_CORE
+from harness.plan import ALL_CORES, ONE_CORE
+from harness.record import Results, Sample
 
 
 def test_invalid_samples_stay_visible_and_are_not_ranked(make_sample: Callable[..., Sample]) -> None:

@@ -8,10 +8,10 @@ import socket
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.launch.candidates import ours
 from harness.launch.process import launch
+from harness.launch.selection import ours
 from harness.oracle import oracle
-from implementations import CATALOGUE
+from implementations.catalogue import CATALOGUE
 from implementations.protocol import GREETING, Connection
 
 LINE = b"334,998,350\n"

@@ -17,11 +17,11 @@ import psutil
 import pytest
 
 from harness.experiments.faults.faults import FAULTS
-from harness.launch.candidates import ours
 from harness.launch.process import launch
-from harness.plan.workloads import WORKLOADS
-from harness.record.files import read_results
-from implementations import SERVERS
+from harness.launch.selection import ours
+from harness.plan import WORKLOADS
+from harness.record import read_results
+from implementations.catalogue import SERVERS
 
 PROJECT = Path(__file__).resolve().parents[2]
 FAULTY = Path(__file__).parents[1] / "servers" / "faulty.py"

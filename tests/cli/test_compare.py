@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.__main__ import main
+from harness.cli.app import main
 from harness.launch.candidates import Candidate
-from harness.plan.workloads import CORE
-from harness.record.files import Sample
+from harness.plan import CORE, Load
+from harness.record import Sample
 from harness.study import campaign
-from harness.study.cell import Load
 
 PROJECT = Path(__file__).resolve().parents[2]
 KEYS = ["workload", "metric", "a", "b", "ratio", "ci_low", "ci_high", "verdict"]

@@ -11,15 +11,20 @@ import psutil
 import pytest
 from rich.console import Console
 
-from harness.cli.matrix import print_matrix, short_names, summary, to_json, to_junit
+from harness.cli.matrix import print_matrix, summary, to_json, to_junit
 from harness.conformance import target as targets
-from harness.conformance.case import Case, Verdict, Violation
-from harness.conformance.judge import CASES, Judgement, judge, run_case, selected_cases
+from harness.conformance.case import Case
+from harness.conformance.catalogue import CASES, selected_cases
+from harness.conformance.judge import judge, run_case
 from harness.conformance.peer import Peer
 from harness.conformance.target import Target, shared_target
-from harness.errors import UsageError
-from harness.launch.candidates import HOST, Candidate, ours
-from harness.launch.process import LaunchError, free_port, launch
+from harness.conformance.violations import Violation
+from harness.errors import LaunchError, UsageError
+from harness.launch.candidates import HOST, Candidate
+from harness.launch.process import free_port, launch
+from harness.launch.selection import ours
+from harness.record import Judgement, Verdict
+from harness.report.wording import short_names
 
 FORKING = Path(__file__).parents[1] / "servers" / "forking.py"
 

@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from harness.conformance.case import Violation
 from harness.conformance.peer import Peer
+from harness.conformance.violations import Violation
 from harness.launch.candidates import HOST
 
 

@@ -11,15 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.drive.client import GREETING, ROW, Client, Failure, Journal, Script
-from harness.drive.generator import ConnectError, connected_loop
-from harness.drive.loops.loop import Loop, source_for
+from harness.drive.client import Client, ConnectError, Failure
+from harness.drive.generator import connected_loop
+from harness.drive.journal import ROW, Columns, Journal, read_times
+from harness.drive.loops.churn import source_for
+from harness.drive.loops.loop import Loop
 from harness.drive.orders import Order, Outcome
 from harness.drive.schedule import intended_ns, phases_of
-from harness.launch.candidates import Candidate, ours
+from harness.drive.script import Script
+from harness.launch.candidates import Candidate
 from harness.launch.process import launch
-from harness.oracle import oracle
-from harness.record.files import Columns, read_times
+from harness.launch.selection import ours
+from harness.oracle import GREETING, oracle
 
 
 def test_the_script_is_what_the_oracle_answers() -> None:

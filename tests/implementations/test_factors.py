@@ -11,7 +11,8 @@ import pytest
 import trio
 import uvloop
 
-from implementations import ALL_CORES, CATALOGUE, ONE_CORE, SERVERS, VARIANTS
+from harness.plan import ALL_CORES, ONE_CORE, regime_of
+from implementations.catalogue import CATALOGUE, SERVERS, VARIANTS
 from implementations.event_loop import stock_factory, uvloop_factory
 
 OPTIONS = {
@@ -122,6 +123,6 @@ def test_a_variant_differs_from_its_model_in_what_its_name_says() -> None:
 
 
 def test_who_is_parallel_uses_all_cores() -> None:
-    regimes = {server.name: server.factors["regime"] for server in CATALOGUE}
+    regimes = {server.name: regime_of(server.declares) for server in CATALOGUE}
     assert {name for name, regime in regimes.items() if regime == ALL_CORES} == {"processes"}
     assert set(regimes.values()) == {ONE_CORE, ALL_CORES}

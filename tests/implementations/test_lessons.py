@@ -18,8 +18,10 @@ from typing import Self
 
 import pytest
 
-from harness.conformance.judge import judge, selected_cases
-from harness.launch.candidates import Candidate, ours
+from harness.conformance.catalogue import selected_cases
+from harness.conformance.judge import judge
+from harness.launch.candidates import Candidate
+from harness.launch.selection import ours
 from implementations.lessons import LESSONS, lesson1_echo_server, lesson6_reactor
 from implementations.lessons.lesson2_calculator import PROMPT
 from implementations.lessons.lesson7_libraries import BY_HAND, FILES, MAP

@@ -16,11 +16,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.conformance.case import Case, Verdict
-from harness.conformance.judge import CASES, Judgement, judge
-from harness.launch.candidates import ours
-from implementations import CATALOGUE, SERVERS, VARIANTS, Implementation
+from harness.conformance.case import Case
+from harness.conformance.catalogue import CASES
+from harness.conformance.judge import judge
+from harness.launch.selection import ours
+from harness.record import Judgement, Verdict
 from implementations.asyncio_protocol import Handler
+from implementations.catalogue import CATALOGUE, SERVERS, VARIANTS, Implementation
 from implementations.protocol import ERROR, GREETING, MAX_LINE_BYTES
 from implementations.server import Options, Server
 

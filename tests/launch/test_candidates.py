@@ -3,8 +3,9 @@
 import pytest
 
 from harness.errors import UsageError
-from harness.launch.candidates import Candidate, ours, selected
-from implementations import CATALOGUE
+from harness.launch.candidates import Candidate
+from harness.launch.selection import ours, selected
+from implementations.catalogue import CATALOGUE
 
 
 def test_nothing_named_means_all_of_ours() -> None:

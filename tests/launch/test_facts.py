@@ -3,10 +3,11 @@
 import platform
 from pathlib import Path
 
-from harness.launch.candidates import ours, selected
-from harness.launch.process import PROJECT
-from harness.study.environment import code_branches, code_lines, facts, gather, source_hash
-from implementations import ALL_CORES, ONE_CORE
+from harness.launch.facts import code_branches, code_lines, facts, source_hash
+from harness.launch.selection import ours, selected
+from harness.plan import ALL_CORES, ONE_CORE
+from harness.record import PROJECT
+from harness.study.environment import gather
 
 
 def test_code_lines_are_neither_blank_nor_comment_nor_docstring(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.launch.candidates import ours, selected
-from harness.launch.interpreters import Interpreter, InterpreterError, interpreter, library_version
-from harness.study.environment import facts
+from harness.errors import InterpreterError
+from harness.launch.facts import facts
+from harness.launch.interpreters import Interpreter, interpreter, library_version
+from harness.launch.selection import ours, selected
 
 
 def pretend(path: Path, **changes: object) -> str:

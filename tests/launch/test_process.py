@@ -6,9 +6,11 @@ from collections.abc import Callable
 import psutil
 import pytest
 
+from harness.errors import LaunchError
 from harness.launch import process as launching
-from harness.launch.candidates import Candidate, ours
-from harness.launch.process import LaunchError, launch
+from harness.launch.candidates import Candidate
+from harness.launch.process import launch
+from harness.launch.selection import ours
 
 
 def test_a_server_is_ready_when_the_context_begins_and_gone_when_it_ends() -> None:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.drive.background.guests import MANNERS
+from harness.drive.background.manners import MANNERS
 from harness.errors import UsageError
 from harness.oracle import oracle
-from harness.plan.workloads import CORE, PEAK, PROFILES, WORKLOADS, Plan, by_name, list_of, twin_of, why_not
+from harness.plan import CORE, PEAK, PROFILES, WORKLOADS, Plan, by_name, list_of, twin_of, why_not
 
 NAMES = tuple(workload.name for workload in WORKLOADS)
 FOR_ONE = [workload.name for workload in WORKLOADS if workload.connections == 1]

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.record.costs import Arm, EffectResult, ServerCosts
-from harness.record.files import (
+from harness.drive.journal import read_times
+from harness.errors import ResultsError
+from harness.record import (
     CONFORMANCE,
     COSTS,
     EFFECTS,
@@ -20,10 +21,12 @@ from harness.record.files import (
     MANIFEST,
     SAMPLES,
     TORTURE,
+    Arm,
     ConnectionLimit,
+    EffectResult,
     FaultResult,
     Results,
-    ResultsError,
+    ServerCosts,
     append_sample,
     as_json,
     bucket_bounds,
@@ -31,7 +34,6 @@ from harness.record.files import (
     drop_half_written_sample,
     histogram,
     read_results,
-    read_times,
     write_manifest,
 )
 

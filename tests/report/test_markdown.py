@@ -6,21 +6,26 @@ from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree as ET
 
-from harness.plan.workloads import twin_of
-from harness.record.costs import Arm, EffectResult, ServerCosts
-from harness.record.files import (
+from harness.launch.facts import changed_since
+from harness.plan import ALL_CORES, twin_of
+from harness.record import (
+    REFERENCE,
+    Arm,
     ConnectionLimit,
+    EffectResult,
     FaultResult,
+    Judgement,
     Results,
     Sample,
     SelfCheck,
+    ServerCosts,
     Verdict,
     read_results,
 )
-from harness.report.figures.panels import look
+from harness.report.figures.look import look
+from harness.report.files import stale_files
 from harness.report.markdown import CASES, PAIRS, REPORT, WORKLOAD_TABLES, render
-from harness.study.bench import REFERENCE, changed_since, stale_files
-from implementations import ALL_CORES, SERVERS
+from implementations.catalogue import SERVERS
 
 
 def text_of(results: Results) -> str:
@@ -53,7 +58,7 @@ def test_a_server_that_failed_the_gate_is_named_and_gets_no_figures(
     make_results: Callable[..., Results],
 ) -> None:
     results = make_results()
-    failed = Verdict("trio_nursery", "F02", "A line ends at LF", "MUST", "FAIL", "sent b'1'")
+    failed = Judgement("trio_nursery", "F02", "A line ends at LF", "MUST", Verdict.FAIL, "sent b'1'")
     samples = tuple(sample for sample in results.samples if sample.server == "threaded")
     text = text_of(replace(results, samples=samples, conformance=(*results.conformance, failed)))
     assert "`trio_nursery`: did not pass the conformance gate" in text

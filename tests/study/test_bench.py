@@ -9,12 +9,13 @@ import pytest
 from rich.console import Console
 
 from harness.errors import UsageError
-from harness.launch.candidates import Candidate, ours
-from harness.plan.workloads import Cell, Plan
-from harness.record.files import CONFORMANCE, SAMPLES, Sample, Verdict, as_json, read_results
+from harness.launch.candidates import Candidate
+from harness.launch.selection import ours
+from harness.plan import Cell, Load, Plan
+from harness.record import CONFORMANCE, SAMPLES, Judgement, Sample, Verdict, as_json, read_results
+from harness.report.files import write_report
 from harness.study import bench as study
 from harness.study import campaign, phases
-from harness.study.cell import Load
 
 CANDIDATES = [ours("threaded"), ours("trio_nursery")]
 BLOCKS = {"clients_64": 3, "churn": 2}
@@ -46,7 +47,7 @@ class Machine:
     def run_apart(self, words: Sequence[str]) -> tuple[str, list[str]]:
         if words[0] == "conform":
             self.done.append("gate")
-            verdicts = [Verdict(each, "F01", "", "MUST", "PASS", "") for each in words[1:-1]]
+            verdicts = [Judgement(each, "F01", "", "MUST", Verdict.PASS, "") for each in words[1:-1]]
             return as_json(verdicts), []
         self.done.append("proof")
         return '{"suite": "", "trials": [], "untested": [], "findings": [], "alarm_runs": []}', []
@@ -65,7 +66,7 @@ def run(folder: Path, *, resume: bool = False, plan: Plan = PLAN) -> str:
     said = io.StringIO()
     interrupted = read_results(folder) if resume else None
     command, console = ("harness", "bench"), Console(file=said, width=200)
-    study.bench(CANDIDATES, plan, folder, command, console, interrupted=interrupted)
+    study.bench(CANDIDATES, plan, folder, command, console, write_report, interrupted=interrupted)
     return said.getvalue()
 
 

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from harness.analyse.blocks import repetition
 from harness.analyse.precision import PILOT_BLOCKS, Target
-from harness.analyse.samples.metrics import repetition
 from harness.analyse.samples.validity import invalidity
-from harness.drive.orders import CLOSED
-from harness.launch.candidates import Candidate, ours
-from harness.plan.workloads import WORKLOADS, Plan, Workload, by_name
-from harness.record.files import Sample
+from harness.launch.candidates import Candidate
+from harness.launch.selection import ours
+from harness.plan import CLOSED, WORKLOADS, Load, Plan, Workload, by_name
+from harness.record import Sample
 from harness.study import campaign as module
 from harness.study.campaign import campaign, load_of
-from harness.study.cell import Load, measure
+from harness.study.cell import measure
 
 PLAN = Plan(("a", "b"), ("clients_64",), {}, {"clients_64": 3}, 0.1, 1.0, 7)
 CANDIDATES = [Candidate("a"), Candidate("b")]

@@ -10,24 +10,18 @@ import psutil
 import pytest
 
 from harness.analyse.samples.validity import invalidity
-from harness.drive.orders import TRICKLE, Company, Order, Reading
-from harness.launch.candidates import Candidate, ours
+from harness.drive.fleet import GENERATOR, worker
+from harness.drive.orders import Order, Reading
+from harness.errors import MeasureError
+from harness.launch.candidates import Candidate
 from harness.launch.process import launch
-from harness.record.files import Sample
-from harness.study.cell import (
-    GENERATOR,
-    Load,
-    MeasureError,
-    MemorySeries,
-    _foreign_share,
-    cores_for,
-    load_for,
-    measure,
-    snapshot,
-    two_cores,
-    worker,
-)
-from implementations import ALL_CORES
+from harness.launch.selection import ours
+from harness.machine.processes import snapshot
+from harness.machine.resources import cores_for, two_cores
+from harness.plan import ALL_CORES, TRICKLE, Company, Load
+from harness.record import Sample
+from harness.study.cell import _foreign_share, load_for, measure
+from harness.study.observe import MemorySeries
 
 SHORT = Load(clients=4, pipeline=2, warmup_s=0.1, duration_s=0.3)
 

@@ -7,10 +7,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.launch.candidates import Candidate, ours
-from harness.launch.process import LaunchError
-from harness.record.costs import Arm, EffectResult, ServerCosts
-from harness.record.files import ConnectionLimit, SelfCheck, Verdict, as_json
+from harness.errors import LaunchError
+from harness.launch.candidates import Candidate
+from harness.launch.selection import ours
+from harness.record import (
+    Arm,
+    ConnectionLimit,
+    EffectResult,
+    Judgement,
+    SelfCheck,
+    ServerCosts,
+    Verdict,
+    as_json,
+)
 from harness.study import phases
 from harness.study.phases import (
     CONNECTIONS,
@@ -80,8 +89,8 @@ def test_effects_are_counted_that_are_named_only_where_they_are(
 
 def test_failures_are_named(tmp_path: Path, written: Callable[..., list[Sequence[str]]]) -> None:
     verdicts = [
-        Verdict("a", "F01", "", "MUST", "PASS", ""),
-        Verdict("b", "F01", "", "MUST", "FAIL", "sent b'1'"),
+        Judgement("a", "F01", "", "MUST", Verdict.PASS, ""),
+        Judgement("b", "F01", "", "MUST", Verdict.FAIL, "sent b'1'"),
     ]
     written(as_json(verdicts))
     said = said_of(GATE, [ours("blocking")], tmp_path)

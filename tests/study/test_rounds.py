@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from harness.analyse.samples.metrics import counted, repetition
+from harness.analyse.blocks import counted, repetition
 from harness.analyse.samples.validity import invalidity
-from harness.plan.workloads import REPEATED_SHARE, Cell, Plan
-from harness.record.files import Sample
+from harness.plan import REPEATED_SHARE, Cell, Plan
+from harness.record import Sample
 from harness.study.rounds import Allowance, carry_out
 
 NAMES = ("clients_64", "clients_500")

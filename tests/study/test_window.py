@@ -7,20 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analyse.samples.quantiles import merged as merged_histograms
+from harness.analyse.samples.recovery import recovered_after_s
+from harness.drive.journal import Columns
 from harness.drive.orders import Order, Outcome, Reading, merged
 from harness.drive.schedule import intended_ns, phases_of, share_of
-from harness.record.files import Columns, bucket_of
-from harness.study.window import (
-    SLICES,
-    Window,
-    jain_index,
-    recovered_after_s,
-    repeats,
-    response_slices,
-    tally,
-    worst_share,
-)
+from harness.record import Window, bucket_of
+from harness.record import merged as merged_histograms
+from harness.study.window import SLICES, jain_index, repeats, response_slices, tally, worst_share
 
 S = 1_000_000_000
 MS = 1_000_000

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Final
 
-from harness.analyse.samples.metrics import METRICS, counted
+from harness.analyse.blocks import counted
+from harness.analyse.samples.metrics import METRICS
 from harness.analyse.samples.validity import invalidity
 from harness.analyse.slopes import per_connection
 from harness.analyse.statistics.inference import estimate
-from harness.record.costs import Arm, ServerCosts
-from harness.record.files import Results, Sample
+from harness.record import Arm, Results, Sample, ServerCosts
 
 CONNECTIONS: Final = "connections"
 """The workload under which figures of connections stand."""

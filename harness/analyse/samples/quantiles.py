@@ -1,11 +1,10 @@
 """Quantiles of histograms, and when not to give one. Pure."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from harness.record.files import Histogram, Sample, bucket_bounds
+from harness.record import Histogram, Sample, bucket_bounds
 
 ENOUGH_BEYOND: Final = 100
 """A quantile with fewer observations beyond it is not printed; a stall counts as one (see `tally.repeats`)."""
@@ -90,12 +89,3 @@ def response(sample: Sample, q: float) -> Quantile:
     return quantile(
         sample.response_ns, q, sample.censored, sample.timeout_s * 1e9, sample.response_repeats_ns
     )
-
-
-def merged(histograms: Iterable[Histogram]) -> Histogram:
-    """Add histograms up: they merge, percentiles do not."""
-    total: Histogram = {}
-    for values in histograms:
-        for bucket, count in values.items():
-            total[bucket] = total.get(bucket, 0) + count
-    return total

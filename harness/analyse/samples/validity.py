@@ -7,9 +7,8 @@ from typing import Final
 
 from harness.analyse.samples.quantiles import QUANTILES, quantile_ns, response
 from harness.analyse.samples.steadiness import Steadiness, steadiness
-from harness.drive.orders import CLOSED
-from harness.record.files import Sample
-from implementations import ALL_CORES
+from harness.plan import ALL_CORES, CLOSED
+from harness.record import Sample
 
 BUSY: Final = 0.95
 """From this share of its core on, a process is what limits a closed loop."""

@@ -2,24 +2,12 @@
 
 from typing import Final
 
-from harness.conformance.case import Group
+from harness.conformance.case import Cases
+from harness.conformance.cases.replies import ERROR, TO_PRODUCT, products, sums
 from harness.conformance.target import Target
 
-ARITHMETIC: Final = Group("A", "Arithmetic")
-case = ARITHMETIC.case
-
-ERROR: Final = b"ERROR. Enter only integers separated by commas\n"
-TO_PRODUCT: Final = b"<switching to product mode>\r\n"
-
-
-def sums(*totals: int) -> bytes:
-    """Return the replies in sum mode."""
-    return b"".join(b"Sum of input numbers: '%d'\r\n" % total for total in totals)
-
-
-def products(*totals: int) -> bytes:
-    """Return the replies in product mode."""
-    return b"".join(b"Product of input numbers: '%d'\r\n" % total for total in totals)
+CASES: Final = Cases()
+case = CASES.case
 
 
 @case("3.2")

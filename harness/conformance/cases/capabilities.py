@@ -1,34 +1,33 @@
 """C, continued: what many, greedy and costly clients do to the others. These are capabilities: a server may lack them."""
 
-import os
-import resource
-import select
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
-from threading import Event
 from typing import Final
 
-from harness.conformance.case import NotApplicable, StaleClaim, Violation
-from harness.conformance.cases.concurrency import CONCURRENCY, THREE, one_after_the_other
-from harness.conformance.peer import GREETING, MEDIUM_BUFFER_BYTES, Peer
+from harness.conformance.case import Cases
+from harness.conformance.cases.replies import THREE
+from harness.conformance.cases.steps import (
+    BATCH,
+    BATCH_REPLIES,
+    costly_batches,
+    meanwhile,
+    one_after_the_other,
+)
+from harness.conformance.peer import MEDIUM_BUFFER_BYTES, Peer
 from harness.conformance.target import Target, run_to_end, with_options
-from harness.launch.process import LaunchError
-from harness.oracle import oracle
+from harness.conformance.violations import NotApplicable, StaleClaim, Violation
+from harness.errors import LaunchError
+from harness.machine.resources import allow_files, most_files, our_cores
+from harness.machine.threads import working_threads
 
-__all__ = ["CONCURRENCY"]
-
-case = CONCURRENCY.case
+CASES: Final = Cases()
+case = CASES.case
 
 MANY_CLIENTS: Final = 1100
 """More than the 1,024 descriptors that select() can watch."""
 
-BATCH: Final = b"product\n" + (b"9" + b",9" * 2046 + b",0\n") * 64
-"""256 KiB of lines that take as long as some 200 light ones each: whoever sends them is faster than the server."""
-BATCH_REPLIES: Final = oracle(BATCH)[len(GREETING) :]
+
 FAIR_BATCHES: Final = 8
 """A light client may wait for so many of its neighbour's batches; without fairness it waits for all that ever come."""
 LIGHT_REPLIES: Final = 10
@@ -36,8 +35,8 @@ LIGHT_REPLIES: Final = 10
 ROUNDS: Final = 16
 CONVINCING_ROUNDS: Final = 2
 """By chance both clients may meet the same worker, so that one round says little of a server with two of them."""
-STATE_CHECKS: Final = 60
-STATE_CHECK_S: Final = 0.002
+
+
 AT_ONCE: Final = 0.9
 """Threads that hand Python's lock to each other are seen together half of the time, and on a busy machine now and then more."""
 
@@ -45,11 +44,10 @@ AT_ONCE: Final = 0.9
 @contextmanager
 def roomy(target: Target) -> Iterator[Target]:
     """Offer a server that has been told to expect many clients, if it can be told; and allow as many files to us."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = 2 * MANY_CLIENTS
-    if hard < needed:
-        raise NotApplicable(f"this machine allows {hard} open files, and the case needs {needed}")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
+    if most_files() < needed:
+        raise NotApplicable(f"this machine allows {most_files()} open files, and the case needs {needed}")
+    allow_files(needed)
     if not target.candidate.command:
         yield target
     elif target.candidate.takes("max_clients"):
@@ -95,42 +93,12 @@ def c11_many_clients(target: Target) -> None:
         serve_many(own)
 
 
-@contextmanager
-def meanwhile(step: Callable[[], object]) -> Iterator[None]:
-    """Repeat a step in the background for as long as the context lasts; raise what it has raised."""
-    enough = Event()
-
-    def repeat() -> None:
-        while not enough.is_set():
-            step()
-
-    with ThreadPoolExecutor(1) as pool:
-        repeated = pool.submit(repeat)
-        try:
-            yield
-        finally:
-            enough.set()
-        repeated.result()
-
-
-def flood(greedy: Peer) -> Iterator[None]:
-    """Send batches, and read replies, as fast as the server can answer: one send and one receive in each step."""
-    unsent = memoryview(BATCH)
-    while True:
-        possible = greedy.wait_for(select.POLLIN | select.POLLOUT, 1.0)
-        if possible & select.POLLOUT:
-            unsent = unsent[greedy.send_some(unsent) :] or memoryview(BATCH)
-        if possible & ~select.POLLOUT and not greedy.receive():
-            raise Violation("the server closed on a client that floods and reads")
-        yield
-
-
 def batches_for_a_light_reply(light: Peer, greedy: Peer) -> float:
     """Return how many of a greedy client's batches are answered, on average, while a light one waits for a reply.
 
     Work is counted and not time, so that a busy machine does not matter.
     """
-    steps = flood(greedy)
+    steps = costly_batches(greedy)
     next(steps)
     with meanwhile(lambda: next(steps)):
         light.fence()
@@ -179,18 +147,16 @@ def shares_at_once(target: Target) -> Iterator[float]:
     not count. The light client's waits would not tell: a thread that always waits for input gets that lock more
     easily than one that computes, and is not held up.
     """
-    if len(os.sched_getaffinity(0)) < 2:
+    if len(our_cores()) < 2:
         raise NotApplicable("there is but one core to use")
-    process = target.process
     for _ in range(ROUNDS):
         with ExitStack() as stack:
             costly = [stack.enter_context(target.connect(MEDIUM_BUFFER_BYTES)).greeted() for _ in range(2)]
-            family = [process.pid, *(child.pid for child in process.children(recursive=True))]
             with (
                 meanwhile(partial(ask_for_much, costly[0])),
                 meanwhile(partial(ask_for_much, costly[1])),
             ):
-                counts = list(_working_threads(family))
+                counts = list(working_threads(target.pids))
             for peer in costly:
                 peer.half_close()
                 peer.drain()
@@ -203,22 +169,6 @@ def ask_for_much(peer: Peer) -> None:
     peer.send(BATCH)
     while peer.unread():
         peer.receive()
-
-
-def _working_threads(family: Sequence[int]) -> Iterator[int]:
-    """Count the threads of some processes that run or could run (the kernel's state R), again and again."""
-    for _ in range(STATE_CHECKS):
-        time.sleep(STATE_CHECK_S)  # a sample of what goes on, not a wait for anything
-        stats = [stat for pid in family for stat in Path(f"/proc/{pid}").glob("task/*/stat")]
-        yield sum(_content(stat).rpartition(")")[2].startswith(" R") for stat in stats)
-
-
-def _content(file: Path) -> str:
-    """Read a file of the kernel's; nothing if its thread has just ended."""
-    try:
-        return file.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""
 
 
 def not_parallel(target: Target) -> None:

@@ -1,66 +1,34 @@
 """C: what one client may do to the others, and to the server."""
 
-import select
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from typing import Final
 
-from harness.conformance.case import Group, NotApplicable, StaleClaim, Violation
-from harness.conformance.peer import MEDIUM_BUFFER_BYTES, SMALL_BUFFER_BYTES, Peer
+from harness.conformance.case import Cases
+from harness.conformance.cases.replies import GOODBYE, THREE
+from harness.conformance.cases.steps import (
+    FENCES,
+    FLOOD_LIMIT_BYTES,
+    fill_unread,
+    is_served,
+    one_after_the_other,
+)
+from harness.conformance.peer import MEDIUM_BUFFER_BYTES, SMALL_BUFFER_BYTES
 from harness.conformance.target import Target
-from harness.launch.process import LaunchError
+from harness.conformance.violations import StaleClaim, Violation
 
-CONCURRENCY: Final = Group("C", "Concurrency")
-case = CONCURRENCY.case
+CASES: Final = Cases()
+case = CASES.case
 
-THREE: Final = b"Sum of input numbers: '3'\r\n"
 MEMORY_LIMIT_BYTES: Final = 8 * 1024 * 1024
-FLOOD_LIMIT_BYTES: Final = 16 * 1024 * 1024
-FLOOD: Final = b"1,2\n" * 4096
-PATIENCE_WITH_FLOOD_S: Final = 0.25
+
+
 MEDIUM_FLOOD_BYTES: Final = 256 * 1024
-FENCES: Final = 20
-SILENCE_S: Final = 0.3
+
+
 CHURN_ROUNDS: Final = 5
 CHURN_CLIENTS: Final = 400
 LEAK_LIMIT_BYTES: Final = 512
 RETRIES_PER_S: Final = 20
-
-
-def one_after_the_other(target: Target) -> None:
-    """What a server that is not concurrent must do: B gets nothing while A is open, and all once A has left.
-
-    So it must be even if the server is told to take more clients, unless it refuses to be told.
-    """
-    with crowded(target) as own, own.greeted() as first, own.connect() as second:
-        second.send(b"hello\n1,5\nproduct\n6,7\n")
-        for _ in range(FENCES):
-            first.fence()
-        if is_served(second):
-            raise StaleClaim("a second client was served while the first one was connected")
-        first.exchange(b"quit\n", b"connection closed\r\n")
-        first.expect_end()
-        first.close()
-        second.greeted()
-        second.expect(
-            b"ERROR. Enter only integers separated by commas\n"
-            b"Sum of input numbers: '6'\r\n"
-            b"<switching to product mode>\r\n"
-            b"Product of input numbers: '42'\r\n"
-        )
-        second.fence(b"Product")
-
-
-@contextmanager
-def crowded(target: Target) -> Iterator[Target]:
-    """Offer a server that was told to take ten clients at once; the usual one, if it cannot be told so."""
-    with ExitStack() as stack:
-        try:
-            own = stack.enter_context(target.fresh(max_clients=10))
-        except (NotApplicable, LaunchError):
-            own = target
-        yield own
 
 
 def blocked_by_a_stalled_client(target: Target) -> None:
@@ -83,7 +51,7 @@ def blocked_by_a_client_that_does_not_read(target: Target) -> None:
     """What a server that is not concurrent must do: B waits while A does not read, and is served once A has vanished."""
     with target.connect(SMALL_BUFFER_BYTES) as deaf, target.connect() as waiting:
         deaf.greeted()
-        flood(deaf)
+        fill_unread(deaf)
         waiting.send(b"1,2\n")
         waiting.await_delivery()
         if is_served(waiting):
@@ -91,28 +59,6 @@ def blocked_by_a_client_that_does_not_read(target: Target) -> None:
         deaf.reset()
         waiting.greeted().expect(THREE)
         waiting.fence()
-
-
-def is_served(peer: Peer) -> bool:
-    """Tell whether anything comes for a client; a busy machine may take a moment to serve a second one."""
-    return bool(peer.wait_for(select.POLLIN, SILENCE_S))
-
-
-def flood(peer: Peer, limit_bytes: int = FLOOD_LIMIT_BYTES, patience_s: float = PATIENCE_WITH_FLOOD_S) -> int:
-    """Send lines and read nothing, until the server takes no more for a while; return how many bytes it took."""
-    peer.socket.setblocking(False)
-    taken = 0
-    while taken < limit_bytes:
-        if not peer.wait_for(select.POLLOUT, patience_s):
-            break
-        offset = taken % len(FLOOD)
-        try:
-            sent = peer.socket.send(FLOOD[offset:])
-        except OSError:
-            break
-        peer.sent += FLOOD[offset : offset + sent]
-        taken += sent
-    return taken
 
 
 @case("6.6, 8.1", level="concurrent", absence=one_after_the_other)
@@ -141,7 +87,7 @@ def c03_client_that_does_not_read(target: Target) -> None:
     """A client that does not read holds nobody up, and its replies are all there once it reads."""
     with target.connect(MEDIUM_BUFFER_BYTES) as deaf:
         deaf.greeted()
-        taken = flood(deaf, MEDIUM_FLOOD_BYTES)
+        taken = fill_unread(deaf, MEDIUM_FLOOD_BYTES)
         target.answers(b"1,2\n", THREE)
         deaf.socket.settimeout(target.patience_s)
         deaf.expect(THREE * (taken // 4))
@@ -158,7 +104,7 @@ def c04_memory_of_a_client_that_does_not_read(target: Target) -> None:
     with target.connect(SMALL_BUFFER_BYTES) as deaf:
         deaf.greeted()
         # Patiently, since a busy machine may keep a server from what it would take.
-        taken = flood(deaf, patience_s=target.patience_s / 5)
+        taken = fill_unread(deaf, patience_s=target.patience_s / 5)
         grown = target.resident_bytes() - before
         if grown > MEMORY_LIMIT_BYTES:
             raise Violation(f"the server's memory grew by {grown:,} bytes for a client that reads nothing")
@@ -231,14 +177,14 @@ def c09_out_of_descriptors(target: Target) -> None:
         served.fence()
         with own.without_files():
             # A process that waits in accept() has a descriptor for one more client already.
-            waiting = [own.connect() for _ in range(2 + len(own.family))]
+            waiting = [own.connect() for _ in range(2 + len(own.pids))]
             for _ in range(FENCES):
                 served.fence()
             own.is_quiet()
             served.fence()
             if waiting[-1].unread():
                 raise Violation("a client was served, although there was no descriptor left for it")
-        served.exchange(b"quit\n", b"connection closed\r\n")
+        served.exchange(b"quit\n", GOODBYE)
         served.close()
         for peer in waiting:
             peer.greeted().fence()

@@ -2,16 +2,15 @@
 
 from typing import Final
 
-from harness.conformance.case import Group, Violation
+from harness.conformance.case import Cases
+from harness.conformance.cases.replies import ERROR, SEVEN, THREE
 from harness.conformance.target import Target
+from harness.conformance.violations import Violation
 
-FRAMING: Final = Group("F", "Framing")
-case = FRAMING.case
+CASES: Final = Cases()
+case = CASES.case
 
-ERROR: Final = b"ERROR. Enter only integers separated by commas\n"
 LONGEST: Final = b"0" * 4095 + b"7"
-SEVEN: Final = b"Sum of input numbers: '7'\r\n"
-THREE: Final = b"Sum of input numbers: '3'\r\n"
 MEMORY_LIMIT_BYTES: Final = 8 * 1024 * 1024
 
 

@@ -3,18 +3,15 @@
 import time
 from typing import Final
 
-from harness.conformance.case import STRICT, Group
-from harness.conformance.peer import GREETING, SMALL_BUFFER_BYTES
+from harness.conformance.case import STRICT, Cases
+from harness.conformance.cases.replies import ERROR, GOODBYE, TO_PRODUCT, TO_SUM
+from harness.conformance.peer import SMALL_BUFFER_BYTES
 from harness.conformance.target import Target
-from harness.oracle import oracle
+from harness.oracle import GREETING, oracle
 
-SESSION: Final = Group("S", "Sessions")
-case = SESSION.case
+CASES: Final = Cases()
+case = CASES.case
 
-ERROR: Final = b"ERROR. Enter only integers separated by commas\n"
-TO_SUM: Final = b"<switching to sum mode>\r\n"
-TO_PRODUCT: Final = b"<switching to product mode>\r\n"
-GOODBYE: Final = b"connection closed\r\n"
 LONGEST_LINE_BYTES: Final = 4096
 LONG_LINE_BYTES: Final = 3000
 """Less than the last reply has, so that this one meets the kernel's limit for some number of lines."""

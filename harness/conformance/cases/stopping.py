@@ -3,24 +3,23 @@
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from typing import Final
 
-from harness.conformance.case import Group, NotApplicable, Violation
-from harness.conformance.cases.capabilities import flood, meanwhile
-from harness.conformance.cases.concurrency import flood as flood_without_reading
-from harness.conformance.peer import GREETING, SMALL_BUFFER_BYTES, Peer
-from harness.conformance.target import Target, run_to_end, with_options
+from harness.conformance.case import Cases
+from harness.conformance.cases.idling import IDLE_TIMEOUT_S
+from harness.conformance.cases.replies import SEVEN, THREE
+from harness.conformance.cases.steps import Late, LateClient, costly_batches, deaf_client, in_time, meanwhile
+from harness.conformance.peer import SMALL_BUFFER_BYTES
+from harness.conformance.target import Target
+from harness.conformance.violations import Violation
+from harness.oracle import GREETING
 
-LIFECYCLE: Final = Group("L", "Lifecycle")
-case = LIFECYCLE.case
+CASES: Final = Cases()
+case = CASES.case
 
-THREE: Final = b"Sum of input numbers: '3'\r\n"
-SEVEN: Final = b"Sum of input numbers: '7'\r\n"
-IDLE_TIMEOUT_S: Final = 1.0
-TRIES: Final = 3
-MOST_ATTEMPTS: Final = 10
+
 IDLE_CLIENTS: Final = 900
 BUSY_CLIENTS: Final = 20
 FEW_LINES: Final = 400
@@ -32,22 +31,6 @@ LONG_GRACE_S: Final = 60.0
 TIME_TO_HANG_UP_S: Final = 0.1
 RECEIVED_PAIRS: Final = 6000
 """48 KB: more than a server takes at once, and no more than the kernel takes for one that does not read."""
-
-
-class Late(Violation):
-    """Something came, but not in time."""
-
-
-class LateClient(Late):
-    """The client was late itself, so that the server may have been right."""
-
-
-@case("5.2")
-def l01_readiness_line(target: Target) -> None:
-    """With port 0 the server takes a free port, and tells it in the readiness line when it can be used."""
-    for _ in range(3):
-        with target.fresh(port=0) as own:
-            own.answers(b"1,2\n", THREE)
 
 
 @case("7.1, 7.4")
@@ -120,35 +103,6 @@ def l06_second_signal(target: Target) -> None:
             deaf.reset()
 
 
-@case("5.5")
-def l07_restart_at_once(target: Target) -> None:
-    """The same port can be taken again at once, although connections on it have just been closed."""
-    with target.fresh() as own:
-        port = own.address[1]
-        with own.greeted() as peer:
-            peer.exchange(b"quit\n", b"connection closed\r\n")
-            peer.expect_end()
-        left_open = own.greeted()
-        own.server.stop()
-        left_open.drain()
-    with target.fresh(port=port) as again:
-        again.answers(b"1,2\n", THREE)
-
-
-@case("5.3")
-def l08_port_in_use(target: Target) -> None:
-    """A port in use: one line on standard error that names the address, exit code 1."""
-    with target.fresh() as own:
-        port = own.address[1]
-        command = target.candidate.filled_command(with_options(port=str(port)))
-        code, said = run_to_end(command, own.patience_s)
-        if code != 1:
-            raise Violation(f"exit code {code}, expected 1; standard error: {said!r}")
-        if said.count("\n") != 1 or str(port) not in said:
-            raise Violation(f"expected one line that names port {port}, standard error: {said!r}")
-        own.answers(b"1,2\n", THREE)
-
-
 @case("7.1")
 def l09_sigint(target: Target) -> None:
     """SIGINT stops the server like SIGTERM."""
@@ -175,38 +129,6 @@ def l10_no_traceback(target: Target) -> None:
             raise Violation(f"standard error: {said!r}")
 
 
-@case("6.2")
-def l11_idle_timeout(target: Target) -> None:
-    """A silent client is closed after the idle timeout, and so is one that trickles bytes of one line."""
-    with target.fresh(idle_timeout_s=IDLE_TIMEOUT_S) as own:
-        in_time(lambda: check_closed_in_time(own, trickle=b""))
-        in_time(lambda: check_closed_in_time(own, trickle=b"1"))
-
-
-@case("5.4")
-def l12_bad_usage(target: Target) -> None:
-    """Bad usage: a message on standard error, exit code 2."""
-    if not target.candidate.takes("port"):
-        raise NotApplicable("its command has no place for {port}")
-    wrong = [with_options(port="eighty"), with_options(port="65536"), with_options(port="-1")]
-    wrong += (
-        [with_options(max_clients="0"), with_options(max_clients="1000000000")]
-        if target.candidate.takes("max_clients")
-        else []
-    )
-    wrong += (
-        [with_options(idle_timeout="-1"), with_options(idle_timeout="nan")]
-        if target.candidate.takes("idle_timeout")
-        else []
-    )
-    commands = [target.candidate.filled_command(given) for given in wrong]
-    commands.append([*target.candidate.filled_command(with_options()), "--no-such-option"])
-    for command in commands:
-        code, said = run_to_end(command, target.patience_s)
-        if code != 2 or not said.strip() or "Traceback" in said:
-            raise Violation(f"{' '.join(command)}: exit code {code}, expected 2; standard error: {said!r}")
-
-
 @case("7.3")
 def l13_replies_survive_more_input(target: Target) -> None:
     """Replies on their way at SIGTERM arrive, even if the client goes on sending."""
@@ -228,85 +150,6 @@ def l13_replies_survive_more_input(target: Target) -> None:
         expect_exit(own, 0)
 
 
-@case("6.3")
-def l14_idle_timeout_while_sending(target: Target) -> None:
-    """A client that does not read is closed after the idle timeout; one that reads slowly is not."""
-    with target.fresh(idle_timeout_s=IDLE_TIMEOUT_S) as own:
-        in_time(lambda: check_deaf_client_is_closed(own))
-        in_time(lambda: read_slowly(own, 33_000))
-
-
-def check_deaf_client_is_closed(target: Target) -> None:
-    """Let a client flood without reading, and expect it to be closed an idle timeout after the server took the last."""
-    deaf = deaf_client(target)
-    looked = started = time.monotonic()
-    while not deaf.is_closed_by_server():
-        if looked > started + latest_s(target):  # looking itself may take long
-            raise Late(
-                f"with --idle-timeout {IDLE_TIMEOUT_S:g} it was still open {latest_s(target):.2f} s after it had stalled"
-            )
-        time.sleep(0.01)
-        looked = time.monotonic()
-    deaf.close()
-
-
-def read_slowly(target: Target, lines: int) -> None:
-    """Ask for more than all buffers hold, and read a little of it at a time; then read all the rest."""
-    slow = target.connect(SMALL_BUFFER_BYTES).greeted()
-    slow.send(b"\n" * lines)
-    expected = b"ERROR. Enter only integers separated by commas\n" * lines
-    began = looked = time.monotonic()
-    longest_pause_s = 0.0
-    received = 0
-    while received < len(expected):
-        now = time.monotonic()
-        longest_pause_s, looked = max(longest_pause_s, now - looked), now
-        try:
-            received += len(slow.receive())
-        except Violation as trouble:
-            raise closed_on_a_slow_reader(longest_pause_s, str(trouble)) from None
-        if slow.at_end:
-            raise closed_on_a_slow_reader(longest_pause_s, f"closed after {received:,} bytes")
-        if now < began + 2.5 * IDLE_TIMEOUT_S:
-            time.sleep(IDLE_TIMEOUT_S / 20)  # to be slow is what this client is for
-    slow.expect(expected)
-    slow.close()
-
-
-def closed_on_a_slow_reader(longest_pause_s: float, trouble: str) -> Late:
-    """Return what there is to say, unless the reader was slower than it should have been."""
-    if longest_pause_s > IDLE_TIMEOUT_S / 4:
-        return LateClient(f"this client did not read for {longest_pause_s:.2f} s: {trouble}")
-    return Late(f"a reader that was slow but live: {trouble}")
-
-
-@case("6.2")
-def l15_idle_timeout_of_a_long_line(target: Target) -> None:
-    """The early ERROR for a line that is too long does not restart the idle clock."""
-    with target.fresh(idle_timeout_s=2 * IDLE_TIMEOUT_S) as own:
-        in_time(lambda: check_long_line_is_closed(own))
-
-
-def check_long_line_is_closed(target: Target) -> None:
-    """Send a line that is too long when most of the idle timeout is over; the end must not come much later."""
-    began = time.monotonic()  # the server's clock starts at its greeting, which a busy client sees late
-    with target.greeted() as peer:
-        greeted = time.monotonic()
-        try:
-            while time.monotonic() < began + 1.6 * IDLE_TIMEOUT_S:
-                time.sleep(IDLE_TIMEOUT_S / 10)  # to trickle is what this client is for
-                peer.send(b"1")
-            peer.exchange(b"1" * 5000, b"ERROR. Enter only integers separated by commas\n")
-        except Violation as trouble:
-            if time.monotonic() < began + 1.9 * IDLE_TIMEOUT_S:
-                raise
-            raise LateClient(f"this client was too late to send its line: {trouble}") from None
-        peer.drain()
-        took_s = time.monotonic() - greeted
-        if took_s > latest_s(target, 2 * IDLE_TIMEOUT_S):
-            raise Late(f"with --idle-timeout {2 * IDLE_TIMEOUT_S:g} it was closed after {took_s:.2f} s")
-
-
 @case("7.4")
 def l16_grace_of_a_busy_server(target: Target) -> None:
     """The grace is kept however many clients there are, and however busy the server is with some of them."""
@@ -316,7 +159,7 @@ def l16_grace_of_a_busy_server(target: Target) -> None:
         with target.fresh(grace_s=SHORT_GRACE_S) as own:
             for _ in range(min(IDLE_CLIENTS, target.places - busy_clients)):
                 own.greeted()
-            busy = [flood(own.greeted()) for _ in range(busy_clients)]
+            busy = [costly_batches(own.greeted()) for _ in range(busy_clients)]
             try:
                 with meanwhile(lambda: step_all(busy)):
                     expect_exit_within_grace(own, own.patience_s / 2)  # a thousand threads on a busy machine
@@ -383,25 +226,6 @@ def check_delivery_outlasts_the_idle_timeout(target: Target) -> None:
             expect_exit(own, 0)
 
 
-def in_time(check: Callable[[], None]) -> None:
-    """Run a check of a time limit, up to three times: a busy machine is late now and then, a wrong server always.
-
-    It does not count if the client was late itself; but there is an end to that, too.
-    """
-    late = 0
-    for _ in range(MOST_ATTEMPTS):
-        try:
-            return check()
-        except LateClient as trouble:
-            last: Late = trouble
-        except Late as trouble:
-            last = trouble
-            late += 1
-            if late == TRIES:
-                break
-    raise last
-
-
 def patient(target: Target) -> AbstractContextManager[Target]:
     """Start a server with a grace that is longer than anybody's patience, if it can be told one."""
     return target.fresh(grace_s=LONG_GRACE_S) if target.candidate.takes("grace") else target.fresh()
@@ -441,13 +265,6 @@ def expect_exit(target: Target, code: int) -> None:
         raise Violation(f"exit code {ended_with}, expected {code}; standard error: {said!r}")
 
 
-def deaf_client(target: Target) -> Peer:
-    """Connect a client to which the server cannot deliver its replies."""
-    deaf = target.connect(SMALL_BUFFER_BYTES).greeted()
-    flood_without_reading(deaf, 4 * 1024 * 1024)
-    return deaf
-
-
 def refused(target: Target) -> bool:
     """Tell whether a new client is turned away, rather than served or kept waiting."""
     with socket.socket() as client:
@@ -459,33 +276,3 @@ def refused(target: Target) -> bool:
             return False
         except OSError:
             return True
-
-
-def check_closed_in_time(target: Target, trickle: bytes) -> None:
-    """Expect the end after the idle timeout, not before and not much later.
-
-    The server's clock starts at its greeting, which a busy client sees late: between connecting and then.
-    """
-    began = time.monotonic()
-    peer = target.greeted()
-    greeted = time.monotonic()
-    peer.socket.settimeout(IDLE_TIMEOUT_S / 10)
-    while not peer.at_end:
-        took_s = time.monotonic() - greeted
-        try:
-            peer.receive()
-        except TimeoutError:
-            with suppress(Violation):
-                peer.send(trickle) if trickle else None
-        except Violation:
-            peer.at_end = True  # our last byte crossed the server's close
-        if not peer.at_end and took_s > latest_s(target):
-            raise Late(f"with --idle-timeout {IDLE_TIMEOUT_S:g} it was still open after {took_s:.2f} s")
-    if (took_s := time.monotonic() - began) < 0.8 * IDLE_TIMEOUT_S:
-        raise Violation(f"with --idle-timeout {IDLE_TIMEOUT_S:g} it was closed after {took_s:.2f} s")
-    peer.close()
-
-
-def latest_s(target: Target, idle_timeout_s: float = IDLE_TIMEOUT_S) -> float:
-    """Return the specification's limit for an idle close, and time for a busy machine."""
-    return 1.25 * idle_timeout_s + 0.2 + 2 * target.server.startup_s

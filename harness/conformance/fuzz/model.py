@@ -10,14 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from harness.conformance.case import Violation
+from harness.conformance.cases.replies import GOODBYE
 from harness.conformance.fuzz.inputs import Ending, Pace
-from harness.conformance.peer import GREETING, Peer, shown
+from harness.conformance.peer import Peer
+from harness.conformance.shell import shown
 from harness.conformance.target import Target
+from harness.conformance.violations import Violation
 from harness.machine.connections import input_of
-from harness.oracle import oracle
+from harness.oracle import GREETING, oracle
 
-GOODBYE: Final = b"connection closed\r\n"
 LONGEST_LINE_BYTES: Final = 4096
 FITTING_BYTES: Final = 8 * 1024
 """Replies that the kernel holds even for a client with small buffers: they are no reason for a server to stop reading."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from harness.conformance.fuzz.inputs import Conversation, Encounter, Ending
-from harness.conformance.peer import _octal as octal
+from harness.conformance.shell import shell_line
 
 WIDTH: Final = 96
 RUN: Final = re.compile(rb"(?s)(..?)\1{15,}")
@@ -23,13 +23,6 @@ def reproducer(encounter: Encounter, endpoint: str) -> str:
         f"client {number}: waits {conversation.pace}; {conversation.ending.value}\n{_literal(conversation)}"
         for number, conversation in enumerate(encounter, 1)
     )
-
-
-def shell_line(segments: Sequence[bytes], endpoint: str) -> str:
-    """Return a shell line that sends segments to `HOST PORT`."""
-    prints = [f"printf '{octal(segment)}'" for segment in segments]
-    sender = prints[0] if len(prints) == 1 else "(" + "; sleep 0.1; ".join(prints) + ")"
-    return f"{sender} | nc {endpoint}"
 
 
 def _literal(conversation: Conversation) -> str:

@@ -12,12 +12,13 @@ from typing import Final
 from hypothesis import Phase, find, settings
 from hypothesis.errors import NoSuchExample
 
-from harness.conformance.case import Violation
 from harness.conformance.fuzz.inputs import Encounter, encounters
 from harness.conformance.fuzz.model import Crowd
 from harness.conformance.target import Target, shared_target
+from harness.conformance.violations import Violation
+from harness.errors import LaunchError
 from harness.launch.candidates import Candidate
-from harness.launch.process import Launched, LaunchError
+from harness.launch.process import Launched
 
 BATCH: Final = 100
 SHRINK_S: Final = 30.0

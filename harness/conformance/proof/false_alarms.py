@@ -17,10 +17,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from harness.conformance.case import Verdict
+from harness.errors import LaunchError
 from harness.launch.candidates import Candidate
-from harness.launch.process import PROJECT, LaunchError
-from harness.record.conformance import AlarmRun
+from harness.record import PROJECT, AlarmRun, Verdict
 
 Process = subprocess.Popen[str]
 

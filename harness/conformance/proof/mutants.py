@@ -12,13 +12,14 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import Any, Final
 
-from harness.conformance.case import Case, Verdict
-from harness.conformance.judge import CASES, Worker
-from harness.launch.candidates import Candidate, ours
-from harness.launch.process import PROJECT
-from harness.record.conformance import Trial
+from harness.conformance.case import Case
+from harness.conformance.catalogue import CASES
+from harness.conformance.judge import Worker
+from harness.launch.candidates import Candidate
+from harness.launch.selection import ours
+from harness.record import PROJECT, Trial, Verdict
 
-TABLE: Final = PROJECT / "tests/mutants.toml"
+TABLE: Final = Path(__file__).with_name("mutants.toml")
 SIDE_BY_SIDE: Final = 4
 SAMPLE: Final = ("F02", "F03", "F09", "A01", "A03", "A10", "S01", "S05", "S06", "C07")
 """Quick cases, of which every mutant meets a few that it should pass."""

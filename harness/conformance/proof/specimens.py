@@ -3,15 +3,16 @@
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from harness.conformance.case import Case
-from harness.conformance.judge import CASES, judge
+from harness.conformance.catalogue import CASES
+from harness.conformance.judge import judge
 from harness.launch.candidates import Candidate
-from harness.launch.process import PROJECT
-from harness.record.conformance import Finding
+from harness.record import Finding
 
-FOLDER: Final = PROJECT / "tests/specimens"
+FOLDER: Final = Path(__file__).with_name("specimens")
 SIDE_BY_SIDE: Final = 8
 """More than usual, since most failures are silence that has to be waited for."""
 

@@ -1,146 +1,22 @@
-"""The company of a measured load: clients in the background, all in one process, that a server may have beside it.
+"""Clients in the background: what each has said and heard, and what becomes of their requests."""
 
-Every reply to them is compared with the oracle's bytes, too. They are kept cheap, since they share the generator's core:
-what they say is worked out beforehand, and nobody is looked at without need.
-
-Run as `python -m harness.drive.background.guests`. It reads a `CompanyOrder` as one line of JSON from standard input, connects its
-clients, writes `{"event": "connected"}` with their number, and why there are no more of them, and waits for a line. Then its
-clients behave in their kind's manner until a further line comes. Each says to its end what it has begun, or, if it has
-said nothing, one line; when all is answered it writes a `CompanyOutcome` and waits for a last line.
-"""
-
-import gc
-import json
-import resource
 import socket
-import sys
 import time
-from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from itertools import accumulate
 from select import EPOLLIN, EPOLLOUT, epoll
 from typing import Final
 
-from harness.drive.client import GREETING, Failure
-from harness.drive.generator import tell
-from harness.drive.orders import COSTLY, FLOOD, IDLE, SLOW_READERS, TRICKLE, CompanyOrder, CompanyOutcome
-from harness.oracle import oracle, replies
+from harness.drive.background.manners import ENDLESS, MANNERS, Manner
+from harness.drive.background.talk import Talk
+from harness.drive.client import Failure
+from harness.drive.orders import CompanyOrder
+from harness.oracle import GREETING, oracle
+from harness.record import CompanyOutcome
 
-CHUNK_BYTES: Final = 64 * 1024
 BATCH: Final = 50
 """So many connections are begun before the first of them is greeted, so that server and clients work side by side."""
 MOST_EVENTS: Final = 256
 REST_S: Final = 1.0
-ENDLESS: Final = 1 << 40
-"""So many lines ahead is as many as the server lets one say."""
-LIST: Final = b"334,998,350\n"
-LONG_PRODUCT: Final = b"%s,%s\n" % (b"7" * 2047, b"9" * 2047)
-"""Among the dearest lines that there are: two numbers of 2,047 digits, read, multiplied and written."""
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How the clients of a kind behave.
-
-    Attributes:
-        lines: what each of them says, over and over.
-        prologue: what it says before anything else; it is answered before the measurement.
-        ahead: how many lines it says before the first of them is answered.
-        says_bytes, says_every_s: so much at a time; every so often, or, if that is 0, whenever it can.
-        hears_bytes, hears_every_s: likewise.
-        receive_buffer_bytes: SO_RCVBUF; None leaves it to the kernel.
-    """
-
-    lines: tuple[bytes, ...] = (LIST,)
-    prologue: bytes = b""
-    ahead: int = 1
-    says_bytes: int = CHUNK_BYTES
-    says_every_s: float = 0.0
-    hears_bytes: int = CHUNK_BYTES
-    hears_every_s: float = 0.0
-    receive_buffer_bytes: int | None = None
-
-
-MANNERS: Final = {
-    IDLE: Manner(ahead=0),
-    # Empty lines, since no others get so much reply for so little of the server's time: each asks for some 100 KB, and
-    # reads 20 KB a second. All together are answered 90,000 lines a second, some twentieth of what a server can do.
-    SLOW_READERS: Manner(
-        lines=(LIST, *[b"\n"] * 63),
-        ahead=2048,
-        hears_bytes=4096,
-        hears_every_s=0.2,
-        receive_buffer_bytes=4096,
-    ),
-    TRICKLE: Manner(ahead=2, says_bytes=1, says_every_s=0.05),
-    COSTLY: Manner(lines=(LONG_PRODUCT,), prologue=b"product\n"),
-    FLOOD: Manner(ahead=ENDLESS),
-}
-
-
-class Talk:
-    """What is said without end, and what is answered: where lines and replies end, and what stands where."""
-
-    def __init__(self, manner: Manner) -> None:
-        """Work out one round of lines and its replies."""
-        _, *answers = replies(manner.prologue + b"".join(manner.lines))
-        answers = answers[manner.prologue.count(b"\n") :]
-        self._lines = _Cycle(manner.lines, manner.says_bytes)
-        self._replies = _Cycle(answers, manner.hears_bytes)
-
-    def request(self, said: int, until: int, most: int) -> bytes:
-        """Return what comes after so many bytes, up to a place, and not more than so much."""
-        return self._lines.piece(said, min(most, until - said))
-
-    def is_reply(self, heard: int, data: bytes) -> bool:
-        """Tell whether this is what must come after so many bytes of replies."""
-        return data == self._replies.piece(heard, len(data))
-
-    def lines_begun(self, said: int) -> int:
-        """Count the lines of which something has been said."""
-        return self.lines_said(said) + (self.said_with(self.lines_said(said)) < said)
-
-    def lines_said(self, said: int) -> int:
-        """Count the lines that have been said to their end."""
-        return self._lines.whole(said)
-
-    def said_with(self, lines: int) -> int:
-        """Return how many bytes so many lines are."""
-        return self._lines.end_of(lines)
-
-    def lines_answered(self, heard: int) -> int:
-        """Count the replies that have come to their end."""
-        return self._replies.whole(heard)
-
-    def heard_with(self, lines: int) -> int:
-        """Return how many bytes the replies to so many lines are."""
-        return self._replies.end_of(lines)
-
-
-class _Cycle:
-    """Pieces of bytes, one after the other and then again."""
-
-    def __init__(self, pieces: Sequence[bytes], most: int) -> None:
-        self._ends = [0, *accumulate(map(len, pieces))]
-        self._bytes = self._ends[-1]
-        self._pieces = len(pieces)
-        self._text = b"".join(pieces) * (2 + most // self._bytes)
-
-    def piece(self, at: int, length: int) -> bytes:
-        """Return what stands there."""
-        within = at % self._bytes
-        return self._text[within : within + length]
-
-    def whole(self, length: int) -> int:
-        """Count the pieces that lie within so many bytes."""
-        rounds, within = divmod(length, self._bytes)
-        return rounds * self._pieces + bisect_right(self._ends, within) - 1
-
-    def end_of(self, pieces: int) -> int:
-        """Return how many bytes so many pieces are."""
-        rounds, more = divmod(pieces, self._pieces)
-        return rounds * self._bytes + self._ends[more]
 
 
 class Guest:
@@ -364,31 +240,3 @@ def _not_greeted(client: socket.socket, opening: bytes) -> str:
     except OSError as error:
         return f"was not greeted: {error.strerror}"
     return "" if received == opening else f"was greeted with {received!r}"
-
-
-def main() -> None:
-    """Take an order from standard input, carry it out, and tell the outcome."""
-    line = sys.stdin.readline()
-    if not line:
-        return  # the server did not start
-    order = CompanyOrder(**json.loads(line))
-    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
-    sockets, refused = connected(order)
-    tell("connected", clients=len(sockets), refused=refused)
-    if not sys.stdin.readline():
-        return  # nobody is there any more
-    party = Party(order, sockets)
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    party.begin()
-    tell("started")
-    party.go_on_until(sys.stdin.fileno())
-    sys.stdin.readline()
-    tell("done", outcome=asdict(party.conclude()))
-    sys.stdin.readline()
-
-
-if __name__ == "__main__":
-    main()

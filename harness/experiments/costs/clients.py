@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from select import EPOLLIN, EPOLLOUT, epoll
 from typing import Final
 
-from harness.drive.client import Client, Failure, Journal, Script
-from harness.drive.generator import ConnectError, connected
-from harness.launch.candidates import Address
-from harness.study.cell import MeasureError
+from harness.drive.client import Client, ConnectError, Failure, connected
+from harness.drive.journal import Journal
+from harness.drive.script import Script
+from harness.errors import MeasureError
+from harness.machine.connections import Address
 
 REPLY_LIMIT_S: Final = 30.0
 """For servers under a tracer, too."""

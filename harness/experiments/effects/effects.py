@@ -17,11 +17,10 @@ from harness.analyse.causes.waiting import (
     head_of_line,
     interpreter_lock,
 )
-from harness.errors import UsageError
-from harness.experiments.costs.run import own_core
+from harness.errors import LaunchError, MeasureError, UsageError
+from harness.experiments.costs.serving import own_core
 from harness.experiments.effects.programs.costly_and_light import COST_S
 from harness.experiments.effects.setup import (
-    BusyThreads,
     ask,
     ask_metered,
     ask_often,
@@ -31,12 +30,13 @@ from harness.experiments.effects.setup import (
     program,
     quantile_us,
 )
-from harness.launch.candidates import Address, ours
-from harness.launch.process import LaunchError, launch
+from harness.launch.process import launch
+from harness.launch.selection import ours
+from harness.machine.connections import Address
 from harness.machine.strace import TraceError
+from harness.machine.threads import BusyThreads
 from harness.oracle import oracle
-from harness.record.costs import Arm, EffectResult
-from harness.study.cell import MeasureError
+from harness.record import Arm, EffectResult
 
 REQUESTS: Final = 2000
 TRACED: Final = 300

@@ -8,21 +8,20 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Final
 
-from harness.experiments.costs.run import CORES
+from harness.errors import LaunchError, MeasureError
+from harness.experiments.costs.serving import CORES
 from harness.launch.candidates import HOST
-from harness.launch.process import LaunchError, reap, start
-from harness.machine.processes import Usage, usage
+from harness.launch.process import start
+from harness.machine.processes import Usage, reap, usage
 from harness.machine.strace import traced
-from harness.study.cell import MeasureError
 
 REPLY_LIMIT_S: Final = 10.0
 WARM_UP: Final = 20
 REQUEST: Final = b"0123456789\n"
 CONNECT_LIMIT_S: Final = 4.0
-BUSY_SHARE: Final = 0.2
+
 
 Times = list[int]
 
@@ -94,29 +93,6 @@ def quantile_us(times_ns: Sequence[int], q: float) -> float:
     """Return a quantile (inverted distribution function), in µs."""
     ordered = sorted(times_ns)
     return ordered[min(len(ordered) - 1, int(q * len(ordered)))] / 1e3
-
-
-class BusyThreads:
-    """Which threads of a process are busy: those that run for a good part of the time between two looks."""
-
-    def __init__(self, pid: int) -> None:
-        """Take the first look."""
-        self._tasks = Path(f"/proc/{pid}/task")
-        self._began_ns = time.monotonic_ns()
-        self._before = self._look()
-
-    def count(self) -> int:
-        """Take the second look."""
-        passed_ns = time.monotonic_ns() - self._began_ns
-        now = self._look()
-        return sum(ran - self._before.get(task, 0) > BUSY_SHARE * passed_ns for task, ran in now.items())
-
-    def _look(self) -> dict[str, int]:
-        """Return how long each thread has run, in ns: the first number of schedstat."""
-        return {
-            task.name: int((task / "schedstat").read_text(encoding="ascii").split()[0])
-            for task in self._tasks.iterdir()
-        }
 
 
 def connect_all_at_once(port: int, count: int) -> Times:

@@ -6,15 +6,10 @@ from itertools import count
 from statistics import median
 from typing import Final
 
-from harness.oracle import oracle
-from harness.record.files import FaultResult
+from harness.oracle import GREETING, oracle
+from harness.record import MEMORY_BOUND_BYTES, FaultResult
 
-GREETING: Final = oracle(b"")
 FIRST_NUMBER: Final = 1_000_001
-
-MEMORY_BOUND_BYTES: Final = 64 * 1024 * 1024
-"""How much more memory a server may hold after a fault than before it: allocators keep what a crowd made them take, and
-give it to the next one. What a server loses with each of 10,000 clients is more."""
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-from harness.conformance.case import Violation
 from harness.conformance.peer import MEDIUM_BUFFER_BYTES, SMALL_BUFFER_BYTES, Peer
+from harness.conformance.violations import Violation
 from harness.errors import UsageError
 from harness.experiments.faults.proxy import Conditions, Proxy
 from harness.experiments.faults.scene import Scene, received, watch

@@ -16,10 +16,12 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Final, Self
 
-from harness.conformance.case import Violation
-from harness.experiments.faults.accounts import GREETING, Books, ProbeFigures
-from harness.launch.candidates import Address
-from harness.launch.process import PROJECT, LaunchError
+from harness.conformance.violations import Violation
+from harness.errors import LaunchError
+from harness.experiments.faults.accounts import Books, ProbeFigures
+from harness.machine.connections import Address
+from harness.oracle import GREETING
+from harness.record import PROJECT
 
 INTERVAL_S: Final = 0.01
 RECEIVE_BYTES: Final = 65536

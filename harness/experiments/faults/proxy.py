@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from threading import Event, Thread
 from typing import Final, Self
 
-from harness.launch.candidates import HOST, Address
+from harness.launch.candidates import HOST
+from harness.machine.connections import Address
 
 RECEIVE_BYTES: Final = 4096
 RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)

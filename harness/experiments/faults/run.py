@@ -1,22 +1,22 @@
 """Torture one server: fault after fault on one launch, and a fresh one after whatever it did not survive."""
 
-import resource
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Final, NamedTuple
+from typing import Final
 
-import psutil
-
-from harness.conformance.case import Violation
 from harness.conformance.target import Target, patience_for
+from harness.conformance.violations import Violation
+from harness.errors import LaunchError
 from harness.experiments.faults.accounts import ProbeFigures, judged
 from harness.experiments.faults.faults import FAULTS, PATHS, Fault, Happening
 from harness.experiments.faults.probe import Probe
 from harness.experiments.faults.scene import Scene
 from harness.launch.candidates import Candidate
-from harness.launch.process import LaunchError, launch
-from harness.record.files import FaultResult
+from harness.launch.process import launch
+from harness.machine.processes import GONE, Footprint
+from harness.machine.resources import allow_files
+from harness.record import FaultResult
 
 SPARE_FILES: Final = 200
 SETTLE_CHECK_S: Final = 0.02
@@ -26,14 +26,6 @@ WARM_UP_LIMIT_S: Final = 1.0
 BESIDE: Final = "beside"
 ALONE: Final = "alone"
 AFTER: Final = "after"
-
-
-class Footprint(NamedTuple):
-    """What a server holds, all of its processes together."""
-
-    descriptors: int
-    threads: int
-    memory_bytes: int
 
 
 def torture(
@@ -68,21 +60,13 @@ def torture(
                 progress(results[-1])
                 if fault.ends_server or not results[-1].survived:
                     break
-                before = footprint(target)
+                before = target.footprint()
     return results
 
 
 def sized(fault: Fault, scale: float) -> int:
     """Return the size of a fault at a scale: as many as there are bad paths, at least."""
     return max(len(PATHS), round(fault.size * scale))
-
-
-def allow_files(needed: int) -> None:
-    """Raise our own soft limit of open files; LaunchError if the hard limit does not let us."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < needed:
-        raise LaunchError(f"this machine allows {hard} open files, and torture at this scale needs {needed}")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
 
 
 def endure(target: Target, fault: Fault, scale: float, before: Footprint) -> FaultResult:
@@ -98,7 +82,7 @@ def endure(target: Target, fault: Fault, scale: float, before: Footprint) -> Fau
             happen(happening, probe, place, scene)
     except (Violation, TimeoutError) as trouble:
         scene.troubles.append(str(trouble))
-    except (ProcessLookupError, psutil.NoSuchProcess):
+    except GONE:
         pass  # that it has ended is told below
     all_leave(target)
     after = aftermath(scene, fault, before, said_before)
@@ -193,18 +177,13 @@ def lost_by_the_probe(figures: ProbeFigures, scene: Scene) -> int:
     return sum(scene.stopped_ns is None or sent_ns < scene.stopped_ns for sent_ns in figures.unanswered_ns)
 
 
-def footprint(target: Target) -> Footprint:
-    """Look at the server's processes."""
-    return Footprint(target.files(), target.threads(), target.resident_bytes())
-
-
 def settled(target: Target, most: Footprint, limit_s: float) -> Footprint | None:
     """Wait until descriptors and threads are at most so many, but not for ever; return what is, None without a process."""
     limit = time.monotonic() + limit_s
     while target.server.process.poll() is None:
         try:
-            found = footprint(target)
-        except psutil.Error:
+            found = target.footprint()
+        except GONE:
             continue  # it has just ended
         if found[:2] <= most[:2] or time.monotonic() > limit:
             return found
@@ -214,7 +193,7 @@ def settled(target: Target, most: Footprint, limit_s: float) -> Footprint | None
 
 def warmed_up(target: Target) -> Footprint:
     """Serve a few clients, so that what a library opens at its first use counts as there before; look at what is then."""
-    ready = footprint(target)
+    ready = target.footprint()
     scene = Scene(target, WARM_UP_CLIENTS, 1.0, served=True)
     try:
         for _ in range(WARM_UP_CLIENTS):

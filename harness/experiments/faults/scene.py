@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from harness.conformance.case import Violation
 from harness.conformance.peer import Peer
 from harness.conformance.target import Target
+from harness.conformance.violations import Violation
 from harness.experiments.faults.accounts import Tally, compare
-from harness.launch.candidates import Address
+from harness.machine.connections import Address
 
 HOLD_S: Final = 1.0
 SHORTEST_HOLD_S: Final = 0.2

@@ -14,13 +14,14 @@ from rich.console import Console
 from harness.analyse.samples.metrics import throughput_rps
 from harness.analyse.samples.quantiles import quantile_ns
 from harness.analyse.samples.validity import invalidity, limited_by, littles_law_holds
+from harness.conformance.smoke import SHORT_CHECK
 from harness.experiments.selftest.check import Outcome, Result, judged
 from harness.experiments.selftest.null_server import null
-from harness.launch.candidates import ours
-from harness.launch.process import pinned
-from harness.plan.workloads import CORE
-from harness.record.files import Figure, Histogram, bucket_bounds
-from harness.study.cell import SHORT_CHECK, Load, measure, two_cores
+from harness.launch.selection import ours
+from harness.machine.resources import pinned, two_cores
+from harness.plan import CORE, Load
+from harness.record import Figure, Histogram, bucket_bounds
+from harness.study.cell import measure
 
 FASTEST: Final = "select_generators"
 """Of our servers; what the ceiling must be above, since a server that is faster than the generator is not measured."""

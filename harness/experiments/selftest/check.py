@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from rich.console import Console
 
-from harness.record.files import Figure
+from harness.record import Figure
 
 
 class Outcome(StrEnum):

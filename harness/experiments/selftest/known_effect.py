@@ -14,16 +14,17 @@ from typing import Final
 
 from rich.console import Console
 
+from harness.analyse.blocks import by_block, counted
 from harness.analyse.comparisons import WORSE, Comparison, compared, log_ratio
-from harness.analyse.samples.metrics import by_block, counted, metric
+from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import ALPHA, CONFIDENCE, LogRatio, clopper_pearson
 from harness.analyse.statistics.power import coverage, false_verdicts, power, resolvable
+from harness.errors import ResultsError
 from harness.experiments.selftest.basics import load
 from harness.experiments.selftest.check import Outcome, Result, judged
 from harness.experiments.selftest.null_server import null
-from harness.plan.workloads import Plan
-from harness.record.files import Figure, ResultsError, Sample, read_results
-from harness.study.bench import RESULTS
+from harness.plan import Plan
+from harness.record import RESULTS, Figure, Sample, read_results
 from harness.study.campaign import campaign
 from harness.study.cell import measure
 

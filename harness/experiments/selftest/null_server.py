@@ -20,6 +20,7 @@ from typing import Final
 from harness.launch.candidates import HOST, Candidate
 from implementations.protocol import Connection
 
+NULL_SERVER: Final = "harness.experiments.selftest.null_server"
 LISTS: Final = b"0123456789+-,\n"
 RECEIVE_BYTES: Final = 65_536
 MOST_REMEMBERED: Final = 20_000
@@ -35,7 +36,7 @@ def null(label: str, *, work: int = 0, delay_ms: float = 0.0, count_file: str = 
         count_file: where it writes, when stopped, how many lines each connection sent, as JSON.
     """
     options = ["--work", str(work), "--delay-ms", f"{delay_ms:g}", "--count-file", count_file]
-    command = (sys.executable, "-m", "harness.experiments.selftest.null_server", "--port", "{port}", *options)
+    command = (sys.executable, "-m", NULL_SERVER, "--port", "{port}", *options)
     return Candidate(label, command, frozenset({"concurrent"}), announces=True)
 
 

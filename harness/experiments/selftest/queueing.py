@@ -9,13 +9,13 @@ from rich.console import Console
 from harness.analyse.samples.metrics import throughput_rps
 from harness.analyse.samples.quantiles import quantile_ns
 from harness.drive.loops.loop import clock
-from harness.drive.orders import CONSTANT, POISSON
 from harness.drive.schedule import Phase, intended_ns
 from harness.experiments.selftest.basics import load
 from harness.experiments.selftest.check import Outcome, Result, judged
 from harness.experiments.selftest.null_server import null
-from harness.launch.process import pinned
-from harness.study.cell import Load, measure
+from harness.machine.resources import pinned
+from harness.plan import CONSTANT, POISSON, Load
+from harness.study.cell import measure
 
 CLIENTS: Final = 64
 PACED_RATE: Final = 5000.0

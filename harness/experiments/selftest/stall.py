@@ -14,15 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
-import psutil
 from rich.console import Console
 
 from harness.analyse.samples.metrics import throughput_rps
-from harness.drive.orders import CONSTANT
 from harness.experiments.selftest.basics import load
 from harness.experiments.selftest.check import Result, judged
-from harness.experiments.selftest.null_server import null
-from harness.record.files import Figure, Histogram, bucket_bounds
+from harness.experiments.selftest.null_server import NULL_SERVER, null
+from harness.machine.processes import child_running
+from harness.plan import CONSTANT
+from harness.record import Figure, Histogram, bucket_bounds
 from harness.study.cell import measure
 
 CLIENTS: Final = 16
@@ -63,14 +63,13 @@ class Stall:
             threading.Thread(target=self._stall).start()
 
     def _stall(self) -> None:
-        for child in psutil.Process().children():
-            with suppress(psutil.NoSuchProcess, ProcessLookupError):  # it died: the requests tell
-                if "harness.experiments.selftest.null_server" in child.cmdline():
-                    os.kill(child.pid, signal.SIGSTOP)
-                    stopped_s = time.monotonic()
-                    time.sleep(STALL_S)
-                    os.kill(child.pid, signal.SIGCONT)
-                    self.lasted_s = time.monotonic() - stopped_s
+        with suppress(ProcessLookupError):  # it died: the requests tell
+            if (pid := child_running(NULL_SERVER)) is not None:
+                os.kill(pid, signal.SIGSTOP)
+                stopped_s = time.monotonic()
+                time.sleep(STALL_S)
+                os.kill(pid, signal.SIGCONT)
+                self.lasted_s = time.monotonic() - stopped_s
 
 
 def stall(_: Console) -> Result:

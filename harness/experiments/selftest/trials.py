@@ -6,7 +6,7 @@ command (`harness resolution`), add to a log, and go on where they stopped; a se
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -15,8 +15,8 @@ from typing import Final
 
 from rich.console import Console
 
+from harness.analyse.blocks import by_block
 from harness.analyse.comparisons import BETTER, UNDECIDED, WORSE, Comparison, compared, log_ratio
-from harness.analyse.samples.metrics import by_block
 from harness.analyse.statistics.inference import ALPHA, CONFIDENCE, LogRatio
 from harness.analyse.statistics.power import rate
 from harness.experiments.selftest.check import Outcome, Result, judged
@@ -30,9 +30,7 @@ from harness.experiments.selftest.known_effect import (
     measured_side_by_side,
     turns_for,
 )
-from harness.launch.process import PROJECT
-from harness.record.files import Figure, Sample
-from harness.study.bench import RESULTS
+from harness.record import PROJECT, RESULTS, Figure, ResolutionRun, Sample, Told
 
 LOG: Final = RESULTS / "resolution.jsonl"
 MORE: Final = "plus_6"
@@ -47,35 +45,6 @@ INSTRUMENT: Final = (
     "experiments/selftest/null_server", "experiments/selftest/known_effect", "experiments/selftest/trials",
 )  # fmt: skip
 """The modules that a verdict on two servers depends on."""
-
-
-@dataclass(frozen=True)
-class Told:
-    """What was said of two servers: the ratio of their CPU time per request, its 95 % interval, the verdict on the second."""
-
-    ratio: float
-    low: float
-    high: float
-    verdict: str
-
-
-@dataclass(frozen=True)
-class ResolutionRun:
-    """One run of 12 blocks.
-
-    Attributes:
-        instrument: the hash of the sources.
-        started: when.
-        equals: what was said of a server and itself, of each pair.
-        more: what was said of a server that does about 6 % more.
-        truth: of that ratio, as established in the same blocks (see `known_effect`).
-    """
-
-    instrument: str
-    started: str
-    equals: tuple[Told, ...]
-    more: Told
-    truth: float
 
 
 def instrument_hash() -> str:

@@ -4,8 +4,8 @@ import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from typing import Any, Final
 
 import matplotlib as mpl
 import numpy as np
@@ -14,50 +14,15 @@ from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from harness.analyse.samples.metrics import Metric, by_block, counted, metric
-from harness.analyse.samples.quantiles import merged
+from harness.analyse.blocks import by_block, counted
+from harness.analyse.samples.metrics import Metric, metric
 from harness.analyse.samples.validity import invalidity
 from harness.analyse.tables import Table
-from harness.plan.workloads import by_name, why_not
-from harness.record.files import Results, Sample, ServerFacts, bucket_bounds
+from harness.plan import by_name, why_not
+from harness.record import Results, Sample, ServerFacts, bucket_bounds, merged
+from harness.report.figures.look import look
 from harness.report.wording import capital
 
-
-@dataclass(frozen=True)
-class Look:
-    """How a server is drawn, everywhere.
-
-    Attributes:
-        tint: its colour, told apart by the colour-blind; a model's variants have the model's.
-        mark: likewise.
-        line: "-", or another for a variant.
-        fill: "full", or another for a variant.
-    """
-
-    tint: str
-    mark: str
-    line: str = "-"
-    fill: Literal["full", "none", "left"] = "full"
-
-
-# Okabe and Ito's palette without its yellow, which is pale on white, and three colours of Tol's "muted".
-_LOOKS: Final = {
-    "blocking": Look("#555555", "o"),
-    "threaded": Look("#E69F00", "s"),
-    "thread_pool": Look("#999933", "h"),
-    "select_generators": Look("#0072B2", "^"),
-    "selectors_callbacks": Look("#56B4E9", "<"),
-    "asyncio_protocol": Look("#117733", "d"),
-    "asyncio_streams": Look("#009E73", "D"),
-    "trio_nursery": Look("#CC79A7", "v"),
-    "gevent_greenlets": Look("#D55E00", "P"),
-    "processes": Look("#882255", "X"),
-}
-_VARIED: Final[dict[str, tuple[str, Literal["full", "none", "left"]]]] = {
-    "uvloop": ("--", "none"),
-    "recv64k": (":", "left"),
-}
-_OTHERS: Final = tuple(Look(tint, mark, "-.") for mark in "*p>" for tint in ("#000000", "#332288", "#AA4499"))
 _STYLE: Final[dict[Any, Any]] = {
     "svg.hashsalt": "the same results give the same bytes",
     "svg.fonttype": "path",
@@ -123,16 +88,6 @@ def _tail_of(results: Results, name: str) -> Axis:
     """Choose the quantile that most servers have: the farther one takes more requests than some workloads let through."""
     known, all_known = (len(by_block(results.samples, name, axis.metric)) for axis in (_TAIL, _SHORTER_TAIL))
     return _TAIL if 2 * known > all_known else _SHORTER_TAIL
-
-
-def look(server: str, servers: Sequence[str]) -> Look:
-    """Return how a server is drawn: ours always the same, others by their place in the run."""
-    model, _, varied = server.partition("@")[0].partition("+")
-    if model in _LOOKS:
-        line, fill = _VARIED.get(varied, ("-", "full"))
-        return replace(_LOOKS[model], line=line, fill=fill)
-    others = [label for label in servers if label.partition("@")[0].partition("+")[0] not in _LOOKS]
-    return _OTHERS[others.index(server) % len(_OTHERS)]
 
 
 def _dots(results: Results, tables: Mapping[str, Table], axes_of: Mapping[str, Axis]) -> str:

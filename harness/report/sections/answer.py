@@ -3,15 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from harness.analyse.rankings import tail_ranking
+from harness.analyse.rankings import leaders, tail_ranking
 from harness.analyse.slopes import per_connection
 from harness.analyse.tables import Row, Table
-from harness.conformance.case import Verdict
-from harness.plan.workloads import by_name
-from harness.record.costs import ServerCosts
-from harness.record.files import Results
-from harness.report.wording import capital, few, interval, leaders, listed, mean_of, names_of
-from implementations import ONE_CORE
+from harness.plan import ONE_CORE, by_name
+from harness.record import Results, ServerCosts, Verdict
+from harness.report.wording import capital, few, interval, listed, mean_of, names_of
 
 KIB: Final = 1024
 MOST_NAMED: Final = 4
@@ -119,7 +116,7 @@ def _conformance_sentence(results: Results) -> list[str]:
     if not results.conformance:
         return []
     servers = list(dict.fromkeys(verdict.server for verdict in results.conformance))
-    failed = sorted({v.server for v in results.conformance if Verdict(v.verdict).failed})
+    failed = sorted({v.server for v in results.conformance if v.verdict.failed})
     cases = len({verdict.case for verdict in results.conformance})
     if failed:
         return [

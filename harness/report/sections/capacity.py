@@ -1,6 +1,6 @@
 """What is said of how many connections each server holds."""
 
-from harness.record.files import ConnectionLimit, Results
+from harness.record import ConnectionLimit, Results
 
 
 def connections_section(results: Results) -> list[str]:

@@ -4,15 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+from harness.analyse.blocks import of_regime
 from harness.analyse.causes.evidence import Cause, recordings
 from harness.analyse.causes.rules import causes
-from harness.analyse.samples.metrics import of_regime
-from harness.plan.workloads import WORKLOADS, by_name
-from harness.record.costs import Arm, EffectResult, LoadCosts, ServerCosts
-from harness.record.files import Results
+from harness.plan import ALL_CORES, ONE_CORE, WORKLOADS, by_name
+from harness.record import Arm, EffectResult, LoadCosts, Results, ServerCosts
 from harness.report.sections.costs import calls_in_words
 from harness.report.wording import capital
-from implementations import ALL_CORES, ONE_CORE
 
 DESCRIBED: Final = ("clients_64", "ping_pong")
 """A request is described under the first of these loads that a server can be given."""

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from harness.analyse.blocks import by_block, of_regime
 from harness.analyse.rankings import COMPANY_RPS, TAILS, Ranking, ranking, tail_ranking
-from harness.analyse.samples.metrics import by_block, metric, of_regime
+from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import estimate
-from harness.plan.workloads import by_name
-from harness.record.files import Results, ServerFacts
+from harness.plan import ALL_CORES, ONE_CORE, by_name
+from harness.record import Results, ServerFacts
 from harness.report.wording import few, listed
-from implementations import ALL_CORES, ONE_CORE
 
 MOST_NAMED: Final = 4
 FEW: Final = "clients_8"

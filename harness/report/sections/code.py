@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.record.files import ServerFacts
+from harness.record import ServerFacts
 
 
 def code_section(servers: Sequence[ServerFacts]) -> list[str]:

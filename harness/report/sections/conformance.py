@@ -1,15 +1,13 @@
 """What is said of conformance."""
 
-from harness.cli.matrix import short_names
-from harness.conformance.case import Verdict
-from harness.conformance.judge import GROUPS
-from harness.record.files import Results
+from harness.record import GROUP_TITLES, Results, Verdict
 from harness.report.sections.proof import cell, mutants_table, specimens_table
+from harness.report.wording import short_names
 
 
 def conformance_section(results: Results, cases_at: str) -> list[str]:
     """Count what passed, and say what every failure was; each case is shown elsewhere."""
-    verdicts = {(v.case, v.server): Verdict(v.verdict) for v in results.conformance}
+    verdicts = {(v.case, v.server): v.verdict for v in results.conformance}
     labels = list(dict.fromkeys(v.server for v in results.conformance))
     titles = {v.case: v.title for v in results.conformance}
     lines = ["## Conformance", ""]
@@ -22,24 +20,24 @@ def conformance_section(results: Results, cases_at: str) -> list[str]:
         "| group | " + " | ".join(names[label] for label in labels) + " |",
         "|---|" + "---:|" * len(labels),
     ]
-    for group in GROUPS:
-        mine = [case for case in titles if case[0] == group.letter]
+    for letter, title in GROUP_TITLES.items():
+        mine = [case for case in titles if case[0] == letter]
         counts = [
             f"{sum(not verdicts[case, label].failed for case in mine if (case, label) in verdicts)}/{len(mine)}"
             for label in labels
         ]
         if mine:
-            lines.append(f"| {group.letter} {group.title} | " + " | ".join(counts) + " |")
+            lines.append(f"| {letter} {title} | " + " | ".join(counts) + " |")
     lines += ["", f"[Case by case]({cases_at})", ""]
     for v in results.conformance:
-        if Verdict(v.verdict).failed:
+        if v.verdict.failed:
             lines.append(f"- **{v.verdict}** {v.case} `{v.server}`: {v.detail}")
     return [*lines, ""]
 
 
 def cases_text(results: Results) -> str:
     """Return the file: every case and every server, every mutant, and the textbook's servers."""
-    verdicts = {(v.case, v.server): Verdict(v.verdict) for v in results.conformance}
+    verdicts = {(v.case, v.server): v.verdict for v in results.conformance}
     labels = list(dict.fromkeys(v.server for v in results.conformance))
     titles = {v.case: v.title for v in results.conformance}
     names = short_names(labels)

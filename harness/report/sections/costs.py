@@ -6,11 +6,9 @@ from typing import Final
 
 from harness.analyse.samples.validity import FOREIGN_LIMIT
 from harness.analyse.slopes import Slope, per_connection
-from harness.plan.workloads import by_name
-from harness.record.costs import LOCK_CALL, Holding, LoadCosts, ServerCosts
-from harness.record.files import Results
+from harness.plan import ALL_CORES, by_name
+from harness.record import LOCK_CALL, Holding, LoadCosts, Results, ServerCosts
 from harness.report.wording import capital, listed
-from implementations import ALL_CORES
 
 SHOWN_CALLS: Final = 6
 KIB: Final = 1024

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from harness.experiments.faults.accounts import MEMORY_BOUND_BYTES
-from harness.record.files import FaultResult, Results
+from harness.record import MEMORY_BOUND_BYTES, FaultResult, Results
 from harness.report.wording import listed
 
 REMARKABLE_NS: Final = 100_000_000

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
+from harness.analyse.blocks import by_block
 from harness.analyse.comparisons import COMPARED, log_ratio
-from harness.analyse.samples.metrics import by_block, metric
+from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import CONFIDENCE
-from harness.plan.workloads import by_name
-from harness.record.files import Results, SelfCheck
+from harness.plan import by_name
+from harness.record import Results, SelfCheck
 from harness.report.wording import capital
 
 

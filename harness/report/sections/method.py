@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from harness.analyse.blocks import repetition
 from harness.analyse.precision import Target, reach, sentence
-from harness.analyse.samples.metrics import metric, repetition
+from harness.analyse.samples.metrics import metric
 from harness.analyse.samples.validity import STEAL_LIMIT
 from harness.analyse.statistics.inference import BOOTSTRAP_FROM, EQUIVALENCE
-from harness.plan.workloads import MOST_ATTEMPTS, REPEATED_SHARE, by_name
-from harness.record.files import Manifest, Results, Sample
+from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, by_name
+from harness.record import Manifest, Results, Sample
 
 
 def heading(results: Results) -> list[str]:

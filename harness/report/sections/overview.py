@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from harness.analyse.rankings import tail_ranking
+from harness.analyse.rankings import leaders, tail_ranking
 from harness.analyse.samples.metrics import metric
 from harness.analyse.tables import Row, Table
-from harness.drive.orders import CLOSED
-from harness.plan.workloads import Workload, by_name
-from harness.record.files import Results
+from harness.plan import CLOSED, Workload, by_name
+from harness.record import Results
 from harness.report.sections.workloads import launches, limits_of, memory_growth
-from harness.report.wording import anchor, capital, few, interval, leaders, listed, mean_of, with_error
+from harness.report.wording import anchor, capital, few, interval, listed, mean_of, with_error
 
 MOST_NAMED: Final = 3
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from harness.analyse.comparisons import COMPARED, Comparison
 from harness.analyse.samples.metrics import metric
 from harness.analyse.tables import Table
-from harness.plan.workloads import by_name
+from harness.plan import by_name
 from harness.report.wording import capital
 
 

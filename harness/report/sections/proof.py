@@ -1,8 +1,7 @@
 """What is said of the suite itself: its mutants, the textbook's servers, false alarms."""
 
 from harness.analyse.statistics.inference import clopper_pearson
-from harness.conformance.case import Verdict
-from harness.record.conformance import Proof
+from harness.record import Proof, Verdict
 
 
 def proof_section(proof: Proof | None) -> list[str]:
@@ -69,7 +68,7 @@ def _specimens(proof: Proof) -> list[str]:
     return [
         "### What the textbook version gets wrong",
         "",
-        "Three servers as they are commonly written stand in `tests/specimens/`: a blocking one that reads a text-mode "
+        "Three servers as they are commonly written stand in `harness/conformance/proof/specimens/`: a blocking one that reads a text-mode "
         "`makefile` and takes the end of input for nothing yet; a `select` one that calls `readline` on a buffered file when the "
         "socket is readable; an asyncio one with `readline()` and no limits, timeouts or draining. Of "
         f"{len(titles)} cases they fail: {listed}. A mistake in framing shows in every case that needs it.",

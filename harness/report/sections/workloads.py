@@ -6,16 +6,15 @@ from dataclasses import replace
 from statistics import median
 from typing import Final
 
+from harness.analyse.blocks import counted
 from harness.analyse.comparisons import COMPARED, EQUIVALENT, UNDECIDED, Comparison
-from harness.analyse.samples.metrics import FEWEST_READINGS, counted, metric
+from harness.analyse.samples.metrics import FEWEST_READINGS, metric
 from harness.analyse.samples.validity import invalidity
 from harness.analyse.slopes import slope
 from harness.analyse.statistics.inference import Estimate
 from harness.analyse.tables import Row, Table
-from harness.conformance.case import Verdict
-from harness.drive.orders import CLOSED
-from harness.plan.workloads import Workload, by_name, why_not
-from harness.record.files import Results, Sample
+from harness.plan import CLOSED, Workload, by_name, why_not
+from harness.record import Results, Sample
 from harness.report.wording import capital, interval, listed, with_error
 
 MOST_NAMED: Final = 3
@@ -211,7 +210,7 @@ def _why_absent(labels: Iterable[str], workload: Workload, results: Results) -> 
 
 
 def _reason_for_absence(label: str, workload: Workload, results: Results) -> str:
-    if any(v.server == label and Verdict(v.verdict).failed for v in results.conformance):
+    if any(v.server == label and v.verdict.failed for v in results.conformance):
         return "did not pass the conformance gate, and gets no figures"
     facts = next(each for each in results.manifest.servers if each.label == label)
     measured = any(sample.server == label for sample in results.samples)

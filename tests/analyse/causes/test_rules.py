@@ -27,8 +27,7 @@ from harness.analyse.causes.waiting import (
     head_of_line,
     interpreter_lock,
 )
-from harness.record.costs import ServerCosts
-from harness.record.files import Results, Sample
+from harness.record import Results, Sample, ServerCosts
 
 Figures = Mapping[str, float]
 

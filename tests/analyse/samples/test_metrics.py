@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analyse.samples.metrics import METRICS, by_block, counted, metric, repetition
-from harness.analyse.samples.quantiles import merged, quantile_ns
+from harness.analyse.blocks import by_block, counted, repetition
+from harness.analyse.samples.metrics import METRICS, metric
+from harness.analyse.samples.quantiles import quantile_ns
 from harness.analyse.samples.validity import doubts, invalidity, limited_by
 from harness.analyse.slopes import slope
-from harness.record.files import Sample, histogram
+from harness.record import Sample, histogram, merged
 
 THROUGHPUT = metric("throughput_rps")
 

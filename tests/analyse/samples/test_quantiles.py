@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analyse.samples.quantiles import UNKNOWN, Quantile, merged, quantile, requests_for
-from harness.record.files import Histogram, histogram
+from harness.analyse.samples.quantiles import UNKNOWN, Quantile, quantile, requests_for
+from harness.record import Histogram, histogram, merged
 
 values = st.lists(st.integers(min_value=0, max_value=10**10), max_size=40)
 

@@ -17,8 +17,8 @@ from harness.analyse.samples.validity import (
     littles_law_holds,
     remarks,
 )
-from harness.record.files import Sample, histogram
-from implementations import ALL_CORES
+from harness.plan import ALL_CORES
+from harness.record import Sample, histogram
 
 
 def codes(sample: Sample) -> list[str]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
-import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,14 +19,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from harness.conformance.case import Violation
 from harness.conformance.fuzz.inputs import MOST_STREAM_BYTES, Conversation, Pace, cut
 from harness.conformance.fuzz.model import Client, Crowd
 from harness.conformance.fuzz.search import play, trouble_of
 from harness.conformance.peer import SMALL_BUFFER_BYTES
 from harness.conformance.target import Target, shared_target
-from harness.launch.candidates import ours
-from implementations import CATALOGUE
+from harness.conformance.violations import Violation
+from harness.launch.selection import ours
+from implementations.catalogue import CATALOGUE
 
 NAMES = [implementation.name for implementation in CATALOGUE]
 MOST_CLIENTS = 4
@@ -130,7 +129,7 @@ def test_clients_do_what_they_like(name: str, targets: dict[str, Target]) -> Non
     )
     target.settles(target.files, files)
     target.settles(target.threads, threads)
-    assert target.process.status() != psutil.STATUS_ZOMBIE
+    assert target.server.process.poll() is None
 
 
 @settings(

@@ -12,7 +12,8 @@ from harness.conformance.fuzz.model import answerable
 from harness.conformance.fuzz.reproducer import WIDTH, reproducer
 from harness.conformance.fuzz.search import Outcome, fuzz
 from harness.conformance.proof.mutants import Edit, Mutant, planted
-from harness.launch.candidates import Candidate, ours
+from harness.launch.candidates import Candidate
+from harness.launch.selection import ours
 
 SEED = 1
 SECONDS = 60  # a bound: each mistake is found long before

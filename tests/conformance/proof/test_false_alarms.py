@@ -7,8 +7,9 @@ import pytest
 
 from harness.conformance.proof import false_alarms as alarms
 from harness.conformance.proof.false_alarms import read_alarm_runs, run_until, suite_hash
-from harness.launch.candidates import Candidate, ours
-from harness.launch.process import LaunchError
+from harness.errors import LaunchError
+from harness.launch.candidates import Candidate
+from harness.launch.selection import ours
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.conformance.judge import CASES
+from harness.conformance.catalogue import CASES
 from harness.conformance.proof.mutants import (
     Edit,
     StaleMutant,
@@ -12,7 +12,7 @@ from harness.conformance.proof.mutants import (
     try_all,
     untested_cases,
 )
-from harness.record.conformance import Trial
+from harness.record import Trial
 
 MUTANTS = mutants()
 

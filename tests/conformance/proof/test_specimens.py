@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.conformance.case import Verdict
-from harness.conformance.judge import CASES
+from harness.conformance.catalogue import CASES
 from harness.conformance.proof.specimens import SPECIMENS, Specimen, examine
+from harness.record import Verdict
 
 # What every one of them lacks: text parsed by int() and strip(), no stop, no usage, no lingering close.
 COMMON = set(

@@ -8,12 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.drive.background.guests import MANNERS, Manner, Talk
-from harness.drive.orders import COSTLY, FLOOD, IDLE, SLOW_READERS, TRICKLE, CompanyOrder, CompanyOutcome
-from harness.launch.candidates import Candidate, ours
+from harness.drive.background.manners import MANNERS, Manner
+from harness.drive.background.talk import Talk
+from harness.drive.fleet import COMPANY, GO_ON, worker
+from harness.drive.orders import CompanyOrder
+from harness.launch.candidates import Candidate
 from harness.launch.process import launch
+from harness.launch.selection import ours
 from harness.oracle import oracle
-from harness.study.cell import COMPANY, GO_ON, worker
+from harness.plan import COSTLY, FLOOD, IDLE, SLOW_READERS, TRICKLE
+from harness.record import CompanyOutcome
 
 KINDS = (IDLE, SLOW_READERS, TRICKLE, COSTLY, FLOOD)
 

@@ -10,15 +10,20 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.experiments.costs import run
+from harness.errors import LaunchError, MeasureError
+from harness.experiments.costs import requests
 from harness.experiments.costs.clients import connected_clients
-from harness.experiments.costs.run import costs, crowd, refuses, scaled, sizes
-from harness.launch.candidates import Candidate, ours
-from harness.launch.process import LaunchError, launch
-from harness.machine.processes import Usage, holding, number_in, processes_of, settle, usage
+from harness.experiments.costs.connections import ACTIVE, crowd, holding, refuses, sizes
+from harness.experiments.costs.lifetime import LAUNCHES
+from harness.experiments.costs.requests import UNTRACED_LAUNCHES
+from harness.experiments.costs.run import costs
+from harness.experiments.costs.serving import scaled
+from harness.launch.candidates import Candidate
+from harness.launch.process import launch
+from harness.launch.selection import ours
+from harness.machine.processes import Usage, number_in, processes_of, settle, usage
 from harness.machine.strace import TraceError
-from harness.study.cell import MeasureError
-from implementations import CATALOGUE
+from implementations.catalogue import CATALOGUE
 
 SCALE = 0.01
 WAITS = 50
@@ -99,7 +104,7 @@ def test_the_costs_of_a_server_of_many_clients() -> None:
     for load in found.loads:
         assert load.requests > 0 < load.cpu_us
         assert load.wakeups == pytest.approx(load.switches_voluntary, abs=0.05)
-        assert len(load.page_faults_by_launch) == run.UNTRACED_LAUNCHES
+        assert len(load.page_faults_by_launch) == UNTRACED_LAUNCHES
     if shutil.which("strace"):
         one = found.load("ping_pong")
         assert one is not None
@@ -109,11 +114,11 @@ def test_the_costs_of_a_server_of_many_clients() -> None:
     last = found.crowd.holdings[-1]
     assert last.threads - found.crowd.holdings[0].threads == 100
     assert last.descriptors - found.crowd.holdings[0].descriptors == 100
-    assert last.active_clients == run.ACTIVE
+    assert last.active_clients == ACTIVE
     assert last.cpu_us_per_request > 0 < last.lone_cpu_us_per_request
     assert found.crowd.ended_at is None
     life = found.lifetime
-    assert len(life.stop_s) == len(life.loaded_stop_s) == run.LAUNCHES
+    assert len(life.stop_s) == len(life.loaded_stop_s) == LAUNCHES
     assert set(life.exit_codes) == {0}
     assert life.checked > 0 == life.wrong
 
@@ -130,8 +135,11 @@ def test_no_tracer_is_a_note_and_no_failure(monkeypatch: pytest.MonkeyPatch) -> 
     def refuse(_pids: object) -> None:
         raise TraceError("strace is not installed")
 
-    monkeypatch.setattr(run, "traced", refuse)
-    assert run.traced_load(ours("blocking"), run.LOADS[-1], SCALE) == ({}, "strace is not installed")
+    monkeypatch.setattr(requests, "traced", refuse)
+    assert requests.traced_load(ours("blocking"), requests.LOADS[-1], SCALE) == (
+        {},
+        "strace is not installed",
+    )
 
 
 def test_how_many_connections_are_tried_follows_from_what_is_declared() -> None:

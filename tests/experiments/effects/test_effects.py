@@ -2,11 +2,9 @@
 
 import pytest
 
-from harness.errors import UsageError
+from harness.errors import LaunchError, MeasureError, UsageError
 from harness.experiments.effects.effects import EFFECTS, let_happen, selected_effects
 from harness.experiments.effects.setup import ask, ask_often, client_of, program, quantile_us
-from harness.launch.process import LaunchError
-from harness.study.cell import MeasureError
 
 
 @pytest.mark.parametrize("name", ["receive-buffer", "convoy", "full-backlog"])

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.experiments.faults.accounts import MEMORY_BOUND_BYTES, Books, Tally, compare, judged, reply_to
+from harness.experiments.faults.accounts import Books, Tally, compare, judged, reply_to
 from harness.oracle import oracle
-from harness.record.files import FaultResult
+from harness.record import MEMORY_BOUND_BYTES, FaultResult
 
 
 def test_right_replies_are_counted_and_timed() -> None:

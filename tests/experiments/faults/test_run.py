@@ -7,15 +7,18 @@ from threading import Event, Thread
 
 import pytest
 
-from harness.conformance.case import Violation
-from harness.errors import UsageError
-from harness.experiments.faults.accounts import GREETING, ProbeFigures, reply_to
+from harness.conformance.violations import Violation
+from harness.errors import LaunchError, UsageError
+from harness.experiments.faults.accounts import ProbeFigures, reply_to
 from harness.experiments.faults.faults import FAULTS, selected_faults
 from harness.experiments.faults.probe import Probe
-from harness.experiments.faults.run import allow_files, sized, torture
-from harness.launch.candidates import Address, Candidate, ours
-from harness.launch.process import LaunchError
-from harness.record.files import FaultResult
+from harness.experiments.faults.run import sized, torture
+from harness.launch.candidates import Candidate
+from harness.launch.selection import ours
+from harness.machine.connections import Address
+from harness.machine.resources import allow_files
+from harness.oracle import GREETING
+from harness.record import FaultResult
 
 LIMIT_S = 30
 ENOUGH = 5

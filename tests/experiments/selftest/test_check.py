@@ -13,22 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.__main__ import main
+from harness.cli.app import main
 from harness.experiments.selftest.basics import load, mean_ns
 from harness.experiments.selftest.check import Outcome
 from harness.experiments.selftest.known_effect import BASE, BLOCKS, judgement, simulated
 from harness.experiments.selftest.null_server import null
 from harness.experiments.selftest.queueing import waits
 from harness.experiments.selftest.stall import expected_share
-from harness.experiments.selftest.trials import (
-    ResolutionRun,
-    Told,
-    instrument_hash,
-    read_runs,
-    run_of,
-    verdict_on,
-)
-from harness.record.files import Sample, histogram
+from harness.experiments.selftest.trials import instrument_hash, read_runs, run_of, verdict_on
+from harness.record import ResolutionRun, Sample, Told, histogram
 from harness.study.cell import measure
 
 TURNS = {"plus_5": 50, "plus_6": 60, "plus_10": 100, "plus_100": 1000}

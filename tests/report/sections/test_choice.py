@@ -8,10 +8,9 @@ import pytest
 
 from harness.analyse.rankings import ranking, tail_ranking
 from harness.analyse.samples.metrics import metric
-from harness.plan.workloads import by_name
-from harness.record.files import Results, Sample, ServerFacts, histogram
+from harness.plan import ALL_CORES, by_name
+from harness.record import Results, Sample, ServerFacts, histogram
 from harness.report.sections.choice import advice, choice_section
-from implementations import ALL_CORES
 
 Make = Callable[..., Sample]
 A, B = "threaded", "trio_nursery"

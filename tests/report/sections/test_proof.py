@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.record.conformance import AlarmRun, Finding, Proof, Trial
-from harness.record.files import PROOF, Results, ResultsError, read_results, write_manifest
+from harness.errors import ResultsError
+from harness.record import PROOF, AlarmRun, Finding, Proof, Results, Trial, read_results, write_manifest
 from harness.report.sections.proof import mutants_table, proof_section, specimens_table
 
 TRIAL = Trial(

@@ -1,0 +1,81 @@
+"""The command line: one subcommand for each job.
+
+Exit codes: 0 done, and nothing judged failed; 1 something was judged and failed; 2 usage; 3 it could not be run;
+130 after Ctrl-C.
+"""
+
+import signal
+import sys
+from importlib import import_module
+from typing import Final, NoReturn
+
+import click
+
+from harness.cli.options import COULD_NOT_RUN, INTERRUPTED, USAGE
+from harness.errors import CannotRun, UsageError
+
+COMMANDS: Final = {
+    "list": "catalogue:list_command",
+    "serve": "catalogue:serve",
+    "lesson": "lesson:lesson",
+    "conform": "conform:conform",
+    "prove": "prove:prove",
+    "fuzz": "fuzz:fuzz_command",
+    "false-alarms": "false_alarms:false_alarms",
+    "torture": "torture:torture",
+    "load": "load:load",
+    "sweep": "sweep:sweep",
+    "limits": "limits:limits",
+    "costs": "costs:costs",
+    "effect": "effect:effect",
+    "bench": "bench:bench",
+    "report": "report:report",
+    "compare": "compare:compare",
+    "selftest": "selftest:selftest",
+    "resolution": "resolution:resolution",
+}
+"""Each subcommand's module in `harness.cli`, and its name there."""
+
+
+class Commands(click.Group):
+    """Subcommands that are imported when they are asked for: to list servers takes no statistics and no figures."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
+        """Name them in reading order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's interface
+        """Import one; None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"harness.cli.{module}"), name)
+        return command
+
+
+def main() -> NoReturn:
+    """Run the command line; every trouble ends in one clear line on standard error."""
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
+    )  # contexts end, servers with them
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except (click.Abort, KeyboardInterrupt):
+        _fail(INTERRUPTED, "interrupted")
+    except click.ClickException as error:
+        _fail(USAGE, error.format_message())
+    except UsageError as error:
+        _fail(USAGE, str(error))
+    except CannotRun as error:
+        _fail(COULD_NOT_RUN, str(error))
+
+
+def _fail(code: int, reason: str) -> NoReturn:
+    first_line = " ".join(reason.split())
+    print(f"harness: {first_line}", file=sys.stderr)
+    sys.exit(code)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
+def cli() -> None:
+    """Judge and measure servers of the calculator protocol."""

@@ -1,0 +1,43 @@
+"""All cases, in order, and those that are named."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from harness.conformance.case import Case
+from harness.conformance.cases import (
+    arithmetic,
+    capabilities,
+    concurrency,
+    framing,
+    idling,
+    sessions,
+    starting,
+    stopping,
+)
+from harness.errors import UsageError
+
+CASES: Final = tuple(
+    case
+    for group in (
+        framing.CASES,
+        arithmetic.CASES,
+        sessions.CASES,
+        concurrency.CASES + capabilities.CASES,
+        starting.CASES + idling.CASES + stopping.CASES,
+    )
+    for case in sorted(group, key=lambda each: each.id)
+)
+"""All cases, group by group."""
+
+
+def selected_cases(ids: Iterable[str]) -> tuple[Case, ...]:
+    """Return the cases of these ids, or of the groups of these letters; all if there are none.
+
+    Raises:
+        UsageError: an id that no case has.
+    """
+    wanted = [case_id.strip().upper() for case_id in ids]
+    for case_id in wanted:
+        if not any(case_id in {case.id, case.id[0]} for case in CASES):
+            raise UsageError(f"no case is called {case_id!r}")
+    return tuple(case for case in CASES if not wanted or {case.id, case.id[0]} & set(wanted))

@@ -1,0 +1,47 @@
+"""The company of a measured load: clients in the background, all in one process, that a server may have beside it.
+
+Every reply to them is compared with the oracle's bytes, too. They are kept cheap, since they share the generator's core:
+what they say is worked out beforehand, and nobody is looked at without need.
+
+Run as `python -m harness.drive.background`. It reads a `CompanyOrder` as one line of JSON from standard input, connects its
+clients, writes `{"event": "connected"}` with their number, and why there are no more of them, and waits for a line. Then its
+clients behave in their kind's manner until a further line comes. Each says to its end what it has begun, or, if it has
+said nothing, one line; when all is answered it writes a `CompanyOutcome` and waits for a last line.
+"""
+
+import gc
+import json
+import sys
+from dataclasses import asdict
+
+from harness.drive.background.guests import Party, connected
+from harness.drive.orders import CompanyOrder
+from harness.drive.pipe import tell
+from harness.machine.resources import allow_files, most_files
+
+
+def main() -> None:
+    """Take an order from standard input, carry it out, and tell the outcome."""
+    line = sys.stdin.readline()
+    if not line:
+        return  # the server did not start
+    order = CompanyOrder(**json.loads(line))
+    allow_files(most_files())
+    sockets, refused = connected(order)
+    tell("connected", clients=len(sockets), refused=refused)
+    if not sys.stdin.readline():
+        return  # nobody is there any more
+    party = Party(order, sockets)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    party.begin()
+    tell("started")
+    party.go_on_until(sys.stdin.fileno())
+    sys.stdin.readline()
+    tell("done", outcome=asdict(party.conclude()))
+    sys.stdin.readline()
+
+
+if __name__ == "__main__":
+    main()

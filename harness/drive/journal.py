@@ -1,0 +1,70 @@
+"""The rows of all requests: kept by the generator, read again when it has ended."""
+
+import io
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.record import Times
+
+COLUMNS: Final = 6
+COUNT: Final = 4
+ROW: Final = struct.Struct(f"{COLUMNS}q")
+"""Of requests sent together and answered together: intended, ready, sent, received (ns), how many, and whose they are."""
+
+
+class Journal:
+    """The rows of all requests, in memory that was allocated and touched beforehand.
+
+    So no page fault and no reallocation falls into the measurement, unless it is unusually long.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        """Allocate room for so many rows; there may be more."""
+        self._rows = io.BytesIO(bytes(capacity * ROW.size))
+        self._rows.write(b"\0")  # until it is written to, it shares the bytes it was given
+        self._rows.seek(0)
+        self.write: Final = self._rows.write
+
+    @property
+    def used(self) -> int:
+        """Count the rows."""
+        return self._rows.tell() // ROW.size
+
+    def requests(self) -> int:
+        """Count the requests in all rows."""
+        rows = np.frombuffer(self._rows.getbuffer(), dtype=np.int64, count=self.used * COLUMNS)
+        return int(rows[COUNT::COLUMNS].sum())
+
+    def save(self, path: str) -> None:
+        """Write the rows one after the other."""
+        Path(path).write_bytes(self._rows.getbuffer()[: self._rows.tell()])
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The generator's rows: four times of requests sent together and answered together, how many, and whose they are."""
+
+    intended_ns: Times
+    ready_ns: Times
+    sent_ns: Times
+    received_ns: Times
+    count: Times
+    client: Times
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "Columns":
+        """Return the chosen rows."""
+        return Columns(*(getattr(self, each.name)[chosen] for each in fields(self)))
+
+
+def read_times(paths: Sequence[Path]) -> Columns:
+    """Read the rows of one generator, or of several, whose clients are then numbered all together."""
+    each = [np.fromfile(path, dtype=np.int64).reshape(-1, len(fields(Columns))) for path in paths]
+    for place, rows in enumerate(each):
+        rows[:, -1] = rows[:, -1] * len(each) + place
+    return Columns(*np.concatenate(each).T)

@@ -1,0 +1,109 @@
+"""What is known of servers besides their figures: their factors, and their sources."""
+
+import ast
+import hashlib
+import io
+import sys
+import tokenize
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from harness.launch.candidates import Candidate
+from harness.launch.interpreters import interpreter, library_version
+from harness.record import PROJECT, Results, ServerFacts
+
+SHARED_SOURCES: Final = ("implementations/protocol.py", "implementations/server.py")
+_NO_CODE: Final = {
+    tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER
+}  # fmt: skip
+
+
+def changed_since(results: Results) -> list[str]:
+    """Return the servers whose source is no longer what was measured."""
+    return [
+        facts.label
+        for facts in results.manifest.servers
+        if facts.file
+        and (not (PROJECT / facts.file).exists() or source_hash(facts.file) != facts.source_hash)
+    ]
+
+
+def facts(candidates: Iterable[Candidate]) -> tuple[ServerFacts, ...]:
+    """Describe the servers of a run."""
+    described = []
+    for candidate in candidates:
+        implementation = candidate.implementation
+        described.append(
+            ServerFacts(
+                label=candidate.label,
+                model=implementation.model if implementation else "given by its command",
+                declares=tuple(sorted(candidate.declares or ())),
+                command=" ".join(("python", *candidate.command[1:]) if implementation else candidate.command),
+                file=implementation.file if implementation else "",
+                code_lines=code_lines(PROJECT / implementation.file) if implementation else 0,
+                source_hash=source_hash(implementation.file) if implementation else "",
+                code_branches=code_branches(PROJECT / implementation.file) if implementation else 0,
+                factors=factors(candidate),
+                regime=candidate.regime,
+                most_clients=candidate.most_clients,
+            )
+        )
+    return tuple(described)
+
+
+def factors(candidate: Candidate) -> dict[str, str]:
+    """Return what besides its model has a share in a server's figures; of a command nobody knows."""
+    if candidate.implementation is None:
+        return {"regime": candidate.regime}
+    python = candidate.python or interpreter(sys.executable)
+    needed = [
+        f"{library} {library_version(python, library)}" for library in candidate.implementation.libraries
+    ]
+    return candidate.implementation.factors | {
+        "regime": candidate.regime,
+        "interpreter": str(python),
+        "libraries": ", ".join(needed) or "none",
+    }
+
+
+def source_hash(file: str) -> str:
+    """Return a hash of an implementation and of what it shares with the others."""
+    digest = hashlib.sha256()
+    for source in (file, *SHARED_SOURCES):
+        digest.update((PROJECT / source).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def code_lines(path: Path) -> int:
+    """Count the lines that hold code: neither blank, nor comment, nor docstring."""
+    text = path.read_text(encoding="utf-8")
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in _NO_CODE:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(text)):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
+            lines.difference_update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(lines)
+
+
+def code_branches(path: Path) -> int:
+    """Count the places where code may go on in more than one way, as cyclomatic complexity does (McCabe 1976).
+
+    Each `if` (`elif` and conditional expressions too), `for`, `while`, `except`, `case` and condition of a comprehension
+    is one, and so is each `and` and `or`.
+    """
+    branching = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.match_case)
+    count = 0
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        count += isinstance(node, branching)
+        if isinstance(node, ast.BoolOp):
+            count += len(node.values) - 1
+        elif isinstance(node, ast.comprehension):
+            count += len(node.ifs)
+    return count

@@ -1,0 +1,97 @@
+"""The cores, the memory and the open files that this machine gives."""
+
+import os
+import platform
+import resource
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from harness.errors import LaunchError
+
+FILES_LIMITS: Final = resource.getrlimit(resource.RLIMIT_NOFILE)
+"""The limits of open files that we were given; a server gets the same, even if we have raised ours meanwhile."""
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def core_count() -> int:
+    """Count the machine's cores, whether they are ours or not."""
+    return psutil.cpu_count() or 1
+
+
+def memory_bytes() -> int:
+    """Return how much memory the machine has."""
+    return psutil.virtual_memory().total
+
+
+def our_cores() -> tuple[int, ...]:
+    """Return the cores that we may use."""
+    return tuple(sorted(os.sched_getaffinity(0)))
+
+
+def two_cores() -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return a core for the server and one for the generator; none for either if there is but one."""
+    server, generators = cores_for(1)
+    return server, generators
+
+
+def cores_for(generators: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return a core for the server and one for each generator; none for either if there are not enough."""
+    cores = our_cores()
+    return ((cores[0],), cores[1 : 1 + generators]) if len(cores) > generators else ((), ())
+
+
+@contextmanager
+def pinned(cores: Sequence[int]) -> Iterator[None]:
+    """Let processes started meanwhile run on these cores alone, from their first instruction; none means any."""
+    own_cores = os.sched_getaffinity(0)
+    if cores:
+        os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own_cores)
+
+
+def most_files() -> int:
+    """Return how many files a process of ours may have open, if it asks for it."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+def allow_files(needed: int) -> None:
+    """Raise our own soft limit of open files; LaunchError if the hard limit does not let us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < needed:
+        raise LaunchError(f"this machine allows {hard} open files, and {needed} are needed")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
+
+
+def give_files(pid: int) -> None:
+    """Let a process have as many open files as we were given ourselves."""
+    with suppress(ProcessLookupError):
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, FILES_LIMITS)
+
+
+@contextmanager
+def no_more_files(pids: Iterable[int]) -> Iterator[None]:
+    """Let none of some processes open one more file."""
+    limits = {}
+    try:
+        for pid in pids:
+            limits[pid] = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            open_now = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_now, limits[pid][1]))
+        yield
+    finally:
+        for pid, limit in limits.items():
+            with suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)

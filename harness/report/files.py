@@ -1,0 +1,37 @@
+"""The files of a report: written, or held against what the results give now."""
+
+from pathlib import Path
+
+from harness.record import PROJECT, REFERENCE, Results, read_results
+from harness.report.markdown import FIGURES, REPORT, render
+
+
+def files_of(folder: Path, results: Results) -> dict[Path, str]:
+    """Return the files of a report and their contents.
+
+    The reference run's report stands at the top of the project, any other in its run's folder.
+    """
+    if folder.resolve() == REFERENCE:
+        rendered = render(results, f"{REFERENCE.relative_to(PROJECT)}/{FIGURES}")
+        top = PROJECT
+    else:
+        rendered = render(results)
+        top = folder
+    return {(top if name == REPORT else folder) / name: text for name, text in rendered.items()}
+
+
+def write_report(folder: Path) -> Path:
+    """Make a report from a run's folder alone; return where it is."""
+    files = files_of(folder, read_results(folder))
+    for path, text in files.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return next(path for path in files if path.name == REPORT)
+
+
+def stale_files(folder: Path) -> list[Path]:
+    """Return the files of a report that are not what the results give now."""
+    files = files_of(folder, read_results(folder))
+    return [
+        path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]

@@ -1,0 +1,40 @@
+"""What a run writes down before it begins."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from harness.analyse.precision import Target
+from harness.launch.candidates import Candidate
+from harness.launch.facts import facts
+from harness.plan import Plan, twin_of
+from harness.record import SCHEMA, Manifest
+from harness.study.environment import gather, harness_hash, revision
+
+
+def manifest_of(
+    candidates: Sequence[Candidate], plan: Plan, command: Sequence[str], target: Target | None
+) -> Manifest:
+    """Describe a run that is to be made: what it measures, of which servers, on which machine."""
+    return Manifest(
+        schema=SCHEMA,
+        started=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
+        command=tuple(command),
+        revision=revision(),
+        servers=facts(candidates),
+        workloads=plan.workloads,
+        blocks=max(plan.blocks.values()),
+        warmup_s=plan.warmup_s,
+        duration_s=plan.duration_s,
+        seed=plan.seed,
+        planned_cells=len(plan.cells()),
+        environment=gather(),
+        complete=False,
+        seconds=0.0,
+        precision=target.half_width if target else None,
+        precision_of=target.metric if target else "",
+        within_minutes=target.within_s / 60 if target else None,
+        twin_of=plan.doubled,
+        twin=twin_of(plan.doubled) if plan.doubled else "",
+        blocks_of=dict(plan.blocks),
+        harness_hash=harness_hash(),
+    )

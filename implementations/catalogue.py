@@ -1,0 +1,160 @@
+"""The catalogue of servers, in reading order: each model's file, what it declares it can do, and its factors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final
+
+CAPABILITIES: Final = {
+    "concurrent": "clients make progress side by side, whatever one of them does",
+    "many_clients": "as many clients at once as there are descriptors; select() ends at 1,024",
+    "fair": "a client that floods does not starve the others",
+    "parallel": "costly requests are worked on at once, on more than one core",
+}
+"""What a server may declare, with its meaning; the conformance suite checks the declared and the undeclared."""
+
+
+_ALL_ON_ONE_CORE: Final = frozenset({"concurrent", "many_clients", "fair"})
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What about a server is not its model, and yet has a share in its figures.
+
+    Attributes:
+        event_loop: who waits for all clients at once.
+        api_level: what the handler is written against.
+        receives: how much it receives from a client at once, at most.
+        socket_options: those that its library sets by itself, besides what all share (see `server.open_listener`).
+    """
+
+    event_loop: str = "none"
+    api_level: str = "sockets"
+    receives: str = "16 KiB"
+    socket_options: str = "none"
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One server of the catalogue, or a variant of one.
+
+    Attributes:
+        name: its module's; that of a variant goes on with `+` and what is varied.
+        model: in words.
+        declares: the capabilities that it claims.
+        own: its factors.
+        most_clients: how many it can serve at once, if its model sets a limit.
+        options: that make a variant of it.
+        libraries: that it needs.
+        threaded: its clients' threads share an interpreter, so that without a global lock they would share the cores.
+    """
+
+    name: str
+    model: str
+    declares: frozenset[str]
+    own: Factors = field(default_factory=Factors)
+    most_clients: int | None = None
+    options: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    threaded: bool = False
+
+    @property
+    def module(self) -> str:
+        """The module to run."""
+        return f"implementations.{self.name.partition('+')[0]}"
+
+    @property
+    def file(self) -> str:
+        """The path of its source, from the top of the project."""
+        return f"{self.module.replace('.', '/')}.py"
+
+    @property
+    def factors(self) -> dict[str, str]:
+        """All factors, by name."""
+        return {
+            "event loop": self.own.event_loop,
+            "API level": self.own.api_level,
+            "receives": self.own.receives,
+            "socket options": self.own.socket_options,
+        }
+
+
+_ASYNCIO: Final = Factors("asyncio, epoll", "streams", "256 KiB", "TCP_NODELAY")
+
+CATALOGUE: Final = (
+    Implementation("blocking", "one client at a time", frozenset(), most_clients=1),
+    Implementation("threaded", "one thread per client", _ALL_ON_ONE_CORE, threaded=True),
+    Implementation(
+        "thread_pool",
+        "64 threads, a client each at a time",
+        frozenset({"concurrent", "fair"}),
+        most_clients=64,
+        threaded=True,
+    ),
+    Implementation(
+        "select_generators",
+        "inline generators, select()",
+        frozenset({"concurrent", "fair"}),
+        Factors("its own, select"),
+        most_clients=1000,
+    ),
+    Implementation(
+        "selectors_callbacks", "callbacks, selectors", _ALL_ON_ONE_CORE, Factors("its own, epoll")
+    ),
+    Implementation(
+        "asyncio_protocol",
+        "asyncio protocols, transport callbacks",
+        _ALL_ON_ONE_CORE,
+        replace(_ASYNCIO, api_level="callbacks"),
+    ),
+    Implementation("asyncio_streams", "asyncio tasks over streams", _ALL_ON_ONE_CORE, _ASYNCIO),
+    Implementation(
+        "trio_nursery",
+        "trio tasks in a nursery",
+        _ALL_ON_ONE_CORE,
+        Factors("trio, epoll", "streams", "16 KiB", "TCP_NODELAY, TCP_NOTSENT_LOWAT"),
+        libraries=("trio",),
+    ),
+    Implementation(
+        "gevent_greenlets",
+        "gevent greenlets",
+        _ALL_ON_ONE_CORE,
+        Factors("gevent, libev, epoll"),
+        libraries=("gevent",),
+    ),
+    Implementation(
+        "processes", "a process per core, a thread per client in each", _ALL_ON_ONE_CORE | {"parallel"}
+    ),
+)
+
+
+def _variants(model: Implementation) -> tuple[Implementation, ...]:
+    """Return an asyncio server on another loop, and with other receives."""
+    return (
+        replace(
+            model,
+            name=f"{model.name}+uvloop",
+            model=f"{model.model}, on uvloop",
+            own=replace(model.own, event_loop="uvloop, libuv, epoll", receives="250 KiB"),
+            options=("--loop", "uvloop"),
+            libraries=("uvloop",),
+        ),
+        replace(
+            model,
+            name=f"{model.name}+recv64k",
+            model=f"{model.model}, receives of 64 KiB",
+            own=replace(model.own, receives="64 KiB"),
+            options=("--receive-kib", "64"),
+        ),
+    )
+
+
+VARIANTS: Final = tuple(
+    variant for model in CATALOGUE if model.name.startswith("asyncio_") for variant in _variants(model)
+)
+"""The same files, with one factor changed; measured if they are named."""
+
+SERVERS: Final[Mapping[str, Implementation]] = MappingProxyType(
+    {implementation.name: implementation for implementation in (*CATALOGUE, *VARIANTS)}
+)
+"""All that can be named."""
