@@ -9,23 +9,35 @@ import pytest
 from hypothesis import settings
 
 from harness.launch.candidates import Candidate
+from harness.plan import Cell, Load
 from harness.record import (
     SCHEMA,
     Crowd,
+    Design,
+    Distribution,
     Environment,
     FaultResult,
+    GeneratorUse,
     Holding,
     Judgement,
     Lifetime,
     LoadCosts,
+    MachineUse,
     Manifest,
+    Placement,
+    Requests,
+    RequestTimes,
     Results,
+    RunProgress,
     Sample,
     ServerCosts,
     ServerFacts,
+    ServerUse,
     Verdict,
+    Window,
     histogram,
 )
+from tests.makers import changed
 
 # How long an example takes is the machine's business: it may be busy.
 settings.register_profile("any machine", deadline=None)
@@ -63,23 +75,34 @@ def make_sample() -> Callable[..., Sample]:
         answered = int(rps)
         response_ns = np.linspace(1e6, 5e6, answered).astype(np.int64)
         counts = np.ones(answered, dtype=np.int64)
-        values: dict[str, object] = {
-            "block": block, "server": server, "workload": workload, "clients": 64, "pipeline": 1, "pinned": True,
-            "arrivals": "closed", "rate": 0.0, "seed": 0, "generators": 1, "timeout_s": 5.0, "warmup_s": 0.3,
-            "window_s": 1.0, "offered": answered, "answered": answered, "answered_in_warmup": 10, "late": 0,
-            "censored": 0, "planned": answered + 10, "sent": answered + 10, "never_sent": 0,
-            "series": (answered // 20,) * 20, "warmup_series": (), "response_slices_ns": (), "generator_spin_ns": 0,
-            "ok": answered + 10, "wrong": 0, "error": 0, "timeout": 0, "in_flight": 0, "fault": "",
-            "server_cpu_ns": int(cpu_us * 1e3 * answered), "generator_cpu_ns": int(3e8),
-            "switches_voluntary": answered, "switches_involuntary": 0, "startup_s": 0.1, "connect_s": 0.1,
-            "memory_ready_bytes": 20_000_000, "memory_connected_bytes": 21_000_000, "memory_peak_bytes": 22_000_000,
-            "threads": 66, "descriptors": 70, "steal_share": 0.0,
-            "response_ns": histogram(response_ns, counts), "service_ns": histogram(response_ns, counts),
-            "lag_ns": histogram(response_ns // 1000, counts), "queueing_ns": histogram(response_ns * 0, counts),
-            "response_sum_ns": 64_000_000_000, "response_max_ns": 5_000_000, "service_max_ns": 5_000_000,
-            "queueing_max_ns": 0, "lag_max_ns": 5_000,
-        }  # fmt: skip
-        return Sample(**(values | changes))  # type: ignore[arg-type] # names and types are those of the dataclass
+        sample = Sample(
+            cell=Cell(block, server, workload),
+            load=Load(),
+            placement=Placement(pinned=True),
+            window=Window(
+                length_s=1.0, offered=answered, answered=answered, answered_in_warmup=10, late=0,
+                series=(answered // 20,) * 20, warmup_series=(), response_slices_ns=(),
+            ),
+            requests=Requests(
+                planned=answered + 10, sent=answered + 10, ok=answered + 10, wrong=0, error=0, timeout=0, in_flight=0,
+                fault="",
+            ),
+            times=RequestTimes(
+                response=Distribution(histogram(response_ns, counts), 5_000_000),
+                service=Distribution(histogram(response_ns, counts), 5_000_000),
+                queueing=Distribution(histogram(response_ns * 0, counts), 0),
+                lag=Distribution(histogram(response_ns // 1000, counts), 5_000),
+                response_sum_ns=64_000_000_000,
+            ),
+            server=ServerUse(
+                cpu_ns=int(cpu_us * 1e3 * answered), switches_voluntary=answered, switches_involuntary=0, threads=66,
+                descriptors=70, startup_s=0.1, memory_ready_bytes=20_000_000, memory_connected_bytes=21_000_000,
+                memory_peak_bytes=22_000_000,
+            ),
+            generator=GeneratorUse(cpu_ns=int(3e8), spin_ns=0, connect_s=0.1),
+            machine=MachineUse(steal_share=0.0),
+        )  # fmt: skip
+        return changed(sample, **changes)
 
     return make
 
@@ -170,16 +193,28 @@ def make_results(make_sample: Callable[..., Sample]) -> Callable[..., Results]:
             )
             for label in ("threaded", "trio_nursery")
         )
-        values: dict[str, object] = {
-            "schema": SCHEMA, "started": "2026-01-01 00:00", "command": ("harness", "bench"), "revision": "abc",
-            "servers": servers, "workloads": ("clients_64",), "blocks": blocks, "warmup_s": 0.3, "duration_s": 1.0,
-            "seed": 1, "planned_cells": 2 * blocks, "environment": environment, "complete": True, "seconds": 60.0,
-        }  # fmt: skip
-        manifest = Manifest(**(values | changes))  # type: ignore[arg-type] # names and types are the dataclass's
+        design = Design(
+            workloads=("clients_64",),
+            blocks=blocks,
+            warmup_s=0.3,
+            duration_s=1.0,
+            seed=1,
+            planned_cells=2 * blocks,
+        )
+        manifest = Manifest(
+            schema=SCHEMA,
+            started="2026-01-01 00:00",
+            command=("harness", "bench"),
+            revision="abc",
+            servers=servers,
+            environment=environment,
+            design=design,
+            progress=RunProgress(complete=True, seconds=60.0),
+        )
         conformance = tuple(
             Judgement(label, "F01", "The greeting", "MUST", Verdict.PASS, "")
             for label in ("threaded", "trio_nursery")
         )
-        return Results(manifest, tuple(samples), conformance)
+        return Results(manifest=changed(manifest, **changes), samples=tuple(samples), conformance=conformance)
 
     return make

@@ -12,12 +12,12 @@ Block = tuple[str, str, int]
 
 def of_regime(samples: Iterable[Sample], regime: str) -> list[Sample]:
     """Return the samples of servers that may use so much of the machine."""
-    return [sample for sample in samples if sample.regime == regime]
+    return [sample for sample in samples if sample.placement.regime == regime]
 
 
 def block_of(sample: Sample) -> Block:
     """Return what identifies the launches that are compared with each other, and measured again together."""
-    return sample.regime, sample.workload, sample.block
+    return sample.placement.regime, sample.cell.workload, sample.cell.block
 
 
 def counted(samples: Iterable[Sample]) -> list[Sample]:
@@ -28,7 +28,7 @@ def counted(samples: Iterable[Sample]) -> list[Sample]:
     """
     attempts: dict[Block, dict[int, list[Sample]]] = {}
     for sample in samples:
-        attempts.setdefault(block_of(sample), {}).setdefault(sample.attempt, []).append(sample)
+        attempts.setdefault(block_of(sample), {}).setdefault(sample.cell.attempt, []).append(sample)
     return [
         sample
         for of_block in attempts.values()
@@ -57,7 +57,7 @@ class Repetition:
 
 def repetition(samples: Sequence[Sample]) -> Repetition:
     """Count what was measured again, and what stayed invalid."""
-    again = [sample for sample in samples if sample.attempt > 1]
+    again = [sample for sample in samples if sample.cell.attempt > 1]
     return Repetition(
         blocks=len(set(map(block_of, samples))),
         repeated=len(set(map(block_of, again))),
@@ -73,9 +73,9 @@ def by_block(samples: Iterable[Sample], workload: str, of: Metric) -> dict[str, 
     A server of which some launch cannot say has none at all: those that can are not a fair selection.
     """
     values: dict[str, dict[int, float | None]] = {}
-    for sample in counted(sample for sample in samples if sample.workload == workload):
+    for sample in counted(sample for sample in samples if sample.cell.workload == workload):
         if not invalidity(sample):
-            values.setdefault(sample.server, {})[sample.block] = of.value(sample)
+            values.setdefault(sample.cell.server, {})[sample.cell.block] = of.value(sample)
     known = {
         server: {block: value for block, value in of_server.items() if value is not None}
         for server, of_server in values.items()

@@ -27,8 +27,8 @@ def compare_runs(
         metrics: to compare.
     """
     found = []
-    regimes = dict.fromkeys(sample.regime for sample in a.samples)
-    for workload, regime in product(a.manifest.workloads, regimes):
+    regimes = dict.fromkeys(sample.placement.regime for sample in a.samples)
+    for workload, regime in product(a.manifest.design.workloads, regimes):
         for name in metrics:
             values_a, values_b = (
                 by_block(of_regime(run.samples, regime), workload, metric(name)) for run in (a, b)
@@ -69,8 +69,8 @@ def differences(a: Manifest, b: Manifest) -> Differences:
         ),
         ("kernel", a.environment.kernel, b.environment.kernel),
         ("cores for each side", bool(a.environment.server_cores), bool(b.environment.server_cores)),
-        ("warm-up in s", a.warmup_s, b.warmup_s),
-        ("window in s", a.duration_s, b.duration_s),
+        ("warm-up in s", a.design.warmup_s, b.design.warmup_s),
+        ("window in s", a.design.duration_s, b.design.duration_s),
     ]
     libraries = sorted(a.environment.libraries.keys() | b.environment.libraries.keys())
     versions = [

@@ -60,7 +60,7 @@ def families(
     samples: Sequence[Sample], workload: str, of: Metric
 ) -> Iterator[dict[tuple[str, str], LogRatio]]:
     """Yield the ratios b/a of each regime's pairs of servers; the keys are the names of a and b."""
-    for regime in dict.fromkeys(sample.regime for sample in samples):
+    for regime in dict.fromkeys(sample.placement.regime for sample in samples):
         values = by_block(of_regime(samples, regime), workload, of)
         pairs = combinations(values, 2)
         yield {(a, b): ratio for a, b in pairs if (ratio := log_ratio(values[a], values[b]))}
@@ -118,7 +118,7 @@ def compare_servers(results: Results, a: str, b: str, metrics: Sequence[str] = C
     one that was looked at, and the verdict is the report's.
     """
     found = []
-    for workload in results.manifest.workloads:
+    for workload in results.manifest.design.workloads:
         for name in metrics:
             for each in compare_all(results.samples, workload, metric(name)):
                 if (each.a, each.b) == (a, b):

@@ -67,7 +67,7 @@ def probe(sample: Sample, slo: Slo) -> Probe:
     found = response(sample, slo.q)
     share = achieved_share(sample)
     sustained, why = _sustained(sample, slo, found, share)
-    return Probe(sample.rate, sustained, why, share, found)
+    return Probe(sample.load.rate, sustained, why, share, found)
 
 
 def _sustained(sample: Sample, slo: Slo, found: Quantile, share: float) -> tuple[bool | None, str]:
@@ -168,9 +168,9 @@ def recovery_s(sample: Sample, slo: Slo) -> float | None:
         Seconds since the drop, to the end of the last such hundredth; 0 if there was none; None if the server had not
         recovered when the window ended.
     """
-    if sample.censored:
+    if sample.times.censored:
         return None
-    return recovered_after_s(sample.response_slices_ns, sample.window_s, slo.limit_ns)
+    return recovered_after_s(sample.window.response_slices_ns, sample.window.length_s, slo.limit_ns)
 
 
 def _judged(probes: Iterable[Probe]) -> dict[float, bool]:

@@ -12,26 +12,11 @@ from typing import Final
 from harness.analyse.comparisons import families
 from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import CONFIDENCE, LogRatio, half_width
-from harness.record import Sample
+from harness.record import PrecisionGoal, Sample
 
 PILOT_BLOCKS: Final = 5
 MOST_BLOCKS: Final = 100_000
 """More than anybody has time for; where a search for a number of blocks gives up."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A wanted precision.
-
-    Attributes:
-        half_width: of the 95 % interval of every ratio of two servers, as a share: 0.03 for ±3 %.
-        metric: of which.
-        within_s: the time that measuring may take; the round that was begun by then is ended.
-    """
-
-    half_width: float
-    metric: str
-    within_s: float
 
 
 @dataclass(frozen=True)
@@ -52,20 +37,20 @@ class Reach:
     reached: bool
 
 
-def reach(samples: Sequence[Sample], workload: str, target: Target) -> Reach | None:
+def reach(samples: Sequence[Sample], workload: str, target: PrecisionGoal) -> Reach | None:
     """Say how precise the ratios under a workload are; None if no two servers have two blocks in common."""
     found = families(samples, workload, metric(target.metric))
     ratios = [ratio for family in found for ratio in family.values()]
     if not ratios:
         return None
-    blocks = 1 + max(sample.block for sample in samples if sample.workload == workload)
+    blocks = 1 + max(sample.cell.block for sample in samples if sample.cell.workload == workload)
     widest = max(math.expm1(half_width(ratio.error, ratio.degrees, CONFIDENCE)) for ratio in ratios)
     reached = widest <= target.half_width
     needed = max(_needed(ratio, blocks, target) for ratio in ratios)
     return Reach(workload, blocks, widest, blocks if reached else max(blocks + 1, needed), reached)
 
 
-def _needed(ratio: LogRatio, blocks: int, target: Target) -> int:
+def _needed(ratio: LogRatio, blocks: int, target: PrecisionGoal) -> int:
     """Return the blocks to be measured for one ratio, if as many of them stay unusable as did so far."""
     spread = ratio.error * math.sqrt(ratio.blocks)
     return math.ceil(blocks_for(spread, target.half_width) * blocks / ratio.blocks)
@@ -120,7 +105,7 @@ def blocks_in_time(
     return at_most(level)
 
 
-def sentence(found: Reach, target: Target) -> str:
+def sentence(found: Reach, target: PrecisionGoal) -> str:
     """Say in words whether the target was reached, and what it would take."""
     got = f"{found.workload}: ±{found.half_width:.1%} with {found.blocks} blocks"
     if found.reached:

@@ -31,7 +31,11 @@ TAILS: Final = (
 
 def company_rps(sample: Sample) -> float | None:
     """Return how many requests of those in the background were answered in a second; they come during the warm-up, too."""
-    return sample.company_ok / (sample.warmup_s + sample.window_s) if sample.company_ok else None
+    return (
+        sample.background.ok / (sample.load.warmup_s + sample.window.length_s)
+        if sample.background.ok
+        else None
+    )
 
 
 COMPANY_RPS: Final = Metric("company_rps", "company's requests/s", higher_is_better=True, value=company_rps)
@@ -69,7 +73,7 @@ def ranking(
 ) -> Ranking | None:
     """Rank servers; None if fewer than two have figures."""
     chosen = [
-        sample for sample in of_regime(samples, ONE_CORE) if among is None or sample.server in set(among)
+        sample for sample in of_regime(samples, ONE_CORE) if among is None or sample.cell.server in set(among)
     ]
     found = {
         server: known
@@ -94,9 +98,9 @@ def tail_ranking(samples: Sequence[Sample], workload: str) -> tuple[Tail, Rankin
     It takes many requests to know a far one; if only those were ranked that have it, the best might be missing.
     """
     measured = {
-        sample.server
+        sample.cell.server
         for sample in of_regime(samples, ONE_CORE)
-        if sample.workload == workload and not invalidity(sample)
+        if sample.cell.workload == workload and not invalidity(sample)
     }
     for tail in TAILS:
         found = ranking(samples, workload, metric(tail.metric))

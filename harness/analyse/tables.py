@@ -60,18 +60,18 @@ class Table:
 
 def tabulate(samples: Sequence[Sample], workload: str, regime: str = ONE_CORE) -> Table:
     """Work out all that is said of one workload and one regime: a table never holds two of these."""
-    launched = [sample for sample in of_regime(samples, regime) if sample.workload == workload]
+    launched = [sample for sample in of_regime(samples, regime) if sample.cell.workload == workload]
     mine = counted(launched)
     comparisons = {name: tuple(compare_all(mine, workload, metric(name))) for name in COMPARED}
-    servers = list(dict.fromkeys(sample.server for sample in mine))
+    servers = list(dict.fromkeys(sample.cell.server for sample in mine))
     groups = {}
     for name in COMPARED:
         ranked = sorted(servers, key=lambda server: _rank(mine, server, metric(name)))
         groups[name] = letters_of(ranked, comparisons[name])
     rows = [
         _row(
-            [sample for sample in mine if sample.server == server],
-            [reason for sample in launched if sample.server == server for reason in invalidity(sample)],
+            [sample for sample in mine if sample.cell.server == server],
+            [reason for sample in launched if sample.cell.server == server for reason in invalidity(sample)],
             {name: groups[name].get(server, "") for name in COMPARED},
         )
         for server in sorted(servers, key=lambda server: _rank(mine, server, metric("throughput_rps")))
@@ -96,26 +96,26 @@ def _row(samples: Sequence[Sample], invalid: Iterable[str], groups: Mapping[str,
         each.name: (arithmetic_estimate if each.additive else estimate)(_values(valid, each))
         for each in METRICS
     }
-    together = merged(sample.response_ns for sample in valid)
-    repeats = merged(sample.response_repeats_ns for sample in valid)
+    together = merged(sample.times.response.histogram for sample in valid)
+    repeats = merged(sample.times.response_repeats_ns for sample in valid)
     for name, q in QUANTILES.items():
         if estimates[name] is None and (pooled_ns := quantile(together, q, repeats=repeats).ns) is not None:
             estimates[name] = Estimate(pooled_ns / 1e3, None, None, len(valid))
     return Row(
-        server=samples[0].server,
+        server=samples[0].cell.server,
         launches=len(samples),
         valid=len(valid),
         invalid=tuple(invalid),
         disturbed=sum(bool(doubts(sample)) for sample in valid),
         estimates=estimates,
         limits=limits,
-        response_max_ms=max((sample.response_max_ns for sample in valid), default=0) / 1e6,
+        response_max_ms=max((sample.times.response.max_ns for sample in valid), default=0) / 1e6,
         letters=groups,
     )
 
 
 def _rank(samples: Iterable[Sample], server: str, of: Metric) -> float:
-    valid = [sample for sample in samples if sample.server == server and not invalidity(sample)]
+    valid = [sample for sample in samples if sample.cell.server == server and not invalidity(sample)]
     found = estimate(_values(valid, of))
     if found is None:
         return math.inf

@@ -12,13 +12,13 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from harness.analyse.comparisons import COMPARED
-from harness.analyse.precision import PILOT_BLOCKS, Target
+from harness.analyse.precision import PILOT_BLOCKS
 from harness.cli.options import FAILED, python_option, server_options
 from harness.errors import UsageError
 from harness.launch.candidates import all_cores
 from harness.launch.selection import selected
 from harness.plan import CORE, PROFILES, WORKLOADS, Plan, by_name
-from harness.record import Results, drop_half_written_sample, new_folder, read_results
+from harness.record import PrecisionGoal, Results, drop_half_written_sample, new_folder, read_results
 from harness.report.files import write_report
 from harness.study.bench import Extras
 from harness.study.bench import bench as run_bench
@@ -121,11 +121,11 @@ def _resumed(folder: Path) -> int:
     manifest = interrupted.manifest
     if manifest.command[:2] != ("harness", "bench"):
         raise UsageError(f"{folder} was not made by `harness bench`: it cannot be resumed")
-    if manifest.precision is not None:
+    if manifest.goal is not None:
         raise UsageError(f"{folder} was to reach a precision within a time: begin it anew")
     asked = bench.make_context("harness bench", list(manifest.command[2:])).params
     del asked["resume"]
-    return _bench(**asked | {"seed": manifest.seed, "out": folder, "interrupted": interrupted})
+    return _bench(**asked | {"seed": manifest.design.seed, "out": folder, "interrupted": interrupted})
 
 
 def _bench(  # noqa: PLR0913 - one parameter for each option
@@ -202,7 +202,7 @@ def _costs_scale(profile: str | None, *, costs: bool | None) -> float | None:
     return (QUICK_COSTS if quick else 1.0) if wanted else None
 
 
-def _target(precision: str | None, of: str, within_minutes: float | None) -> Target | None:
+def _target(precision: str | None, of: str, within_minutes: float | None) -> PrecisionGoal | None:
     if precision is None:
         if within_minutes is not None:
             raise UsageError("--within bounds the time of --precision, which is not given")
@@ -210,4 +210,4 @@ def _target(precision: str | None, of: str, within_minutes: float | None) -> Tar
     given = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", precision)
     if not given or not 0.1 <= float(given[1]) <= 50:
         raise UsageError(f"--precision takes a percentage from 0.1% to 50%, not {precision!r}")
-    return Target(float(given[1]) / 100, of, 60 * (within_minutes or WITHIN_MINUTES))
+    return PrecisionGoal(float(given[1]) / 100, of, 60 * (within_minutes or WITHIN_MINUTES))

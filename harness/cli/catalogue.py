@@ -24,9 +24,9 @@ def list_command(*, as_json: bool, workloads: bool) -> None:
         rows: list[dict[str, Any]] = [
             {
                 "name": w.name,
-                "clients": w.clients,
-                "pipeline": w.pipeline,
-                "company": f"{w.company.clients:,} {w.company.kind}" if w.company else "",
+                "clients": w.load.clients,
+                "pipeline": w.load.pipeline,
+                "company": f"{behind.clients:,} {behind.kind}" if (behind := w.load.background) else "",
                 "purpose": w.purpose,
                 "separates": w.separates,
             }

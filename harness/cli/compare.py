@@ -31,7 +31,6 @@ from harness.cli.terminal import console_for
 from harness.errors import ResultsError, UsageError
 from harness.launch.candidates import all_cores
 from harness.launch.selection import check_clients, selected
-from harness.machine.resources import two_cores
 from harness.plan import Load, Plan
 from harness.record import MANIFEST, REFERENCE, read_results, shown
 from harness.study.campaign import campaign
@@ -189,12 +188,11 @@ def _measured_now(  # noqa: PLR0913 - what was given, and how to go about it
         secrets.randbelow(2**32),
         all_cores(candidates),
     )
-    cores = two_cores()
-    load = Load(sizes.clients, 1, plan.warmup_s, plan.duration_s, None, *cores)
+    load = Load(clients=sizes.clients, warmup_s=plan.warmup_s, duration_s=plan.duration_s)
     with campaign(candidates, plan, console, loads={workload: load}) as measuring:
         measuring.carry_out(plan.blocks)
     # One pair in the order given, whatever order they were launched in.
-    in_order = sorted(measuring.samples, key=lambda sample: labels.index(sample.server))
+    in_order = sorted(measuring.samples, key=lambda sample: labels.index(sample.cell.server))
     found = [each for name in metrics for each in compare_all(in_order, workload, metric_of(name))]
     if not found:
         raise ResultsError("fewer than two blocks have a valid launch of both servers")

@@ -29,7 +29,7 @@ def load(given: Given, rate: float | None, json_file: str | None) -> int:
         raise UsageError("--arrivals says how an open loop's requests come: it needs --rate")
     order = given.closed_loop() if rate is None else given.open_loop(rate)
     console = console_for(to_errors=json_file == "-")
-    sample = measured(candidate, order, console)
+    sample = measured(candidate, order, given.generators, console)
     show(sample, console)
     write_to(json_file, json.dumps(as_json(sample), indent=1) + "\n")
     return 0 if judge(sample).valid else FAILED

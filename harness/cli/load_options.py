@@ -3,10 +3,11 @@
 import functools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Final, TypeVar, cast
 
 import click
+from msgspec.structs import replace
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -15,7 +16,7 @@ from harness.cli.options import connect_option, python_option, server_options
 from harness.errors import UsageError
 from harness.launch.candidates import Candidate
 from harness.launch.selection import check_clients, selected
-from harness.machine.resources import cores_for, most_files, our_cores
+from harness.machine.resources import most_files, our_cores
 from harness.plan import CONSTANT, OPEN, Load
 from harness.record import Sample
 from harness.study.cell import measure
@@ -61,24 +62,20 @@ class Given:
         """Return a closed loop; UsageError says what of it cannot be."""
         _check_line(self.line)
         _check_clients(self.clients, self.generators)
-        server_cores, generator_cores = cores_for(self.generators)
         return Load(
             clients=self.clients,
             pipeline=self.pipeline,
             warmup_s=self.warmup,
             duration_s=self.duration,
             line=self.line,
-            server_cores=server_cores,
-            generator_cores=generator_cores,
             seed=self.seed,
-            generators=self.generators,
             timeout_s=self.timeout,
         )
 
     def open_loop(self, rate: float) -> Load:
         """Return an open loop; UsageError says what of it cannot be."""
         load = replace(self.closed_loop(), arrivals=self.arrivals or CONSTANT, rate=rate)
-        check_rate(rate, load)
+        check_rate(rate, load, self.generators)
         return load
 
 
@@ -114,11 +111,11 @@ def loading(duration_s: float) -> Callable[[Command], Command]:
     return decorate
 
 
-def check_rate(rate: float, load: Load) -> None:
+def check_rate(rate: float, load: Load, generators: int) -> None:
     """Raise UsageError if an open loop of this rate cannot be."""
     if not (math.isfinite(rate) and rate > 0):
         raise UsageError(f"a rate is a number of requests per second above 0, not {rate:g}")
-    if rate > FASTEST * load.generators:
+    if rate > FASTEST * generators:
         raise UsageError(
             f"{rate:,.0f} requests/s cannot be: a generator sends at most some 100,000, and never {FASTEST:,}"
         )
@@ -131,7 +128,7 @@ def check_rate(rate: float, load: Load) -> None:
         )
 
 
-def measured(candidate: Candidate, load: Load, console: Console, title: str = "") -> Sample:
+def measured(candidate: Candidate, load: Load, generators: int, console: Console, title: str = "") -> Sample:
     """Measure, with live progress."""
     with Live(console=console, transient=True) as live:
         state = {"elapsed_s": 0.0, "sent": 0}
@@ -144,7 +141,7 @@ def measured(candidate: Candidate, load: Load, console: Console, title: str = ""
                 Text(f"{title}{elapsed_s:5.1f} of {of_s:g} s   {rate:9,.0f} requests/s   {sent:,} sent")
             )
 
-        return measure(candidate, load, show)
+        return measure(candidate, load, show, generators=generators)
 
 
 def _check_line(line: str | None) -> None:

@@ -12,7 +12,7 @@ from harness.analyse.samples.quantiles import QUANTILES, Quantile, quantile, req
 from harness.analyse.samples.steadiness import steadiness
 from harness.analyse.samples.validity import Severity, achieved_share, generator_share, judge, limited_by
 from harness.plan import CLOSED
-from harness.record import Histogram, Sample
+from harness.record import Distribution, Sample
 
 VIEWS: Final = ("response", "service", "queueing", "lag")
 MAX: Final = "max"
@@ -30,18 +30,18 @@ def as_json(sample: Sample) -> dict[str, Any]:
         "throughput_rps": throughput_rps(sample),
         **{f"{view}_us": {name: _us(found.ns) for name, found in quantiles[view].items()} for view in VIEWS},
         "requests": {
-            name: getattr(sample, name)
+            name: getattr(sample.requests, name)
             for name in ("planned", "sent", "ok", "wrong", "error", "timeout", "in_flight", "never_sent")
         },
         "loop": {
-            "arrivals": sample.arrivals,
-            "offered_rps": None if sample.arrivals == CLOSED else sample.offered / sample.window_s,
-            "achieved_share": None if sample.arrivals == CLOSED else achieved_share(sample),
-            "late": sample.late,
-            "seed": sample.seed,
+            "arrivals": sample.load.arrivals,
+            "offered_rps": None if sample.load.arrivals == CLOSED else sample.window.offered / sample.window.length_s,
+            "achieved_share": None if sample.load.arrivals == CLOSED else achieved_share(sample),
+            "late": sample.window.late,
+            "seed": sample.load.seed,
         },
         "censored": {
-            "requests": sample.censored,
+            "requests": sample.times.censored,
             "above_us": {
                 f"{view}_us": {name: _us(found.above_ns) for name, found in quantiles[view].items() if found.censored}
                 for view in VIEWS
@@ -49,32 +49,32 @@ def as_json(sample: Sample) -> dict[str, Any]:
         },
         "server": _server_as_json(sample),
         "generator": {
-            "processes": sample.generators,
-            "cpu_us_per_request": sample.generator_cpu_ns / 1e3 / max(1, sample.answered),
-            "cpu_share": sample.generator_cpu_ns / (sample.window_s * 1e9),
+            "processes": sample.placement.generators,
+            "cpu_us_per_request": sample.generator.cpu_ns / 1e3 / max(1, sample.window.answered),
+            "cpu_share": sample.generator.cpu_ns / (sample.window.length_s * 1e9),
             "busy_share": generator_share(sample),
         },
         "limited_by": limited_by(sample),
-        "steady_state": steadiness(sample.series).value,
-        "steal_share": sample.steal_share,
+        "steady_state": steadiness(sample.window.series).value,
+        "steal_share": sample.machine.steal_share,
         "valid": verdict.valid,
         "reasons": [str(finding) for finding in verdict.findings],
     }  # fmt: skip
 
 
 def _server_as_json(sample: Sample) -> dict[str, Any] | None:
-    if not sample.threads:
+    if not sample.server.threads:
         return None  # its process is not ours
-    switches = sample.switches_voluntary + sample.switches_involuntary
+    switches = sample.server.switches_voluntary + sample.server.switches_involuntary
     return {
-        "cpu_us_per_request": sample.server_cpu_ns / 1e3 / max(1, sample.answered),
-        "cpu_share": sample.server_cpu_ns / (sample.window_s * 1e9),
-        "switches_per_request": switches / max(1, sample.ok),
-        "memory_ready_bytes": sample.memory_ready_bytes,
-        "memory_connected_bytes": sample.memory_connected_bytes,
-        "memory_peak_bytes": sample.memory_peak_bytes,
-        "threads": sample.threads,
-        "descriptors": sample.descriptors,
+        "cpu_us_per_request": sample.server.cpu_ns / 1e3 / max(1, sample.window.answered),
+        "cpu_share": sample.server.cpu_ns / (sample.window.length_s * 1e9),
+        "switches_per_request": switches / max(1, sample.requests.ok),
+        "memory_ready_bytes": sample.server.memory_ready_bytes,
+        "memory_connected_bytes": sample.server.memory_connected_bytes,
+        "memory_peak_bytes": sample.server.memory_peak_bytes,
+        "threads": sample.server.threads,
+        "descriptors": sample.server.descriptors,
     }
 
 
@@ -84,16 +84,15 @@ def _us(ns: float | None) -> float | None:
 
 def _quantiles(sample: Sample, view: str) -> dict[str, Quantile]:
     """Return the quantiles and the largest of one view. What never came has no times: that counts for the response."""
-    values: Histogram = getattr(sample, f"{view}_ns")
-    largest_ns = getattr(sample, f"{view}_max_ns")
+    times: Distribution = getattr(sample.times, view)
     if view == "response":
         found = {name: response(sample, q) for name, q in QUANTILES.items()}
     else:
-        found = {name: quantile(values, q) for name, q in QUANTILES.items()}
-    if view == "response" and sample.censored:
-        found[MAX] = Quantile(above_ns=max(sample.timeout_s * 1e9, largest_ns))
+        found = {name: quantile(times.histogram, q) for name, q in QUANTILES.items()}
+    if view == "response" and sample.times.censored:
+        found[MAX] = Quantile(above_ns=max(sample.load.timeout_s * 1e9, times.max_ns))
     else:
-        found[MAX] = Quantile(ns=largest_ns if values else None)
+        found[MAX] = Quantile(ns=times.max_ns if times.histogram else None)
     return found
 
 
@@ -111,14 +110,14 @@ def show(sample: Sample, console: Console) -> None:
 
 
 def _headline(sample: Sample) -> str:
-    in_flight = "" if sample.pipeline == 1 else f", {sample.pipeline} in flight each"
-    clients = f"{sample.clients:,} client{'s' if sample.clients > 1 else ''}{in_flight}"
-    rate = f"{sample.server}: {throughput_rps(sample):,.0f} requests/s over {sample.window_s:.1f} s"
-    if sample.arrivals == CLOSED:
-        return f"{rate}, {clients}; limited by: {limited_by(sample)}"
-    return (
-        f"{rate} of {sample.offered / sample.window_s:,.0f} offered ({sample.arrivals} arrivals), {clients}"
+    in_flight = "" if sample.load.pipeline == 1 else f", {sample.load.pipeline} in flight each"
+    clients = f"{sample.load.clients:,} client{'s' if sample.load.clients > 1 else ''}{in_flight}"
+    rate = (
+        f"{sample.cell.server}: {throughput_rps(sample):,.0f} requests/s over {sample.window.length_s:.1f} s"
     )
+    if sample.load.arrivals == CLOSED:
+        return f"{rate}, {clients}; limited by: {limited_by(sample)}"
+    return f"{rate} of {sample.window.offered / sample.window.length_s:,.0f} offered ({sample.load.arrivals} arrivals), {clients}"
 
 
 def _table(sample: Sample) -> Table:
@@ -126,7 +125,7 @@ def _table(sample: Sample) -> Table:
     table.add_column("µs")
     for name in (*QUANTILES, MAX):
         table.add_column(title_of(name), justify="right", min_width=9)
-    views = ("response", "service", "lag") if sample.arrivals == CLOSED else VIEWS
+    views = ("response", "service", "lag") if sample.load.arrivals == CLOSED else VIEWS
     for view in views:
         table.add_row(view, *(in_words_us(found) for found in _quantiles(sample, view).values()))
     return table
@@ -145,30 +144,30 @@ def in_words_us(found: Quantile) -> str:
 
 
 def _facts(sample: Sample) -> Iterator[str]:
-    window_ns = sample.window_s * 1e9
-    if sample.threads:
-        cpu_us = sample.server_cpu_ns / 1e3 / max(1, sample.answered)
+    window_ns = sample.window.length_s * 1e9
+    if sample.server.threads:
+        cpu_us = sample.server.cpu_ns / 1e3 / max(1, sample.window.answered)
         yield (
-            f"server     {cpu_us:.1f} µs CPU per request, {sample.server_cpu_ns / window_ns:.0%} of a core, "
-            f"{sample.memory_peak_bytes / 2**20:.0f} MiB at most"
+            f"server     {cpu_us:.1f} µs CPU per request, {sample.server.cpu_ns / window_ns:.0%} of a core, "
+            f"{sample.server.memory_peak_bytes / 2**20:.0f} MiB at most"
         )
-    spinning = sample.generator_spin_ns / window_ns / sample.generators
+    spinning = sample.generator.spin_ns / window_ns / sample.placement.generators
     yield f"generator  {generator_share(sample):.0%} of a core" + (
         f", and {spinning:.0%} spinning to be on time" if spinning else ""
     )
     yield (
-        f"requests   {sample.sent:,} sent, {sample.ok:,} right, {sample.wrong:,} wrong, {sample.error:,} errors, "
-        f"{sample.timeout + sample.in_flight:,} unanswered"
+        f"requests   {sample.requests.sent:,} sent, {sample.requests.ok:,} right, {sample.requests.wrong:,} wrong, {sample.requests.error:,} errors, "
+        f"{sample.requests.timeout + sample.requests.in_flight:,} unanswered"
     )
-    if sample.arrivals != CLOSED:
+    if sample.load.arrivals != CLOSED:
         yield (
-            f"schedule   {sample.planned:,} planned, {sample.never_sent:,} never sent; of the window's "
-            f"{sample.offered:,}, {sample.late:,} sent over 1 ms late"
+            f"schedule   {sample.requests.planned:,} planned, {sample.requests.never_sent:,} never sent; of the window's "
+            f"{sample.window.offered:,}, {sample.window.late:,} sent over 1 ms late"
         )
-    yield f"steady     {steadiness(sample.series).value}"
-    seen = sum(sample.response_ns.values()) + sample.censored
+    yield f"steady     {steadiness(sample.window.series).value}"
+    seen = sum(sample.times.response.histogram.values()) + sample.times.censored
     missing = [name for name, q in QUANTILES.items() if seen < requests_for(q)]
-    if repeated := sum(sample.response_repeats_ns.values()):
+    if repeated := sum(sample.times.response_repeats_ns.values()):
         yield f"stalls     {repeated:,} responses shared a stall with a longer one, and are not counted beyond a quantile"
     if missing:
         needed = requests_for(QUANTILES[missing[0]])

@@ -1,8 +1,6 @@
 """Judgements as people and machines read them: a table for the terminal, JSON, JUnit."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Final
 from xml.etree import ElementTree as ET
 
@@ -13,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.terminal import WIDTH
-from harness.record import GROUP_TITLES, Judgement, Verdict
+from harness.record import GROUP_TITLES, Judgement, Verdict, as_json
 from harness.report.wording import short_names
 
 STYLES: Final = {
@@ -102,7 +100,7 @@ def _count(number: int, what: str) -> str:
 
 def to_json(judgements: Sequence[Judgement]) -> str:
     """Return the judgements as a JSON list of objects."""
-    return json.dumps([asdict(judgement) for judgement in judgements], indent=1, ensure_ascii=False) + "\n"
+    return as_json(judgements)
 
 
 def to_junit(judgements: Sequence[Judgement]) -> str:

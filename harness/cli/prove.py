@@ -1,8 +1,6 @@
 """`harness prove`: what the suite is worth, shown by servers that are known to be wrong."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import click
 from rich import box
@@ -16,7 +14,7 @@ from harness.conformance.catalogue import CASES, selected_cases
 from harness.conformance.proof.false_alarms import read_alarm_runs, suite_hash
 from harness.conformance.proof.mutants import mutants, try_all, untested_cases
 from harness.conformance.proof.specimens import SPECIMENS, examine
-from harness.record import Proof, Trial, Verdict
+from harness.record import Proof, Trial, Verdict, as_json
 
 
 @click.command()
@@ -52,7 +50,7 @@ def prove(case_ids: Sequence[str], *, no_specimens: bool, json_file: str | None)
     alarm_runs = tuple(run for run in read_alarm_runs() if run.suite == suite)
     proof = Proof(suite, tuple(ordered), tuple(untested), tuple(findings), alarm_runs)
     _print(proof, console)
-    write_to(json_file, json.dumps(asdict(proof), indent=1, ensure_ascii=False) + "\n")
+    write_to(json_file, as_json(proof))
     return FAILED if proof.survivors or untested else 0
 
 

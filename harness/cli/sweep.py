@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import click
+from msgspec.structs import replace
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -20,7 +21,6 @@ from harness.cli.load_table import as_json
 from harness.cli.options import FAILED, write_to
 from harness.cli.terminal import console_for
 from harness.errors import UsageError
-from harness.launch.candidates import Candidate
 from harness.plan import CONSTANT, OVERLOAD, RELIEF, Load
 from harness.record import Sample
 
@@ -56,13 +56,16 @@ def sweep(given: Given, rates: str | None, slo: str, json_file: str | None) -> i
     limit = parsed_slo(slo)
     closed = given.closed_loop()
     load = replace(closed, arrivals=given.arrivals or CONSTANT)
-    asked_for = None if rates is None else parsed_rates(rates, limit, load)
+    asked_for = None if rates is None else parsed_rates(rates, limit, load, given.generators)
     console = console_for(to_errors=json_file == "-")
 
-    peak = measured(candidate, closed, console, f"{candidate.label}, peak: ")
-    samples = list(_samples(candidate, load, asked_for, throughput_rps(peak), limit, console))
-    samples.sort(key=lambda sample: sample.rate)
-    recovery = _recovery(candidate, load, throughput_rps(peak), console)
+    def measured_under(load: Load, what: str) -> Sample:
+        return measured(candidate, load, given.generators, console, f"{candidate.label}, {what}: ")
+
+    peak = measured_under(closed, "peak")
+    samples = list(_samples(measured_under, load, asked_for, throughput_rps(peak), limit))
+    samples.sort(key=lambda sample: sample.load.rate)
+    recovery = measured_under(_relief(load, throughput_rps(peak)), "recovery")
     found = Found(peak, samples, [probe(sample, limit) for sample in samples], recovery, limit)
     _show(found, console)
     write_to(json_file, json.dumps(_as_json(found), indent=1) + "\n")
@@ -89,14 +92,14 @@ def parsed_slo(text: str) -> Slo:
     return Slo(name, QUANTILES[name], float(found[2]) * UNITS_NS[found[3]])
 
 
-def parsed_rates(text: str, slo: Slo, load: Load) -> tuple[float, ...]:
+def parsed_rates(text: str, slo: Slo, load: Load, generators: int) -> tuple[float, ...]:
     """Read rates; UsageError if they are none, or if the window is too short for the limit's quantile."""
     try:
         rates = sorted({float(word) for word in text.split(",")})
     except ValueError:
         raise UsageError(f"--rates takes numbers with commas between them, not {text!r}") from None
     for rate in rates:
-        check_rate(rate, load)
+        check_rate(rate, load, generators)
         needed = requests_for(slo.q)
         if rate * load.duration_s < needed:
             raise UsageError(
@@ -105,22 +108,21 @@ def parsed_rates(text: str, slo: Slo, load: Load) -> tuple[float, ...]:
     return tuple(rates)
 
 
-def _samples(  # noqa: PLR0913 - what a sweep is
-    candidate: Candidate,
+def _samples(
+    measured_under: Callable[[Load, str], Sample],
     load: Load,
     asked_for: Sequence[float] | None,
     peak_rps: float,
     slo: Slo,
-    console: Console,
 ) -> Iterator[Sample]:
     """Offer the rates that were asked for, or those that tell most; then search for the knee."""
     probes: list[Probe] = []
 
     def offered(rate: float) -> Sample:
-        title = f"{candidate.label}, {rate:,.0f} requests/s: "
         enough_s = SPARE * requests_for(slo.q) / rate
         window_s = max(load.duration_s, min(enough_s, LONGEST_WINDOW_S))
-        sample = measured(candidate, replace(load, rate=rate, duration_s=window_s), console, title)
+        offer = replace(load, rate=rate, duration_s=window_s)
+        sample = measured_under(offer, f"{rate:,.0f} requests/s")
         probes.append(probe(sample, slo))
         return sample
 
@@ -130,21 +132,21 @@ def _samples(  # noqa: PLR0913 - what a sweep is
         yield offered(further)
 
 
-def _recovery(candidate: Candidate, load: Load, peak_rps: float, console: Console) -> Sample:
-    relief = replace(
+def _relief(load: Load, peak_rps: float) -> Load:
+    """Return a load that begins with an overload and goes on with half of the peak."""
+    return replace(
         load,
         rate=max(1.0, round(RELIEF * peak_rps)),
         warmup_rate=max(1.0, round(OVERLOAD * peak_rps)),
         warmup_s=OVERLOAD_S,
     )
-    return measured(candidate, relief, console, f"{candidate.label}, recovery: ")
 
 
 def _show(found: Found, console: Console) -> None:
     peak, peak_rps = found.peak, throughput_rps(found.peak)
     at_least = "≥ " if limited_by(peak) == "generator" else ""
     console.print(
-        f"{peak.server}: peak {at_least}{peak_rps:,.0f} requests/s in a closed loop, {peak.clients:,} clients; "
+        f"{peak.cell.server}: peak {at_least}{peak_rps:,.0f} requests/s in a closed loop, {peak.load.clients:,} clients; "
         f"limited by: {limited_by(peak)}",
         highlight=False,
     )
@@ -172,7 +174,7 @@ def _curve(samples: Sequence[Sample], probes: Sequence[Probe], peak_rps: float) 
             f"{each.rate / peak_rps:.0%}" if peak_rps else "–",
             f"{each.achieved_share:.1%}",
             *(in_words_ms(response(sample, QUANTILES[q])) for q in ("p50", "p99", "p999")),
-            in_words_ms(quantile(sample.lag_ns, QUANTILES["p99"])),
+            in_words_ms(quantile(sample.times.lag.histogram, QUANTILES["p99"])),
             f"{MARKS[each.sustained]}{f': {each.why}' if each.why else ''}",
         )
     return table
@@ -189,15 +191,15 @@ def _recovery_in_words(sample: Sample, slo: Slo) -> str:
     seconds = recovery_s(sample, slo)
     course = f"after {OVERLOAD_S:g} s at {OVERLOAD:.0%} of its peak, then {RELIEF:.0%}"
     if seconds is None:
-        return f"not within {sample.window_s:.1f} s, {course}"
-    return f"{seconds:.2f} s, to {sample.window_s / len(sample.response_slices_ns):.2g} s, {course}"
+        return f"not within {sample.window.length_s:.1f} s, {course}"
+    return f"{seconds:.2f} s, to {sample.window.length_s / len(sample.window.response_slices_ns):.2g} s, {course}"
 
 
 def _as_json(found: Found) -> dict[str, Any]:
     peak_rps = throughput_rps(found.peak)
     bracket = knee(found.probes)
     return {
-        "server": found.peak.server,
+        "server": found.peak.cell.server,
         "slo": {"quantile": found.slo.name, "limit_us": found.slo.limit_ns / 1e3},
         "peak": as_json(found.peak),
         "points": [

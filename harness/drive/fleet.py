@@ -5,80 +5,83 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
-from harness.drive.orders import CompanyOrder, Order, Outcome, Reading
+import msgspec
+
+from harness.drive.orders import BackgroundOrder, LoadOrder, LoadOutcome
 from harness.errors import MeasureError
 from harness.machine.connections import Address
 from harness.machine.processes import reap
-from harness.machine.resources import pinned
-from harness.plan import Load
-from harness.record import PROJECT
+from harness.machine.resources import Cores, pinned
+from harness.plan import Background, Load
+from harness.record import PROJECT, BackgroundRequests
 
 START_IN_NS: Final = 20_000_000
 GENERATOR: Final = "harness.drive.generator"
-COMPANY: Final = "harness.drive.background"
+BACKGROUND: Final = "harness.drive.background"
 GO_ON: Final = "go on"
-COMPANY_GREETING_S: Final = 10.0
-COMPANY_ANSWER_S: Final = 30.0
+BACKGROUND_GREETING_S: Final = 10.0
+BACKGROUND_ANSWER_S: Final = 30.0
 """Ten thousand that all ask at the same moment may have to wait."""
 Progress = Callable[[float, int], None]
 
 
 @dataclass(frozen=True)
 class Workers:
-    """The processes that load a server: its generators, and the company's, if there is any."""
+    """The processes that load a server: its generators, and that of the clients in the background, if there are any."""
 
-    generators: Sequence["Worker"]
-    company: "Worker | None"
+    generators: Sequence["WorkerProcess"]
+    background: "WorkerProcess | None"
 
 
-def let_company_come(company: "Worker", address: Address, load: Load) -> None:
+@contextmanager
+def workers_for(load: Load, cores: Cores, generators: int) -> Iterator[Workers]:
+    """Start the processes of a load, each generator on a core of its own; end them afterwards."""
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(worker(GENERATOR, cores.generators[place : place + 1]))
+            for place in range(generators)
+        ]
+        background = (
+            stack.enter_context(worker(BACKGROUND, cores.generators[-1:])) if load.background else None
+        )
+        yield Workers(started, background)
+
+
+def let_background_come(background: "WorkerProcess", address: Address, wanted: Background) -> None:
     """Let the clients in the background connect; MeasureError if they are not all greeted."""
-    assert load.company is not None  # noqa: S101 - the company is of this load
-    kind, clients = load.company.kind, load.company.clients
-    order = CompanyOrder(*address, kind, clients, COMPANY_GREETING_S, COMPANY_ANSWER_S)
-    came = company.tell(as_line(order), "connected")
+    order = BackgroundOrder(*address, wanted.kind, wanted.clients, BACKGROUND_GREETING_S, BACKGROUND_ANSWER_S)
+    came = background.tell(as_line(order), "connected")
     if came["refused"]:
-        raise MeasureError(f"of {load.company.clients:,} clients in the background, {came['refused']}")
+        raise MeasureError(f"of {wanted.clients:,} clients in the background, {came['refused']}")
 
 
-def orders_for(
-    address: Address, load: Load, server_pids: tuple[int, ...], company_pids: tuple[int, ...], scratch: str
-) -> list[Order]:
-    """Deal the clients out to the generators; the first reads the clocks of server and company."""
+def orders_for(  # noqa: PLR0913 - what, where, and whom to look at
+    address: Address, load: Load, cores: Cores, workers: Workers, server_pids: tuple[int, ...], scratch: str
+) -> list[LoadOrder]:
+    """Deal the clients out to the generators; the first reads the clocks of the server and of the background."""
+    generators, background = len(workers.generators), workers.background
     return [
-        Order(
+        LoadOrder(
             host=address[0],
             port=address[1],
-            clients=len(range(place, load.clients, load.generators)),
-            pipeline=load.pipeline,
-            warmup_s=load.warmup_s,
-            duration_s=load.duration_s,
-            timeout_s=load.timeout_s,
-            times_file=f"{scratch}/times-{place}",
-            line=load.line,
-            server_pids=server_pids if place == 0 else (),
-            company_pids=company_pids if place == 0 else (),
-            arrivals=load.arrivals,
-            rate=load.rate,
-            warmup_rate=load.rate if load.warmup_rate is None else load.warmup_rate,
-            seed=load.seed,
+            load=load,
             generator=place,
-            generators=load.generators,
-            cores=load.cores,
-            own_core=load.generators_alone,
-            relief_s=load.relief_s,
-            relief_rate=load.relief_rate,
-            churn=load.churn,
+            generators=generators,
+            times_file=f"{scratch}/times-{place}",
+            server_pids=server_pids if place == 0 else (),
+            background_pids=(background.pid,) if background is not None and place == 0 else (),
+            cores=cores.own,
+            own_core=cores.pinned and background is None,
         )
-        for place in range(load.generators)
+        for place in range(generators)
     ]
 
 
-def outcomes_of(generators: Sequence["Worker"], progress: Progress) -> list[Outcome]:
+def outcomes_of(generators: Sequence["WorkerProcess"], progress: Progress) -> list[LoadOutcome]:
     """Let all generators start at the same moment, and wait for them; the first one's progress stands for all."""
     start_ns = time.monotonic_ns() + START_IN_NS
     for each in generators:
@@ -87,10 +90,17 @@ def outcomes_of(generators: Sequence["Worker"], progress: Progress) -> list[Outc
     def of_all(elapsed_s: float, sent_by_one: int) -> None:
         progress(elapsed_s, sent_by_one * len(generators))
 
-    return [_outcome(each.tell(None, "done", of_all)["outcome"]) for each in generators]
+    return [msgspec.convert(each.tell(None, "done", of_all)["outcome"], LoadOutcome) for each in generators]
 
 
-class Worker:
+def background_outcome(background: "WorkerProcess | None") -> BackgroundRequests:
+    """Let the clients in the background end what they have begun; return what became of all that they asked."""
+    if background is None:
+        return BackgroundRequests()
+    return msgspec.convert(background.tell(GO_ON, "done")["outcome"], BackgroundRequests)
+
+
+class WorkerProcess:
     """A process of ours that takes part: it is told one line at a time, and tells events."""
 
     def __init__(self, process: subprocess.Popen[bytes], module: str) -> None:
@@ -131,8 +141,8 @@ class Worker:
 
 
 @contextmanager
-def worker(module: str, cores: Sequence[int]) -> Iterator[Worker]:
-    """Start the load generator or its company, on these cores, and wait for nothing; end it afterwards."""
+def worker(module: str, cores: Sequence[int]) -> Iterator[WorkerProcess]:
+    """Start one of our modules, on these cores, and wait for nothing; end it afterwards."""
     with pinned(cores):
         process = subprocess.Popen(
             [sys.executable, "-m", module],
@@ -142,7 +152,7 @@ def worker(module: str, cores: Sequence[int]) -> Iterator[Worker]:
             process_group=0,
         )
     try:
-        yield Worker(process, module)
+        yield WorkerProcess(process, module)
     finally:
         if process.stdin:
             with suppress(BrokenPipeError):
@@ -150,10 +160,6 @@ def worker(module: str, cores: Sequence[int]) -> Iterator[Worker]:
         reap(process)
 
 
-def _outcome(given: dict[str, Any]) -> Outcome:
-    return Outcome(**given | {"begin": Reading(**given["begin"]), "end": Reading(**given["end"])})
-
-
-def as_line(order: Order | CompanyOrder) -> str:
+def as_line(order: LoadOrder | BackgroundOrder) -> str:
     """Write an order as a process of the load reads it."""
-    return json.dumps(asdict(order))
+    return msgspec.json.encode(order).decode()

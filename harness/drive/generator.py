@@ -3,23 +3,23 @@
 Every reply is compared with the oracle's bytes; for every request the times at which it was intended, could be sent,
 was sent and was answered are kept. It computes no percentile.
 
-Run as `python -m harness.drive.generator`. It reads an `Order` as one line of JSON from standard input, connects its clients,
+Run as `python -m harness.drive.generator`. It reads an `LoadOrder` as one line of JSON from standard input, connects its clients,
 writes `{"event": "connected"}` and waits for a line, so that the idle server can be looked at; the line holds the time
 at which to start, by the monotonic clock in ns, so that several generators start together. It writes "started", works,
-and writes progress; then it writes an `Outcome` and waits for another line, so that the server's threads can be looked
+and writes progress; then it writes an `LoadOutcome` and waits for another line, so that the server's threads can be looked
 at before their clients leave. The times go to the file that the order names.
 """
 
 import gc
-import json
 import sys
 import time
 from array import array
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from select import epoll
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from harness.drive.client import Client, ConnectError, connected
 from harness.drive.journal import Journal
@@ -27,7 +27,7 @@ from harness.drive.loops.churn import ChurnLoop
 from harness.drive.loops.closed import ClosedLoop
 from harness.drive.loops.loop import Loop
 from harness.drive.loops.open import OpenLoop
-from harness.drive.orders import Order
+from harness.drive.orders import LoadOrder
 from harness.drive.pipe import tell
 from harness.drive.schedule import intended_ns, phases_of, share_of
 from harness.drive.script import Script
@@ -39,23 +39,23 @@ LONGEST_PREALLOCATION_S: Final = 10.0
 TIMER_SLACK: Final = Path("/proc/self/timerslack_ns")
 
 
-def connected_loop(order: Order) -> Loop:
+def connected_loop(order: LoadOrder) -> Loop:
     """Prepare all that can be prepared, and connect all clients; ConnectError says why that failed."""
-    script = Script(order.line, order.pipeline)
+    script = Script(order.load.line, order.load.pipeline)
     poller = epoll()  # before the clients, since select() takes no descriptor above 1023
-    if order.arrivals == CLOSED:
-        total_s = min(order.warmup_s + order.duration_s, LONGEST_PREALLOCATION_S)
-        journal = Journal(int(total_s * EXPECTED_RATE) + order.clients * order.pipeline)
-        if order.churn:
+    if order.load.arrivals == CLOSED:
+        total_s = min(order.load.warmup_s + order.load.duration_s, LONGEST_PREALLOCATION_S)
+        journal = Journal(int(total_s * EXPECTED_RATE) + order.clients * order.load.pipeline)
+        if order.load.churn:
             return ChurnLoop(order, poller, script, journal)
         return ClosedLoop(order, poller, connected_clients(order, script, journal), journal)
-    times = intended_ns(phases_of(order), order.arrivals, order.seed)
+    times = intended_ns(phases_of(order.load), order.load.arrivals, order.load.seed)
     intended = array("q", share_of(times, order.generator, order.generators).tobytes())
     journal = Journal(len(intended))
     return OpenLoop(order, poller, connected_clients(order, script, journal), journal, intended)
 
 
-def connected_clients(order: Order, script: Script, journal: Journal) -> list[Client]:
+def connected_clients(order: LoadOrder, script: Script, journal: Journal) -> list[Client]:
     """Connect all clients and take their greetings."""
     clients: list[Client] = []
     for number in range(order.clients):
@@ -74,8 +74,7 @@ def main() -> None:
     line = sys.stdin.readline()
     if not line:
         return  # the server did not start
-    given: dict[str, Any] = json.loads(line)
-    order = Order(**given)
+    order = msgspec.json.decode(line, type=LoadOrder)
     allow_files(most_files())
     with suppress(OSError):
         TIMER_SLACK.write_text("1", encoding="ascii")  # else the kernel may wake it 50 µs late, to save power
@@ -95,7 +94,7 @@ def main() -> None:
     gc.disable()
     outcome = loop.run(int(start), show_progress if order.generator == 0 else lambda *_: None)
     loop.journal.save(order.times_file)
-    tell("done", outcome=asdict(outcome))
+    tell("done", outcome=outcome)
     sys.stdin.readline()
 
 

@@ -10,40 +10,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from harness.drive.orders import Order
-from harness.plan import CONSTANT, POISSON
-
-Times = npt.NDArray[np.int64]
+from harness.plan import CONSTANT, POISSON, Load
+from harness.record import Times
 
 Turn = tuple[int, int, int]
 """A request that may be sent now: its connection, when it was intended, and when it was ready (ns)."""
 
 
 @dataclass(frozen=True)
-class Phase:
+class RateStep:
     """So many requests a second, for so long."""
 
     rate: float
     duration_s: float
 
 
-def phases_of(order: Order) -> tuple[Phase, Phase, Phase]:
-    """Return an order's warm-up, its measuring window, and its relief, which mostly takes no time."""
+def phases_of(load: Load) -> tuple[RateStep, RateStep, RateStep]:
+    """Return an open loop's warm-up, its measuring window, and its relief, which mostly takes no time."""
     return (
-        Phase(order.warmup_rate, order.warmup_s),
-        Phase(order.rate, order.duration_s),
-        Phase(order.relief_rate, order.relief_s),
+        RateStep(load.rate if load.warmup_rate is None else load.warmup_rate, load.warmup_s),
+        RateStep(load.rate, load.duration_s),
+        RateStep(load.relief_rate, load.relief_s),
     )
 
 
-def intended_ns(phases: Sequence[Phase], arrivals: str, seed: int) -> Times:
+def intended_ns(phases: Sequence[RateStep], arrivals: str, seed: int) -> Times:
     """Return when all requests are intended, counted from the start.
 
     Args:
-        phases: one after the other.
-        arrivals: "constant": evenly spaced, the first as its phase begins; "poisson": independent of each other.
+        phases: steps of rate, one after the other.
+        arrivals: "constant": evenly spaced, the first as its step begins; "poisson": independent of each other.
         seed: of the random ones; the same seed gives the same times.
 
     Raises:

@@ -1,17 +1,15 @@
 """How many connections a server holds at once, each of them answered: it is asked for more and more until it refuses."""
 
-import json
 import time
-from dataclasses import asdict
 from typing import Final
 
-from harness.drive.fleet import COMPANY, GO_ON, worker
-from harness.drive.orders import CompanyOrder
+from harness.drive.fleet import BACKGROUND, GO_ON, as_line, background_outcome, worker
+from harness.drive.orders import BackgroundOrder
 from harness.errors import LaunchError
 from harness.launch.candidates import Candidate
 from harness.launch.process import launch
 from harness.plan import IDLE
-from harness.record import CompanyOutcome, ConnectionLimit
+from harness.record import ConnectionLimit
 
 GREETING_LIMIT_S: Final = 3.0
 ANSWER_LIMIT_S: Final = 60.0
@@ -37,12 +35,12 @@ def limit_of(candidate: Candidate, wanted: int) -> ConnectionLimit:
 def _filled(candidate: Candidate, wanted: int, told: int | None, refused: str) -> ConnectionLimit:
     """Connect clients until there are enough, or one is not greeted; then ask each of them once."""
     began_s = time.monotonic()
-    with launch(candidate, max_clients=told) as launched, worker(COMPANY, ()) as company:
-        order = CompanyOrder(*launched.address, IDLE, wanted, GREETING_LIMIT_S, ANSWER_LIMIT_S)
-        came = company.tell(json.dumps(asdict(order)), "connected")
-        company.tell(GO_ON, "started")
+    with launch(candidate, max_clients=told) as launched, worker(BACKGROUND, ()) as background:
+        order = BackgroundOrder(*launched.address, IDLE, wanted, GREETING_LIMIT_S, ANSWER_LIMIT_S)
+        came = background.tell(as_line(order), "connected")
+        background.tell(GO_ON, "started")
         held_s = time.monotonic() - began_s
-        outcome = CompanyOutcome(**company.tell(GO_ON, "done")["outcome"])
+        outcome = background_outcome(background)
         return ConnectionLimit(
             server=candidate.label,
             wanted=wanted,

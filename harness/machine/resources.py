@@ -5,6 +5,7 @@ import platform
 import resource
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -38,16 +39,47 @@ def our_cores() -> tuple[int, ...]:
     return tuple(sorted(os.sched_getaffinity(0)))
 
 
-def two_cores() -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return a core for the server and one for the generator; none for either if there is but one."""
-    server, generators = cores_for(1)
-    return server, generators
+@dataclass(frozen=True)
+class Cores:
+    """Where server and generators run; empty means anywhere.
+
+    Attributes:
+        server: of the server.
+        generators: one for each generator.
+        shared: those of a server that uses all cores, its generators' among them.
+    """
+
+    server: tuple[int, ...] = ()
+    generators: tuple[int, ...] = ()
+    shared: tuple[int, ...] = ()
+
+    @property
+    def pinned(self) -> bool:
+        """Tell whether the server and every generator have a core each."""
+        return bool(self.server)
+
+    @property
+    def own(self) -> tuple[int, ...]:
+        """Return the cores that server and generators have to themselves, or should have; none if they have not."""
+        return self.server + self.generators if self.pinned else self.shared
+
+    @property
+    def both(self) -> tuple[int, ...]:
+        """Return the cores of server and generators together."""
+        return self.server + self.generators
 
 
-def cores_for(generators: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return a core for the server and one for each generator; none for either if there are not enough."""
+def cores_for(generators: int = 1, *, all_cores: bool = False) -> Cores:
+    """Choose a core for the server and one for each generator; none for either if there are not enough.
+
+    A server that uses all cores is not pinned to one, its generators are.
+    """
     cores = our_cores()
-    return ((cores[0],), cores[1 : 1 + generators]) if len(cores) > generators else ((), ())
+    enough = len(cores) > generators
+    of_generators = cores[1 : 1 + generators] if enough else ()
+    if all_cores:
+        return Cores((), of_generators, cores)
+    return Cores(cores[:1] if enough else (), of_generators)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What is to be done: loads, workloads, the design of blocks."""
 
+from harness.plan.base import Record
 from harness.plan.design import (
     CONNECT_S,
     LAUNCH_S,
@@ -24,7 +25,7 @@ from harness.plan.load import (
     REPLY_LIMIT_S,
     SLOW_READERS,
     TRICKLE,
-    Company,
+    Background,
     Load,
 )
 from harness.plan.regimes import ALL_CORES, ONE_CORE, regime_of
@@ -65,11 +66,12 @@ __all__ = [
     "SLOW_READERS",
     "TRICKLE",
     "WORKLOADS",
+    "Background",
     "Cell",
-    "Company",
     "Load",
     "Plan",
     "Profile",
+    "Record",
     "Round",
     "Workload",
     "by_name",

@@ -5,6 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from msgspec import structs
+
+from harness.plan.base import Record
+from harness.plan.load import Load
 from harness.plan.workloads import Workload, by_name, why_not
 
 LAUNCH_S: Final = 0.5
@@ -38,13 +42,12 @@ PROFILES: Final = {
 }
 
 
-def launch_seconds(connections: int, measured_s: float) -> float:
-    """Estimate how long a launch takes that has so many connections, and warms up and measures for so long."""
-    return LAUNCH_S + CONNECT_S * connections + measured_s
+def launch_seconds(load: Load) -> float:
+    """Estimate how long a launch takes."""
+    return LAUNCH_S + CONNECT_S * load.connections + load.lasts_s
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(Record, frozen=True):
     """One launch: a server under a workload, in a block, for the first time or again."""
 
     block: int
@@ -144,9 +147,12 @@ class Plan:
 
     def seconds_of(self, workload: str) -> float:
         """Estimate how long one launch takes."""
+        return launch_seconds(self.load_of(workload))
+
+    def load_of(self, workload: str) -> Load:
+        """Return what a workload does to a server; what depends on the server's peak is still missing."""
         of = by_name(workload)
-        measured_s = self.warmup_s + (of.duration_s or self.duration_s) + of.relief_s
-        return launch_seconds(of.connections, measured_s)
+        return structs.replace(of.load, warmup_s=self.warmup_s, duration_s=of.duration_s or self.duration_s)
 
     def without(self, servers: Iterable[str]) -> "Plan":
         """Return the same plan for fewer servers; with a server goes its twin."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from harness.errors import UsageError
-from harness.plan.load import CLOSED, COSTLY, FLOOD, IDLE, POISSON, SLOW_READERS, TRICKLE, Company
+from harness.plan.load import COSTLY, FLOOD, IDLE, POISSON, SLOW_READERS, TRICKLE, Background, Load
 
 
 @dataclass(frozen=True)
@@ -16,16 +16,10 @@ class Workload:
         title: as in the report.
         purpose: what is done to the server, and what for.
         separates: what it should tell apart.
-        clients: how many connections are measured.
-        pipeline: how many requests each keeps in flight.
-        line: what every request is; None for lists of three integers, all different.
-        arrivals: "closed", or how the requests of an open loop arrive.
-        rate: of an open loop, requests per second; 0 if it depends on the server.
-        of_peak: of an open loop, its rate as a share of what the server answers in a closed loop of 64 clients.
-        relief_s: how much longer the open loop goes on, at `RELIEF` of the peak.
-        churn: each request comes on a connection of its own; `clients` are there at a time.
-        company: who is there in the background.
+        load: what that is; how long it lasts is the plan's to say.
         duration_s: of the measuring window, if it is not the plan's.
+        of_peak: of an open loop, its rate as a share of what the server answers in a closed loop of 64 clients; before and
+            after its window it has `RELIEF` of that.
         core: it belongs to the few that every run measures, and measures most often.
     """
 
@@ -33,24 +27,15 @@ class Workload:
     title: str
     purpose: str
     separates: str
-    clients: int = 64
-    pipeline: int = 1
-    line: str | None = None
-    arrivals: str = CLOSED
-    rate: float = 0.0
-    of_peak: float = 0.0
-    relief_s: float = 0.0
-    churn: bool = False
-    company: Company | None = None
+    load: Load
     duration_s: float | None = None
+    of_peak: float = 0.0
     core: bool = False
 
     @property
     def connections(self) -> int:
         """Count those that are open at once, or, if they come and go, that must be served at once for it to go on."""
-        if self.churn:
-            return 1
-        return self.clients + (self.company.clients if self.company else 0)
+        return 1 if self.load.churn else self.load.connections
 
 
 OVERLOAD, RELIEF = 1.2, 0.5
@@ -65,26 +50,25 @@ def list_of(size_bytes: int) -> str:
 
 def _closed(clients: int, separates: str) -> Workload:
     purpose = "each asks again when it has its answer"
-    return Workload(f"clients_{clients}", f"{clients:,} clients", purpose, separates, clients)
+    return Workload(f"clients_{clients}", f"{clients:,} clients", purpose, separates, Load(clients=clients))
 
 
 def _pipelined(pipeline: int, separates: str) -> Workload:
     name, title = f"clients_64_pipeline_{pipeline}", f"64 clients, {pipeline} requests in flight each"
-    return Workload(name, title, "many requests come in one segment", separates, pipeline=pipeline)
+    return Workload(name, title, "many requests come in one segment", separates, Load(pipeline=pipeline))
 
 
 def _offered(thousands: int, separates: str) -> Workload:
     purpose = "requests come when they come, at random, the same for every server, answered or not"
     title = f"{thousands},000 requests/s offered"
-    return Workload(
-        f"open_{thousands}k", title, purpose, separates, arrivals=POISSON, rate=1000.0 * thousands
-    )
+    load = Load(arrivals=POISSON, rate=1000.0 * thousands)
+    return Workload(f"open_{thousands}k", title, purpose, separates, load)
 
 
 def _of_bytes(size_bytes: int, separates: str) -> Workload:
     purpose = f"each request is one list of integers, a line of {size_bytes:,} bytes"
     title = f"lines of {size_bytes:,} bytes"
-    return Workload(f"line_{size_bytes}", title, purpose, separates, line=list_of(size_bytes))
+    return Workload(f"line_{size_bytes}", title, purpose, separates, Load(line=list_of(size_bytes)))
 
 
 WORKLOADS: Final = (
@@ -93,7 +77,7 @@ WORKLOADS: Final = (
         "one client",
         "a request at a time, which even a server for one client can serve",
         "little: mostly the machine's wake-up latency",
-        clients=1,
+        Load(clients=1),
         core=True,
     ),
     _closed(8, "how soon a scheduler has enough to do to be busy"),
@@ -117,28 +101,28 @@ WORKLOADS: Final = (
         "connections that come and go",
         "each request is a new connection: connect, greeting, one request, reply, close, 64 at a time",
         "what accepting, starting and ending a client costs: a thread, a task, a greenlet, a callback",
-        churn=True,
+        Load(churn=True),
     ),
     Workload(
         "idle_10000",
         "64 clients beside 10,000 idle ones",
         "10,000 open connections are silent while 64 ask; then each of them asks once",
         "what an idle connection costs: memory, and time if readiness is looked for among all",
-        company=Company(IDLE, 10_000),
+        Load(background=Background(IDLE, 10_000)),
     ),
     Workload(
         "slow_readers",
         "64 clients beside 200 slow readers",
         "200 clients have asked a lot and read slowly, slow but alive",
         "whether one that does not read holds up the others, and what waiting to send costs",
-        company=Company(SLOW_READERS, 200),
+        Load(background=Background(SLOW_READERS, 200)),
     ),
     Workload(
         "trickle",
         "64 clients beside 200 that send a byte at a time",
         "200 clients send a byte every 50 ms, so that most of what arrives completes nothing",
         "what a wake-up for less than a request costs",
-        company=Company(TRICKLE, 200),
+        Load(background=Background(TRICKLE, 200)),
     ),
     _of_bytes(8, "the price of a request of next to nothing"),
     _of_bytes(512, "what a request's bytes cost beside the request"),
@@ -148,31 +132,29 @@ WORKLOADS: Final = (
         "8 light clients beside 4 that ask costly products",
         "4 clients ask for products of 4,096-byte lines, some 0.4 ms each; measured is what the light ones wait",
         "head-of-line blocking: who waits for another one's computation",
-        clients=8,
-        company=Company(COSTLY, 4),
+        Load(clients=8, background=Background(COSTLY, 4)),
     ),
     Workload(
         "flood",
         "8 light clients beside one that floods",
         "one client pipelines as deep as the server lets it; measured is what the light ones get",
         "fairness: how much one that takes all it can get leaves to the others, and whether evenly",
-        clients=8,
-        company=Company(FLOOD, 1),
+        Load(clients=8, background=Background(FLOOD, 1)),
     ),
     Workload(
         "overload",
         "120 % of its own peak",
         "more requests come than it can answer, for the window, and then half of its peak",
         "whether it still answers as many when there are too many, and how soon it recovers",
-        arrivals=POISSON,
+        Load(arrivals=POISSON, relief_s=1.5),
         of_peak=OVERLOAD,
-        relief_s=1.5,
     ),
     Workload(
         "soak",
         "64 clients, for long",
         "64 clients ask for 10 s without a pause; its memory is read every second",
         "memory that grows",
+        Load(),
         duration_s=10.0,
     ),
 )  # fmt: skip

@@ -1,8 +1,9 @@
 """What is known of the suite itself: frozen data, between the tests of the suite and the report."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from harness.plan import Record
 
 GROUP_TITLES: Final = {
     "F": "Framing",
@@ -49,8 +50,7 @@ _MEANINGS: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(Record, frozen=True):
     """What one case says of one server: a cell of the conformance matrix.
 
     Attributes:
@@ -69,8 +69,7 @@ class Judgement:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(Record, frozen=True):
     """What became of a mutant.
 
     Attributes:
@@ -96,8 +95,7 @@ class Trial:
     also_caught_by: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Record, frozen=True):
     """What one case says of a textbook's server."""
 
     specimen: str
@@ -107,8 +105,7 @@ class Finding:
     detail: str
 
 
-@dataclass(frozen=True)
-class AlarmRun:
+class AlarmRun(Record, frozen=True):
     """One run of the whole suite on a server that conforms, while every core was busy.
 
     Attributes:
@@ -128,8 +125,7 @@ class AlarmRun:
     load: float
 
 
-@dataclass(frozen=True)
-class Proof:
+class Proof(Record, frozen=True):
     """All that is known of one state of the suite.
 
     Attributes:

@@ -1,16 +1,14 @@
 """What requests and connections cost a server, and what known effects do: frozen data, no I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from harness.plan import ONE_CORE
+from harness.plan import ONE_CORE, Record
 
 LOCK_CALL: Final = "futex"
 
 
-@dataclass(frozen=True)
-class LoadCosts:
+class LoadCosts(Record, frozen=True):
     """What requests cost under one load, so many of them and no fixed time. Each figure is per request.
 
     Traced launches are not timed: tracing slows a server down several times over. It then finds more clients ready each time
@@ -63,8 +61,7 @@ class LoadCosts:
         return sum(self.syscalls.values()) + self.other_syscalls - self.lock_calls
 
 
-@dataclass(frozen=True)
-class Holding:
+class Holding(Record, frozen=True):
     """A server at rest that holds so many connections, each of which was asked once and answered rightly.
 
     Attributes:
@@ -96,8 +93,7 @@ class Holding:
     lone_cpu_us_per_request: float = 0.0
 
 
-@dataclass(frozen=True)
-class Crowd:
+class Crowd(Record, frozen=True):
     """What connections cost, on one launch that is given more and more of them.
 
     Attributes:
@@ -113,8 +109,7 @@ class Crowd:
     ended_by: str = ""
 
 
-@dataclass(frozen=True)
-class Lifetime:
+class Lifetime(Record, frozen=True):
     """How long a server takes to come and to go, one figure for each launch.
 
     Attributes:
@@ -136,8 +131,7 @@ class Lifetime:
     exit_codes: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class ServerCosts:
+class ServerCosts(Record, frozen=True):
     """All costs of one server.
 
     Attributes:

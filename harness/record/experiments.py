@@ -1,8 +1,9 @@
 """What faults, effects, limits and the self-test have found."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from harness.plan import Record
 
 MEMORY_BOUND_BYTES: Final = 64 * 1024 * 1024
 """How much more memory a server may hold after a fault than before it: allocators keep what a crowd made them take, and
@@ -10,8 +11,7 @@ give it to the next one. What a server loses with each of 10,000 clients is more
 Figure = float | int | str | bool | None
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(Record, frozen=True):
     """What was said of two servers: the ratio of their CPU time per request, its 95 % interval, the verdict on the second."""
 
     ratio: float
@@ -20,8 +20,7 @@ class Told:
     verdict: str
 
 
-@dataclass(frozen=True)
-class ResolutionRun:
+class ResolutionRun(Record, frozen=True):
     """One run of 12 blocks.
 
     Attributes:
@@ -39,8 +38,7 @@ class ResolutionRun:
     truth: float
 
 
-@dataclass(frozen=True)
-class Arm:
+class Arm(Record, frozen=True):
     """One side of an experiment: what was measured, with the effect or without it.
 
     Attributes:
@@ -52,8 +50,7 @@ class Arm:
     figures: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class EffectResult:
+class EffectResult(Record, frozen=True):
     """An experiment that lets a known effect happen, and takes its cause away.
 
     Attributes:
@@ -85,8 +82,7 @@ class EffectResult:
         return self.named_present and not self.named_absent
 
 
-@dataclass(frozen=True)
-class FaultResult:
+class FaultResult(Record, frozen=True):
     """What one fault did to one server.
 
     Attributes:
@@ -130,8 +126,7 @@ class FaultResult:
     stop_took_s: float | None = None
 
 
-@dataclass(frozen=True)
-class SelfCheck:
+class SelfCheck(Record, frozen=True):
     """What one check of the instrument found.
 
     Attributes:
@@ -148,8 +143,7 @@ class SelfCheck:
     figures: Mapping[str, Figure]
 
 
-@dataclass(frozen=True)
-class ConnectionLimit:
+class ConnectionLimit(Record, frozen=True):
     """How many connections a server holds at once.
 
     Attributes:

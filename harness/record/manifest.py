@@ -1,17 +1,16 @@
 """What a run was meant to do, where and when, and of which servers."""
 
-from dataclasses import dataclass, field
+from msgspec import field
 
-from harness.plan import ONE_CORE
+from harness.plan import ONE_CORE, Record
 
 
-@dataclass(frozen=True)
-class ServerFacts:
+class ServerFacts(Record, frozen=True):
     """What is known of a server besides its figures.
 
     Attributes:
         code_lines: lines of code, without blank lines, comments and docstrings.
-        code_branches: places where its code branches; `environment.code_branches` says what counts.
+        code_branches: places where its code branches; `facts.code_branches` says what counts.
         factors: what besides its model has a share in its figures, by name: event loop, API level, ...
         regime: "one core" or "all cores".
         most_clients: how many it can serve at once, if that is known to be limited.
@@ -30,8 +29,7 @@ class ServerFacts:
     most_clients: int | None = None
 
 
-@dataclass(frozen=True)
-class Environment:
+class Environment(Record, frozen=True):
     """Where a run was made."""
 
     python: str
@@ -45,44 +43,77 @@ class Environment:
     open_files_limit: tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """What a run was meant to do, where and when.
+class Design(Record, frozen=True, kw_only=True):
+    """What was planned.
+
+    Attributes:
+        workloads: in their order.
+        blocks: of the workload that has the most.
+        blocks_of: of each workload, as planned; empty if all were to have the same.
+        warmup_s, duration_s: of each launch, if its workload says nothing else.
+        seed: it decides on the order.
+        planned_cells: launches, those not counted that were made again.
+        twin_of, twin: a server that was measured under two names, and the second name; empty if none was.
+    """
+
+    workloads: tuple[str, ...]
+    blocks: int
+    blocks_of: dict[str, int] = field(default_factory=dict)
+    warmup_s: float
+    duration_s: float
+    seed: int
+    planned_cells: int
+    twin_of: str = ""
+    twin: str = ""
+
+
+class PrecisionGoal(Record, frozen=True):
+    """A wanted precision, from which the number of blocks follows.
+
+    Attributes:
+        half_width: of the 95 % interval of every ratio of two servers, as a share: 0.03 for ±3 %.
+        metric: of which.
+        within_s: the time that measuring may take; the round that was begun by then is ended.
+    """
+
+    half_width: float
+    metric: str
+    within_s: float
+
+
+class RunProgress(Record, frozen=True, kw_only=True):
+    """How far a run has come.
 
     Attributes:
         complete: every cell of the plan was measured.
-        blocks: of the workload that has the most.
-        planned_cells: launches, those not counted that were made again.
         seconds: how long it took, the conformance gate included; of several sittings together, if it was resumed.
-        precision, precision_of, within_minutes: the half-width that was asked for, of which metric, and the time for
-            it; None and empty if the number of blocks was given.
-        blocks_of: of each workload, as planned; empty if all were to have the same.
-        harness_hash: of the harness's own sources.
         resumed: how often it was interrupted, and gone on with.
-        twin_of, twin: a server that was measured under two names, and the second name; empty if none was.
+    """
+
+    complete: bool = False
+    seconds: float = 0.0
+    resumed: int = 0
+
+
+class Manifest(Record, frozen=True, kw_only=True):
+    """What a run was meant to do, where and when.
+
+    Attributes:
+        schema: of the files of its folder.
+        command: as the user gave it.
+        harness_hash: of the harness's own sources.
         remark: what else a reader has to know of how this run came about.
+        goal: the precision to reach; None if the number of blocks was given.
     """
 
     schema: int
     started: str
     command: tuple[str, ...]
     revision: str
-    servers: tuple[ServerFacts, ...]
-    workloads: tuple[str, ...]
-    blocks: int
-    warmup_s: float
-    duration_s: float
-    seed: int
-    planned_cells: int
-    environment: Environment
-    complete: bool
-    seconds: float
-    precision: float | None = None
-    precision_of: str = ""
-    within_minutes: float | None = None
-    blocks_of: dict[str, int] = field(default_factory=dict)
     harness_hash: str = ""
     remark: str = ""
-    resumed: int = 0
-    twin_of: str = ""
-    twin: str = ""
+    servers: tuple[ServerFacts, ...]
+    environment: Environment
+    design: Design
+    goal: PrecisionGoal | None = None
+    progress: RunProgress = RunProgress()

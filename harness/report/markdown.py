@@ -1,7 +1,8 @@
 """The whole report, and the files beside it that are too long for it."""
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from harness.analyse.blocks import of_regime
 from harness.analyse.tables import Table, tabulate
@@ -103,5 +104,5 @@ def tables_of(results: Results, regime: str) -> dict[str, Table]:
     return {
         workload.name: tabulate(results.samples, workload.name, regime)
         for workload in WORKLOADS
-        if workload.name in results.manifest.workloads
+        if workload.name in results.manifest.design.workloads
     }

@@ -6,13 +6,23 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from msgspec import structs
 from rich.console import Console
 
-from harness.analyse.precision import Target
 from harness.analyse.samples.validity import invalidity
 from harness.launch.candidates import Candidate
 from harness.plan import Plan, twin_of
-from harness.record import SAMPLES, Results, Sample, append_sample, read_results, shown, take, write_manifest
+from harness.record import (
+    SAMPLES,
+    PrecisionGoal,
+    Results,
+    Sample,
+    append_sample,
+    read_results,
+    shown,
+    take,
+    write_manifest,
+)
 from harness.study.campaign import campaign
 from harness.study.manifest import manifest_of
 from harness.study.phases import (
@@ -55,7 +65,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     command: Sequence[str],
     console: Console,
     report: Callable[[Path], Path],
-    target: Target | None = None,
+    target: PrecisionGoal | None = None,
     extras: Extras = Extras(),
     interrupted: Results | None = None,
 ) -> bool:
@@ -86,7 +96,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
         take(folder)
     else:
         manifest = gone_on_with(folder, interrupted.manifest, manifest)
-    before_s, started_s = manifest.seconds, time.monotonic()
+    before_s, started_s = manifest.progress.seconds, time.monotonic()
     write_manifest(folder, manifest)
     (folder / SAMPLES).touch()
     recorded = (*interrupted.samples, *interrupted.twins) if interrupted else ()
@@ -103,15 +113,22 @@ def bench(  # noqa: PLR0913 - what, where and how well
             else:
                 measuring.reach(target)
                 cells = sum(map(len, plan.rounds(measuring.done)))
-                manifest = replace(manifest, blocks=max(measuring.done.values()), planned_cells=cells)
-        manifest = replace(manifest, complete=True)
+                design = structs.replace(
+                    manifest.design, blocks=max(measuring.done.values()), planned_cells=cells
+                )
+                manifest = structs.replace(manifest, design=design)
+        progress = structs.replace(manifest.progress, complete=True)
+        manifest = structs.replace(manifest, progress=progress)
         if conforming:
             _look_further(conforming, folder, console, extras)
     finally:
-        manifest = replace(manifest, seconds=round(before_s + time.monotonic() - started_s, 1))
+        progress = structs.replace(
+            manifest.progress, seconds=round(before_s + time.monotonic() - started_s, 1)
+        )
+        manifest = structs.replace(manifest, progress=progress)
         write_manifest(folder, manifest)
         written = report(folder)
-        title = "Report" if manifest.complete else "Incomplete report"
+        title = "Report" if manifest.progress.complete else "Incomplete report"
         console.print(f"{title}: {shown(written)}", highlight=False)
     results = read_results(folder)
     return (
@@ -165,7 +182,7 @@ def _with_twin(candidates: Sequence[Candidate], plan: Plan) -> list[Candidate]:
 
 def _tell_how_long(plan: Plan, recorded: Sequence[Sample], console: Console) -> None:
     """Print an estimate before anything begins."""
-    done = {(sample.block, sample.server, sample.workload) for sample in recorded}
+    done = {(sample.cell.block, sample.cell.server, sample.cell.workload) for sample in recorded}
     cells = [cell for cell in plan.cells() if (cell.block, cell.server, cell.workload) not in done]
     minutes = sum(plan.seconds_of(cell.workload) for cell in cells) / 60
     before = (
@@ -178,9 +195,9 @@ def _tell_how_long(plan: Plan, recorded: Sequence[Sample], console: Console) -> 
 
 
 def _all_served(plan: Plan, samples: Sequence[Sample]) -> bool:
-    usable = {(sample.server, sample.workload) for sample in samples if not invalidity(sample)}
+    usable = {(sample.cell.server, sample.cell.workload) for sample in samples if not invalidity(sample)}
     return {(cell.server, cell.workload) for cell in plan.cells()} <= usable and not any(
-        sample.wrong + sample.error + sample.timeout + sample.in_flight
-        or sample.company_wrong + sample.company_error
+        sample.requests.wrong + sample.requests.error + sample.requests.timeout + sample.requests.in_flight
+        or sample.background.wrong + sample.background.error
         for sample in samples
     )

@@ -3,21 +3,20 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from statistics import median
 from typing import Final
 
+from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from harness.analyse.blocks import repetition
-from harness.analyse.precision import PILOT_BLOCKS, Reach, Target, blocks_in_time, reach, sentence
+from harness.analyse.precision import PILOT_BLOCKS, Reach, blocks_in_time, reach, sentence
 from harness.analyse.samples.metrics import throughput_rps
 from harness.analyse.samples.validity import invalidity
 from harness.launch.candidates import Candidate
-from harness.machine.resources import two_cores
-from harness.plan import CLOSED, OF_PEAK, PEAK, RELIEF, Cell, Load, Plan, Workload, by_name, launch_seconds
-from harness.record import Sample
+from harness.plan import CLOSED, OF_PEAK, PEAK, RELIEF, Cell, Load, Plan, launch_seconds
+from harness.record import PrecisionGoal, Sample
 from harness.study.cell import measure
 from harness.study.rounds import Allowance, carry_out
 
@@ -52,7 +51,7 @@ class Campaign:
         self._keep = keep
         self._progress = progress
         self._task = progress.add_task("measuring", total=None, launches=0, of=0)
-        self._recorded = {Cell(s.block, s.server, s.workload, s.attempt): s for s in recorded}
+        self._recorded = {sample.cell: sample for sample in recorded}
         self._short_peaks: dict[str, float] = {}
         self._allowance = Allowance()
         self._begun_s = time.monotonic()
@@ -68,10 +67,10 @@ class Campaign:
         carry_out(self.plan, rounds, self._measure, self._allowance, out_of_time)
         for measured in rounds:
             workload, block = measured[0].workload, measured[0].block
-            if any((sample.workload, sample.block) == (workload, block) for sample in self.samples):
+            if any((sample.cell.workload, sample.cell.block) == (workload, block) for sample in self.samples):
                 self.done[workload] = max(self.done[workload], block + 1)
 
-    def reach(self, target: Target) -> None:
+    def reach(self, target: PrecisionGoal) -> None:
         """Measure a pilot, and then what the target takes, as far as time allows; say how far that was."""
         until_s = time.monotonic() + target.within_s
         wanted = dict.fromkeys(self.plan.workloads, PILOT_BLOCKS)
@@ -90,7 +89,7 @@ class Campaign:
                     "yellow",
                 )
 
-    def _tell(self, found: Reach, target: Target) -> None:
+    def _tell(self, found: Reach, target: PrecisionGoal) -> None:
         more_s = (found.needed - found.blocks) * self._seconds_per_block()[found.workload]
         if found.reached:
             self._say(sentence(found, target))
@@ -100,13 +99,13 @@ class Campaign:
     def _say(self, text: str, style: str = "") -> None:
         self._progress.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
-    def _reaches(self, target: Target) -> list[Reach]:
+    def _reaches(self, target: PrecisionGoal) -> list[Reach]:
         found = [reach(self.samples, workload, target) for workload in self.plan.workloads]
         return [one for one in found if one is not None]
 
     def _seconds_per_block(self) -> dict[str, float]:
         """Return what a block of each workload has taken so far, with its share of what was measured again."""
-        first = sum(sample.attempt == 1 for sample in self.samples)
+        first = sum(sample.cell.attempt == 1 for sample in self.samples)
         per_launch_s = (time.monotonic() - self._begun_s) / max(1, first)
         launches = {name: sum(map(len, self.plan.rounds_of(0, name))) for name in self.plan.workloads}
         return {name: per_launch_s * launches[name] for name in self.plan.workloads}
@@ -115,12 +114,7 @@ class Campaign:
         """Make a launch, unless that has been done before the run was resumed."""
         known = self._recorded.get(cell)
         self._show(cell, f", attempt {cell.attempt}" if cell.attempt > 1 else "")
-        sample = known or replace(
-            measure(
-                self._candidates[cell.server], self._load(cell), block=cell.block, workload=cell.workload
-            ),
-            attempt=cell.attempt,
-        )
+        sample = known or measure(self._candidates[cell.server], self._load(cell), cell=cell)
         self.samples.append(sample)
         if known is None:
             self._keep(sample)
@@ -160,18 +154,17 @@ class Campaign:
         known = [
             throughput_rps(sample)
             for sample in self.samples
-            if (sample.server, sample.workload) == (server, PEAK) and not invalidity(sample)
+            if (sample.cell.server, sample.cell.workload) == (server, PEAK) and not invalidity(sample)
         ]
         if known:
             return median(known)
         if server not in self._short_peaks:
-            load = replace(load_of(by_name(PEAK), self.plan), duration_s=PEAK_S)
+            load = replace(self.plan.load_of(PEAK), duration_s=PEAK_S)
             self._short_peaks[server] = max(1.0, throughput_rps(measure(self._candidates[server], load)))
         return self._short_peaks[server]
 
     def _seconds_of(self, cell: Cell) -> float:
-        load = self._loads[cell.workload]
-        return launch_seconds(load.connections, load.warmup_s + load.duration_s + load.relief_s)
+        return launch_seconds(self._loads[cell.workload])
 
 
 @contextmanager
@@ -201,7 +194,14 @@ def campaign(  # noqa: PLR0913 - likewise
         TextColumn("left"),
     )
     with Progress(*columns, console=console) as progress:
-        under_way = Campaign(candidates, plan, loads or loads_of(plan), keep, progress, recorded)
+        under_way = Campaign(
+            candidates,
+            plan,
+            loads or {name: plan.load_of(name) for name in plan.workloads},
+            keep,
+            progress,
+            recorded,
+        )
         yield under_way
         found = repetition(under_way.samples)
         if found.invalid:
@@ -211,27 +211,3 @@ def campaign(  # noqa: PLR0913 - likewise
                 highlight=False,
                 soft_wrap=True,
             )
-
-
-def loads_of(plan: Plan) -> dict[str, Load]:
-    """Return what a plan's workloads do to a server, on this machine's cores."""
-    return {name: load_of(by_name(name), plan) for name in plan.workloads}
-
-
-def load_of(workload: Workload, plan: Plan) -> Load:
-    """Return what a workload does to a server; what depends on the server's peak is still missing."""
-    server_cores, generator_cores = two_cores()
-    return Load(
-        clients=workload.clients,
-        pipeline=workload.pipeline,
-        warmup_s=plan.warmup_s,
-        duration_s=workload.duration_s or plan.duration_s,
-        line=workload.line,
-        server_cores=server_cores,
-        generator_cores=generator_cores,
-        arrivals=workload.arrivals,
-        rate=workload.rate,
-        relief_s=workload.relief_s,
-        churn=workload.churn,
-        company=workload.company,
-    )

@@ -1,53 +1,21 @@
 """Measure one cell: a fresh server and a fresh generator, a core each; and look at the machine meanwhile.
 
-Whatever company the load has shares the generator's core.
+Clients in the background share the generator's core.
 """
 
 import tempfile
 from contextlib import ExitStack, nullcontext
-from dataclasses import asdict, replace
-from typing import Final
 
 from harness.conformance.smoke import check_shortly
-from harness.drive.fleet import COMPANY, GENERATOR, Progress, Workers, worker
+from harness.drive.fleet import Progress, workers_for
 from harness.drive.orders import Reading
 from harness.launch.candidates import Candidate
 from harness.launch.process import DEFAULT_CLIENTS, launch
-from harness.machine.resources import our_cores
-from harness.plan import ALL_CORES, Load
-from harness.record import Sample
+from harness.machine.resources import Cores, cores_for, our_cores
+from harness.plan import ALL_CORES, Cell, Load
+from harness.record import GeneratorUse, MachineUse, Placement, Sample, ServerUse
 from harness.study.observe import Observation, observe
 from harness.study.window import tally
-
-VIEWS: Final = ("response", "service", "queueing", "lag")
-
-
-WINDOW_FIELDS: Final = (
-    "window_s",
-    "offered",
-    "answered",
-    "answered_in_warmup",
-    "late",
-    "censored",
-    "series",
-    "warmup_series",
-    "response_slices_ns",
-    "response_repeats_ns",
-    "fairness_jain",
-    "worst_client_share",
-    "recovery_s",
-)
-OUTCOME_FIELDS: Final = (
-    "planned",
-    "sent",
-    "never_sent",
-    "ok",
-    "wrong",
-    "error",
-    "timeout",
-    "in_flight",
-    "fault",
-)
 
 
 def measure(
@@ -55,8 +23,8 @@ def measure(
     load: Load,
     progress: Progress = lambda *_: None,
     *,
-    block: int = 0,
-    workload: str = "",
+    cell: Cell | None = None,
+    generators: int = 1,
 ) -> Sample:
     """Launch a server, check it shortly, load it, stop it.
 
@@ -64,92 +32,73 @@ def measure(
         candidate: the server; one that runs already is loaded as it is.
         load: what to do to it.
         progress: called four times a second with the seconds since the start and the requests sent.
-        block: the cell's place in a plan.
-        workload: likewise.
+        cell: its place in a plan, if there is one.
+        generators: how many processes load it.
 
     Raises:
         LaunchError: it does not start.
         MeasureError: it answers wrongly, or the clients cannot connect.
     """
-    load = load_for(candidate, load)
+    cores = cores_for(generators, all_cores=candidate.regime == ALL_CORES)
     serving = (
         nullcontext(None)
         if candidate.address is not None
-        else launch(candidate, max_clients=_places(candidate, load), cores=load.server_cores)
+        else launch(candidate, max_clients=_places(candidate, load), cores=cores.server)
     )
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as working:
         # Before the server, so that all of them start at the same time, each on its own core.
-        generators = [
-            working.enter_context(worker(GENERATOR, load.generator_cores[place : place + 1]))
-            for place in range(load.generators)
-        ]
-        company = working.enter_context(worker(COMPANY, load.generator_cores[-1:])) if load.company else None
+        workers = working.enter_context(workers_for(load, cores, generators))
         with serving as launched:
             address = launched.address if launched is not None else candidate.address
             assert address is not None  # noqa: S101 - it is launched, or has an address
             try:
                 check_shortly(candidate.label, address)
-                seen = observe(address, launched, load, Workers(generators, company), scratch, progress)
+                seen = observe(address, launched, load, cores, workers, scratch, progress)
             finally:
                 working.close()  # before the server, which would wait for its clients to leave
-    return _sample(candidate, load, seen, block, workload)
-
-
-def load_for(candidate: Candidate, load: Load) -> Load:
-    """Return the load that is put on a server: one that uses all cores is not pinned to one, its generator is."""
-    if candidate.regime != ALL_CORES:
-        return load
-    return replace(load, server_cores=(), shared_cores=our_cores())
-
-
-def _sample(candidate: Candidate, load: Load, seen: Observation, block: int, workload: str) -> Sample:
-    window = tally(seen.order, seen.outcome, seen.times, load.clients)
-    user_ns, system_ns = _divided_cpu_ns(seen.outcome.begin, seen.outcome.end)
-    outcome, begin, end = seen.outcome, seen.outcome.begin, seen.outcome.end
-    ready, connected, afterwards = seen.ready, seen.connected, seen.afterwards
-    return Sample(
-        block=block,
-        server=candidate.label,
-        workload=workload,
+    placement = Placement(
+        generators=generators,
+        pinned=cores.pinned,
         regime=candidate.regime,
         server_cores=len(our_cores()) if candidate.regime == ALL_CORES else 1,
-        clients=load.clients,
-        pipeline=load.pipeline,
-        arrivals=load.arrivals,
-        rate=load.rate,
-        seed=load.seed,
-        generators=load.generators,
-        pinned=load.pinned,
-        timeout_s=load.timeout_s,
-        warmup_s=load.warmup_s,
-        **{name: getattr(window, name) for name in WINDOW_FIELDS},
-        **{name: getattr(outcome, name) for name in OUTCOME_FIELDS},
-        server_cpu_ns=end.server_cpu_ns - begin.server_cpu_ns,
-        generator_cpu_ns=end.generator_cpu_ns - begin.generator_cpu_ns,
-        generator_spin_ns=end.spun_ns - begin.spun_ns,
-        switches_voluntary=max(0, afterwards.switches_voluntary - connected.switches_voluntary),
-        switches_involuntary=max(0, afterwards.switches_involuntary - connected.switches_involuntary),
-        startup_s=seen.launched_s,
-        connect_s=seen.connect_s,
-        memory_ready_bytes=ready.memory_bytes,
-        memory_connected_bytes=connected.memory_bytes,
-        memory_peak_bytes=afterwards.peak_bytes,
-        threads=connected.threads,
-        descriptors=connected.descriptors,
-        steal_share=seen.steal_share,
-        foreign_share=_foreign_share(load, begin, end),
-        response_sum_ns=window.response.sum_ns,
-        **{f"{view}_ns": getattr(window, view).ns for view in VIEWS},
-        **{f"{view}_max_ns": getattr(window, view).max_ns for view in VIEWS},
-        churn=load.churn,
-        connect_ns=window.connect.ns,
-        company=load.company.kind if load.company else "",
-        company_clients=load.company.clients if load.company else 0,
-        **{f"company_{name}": value for name, value in asdict(seen.company).items()},
-        server_user_ns=user_ns,
-        server_system_ns=system_ns,
-        memory_series_bytes=seen.memory_series_bytes,
-        relief_s=load.relief_s,
+    )
+    foreign_share = _foreign_share(cores, generators, load, seen.outcome.begin, seen.outcome.end)
+    return _sample(cell or Cell(0, candidate.label, ""), load, placement, foreign_share, seen)
+
+
+def _sample(cell: Cell, load: Load, placement: Placement, foreign_share: float, seen: Observation) -> Sample:
+    window, times = tally(load, seen.outcome, seen.times)
+    begin, end = seen.outcome.begin, seen.outcome.end
+    user_ns, system_ns = _divided_cpu_ns(begin, end)
+    ready, connected, afterwards = seen.ready, seen.connected, seen.afterwards
+    return Sample(
+        cell=cell,
+        load=load,
+        placement=placement,
+        window=window,
+        requests=seen.outcome.requests,
+        times=times,
+        server=ServerUse(
+            cpu_ns=end.server_cpu_ns - begin.server_cpu_ns,
+            user_ns=user_ns,
+            system_ns=system_ns,
+            switches_voluntary=max(0, afterwards.switches_voluntary - connected.switches_voluntary),
+            switches_involuntary=max(0, afterwards.switches_involuntary - connected.switches_involuntary),
+            threads=connected.threads,
+            descriptors=connected.descriptors,
+            startup_s=seen.launched_s,
+            memory_ready_bytes=ready.memory_bytes,
+            memory_connected_bytes=connected.memory_bytes,
+            memory_peak_bytes=afterwards.peak_bytes,
+            memory_series_bytes=seen.memory_series_bytes,
+        ),
+        generator=GeneratorUse(
+            cpu_ns=end.generator_cpu_ns - begin.generator_cpu_ns,
+            spin_ns=end.spun_ns - begin.spun_ns,
+            connect_s=seen.connect_s,
+        ),
+        machine=MachineUse(steal_share=seen.steal_share, foreign_share=foreign_share),
+        background=seen.background,
     )
 
 
@@ -164,20 +113,24 @@ def _divided_cpu_ns(begin: Reading, end: Reading) -> tuple[int, int]:
     return user_ns, used_ns - user_ns
 
 
-def _foreign_share(load: Load, begin: Reading, end: Reading) -> float:
+def _foreign_share(cores: Cores, generators: int, load: Load, begin: Reading, end: Reading) -> float:
     """Return what nobody who takes part took of their cores' time; 0 where they have none to themselves.
 
     The kernel counts a core's time in ticks, which miss work that is done in between, in step with them. A generator that
-    has its core to itself knows exactly how long it was kept from running: that share of its core is foreign, too.
+    has its core to itself knows exactly how long it was kept from running: that share of its core is foreign, too. Of a server that runs
+    already, and whose process is not known, the ticks cannot be told from others'.
     """
-    if not load.cores:
+    if not cores.own:
         return 0.0
+    server_is_ours = end.server_cpu_ns > 0
     window_ns = end.at_ns - begin.at_ns
-    clocks = ("server_cpu_ns", "generator_cpu_ns", "company_cpu_ns")
+    clocks = ("server_cpu_ns", "generator_cpu_ns", "background_cpu_ns")
     ours_ns: int = sum(getattr(end, name) - getattr(begin, name) for name in clocks)
-    by_ticks = (end.cores_busy_ns - begin.cores_busy_ns - ours_ns) / (window_ns * len(load.cores))
-    kept_ns = end.generator_waited_ns - begin.generator_waited_ns if load.generators_alone else 0
-    return max(0.0, by_ticks, kept_ns / (window_ns * load.generators))
+    others_ns = end.cores_busy_ns - begin.cores_busy_ns - ours_ns if server_is_ours else 0
+    kept_ns = (
+        end.generator_waited_ns - begin.generator_waited_ns if cores.pinned and load.background is None else 0
+    )
+    return max(0.0, others_ns / (window_ns * len(cores.own)), kept_ns / (window_ns * generators))
 
 
 def _places(candidate: Candidate, load: Load) -> int | None:

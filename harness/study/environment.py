@@ -5,21 +5,21 @@ import importlib.metadata
 import platform
 import subprocess
 
-from harness.machine.resources import FILES_LIMITS, core_count, memory_bytes, processor, two_cores
+from harness.machine.resources import FILES_LIMITS, core_count, cores_for, memory_bytes, processor
 from harness.record import PROJECT, Environment
 
 
 def gather() -> Environment:
     """Look at this machine."""
-    server_cores, generator_cores = two_cores()
+    cores = cores_for()
     return Environment(
         python=f"{platform.python_implementation()} {platform.python_version()}",
         libraries=libraries(),
         kernel=f"{platform.system()} {platform.release()}",
         cpu=processor(),
         cores=core_count(),
-        server_cores=server_cores,
-        generator_cores=generator_cores,
+        server_cores=cores.server,
+        generator_cores=cores.generators,
         memory_bytes=memory_bytes(),
         open_files_limit=FILES_LIMITS,
     )

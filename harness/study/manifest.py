@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from harness.analyse.precision import Target
 from harness.launch.candidates import Candidate
 from harness.launch.facts import facts
 from harness.plan import Plan, twin_of
-from harness.record import SCHEMA, Manifest
+from harness.record import SCHEMA, Design, Manifest, PrecisionGoal
 from harness.study.environment import gather, harness_hash, revision
 
 
 def manifest_of(
-    candidates: Sequence[Candidate], plan: Plan, command: Sequence[str], target: Target | None
+    candidates: Sequence[Candidate], plan: Plan, command: Sequence[str], target: PrecisionGoal | None
 ) -> Manifest:
     """Describe a run that is to be made: what it measures, of which servers, on which machine."""
     return Manifest(
@@ -20,21 +19,19 @@ def manifest_of(
         started=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
         command=tuple(command),
         revision=revision(),
-        servers=facts(candidates),
-        workloads=plan.workloads,
-        blocks=max(plan.blocks.values()),
-        warmup_s=plan.warmup_s,
-        duration_s=plan.duration_s,
-        seed=plan.seed,
-        planned_cells=len(plan.cells()),
-        environment=gather(),
-        complete=False,
-        seconds=0.0,
-        precision=target.half_width if target else None,
-        precision_of=target.metric if target else "",
-        within_minutes=target.within_s / 60 if target else None,
-        twin_of=plan.doubled,
-        twin=twin_of(plan.doubled) if plan.doubled else "",
-        blocks_of=dict(plan.blocks),
         harness_hash=harness_hash(),
+        servers=facts(candidates),
+        environment=gather(),
+        design=Design(
+            workloads=plan.workloads,
+            blocks=max(plan.blocks.values()),
+            blocks_of=dict(plan.blocks),
+            warmup_s=plan.warmup_s,
+            duration_s=plan.duration_s,
+            seed=plan.seed,
+            planned_cells=len(plan.cells()),
+            twin_of=plan.doubled,
+            twin=twin_of(plan.doubled) if plan.doubled else "",
+        ),
+        goal=target,
     )

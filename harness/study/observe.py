@@ -5,14 +5,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.drive.fleet import GO_ON, Progress, Workers, as_line, let_company_come, orders_for, outcomes_of
+from harness.drive.fleet import (
+    GO_ON,
+    Progress,
+    Workers,
+    as_line,
+    background_outcome,
+    let_background_come,
+    orders_for,
+    outcomes_of,
+)
 from harness.drive.journal import Columns, read_times
-from harness.drive.orders import Order, Outcome, merged
+from harness.drive.orders import LoadOutcome, merge_outcomes
 from harness.launch.process import Launched
 from harness.machine.connections import Address
 from harness.machine.processes import Snapshot, machine_time, resident_bytes, snapshot
+from harness.machine.resources import Cores
 from harness.plan import Load
-from harness.record import CompanyOutcome
+from harness.record import BackgroundRequests
 
 MEMORY_EVERY_S: Final = 1.0
 
@@ -27,10 +37,9 @@ class Observation:
     connected: Snapshot
     afterwards: Snapshot
     steal_share: float
-    order: Order
-    outcome: Outcome
+    outcome: LoadOutcome
     times: Columns
-    company: CompanyOutcome
+    background: BackgroundRequests
     memory_series_bytes: tuple[int, ...]
 
 
@@ -38,32 +47,30 @@ def observe(  # noqa: PLR0913 - all who take part
     address: Address,
     launched: Launched | None,
     load: Load,
+    cores: Cores,
     workers: Workers,
     scratch: str,
     progress: Progress,
 ) -> Observation:
     """Load a server that runs, and look at it and at the machine meanwhile."""
-    generators, company = workers.generators, workers.company
     leader = launched.process.pid if launched is not None else None
     pids = launched.pids if launched is not None else ()
     ready = snapshot(leader)
     memory = MemorySeries(pids, load)
-    if company is not None:
-        let_company_come(company, address, load)
-    company_pids = (company.pid,) if company is not None else ()
-    orders = orders_for(address, load, pids, company_pids, scratch)
+    if workers.background is not None and load.background is not None:
+        let_background_come(workers.background, address, load.background)
+    orders = orders_for(address, load, cores, workers, pids, scratch)
     connect_s = sum(
         float(each.tell(as_line(order), "connected")["connect_s"])
-        for each, order in zip(generators, orders, strict=True)
+        for each, order in zip(workers.generators, orders, strict=True)
     )
     connected = snapshot(leader)
-    if company is not None:
-        company.tell(GO_ON, "started")
+    if workers.background is not None:
+        workers.background.tell(GO_ON, "started")
     idle_before, stolen_before = machine_time()
-    outcome = merged(outcomes_of(generators, memory.watched(progress)))
+    outcome = merge_outcomes(outcomes_of(workers.generators, memory.watched(progress)))
     idle_after, stolen_after = machine_time()
     afterwards = snapshot(leader)
-    of_company = company.tell(GO_ON, "done")["outcome"] if company is not None else {}
     return Observation(
         launched_s=launched.startup_s if launched is not None else 0.0,
         connect_s=connect_s,
@@ -71,10 +78,9 @@ def observe(  # noqa: PLR0913 - all who take part
         connected=connected,
         afterwards=afterwards,
         steal_share=(stolen_after - stolen_before) / max(idle_after - idle_before, 1e-9),
-        order=orders[0],
         outcome=outcome,
+        background=background_outcome(workers.background),
         times=read_times([Path(order.times_file) for order in orders]),
-        company=CompanyOutcome(**of_company),
         memory_series_bytes=tuple(memory.seen_bytes),
     )
 

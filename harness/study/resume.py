@@ -1,11 +1,12 @@
 """Whether an interrupted run may be gone on with."""
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from harness.errors import UsageError
-from harness.record import Manifest, shown
+from harness.record import Environment, Manifest, shown
 
 
 def gone_on_with(folder: Path, begun: Manifest, now: Manifest) -> Manifest:
@@ -14,7 +15,8 @@ def gone_on_with(folder: Path, begun: Manifest, now: Manifest) -> Manifest:
         raise UsageError(
             f"{shown(folder)} cannot be resumed: since it was begun, {', '.join(changed)} changed"
         )
-    return replace(begun, complete=False, resumed=begun.resumed + 1)
+    progress = replace(begun.progress, complete=False, resumed=begun.progress.resumed + 1)
+    return replace(begun, progress=progress)
 
 
 def differing(begun: Manifest, now: Manifest) -> Iterator[str]:
@@ -26,8 +28,8 @@ def differing(begun: Manifest, now: Manifest) -> Iterator[str]:
     else:
         yield from (a.label for a, b in zip(begun.servers, now.servers, strict=True) if a != b)
     for name in ("workloads", "blocks_of", "warmup_s", "duration_s", "seed"):
-        if getattr(begun, name) != getattr(now, name):
+        if getattr(begun.design, name) != getattr(now.design, name):
             yield f"the plan's {name}"
-    for each in fields(now.environment):
-        if getattr(begun.environment, each.name) != getattr(now.environment, each.name):
-            yield f"the machine's {each.name}"
+    for name in Environment.__struct_fields__:
+        if getattr(begun.environment, name) != getattr(now.environment, name):
+            yield f"the machine's {name}"

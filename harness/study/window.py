@@ -6,10 +6,10 @@ import numpy as np
 
 from harness.analyse.samples.recovery import recovered_after_s
 from harness.drive.journal import Columns
-from harness.drive.orders import Order, Outcome
+from harness.drive.orders import LoadOutcome
 from harness.drive.schedule import intended_ns, phases_of
-from harness.plan import CLOSED
-from harness.record import Histogram, Spread, Times, Window, histogram
+from harness.plan import CLOSED, Load
+from harness.record import Distribution, Histogram, RequestTimes, Times, Window, histogram
 
 STEPS: Final = 20
 """A window's throughput is looked at in so many steps."""
@@ -24,56 +24,60 @@ RECOVERED_NS: Final = 10_000_000
 """After an overload a server has recovered when 99 % of its responses take no longer than this again."""
 
 
-def tally(order: Order, outcome: Outcome, times: Columns, clients: int | None = None) -> Window:
-    """Work out what is said of a window.
+def tally(load: Load, outcome: LoadOutcome, times: Columns) -> tuple[Window, RequestTimes]:
+    """Work out what is said of a window, and of the requests that belong to it.
 
     Args:
-        order: what was to be done; one of the generators' orders will do.
+        load: what was to be done.
         outcome: of all generators together.
         times: likewise.
-        clients: how many of them the generators have together; the order's if there is but one.
     """
-    begin_ns, end_ns = edges_ns(order, outcome)
+    begin_ns, end_ns = edges_ns(load, outcome)
     received = times.received_ns
     in_window = (received >= begin_ns) & (received < end_ns)
     answered = int(times.count[in_window].sum())
-    if order.arrivals == CLOSED:
-        of_window, offered, censored = times.where(in_window), answered, outcome.sent - outcome.ok
+    if load.arrivals == CLOSED:
+        of_window, offered = times.where(in_window), answered
+        censored = outcome.requests.sent - outcome.requests.ok
         slices: tuple[int, ...] = ()
         late = 0
         recovery_s = None
-        answers = np.bincount(of_window.client, of_window.count, clients or order.clients).astype(np.int64)
+        answers = np.bincount(of_window.client, of_window.count, load.clients).astype(np.int64)
     else:
         of_window = times.where((times.intended_ns >= begin_ns) & (times.intended_ns < end_ns))
-        offered = offered_in_window(order)
+        offered = offered_in_window(load)
         censored = offered - int(of_window.count.sum())
         slices = response_slices(of_window, begin_ns, end_ns - begin_ns)
         late = int((of_window.sent_ns - of_window.intended_ns > LATE_NS).sum())
-        recovery_s = _recovery_s(order, outcome, times.where(times.intended_ns >= end_ns), end_ns)
+        recovery_s = _recovery_s(load, outcome, times.where(times.intended_ns >= end_ns), end_ns)
         answers = np.zeros(0, dtype=np.int64)
     # A churning client's request is sent as its greeting comes: until then it was not late, but connecting.
     connecting_ns = of_window.sent_ns - of_window.intended_ns
     lag_ns = of_window.sent_ns - of_window.ready_ns
-    nothing = spread(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
-    return Window(
-        window_s=(end_ns - begin_ns) / 1e9,
+    step_ns = (end_ns - begin_ns) / STEPS
+    window = Window(
+        length_s=(end_ns - begin_ns) / 1e9,
         offered=offered,
         answered=answered,
         answered_in_warmup=int(times.count[received < begin_ns].sum()),
         late=late,
-        censored=censored,
-        series=answered_series(times, begin_ns, end_ns, (end_ns - begin_ns) / STEPS),
-        warmup_series=answered_series(times, outcome.started_ns, begin_ns, (end_ns - begin_ns) / STEPS),
+        series=answered_series(times, begin_ns, end_ns, step_ns),
+        warmup_series=answered_series(times, outcome.started_ns, begin_ns, step_ns),
         response_slices_ns=slices,
-        response_repeats_ns=repeats(of_window),
-        response=spread(of_window.received_ns - of_window.intended_ns, of_window.count),
-        service=spread(of_window.received_ns - of_window.sent_ns, of_window.count),
-        queueing=spread(of_window.ready_ns - of_window.intended_ns, of_window.count),
-        lag=spread(lag_ns * 0 if order.churn else lag_ns, of_window.count),
-        connect=spread(connecting_ns, of_window.count) if order.churn else nothing,
         fairness_jain=jain_index(answers) if len(answers) > 1 else None,
         worst_client_share=worst_share(answers) if len(answers) > 1 else None,
         recovery_s=recovery_s,
+    )
+    count, response_ns = of_window.count, of_window.received_ns - of_window.intended_ns
+    return window, RequestTimes(
+        response=distribution(response_ns, count),
+        service=distribution(of_window.received_ns - of_window.sent_ns, count),
+        queueing=distribution(of_window.ready_ns - of_window.intended_ns, count),
+        lag=distribution(lag_ns * 0 if load.churn else lag_ns, count),
+        connect_ns=histogram(connecting_ns, count) if load.churn else {},
+        response_sum_ns=int((response_ns * count).sum()),
+        response_repeats_ns=repeats(of_window),
+        censored=censored,
     )
 
 
@@ -88,38 +92,40 @@ def worst_share(shares: Times) -> float | None:
     return float(shares.min() / shares.mean()) if shares.any() else None
 
 
-def _recovery_s(order: Order, outcome: Outcome, of_relief: Columns, end_ns: int) -> float | None:
+def _recovery_s(load: Load, outcome: LoadOutcome, of_relief: Columns, end_ns: int) -> float | None:
     """Return how long after the window the server recovered: the whole relief if it did not; None if there was none."""
-    if not order.relief_s:
+    if not load.relief_s:
         return None
-    slices = response_slices(of_relief, end_ns, int(order.relief_s * 1e9))
-    recovered_s = recovered_after_s(slices, order.relief_s, RECOVERED_NS)
-    return order.relief_s if recovered_s is None or outcome.ok < outcome.planned else recovered_s
+    slices = response_slices(of_relief, end_ns, int(load.relief_s * 1e9))
+    recovered_s = recovered_after_s(slices, load.relief_s, RECOVERED_NS)
+    return (
+        load.relief_s
+        if recovered_s is None or outcome.requests.ok < outcome.requests.planned
+        else recovered_s
+    )
 
 
-def edges_ns(order: Order, outcome: Outcome) -> tuple[int, int]:
+def edges_ns(load: Load, outcome: LoadOutcome) -> tuple[int, int]:
     """Return the window's edges: as they were in a closed loop, as planned in an open one.
 
     If the generator was late to read the clocks at an edge, an open loop must not lose sight of what was intended then.
     """
-    if order.arrivals == CLOSED:
+    if load.arrivals == CLOSED:
         return outcome.begin.at_ns, outcome.end.at_ns
-    begin_ns = outcome.started_ns + int(order.warmup_s * 1e9)
-    return begin_ns, begin_ns + int(order.duration_s * 1e9)
+    begin_ns = outcome.started_ns + int(load.warmup_s * 1e9)
+    return begin_ns, begin_ns + int(load.duration_s * 1e9)
 
 
-def offered_in_window(order: Order) -> int:
+def offered_in_window(load: Load) -> int:
     """Count what the schedule, the same for all generators together, intends in the measuring window."""
-    times = intended_ns(phases_of(order), order.arrivals, order.seed)
-    begin_ns = int(order.warmup_s * 1e9)
-    return int(((times >= begin_ns) & (times < begin_ns + int(order.duration_s * 1e9))).sum())
+    times = intended_ns(phases_of(load), load.arrivals, load.seed)
+    begin_ns = int(load.warmup_s * 1e9)
+    return int(((times >= begin_ns) & (times < begin_ns + int(load.duration_s * 1e9))).sum())
 
 
-def spread(values_ns: Times, counts: Times) -> Spread:
+def distribution(values_ns: Times, counts: Times) -> Distribution:
     """Sum values up, each given so many times."""
-    return Spread(
-        histogram(values_ns, counts), int(np.max(values_ns, initial=0)), int((values_ns * counts).sum())
-    )
+    return Distribution(histogram(values_ns, counts), int(np.max(values_ns, initial=0)))
 
 
 def repeats(times: Columns) -> Histogram:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from harness.analyse.comparisons import (
 from harness.analyse.samples.metrics import metric
 from harness.plan import ALL_CORES, CORE, ONE_CORE
 from harness.record import Results, Sample, read_results
+from tests.makers import changed
 
 THROUGHPUT = metric("throughput_rps")
 CPU = metric("cpu_us_per_request")
@@ -161,10 +161,10 @@ def test_two_runs_are_compared_server_by_server(make_results: Callable[..., Resu
 def test_unlike_conditions_and_other_versions_are_told_apart(make_results: Callable[..., Results]) -> None:
     one = make_results().manifest
     assert differences(one, one).conditions == differences(one, one).versions == ()
-    other = replace(
+    other = changed(
         one,
         duration_s=2.0,
-        environment=replace(one.environment, cpu="another", libraries={"trio": "0.36.0"}),
+        environment=changed(one.environment, cpu="another", libraries={"trio": "0.36.0"}),
     )
     found = differences(one, other)
     assert found.conditions == ("processor: a processor and another", "window in s: 1.0 and 2.0")
@@ -221,6 +221,6 @@ def test_a_server_that_uses_another_regime_by_now_is_not_compared_with_itself(
     make_results: Callable[..., Results],
 ) -> None:
     before = make_results()
-    samples = tuple(replace(sample, regime=ALL_CORES) for sample in before.samples)
+    samples = tuple(changed(sample, regime=ALL_CORES) for sample in before.samples)
     assert compare_runs(before, before, ("old", "new"))
-    assert compare_runs(before, replace(before, samples=samples), ("old", "new")) == []
+    assert compare_runs(before, changed(before, samples=samples), ("old", "new")) == []

@@ -1,7 +1,6 @@
 """The search for the knee, against made-up servers."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from harness.analyse.knee import PRECISION, Knee, Probe, Slo, knee, next_rate, probe, rates_for, recovery_s
 from harness.analyse.samples.quantiles import UNKNOWN
 from harness.record import Sample
+from tests.makers import changed
 
 SLO = Slo("p99", 0.99, 10e6)
 
@@ -119,7 +119,7 @@ def test_what_counts_as_sustained(
     sustained: bool | None,  # noqa: FBT001 - what is expected
     why: str,
 ) -> None:
-    found = probe(offered(**changes), replace(SLO, limit_ns=limit_ms * 1e6))
+    found = probe(offered(**changes), changed(SLO, limit_ns=limit_ms * 1e6))
     assert (found.sustained, found.why) == (sustained, why)
 
 

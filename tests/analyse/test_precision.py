@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analyse.precision import Target, blocks_for, blocks_in_time, reach, sentence
+from harness.analyse.precision import blocks_for, blocks_in_time, reach, sentence
 from harness.analyse.statistics.inference import half_width
-from harness.record import Sample
+from harness.record import PrecisionGoal, Sample
 
-TARGET = Target(0.03, "cpu_us_per_request", 600)
+TARGET = PrecisionGoal(0.03, "cpu_us_per_request", 600)
 
 
 @given(st.floats(0.001, 0.5), st.floats(0.005, 0.3))

@@ -363,10 +363,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_bench_leaves_a_complete_folder(run: Path) -> None:
     results = read_results(run)
-    assert results.manifest.complete
-    assert results.manifest.seed == 5
+    assert results.manifest.progress.complete
+    assert results.manifest.design.seed == 5
     assert results.manifest.command[:3] == ("harness", "bench", "--no-prove")
-    first = [(s.block, s.workload) for s in results.samples if s.attempt == 1]
+    first = [(s.cell.block, s.cell.workload) for s in results.samples if s.cell.attempt == 1]
     assert first == [(0, "ping_pong")] * 2 + [(1, "ping_pong")] * 2
     assert {file.name for file in run.iterdir()} == {
         "manifest.json",
@@ -403,9 +403,9 @@ def test_an_interrupted_run_is_gone_on_with(run: Path, tmp_path: Path) -> None:
     assert samples.read_bytes().startswith(first + second)
     before, after = read_results(run), read_results(tmp_path / "run")
     planned = [(0, "ping_pong")] * 2 + [(1, "ping_pong")] * 2
-    assert [(s.block, s.workload) for s in after.samples if s.attempt == 1] == planned
-    assert after.manifest.complete
-    assert (after.manifest.resumed, after.manifest.seed) == (1, before.manifest.seed)
+    assert [(s.cell.block, s.cell.workload) for s in after.samples if s.cell.attempt == 1] == planned
+    assert after.manifest.progress.complete
+    assert (after.manifest.progress.resumed, after.manifest.design.seed) == (1, before.manifest.design.seed)
     assert after.manifest.command == before.manifest.command
     assert "interrupted and resumed once" in (tmp_path / "run" / "report.md").read_text()
     assert "2 of 6 launches were made before" in done.stdout
@@ -440,7 +440,7 @@ def test_a_server_that_does_not_conform_gets_no_figures(tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stderr
     results = read_results(tmp_path / "run")
-    assert {sample.server for sample in results.samples} == {"blocking"}
+    assert {sample.cell.server for sample in results.samples} == {"blocking"}
     assert "`faulty`: did not pass the conformance gate" in (tmp_path / "run" / "report.md").read_text()
 
 
@@ -504,7 +504,7 @@ def test_an_interrupted_bench_keeps_what_it_has_and_leaves_no_process(
     _, alive = psutil.wait_procs(started, timeout=10)
     assert not alive
     results = read_results(folder)
-    assert not results.manifest.complete
+    assert not results.manifest.progress.complete
     assert results.measured_cells
     assert "**Incomplete**" in (folder / "report.md").read_text()
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness.cli.app import main
 from harness.launch.candidates import Candidate
-from harness.plan import CORE, Load
+from harness.plan import CORE, Cell, Load
 from harness.record import Sample
 from harness.study import campaign
 
@@ -115,10 +115,10 @@ def test_two_servers_measured_now(
 ) -> None:
     """The order in which they are launched varies, that in which they are compared does not."""
 
-    def fake(candidate: Candidate, load: Load, *, block: int, workload: str) -> Sample:
+    def fake(_: Candidate, load: Load, *, cell: Cell) -> Sample:
         assert load.clients == 4
-        cost_us = (1 + block) * (10 if candidate.label == "threaded" else 20 + block / 10)
-        return make_sample(candidate.label, block, workload, rps=1000, cpu_us=cost_us)
+        cost_us = (1 + cell.block) * (10 if cell.server == "threaded" else 20 + cell.block / 10)
+        return make_sample(cell=cell, rps=1000, cpu_us=cost_us)
 
     monkeypatch.setattr(campaign, "measure", fake)
     words = ("threaded", "--server", "other=x", "--blocks", "6", "--clients", "4", "--json", "-")

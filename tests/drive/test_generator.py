@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic_ns
 
@@ -16,13 +15,15 @@ from harness.drive.generator import connected_loop
 from harness.drive.journal import ROW, Columns, Journal, read_times
 from harness.drive.loops.churn import source_for
 from harness.drive.loops.loop import Loop
-from harness.drive.orders import Order, Outcome
+from harness.drive.orders import LoadOrder, LoadOutcome
 from harness.drive.schedule import intended_ns, phases_of
 from harness.drive.script import Script
 from harness.launch.candidates import Candidate
 from harness.launch.process import launch
 from harness.launch.selection import ours
 from harness.oracle import GREETING, oracle
+from harness.plan import Load
+from tests.makers import changed
 
 
 def test_the_script_is_what_the_oracle_answers() -> None:
@@ -169,11 +170,12 @@ def address() -> Iterator[tuple[str, int]]:
         yield launched.address
 
 
-def order_for(address: tuple[str, int], tmp_path: Path, clients: int = 5, pipeline: int = 3) -> Order:
-    return Order(*address, clients, pipeline, 0.05, 0.2, 2.0, str(tmp_path / "times"))
+def order_for(address: tuple[str, int], tmp_path: Path, clients: int = 5, pipeline: int = 3) -> LoadOrder:
+    load = Load(clients=clients, pipeline=pipeline, warmup_s=0.05, duration_s=0.2, timeout_s=2.0)
+    return LoadOrder(host=address[0], port=address[1], load=load, times_file=str(tmp_path / "times"))
 
 
-def work(order: Order) -> tuple[Outcome, Columns]:
+def work(order: LoadOrder) -> tuple[LoadOutcome, Columns]:
     loop = connected_loop(order)
     try:
         outcome = loop.run(monotonic_ns(), lambda *_: None)
@@ -189,16 +191,28 @@ def close(loop: Loop) -> None:
     loop.poller.close()
 
 
-def assert_conserved(outcome: Outcome) -> None:
-    assert outcome.planned == outcome.sent + outcome.never_sent
-    assert outcome.sent == (outcome.ok + outcome.wrong + outcome.error + outcome.timeout + outcome.in_flight)
+def assert_conserved(outcome: LoadOutcome) -> None:
+    assert outcome.requests.planned == outcome.requests.sent + outcome.requests.never_sent
+    assert outcome.requests.sent == (
+        outcome.requests.ok
+        + outcome.requests.wrong
+        + outcome.requests.error
+        + outcome.requests.timeout
+        + outcome.requests.in_flight
+    )
 
 
 @pytest.mark.parametrize("pipeline", [1, 3, 64])
 def test_every_request_is_accounted_for(address: tuple[str, int], tmp_path: Path, pipeline: int) -> None:
     outcome, times = work(order_for(address, tmp_path, pipeline=pipeline))
-    assert outcome.fault == ""
-    assert outcome.planned == outcome.sent == outcome.ok == times.count.sum() > 5 * pipeline
+    assert outcome.requests.fault == ""
+    assert (
+        outcome.requests.planned
+        == outcome.requests.sent
+        == outcome.requests.ok
+        == times.count.sum()
+        > 5 * pipeline
+    )
     assert (times.intended_ns == times.ready_ns).all()
     assert (times.ready_ns <= times.sent_ns).all()
     assert (times.sent_ns < times.received_ns).all()
@@ -208,9 +222,9 @@ def test_every_request_is_accounted_for(address: tuple[str, int], tmp_path: Path
 
 
 def test_comers_and_goers_are_accounted_for(address: tuple[str, int], tmp_path: Path) -> None:
-    outcome, times = work(replace(order_for(address, tmp_path, clients=4, pipeline=1), churn=True))
-    assert outcome.fault == ""
-    assert outcome.planned == outcome.sent == outcome.ok == times.count.sum() > 8
+    outcome, times = work(changed(order_for(address, tmp_path, clients=4, pipeline=1), churn=True))
+    assert outcome.requests.fault == ""
+    assert outcome.requests.planned == outcome.requests.sent == outcome.requests.ok == times.count.sum() > 8
     assert set(times.client) == {0, 1, 2, 3}
     assert (times.intended_ns == times.ready_ns).all()
     assert (times.ready_ns < times.sent_ns).all(), "the greeting comes before the request"
@@ -231,19 +245,23 @@ def test_comers_that_are_not_served_are_accounted_for(
 ) -> None:
     with launch(faulty(defect)) as launched:
         order = order_for(launched.address, tmp_path, clients=4, pipeline=1)
-        outcome, _ = work(replace(order, churn=True, line="x", timeout_s=0.3))
+        outcome, _ = work(changed(order, churn=True, line="x", timeout_s=0.3))
     assert_conserved(outcome)
-    assert outcome.ok == 0
-    assert outcome.sent == 4
-    found = {"dies_on_x": outcome.error, "greets_wrongly": outcome.wrong, "silent": outcome.timeout}
+    assert outcome.requests.ok == 0
+    assert outcome.requests.sent == 4
+    found = {
+        "dies_on_x": outcome.requests.error,
+        "greets_wrongly": outcome.requests.wrong,
+        "silent": outcome.requests.timeout,
+    }
     assert found[defect] == 4
 
 
 def test_comers_that_cannot_connect_are_accounted_for(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed_soon:
         address = ("127.0.0.1", closed_soon.getsockname()[1])
-    outcome, _ = work(replace(order_for(address, tmp_path, clients=2, pipeline=1), churn=True))
-    assert (outcome.sent, outcome.error, outcome.ok) == (2, 2, 0)
+    outcome, _ = work(changed(order_for(address, tmp_path, clients=2, pipeline=1), churn=True))
+    assert (outcome.requests.sent, outcome.requests.error, outcome.requests.ok) == (2, 2, 0)
     assert_conserved(outcome)
 
 
@@ -255,18 +273,18 @@ def test_littles_law_holds(address: tuple[str, int], tmp_path: Path) -> None:
     assert in_flight == pytest.approx(16, rel=0.1)
 
 
-def open_order_for(address: tuple[str, int], tmp_path: Path, **changes: object) -> Order:
+def open_order_for(address: tuple[str, int], tmp_path: Path, **changes: object) -> LoadOrder:
     order = order_for(address, tmp_path, clients=5, pipeline=1)
     values: dict[str, object] = {"arrivals": "constant", "rate": 1000.0, "warmup_rate": 1000.0}
-    return replace(order, **values | changes)  # type: ignore[arg-type] # names and types are the dataclass's
+    return changed(order, **values | changes)
 
 
 @pytest.mark.parametrize("arrivals", ["constant", "poisson"])
 def test_an_open_loop_sends_its_schedule(address: tuple[str, int], tmp_path: Path, arrivals: str) -> None:
     order = open_order_for(address, tmp_path, arrivals=arrivals, seed=5)
     outcome, times = work(order)
-    intended = intended_ns(phases_of(order), arrivals, 5) + outcome.started_ns
-    assert outcome.planned == outcome.sent == outcome.ok == len(intended)
+    intended = intended_ns(phases_of(order.load), arrivals, 5) + outcome.started_ns
+    assert outcome.requests.planned == outcome.requests.sent == outcome.requests.ok == len(intended)
     assert sorted(times.intended_ns) == list(intended)
     assert (times.intended_ns <= times.ready_ns).all()
     assert (times.ready_ns <= times.sent_ns).all()
@@ -279,7 +297,7 @@ def test_an_open_loop_asks_more_than_can_be_answered_and_drops_nothing(
     outcome, times = work(
         open_order_for(address, tmp_path, rate=100_000.0, warmup_rate=1000.0, timeout_s=30.0)
     )
-    assert outcome.planned == outcome.sent == outcome.ok == 20_050
+    assert outcome.requests.planned == outcome.requests.sent == outcome.requests.ok == 20_050
     assert times.received_ns.max() > outcome.end.at_ns
     per_connection = [times.where(times.intended_ns % 5 == place) for place in range(5)]
     assert all((np.diff(each.received_ns) >= 0).all() for each in per_connection)
@@ -289,8 +307,8 @@ def test_what_cannot_be_sent_in_time_is_counted(address: tuple[str, int], tmp_pa
     order = open_order_for(address, tmp_path, rate=2_000_000.0, warmup_rate=1000.0, timeout_s=0.2)
     outcome, times = work(order)
     assert_conserved(outcome)
-    assert outcome.never_sent > 0
-    assert times.count.sum() == outcome.ok
+    assert outcome.requests.never_sent > 0
+    assert times.count.sum() == outcome.requests.ok
 
 
 @pytest.mark.parametrize(
@@ -305,12 +323,16 @@ def test_a_server_that_goes_wrong_under_load_is_noticed(
     faulty: Callable[..., Candidate], tmp_path: Path, defect: str, kind: str, reason: str
 ) -> None:
     with launch(faulty(defect)) as launched:
-        order = replace(order_for(launched.address, tmp_path), duration_s=4.0, timeout_s=0.5)
+        order = changed(order_for(launched.address, tmp_path), duration_s=4.0, timeout_s=0.5)
         outcome, _ = work(order)
-    lost = {"wrong": outcome.wrong, "error": outcome.error, "timeout": outcome.timeout}
+    lost = {
+        "wrong": outcome.requests.wrong,
+        "error": outcome.requests.error,
+        "timeout": outcome.requests.timeout,
+    }
     assert lost[kind] > 0
     assert_conserved(outcome)
-    assert any(word in outcome.fault for word in reason.split("|"))
+    assert any(word in outcome.requests.fault for word in reason.split("|"))
 
 
 def test_a_wrong_greeting_is_noticed(faulty: Callable[..., Candidate], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.drive.schedule import Agenda, Phase, Times, intended_ns, share_of
+from harness.drive.schedule import Agenda, RateStep, intended_ns, share_of
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -54,11 +54,11 @@ def simulated(
 
 
 def test_constant_arrivals_are_evenly_spaced() -> None:
-    assert list(intended_ns([Phase(4, 1)], "constant", 0)) == [0, S // 4, S // 2, 3 * S // 4]
+    assert list(intended_ns([RateStep(4, 1)], "constant", 0)) == [0, S // 4, S // 2, 3 * S // 4]
 
 
 def test_a_second_phase_begins_when_the_first_ends() -> None:
-    assert list(intended_ns([Phase(2, 1), Phase(0, 1), Phase(1, 2)], "constant", 0)) == [
+    assert list(intended_ns([RateStep(2, 1), RateStep(0, 1), RateStep(1, 2)], "constant", 0)) == [
         0,
         S // 2,
         2 * S,
@@ -69,36 +69,36 @@ def test_a_second_phase_begins_when_the_first_ends() -> None:
 @settings(deadline=None)
 @given(st.floats(min_value=0.5, max_value=5000), st.floats(min_value=0.01, max_value=3))
 def test_as_many_are_planned_as_the_rate_says(rate: float, duration_s: float) -> None:
-    times = intended_ns([Phase(rate, duration_s)], "constant", 0)
+    times = intended_ns([RateStep(rate, duration_s)], "constant", 0)
     assert abs(len(times) - rate * duration_s) <= 1
     assert (times < duration_s * S).all()
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 def test_poisson_gaps_are_exponential(seed: int) -> None:
-    gaps = np.diff(intended_ns([Phase(5000, 4)], "poisson", seed))
+    gaps = np.diff(intended_ns([RateStep(5000, 4)], "poisson", seed))
     assert stats.kstest(gaps, "expon", args=(0, S / 5000)).pvalue > 0.001
 
 
 def test_poisson_counts_vary_as_much_as_their_mean() -> None:
-    counts = np.bincount(intended_ns([Phase(1000, 50)], "poisson", 7) // (S // 10))
+    counts = np.bincount(intended_ns([RateStep(1000, 50)], "poisson", 7) // (S // 10))
     assert np.var(counts) / np.mean(counts) == pytest.approx(1, abs=0.2)
 
 
 def test_a_seed_decides_on_everything() -> None:
-    phases = [Phase(100, 1), Phase(300, 1)]
+    phases = [RateStep(100, 1), RateStep(300, 1)]
     assert (intended_ns(phases, "poisson", 3) == intended_ns(phases, "poisson", 3)).all()
     assert not np.array_equal(intended_ns(phases, "poisson", 3), intended_ns(phases, "poisson", 4))
 
 
 def test_unknown_arrivals_are_refused() -> None:
     with pytest.raises(ValueError, match="'bursty'"):
-        intended_ns([Phase(1, 1)], "bursty", 0)
+        intended_ns([RateStep(1, 1)], "bursty", 0)
 
 
 @given(st.integers(min_value=1, max_value=5), st.integers(min_value=0, max_value=100))
 def test_several_generators_send_exactly_the_schedule(generators: int, planned: int) -> None:
-    times: Times = np.arange(planned, dtype=np.int64)
+    times = np.arange(planned, dtype=np.int64)
     shares = [share_of(times, place, generators) for place in range(generators)]
     assert sorted(np.concatenate(shares)) == list(times)
 
@@ -170,7 +170,7 @@ def test_a_stall_is_seen_by_all_who_would_have_asked(utilisation: float) -> None
 def test_the_queue_is_that_of_the_theory() -> None:
     """M/D/1: Poisson arrivals at one FIFO server wait for rho D / (2 (1 - rho)) on average (Pollaczek, Khinchine)."""
     service_ns, utilisation = MS, 0.7
-    intended = intended_ns([Phase(utilisation * 1000, 400)], "poisson", 11)
+    intended = intended_ns([RateStep(utilisation * 1000, 400)], "poisson", 11)
     done = simulated(intended.tolist(), 200, lambda begin_ns: begin_ns + service_ns)
     waits = [received - intended_at - service_ns for intended_at, _, _, received in done]
     assert np.mean(waits) == pytest.approx(utilisation * service_ns / (2 * (1 - utilisation)), rel=0.05)

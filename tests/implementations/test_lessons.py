@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -25,6 +25,7 @@ from harness.launch.selection import ours
 from implementations.lessons import LESSONS, lesson1_echo_server, lesson6_reactor
 from implementations.lessons.lesson2_calculator import PROMPT
 from implementations.lessons.lesson7_libraries import BY_HAND, FILES, MAP
+from tests.makers import changed
 
 PROJECT = Path(__file__).resolve().parents[2]
 IMPLEMENTATIONS = PROJECT / "implementations"
@@ -389,5 +390,5 @@ def test_the_case_that_is_named_catches_the_breakage(
     broken.write_text(code.replace(old, new), encoding="utf-8")
     whole = ours("threaded" if file == "protocol.py" else file.removesuffix(".py"))
     there = ("sh", "-c", 'cd "$0" && exec "$@"', str(tmp_path))
-    (judgement,) = judge(replace(whole, command=there + whole.command), selected_cases([CAUGHT_BY[letter]]))
+    (judgement,) = judge(changed(whole, command=there + whole.command), selected_cases([CAUGHT_BY[letter]]))
     assert judgement.verdict.failed, judgement

@@ -1,7 +1,6 @@
 """Plans: which launches, in which order; and what the workloads are."""
 
 from collections import Counter
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,6 +11,7 @@ from harness.drive.background.manners import MANNERS
 from harness.errors import UsageError
 from harness.oracle import oracle
 from harness.plan import CORE, PEAK, PROFILES, WORKLOADS, Plan, by_name, list_of, twin_of, why_not
+from tests.makers import changed
 
 NAMES = tuple(workload.name for workload in WORKLOADS)
 FOR_ONE = [workload.name for workload in WORKLOADS if workload.connections == 1]
@@ -88,9 +88,11 @@ def test_a_list_is_as_long_as_asked_for_and_legal(size_bytes: int) -> None:
 def test_every_workload_says_what_it_should_separate() -> None:
     assert all(workload.purpose and workload.separates for workload in WORKLOADS)
     assert all("\n" not in workload.purpose + workload.separates for workload in WORKLOADS)
-    assert {workload.company.kind for workload in WORKLOADS if workload.company} == set(MANNERS)
+    assert {workload.load.background.kind for workload in WORKLOADS if workload.load.background} == set(
+        MANNERS
+    )
     assert by_name(PEAK) in CORE
-    assert all(by_name(f"line_{size}").line == list_of(size) for size in (8, 512, 4096))
+    assert all(by_name(f"line_{size}").load.line == list_of(size) for size in (8, 512, 4096))
 
 
 def test_what_a_server_cannot_be_given_is_said() -> None:
@@ -129,7 +131,7 @@ def test_an_estimate_counts_what_each_workload_takes() -> None:
 
 @given(st.integers(min_value=0, max_value=2**32))
 def test_servers_on_all_cores_have_rounds_of_their_own(seed: int) -> None:
-    mixed = replace(plan(seed), all_cores=frozenset({"other"}))
+    mixed = changed(plan(seed), all_cores=frozenset({"other"}))
     assert Counter(mixed.cells()) == Counter(plan(seed).cells())
     for cells in mixed.rounds():
         assert len({cell.server == "other" for cell in cells}) == 1
@@ -145,12 +147,12 @@ def test_a_variant_meets_the_core_workloads_only() -> None:
     assert {cell.workload for cell in plan.cells() if cell.server == "one"} == set(both)
     twin = {cell.workload for cell in plan.with_twin().cells() if cell.server == twin_of("one")}
     assert twin == {"clients_64"}
-    churn_alone = replace(plan, workloads=("churn",), blocks={"churn": 2}).with_twin()
+    churn_alone = changed(plan, workloads=("churn",), blocks={"churn": 2}).with_twin()
     assert any(cell.server == twin_of("one") for cell in churn_alone.cells())
 
 
 def test_a_server_is_spared_more_clients_than_it_can_serve() -> None:
-    limited = replace(plan(), most_clients={"blocking": 1, "threaded": 64})
-    served = {(cell.server, by_name(cell.workload).clients) for cell in limited.cells()}
+    limited = changed(plan(), most_clients={"blocking": 1, "threaded": 64})
+    served = {(cell.server, by_name(cell.workload).load.clients) for cell in limited.cells()}
     assert max(clients for server, clients in served if server == "threaded") == 64
     assert max(clients for server, clients in served if server == "other") > 64

@@ -1,25 +1,25 @@
-"""Histograms, and the files of a run."""
+"""The files of a run: what is written is read, and what is not ours is refused by file, line and field."""
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from harness.drive.journal import read_times
 from harness.errors import ResultsError
+from harness.plan import Cell
 from harness.record import (
     CONFORMANCE,
     COSTS,
     EFFECTS,
     LIMITS,
     MANIFEST,
+    REFERENCE,
+    RESULTS,
     SAMPLES,
+    SCHEMA,
     TORTURE,
     Arm,
     ConnectionLimit,
@@ -28,36 +28,15 @@ from harness.record import (
     Results,
     ServerCosts,
     append_sample,
+    append_to_log,
     as_json,
-    bucket_bounds,
-    bucket_of,
     drop_half_written_sample,
-    histogram,
+    read_log,
     read_results,
+    schema,
     write_manifest,
 )
-
-nanoseconds = st.integers(min_value=0, max_value=2**50)
-
-
-@given(nanoseconds)
-def test_a_value_lies_in_its_bucket(value: int) -> None:
-    low, above = bucket_bounds(int(bucket_of(np.array([value]))[0]))
-    assert low <= value < above
-    assert above - low <= max(1, value / 64)
-
-
-@given(st.integers(min_value=0, max_value=3000))
-def test_buckets_leave_no_gap(bucket: int) -> None:
-    assert bucket_bounds(bucket)[1] == bucket_bounds(bucket + 1)[0]
-
-
-@given(st.lists(st.tuples(nanoseconds, st.integers(min_value=1, max_value=9)), max_size=50))
-def test_a_histogram_counts_everything(weighted: list[tuple[int, int]]) -> None:
-    values, counts = (
-        np.array(column, dtype=np.int64) for column in (zip(*weighted, strict=True) if weighted else ([], []))
-    )
-    assert sum(histogram(values, counts).values()) == sum(count for _, count in weighted)
+from tests.makers import changed
 
 
 def write(folder: Path, results: Results) -> None:
@@ -81,7 +60,7 @@ def test_faults_are_read_if_they_were_tried(
     assert read_results(tmp_path).torture == ()
     torture = (make_fault(), make_fault(fault="stop", descriptors_after=None, reasons=("why", "not")))
     (tmp_path / TORTURE).write_text(as_json(torture), encoding="utf-8")
-    assert read_results(tmp_path) == replace(results, torture=torture)
+    assert read_results(tmp_path) == changed(results, torture=torture)
     (tmp_path / TORTURE).write_text(as_json(torture)[:-9], encoding="utf-8")
     with pytest.raises(ResultsError, match=f"{TORTURE}.* half written"):
         read_results(tmp_path)
@@ -98,7 +77,7 @@ def test_costs_and_effects_are_read_if_they_were_looked_for(
     effect = EffectResult("e", "It waits", "x_us", "µs", *arms, True, False, "because", "source", "command")
     (tmp_path / COSTS).write_text(as_json([make_costs()]), encoding="utf-8")
     (tmp_path / EFFECTS).write_text(as_json([effect]), encoding="utf-8")
-    assert read_results(tmp_path) == replace(results, costs=(make_costs(),), effects=(effect,))
+    assert read_results(tmp_path) == changed(results, costs=(make_costs(),), effects=(effect,))
     for name in (COSTS, EFFECTS):
         kept = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(kept[:-9])
@@ -118,16 +97,6 @@ def test_limits_are_read_if_they_were_found(tmp_path: Path, make_results: Callab
     assert read_results(tmp_path).limits == limits
 
 
-def test_samples_of_before_company_are_read(tmp_path: Path, make_results: Callable[..., Results]) -> None:
-    """What came later has defaults."""
-    results = make_results()
-    write(tmp_path, results)
-    later = {"churn", "connect_ns", "fairness_jain", "relief_s", "memory_series_bytes", "company_fault"}
-    given_sample = {name: value for name, value in asdict(results.samples[0]).items() if name not in later}
-    (tmp_path / SAMPLES).write_text(json.dumps(given_sample) + "\n")
-    assert read_results(tmp_path).samples == results.samples[:1]
-
-
 def test_a_sample_that_is_not_written_to_its_end_may_be_dropped(
     tmp_path: Path, make_results: Callable[..., Results]
 ) -> None:
@@ -144,23 +113,9 @@ def test_a_sample_that_is_not_written_to_its_end_may_be_dropped(
 
 def test_samples_load_with_pandas_in_two_lines(tmp_path: Path, make_results: Callable[..., Results]) -> None:
     write(tmp_path, make_results())
-    samples = pd.read_json(tmp_path / SAMPLES, lines=True)
-    assert list(samples.groupby("server").answered.count()) == [5, 5]
-
-
-def test_the_generators_times_are_read_as_columns(tmp_path: Path) -> None:
-    np.arange(12, dtype=np.int64).tofile(tmp_path / "one")
-    np.arange(12, 18, dtype=np.int64).tofile(tmp_path / "two")
-    times = read_times([tmp_path / "one", tmp_path / "two"])
-    assert list(times.intended_ns) == [0, 6, 12]
-    assert list(times.count) == [4, 10, 16]
-    assert list(times.where(times.count > 5).sent_ns) == [8, 14]
-
-
-def test_two_generators_clients_stay_apart(tmp_path: Path) -> None:
-    for place, name in enumerate(("one", "two")):
-        np.array([[place, 0, 0, 0, 1, 7]], dtype=np.int64).tofile(tmp_path / name)
-    assert len(set(read_times([tmp_path / "one", tmp_path / "two"]).client)) == 2
+    with (tmp_path / SAMPLES).open() as lines:
+        samples = pd.json_normalize([json.loads(line) for line in lines])
+    assert list(samples.groupby("cell.server")["window.answered"].count()) == [5, 5]
 
 
 def test_missing_results_are_named(tmp_path: Path) -> None:
@@ -169,7 +124,7 @@ def test_missing_results_are_named(tmp_path: Path) -> None:
 
 
 def test_another_schema_is_refused(tmp_path: Path, make_results: Callable[..., Results]) -> None:
-    write_manifest(tmp_path, replace(make_results().manifest, schema=99))
+    write_manifest(tmp_path, changed(make_results().manifest, schema=99))
     with pytest.raises(ResultsError, match="of schema 99"):
         read_results(tmp_path)
 
@@ -184,11 +139,71 @@ def test_a_half_written_file_is_named(
         read_results(tmp_path)
 
 
-def test_missing_fields_are_named(tmp_path: Path, make_results: Callable[..., Results]) -> None:
-    results = make_results()
-    write(tmp_path, results)
-    given_sample = asdict(results.samples[0])
-    del given_sample["window_s"]
-    (tmp_path / SAMPLES).write_text(json.dumps(given_sample))
-    with pytest.raises(ResultsError, match=r"line 1 is not a sample .*window_s"):
+def spoilt(folder: Path, spoil: Callable[[dict[str, Any]], object]) -> str:
+    """Spoil the second of a run's samples; return what is said of it."""
+    lines = (folder / SAMPLES).read_text(encoding="utf-8").splitlines()
+    sample = json.loads(lines[1])
+    spoil(sample)
+    (folder / SAMPLES).write_text("\n".join([lines[0], json.dumps(sample), *lines[2:]]), encoding="utf-8")
+    with pytest.raises(ResultsError) as refused:
+        read_results(folder)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (
+            lambda sample: sample["window"].pop("length_s"),
+            "missing required field `length_s` - at `$.window`",
+        ),
+        (lambda sample: sample["server"].update(colour=1), "unknown field `colour` - at `$.server`"),
+        (lambda sample: sample.update(clients=64), "unknown field `clients`"),
+        (
+            lambda sample: sample["requests"].update(ok="all"),
+            "Expected `int`, got `str` - at `$.requests.ok`",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_sample_is_named_with_its_line_and_field(
+    tmp_path: Path,
+    make_results: Callable[..., Results],
+    spoil: Callable[[dict[str, Any]], object],
+    said: str,
+) -> None:
+    write(tmp_path, make_results())
+    reason = spoilt(tmp_path, spoil)
+    assert f"{tmp_path / SAMPLES}, line 2 is not of schema {SCHEMA}: " in reason
+    assert said in reason
+    assert "\n" not in reason
+
+
+@pytest.mark.parametrize(
+    "manifest", [b"[]", b"{}", b'{"schema": 2, "servers": []}', b'{"schema": "3"}', b"\xff"]
+)
+def test_what_is_no_manifest_of_ours_is_refused_in_one_line(tmp_path: Path, manifest: bytes) -> None:
+    (tmp_path / MANIFEST).write_bytes(manifest)
+    with pytest.raises(ResultsError, match=MANIFEST) as refused:
         read_results(tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_schema_is_made_from_the_types() -> None:
+    assert (RESULTS / "schema.json").read_text(encoding="utf-8") == schema()
+
+
+def test_the_reference_run_is_of_this_schema() -> None:
+    assert read_results(REFERENCE).manifest.schema == SCHEMA
+
+
+def test_a_log_goes_on_after_a_line_that_was_cut_off(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    cells = [Cell(block, "a", "b") for block in range(3)]
+    append_to_log(cells[0], log)
+    append_to_log(cells[1], log)
+    log.write_bytes(log.read_bytes()[:-5])
+    append_to_log(cells[2], log)
+    assert read_log(Cell, log) == [cells[0], cells[2]]
+    log.write_text('{"block": 1}', encoding="utf-8")
+    with pytest.raises(ResultsError, match=r"line 1: .*`server`"):
+        read_log(Cell, log)

@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 from harness.launch.facts import changed_since
-from harness.plan import ALL_CORES, twin_of
+from harness.plan import ALL_CORES, Background, twin_of
 from harness.record import (
     REFERENCE,
     Arm,
@@ -26,6 +25,7 @@ from harness.report.figures.look import look
 from harness.report.files import stale_files
 from harness.report.markdown import CASES, PAIRS, REPORT, WORKLOAD_TABLES, render
 from implementations.catalogue import SERVERS
+from tests.makers import changed
 
 
 def text_of(results: Results) -> str:
@@ -59,8 +59,8 @@ def test_a_server_that_failed_the_gate_is_named_and_gets_no_figures(
 ) -> None:
     results = make_results()
     failed = Judgement("trio_nursery", "F02", "A line ends at LF", "MUST", Verdict.FAIL, "sent b'1'")
-    samples = tuple(sample for sample in results.samples if sample.server == "threaded")
-    text = text_of(replace(results, samples=samples, conformance=(*results.conformance, failed)))
+    samples = tuple(sample for sample in results.samples if sample.cell.server == "threaded")
+    text = text_of(changed(results, samples=samples, conformance=(*results.conformance, failed)))
     assert "`trio_nursery`: did not pass the conformance gate" in text
     assert "**FAIL** F02 `trio_nursery`: sent b'1'" in text
 
@@ -71,15 +71,17 @@ def test_an_interrupted_run_says_so(make_results: Callable[..., Results]) -> Non
 
 
 def test_a_run_without_samples_is_still_a_report(make_results: Callable[..., Results]) -> None:
-    text = text_of(replace(make_results(complete=False), samples=(), conformance=()))
+    text = text_of(changed(make_results(complete=False), samples=(), conformance=()))
     assert "Nothing was measured." in text
     assert "The suite was not run." in text
 
 
 def test_invalid_samples_are_shown_with_their_reason(make_results: Callable[..., Results]) -> None:
     results = make_results()
-    broken = replace(results.samples[0], wrong=1, sent=results.samples[0].sent + 1, fault="received b'x'")
-    text = text_of(replace(results, samples=(broken, *results.samples[1:])))
+    broken = changed(
+        results.samples[0], wrong=1, sent=results.samples[0].requests.sent + 1, fault="received b'x'"
+    )
+    text = text_of(changed(results, samples=(broken, *results.samples[1:])))
     assert "- Not used: `threaded`: wrong-replies: 1 (received b'x')." in text
 
 
@@ -94,8 +96,8 @@ def test_workloads_besides_the_core_are_summed_up_and_their_tables_are_linked(
     make_results: Callable[..., Results],
 ) -> None:
     results = make_results(workloads=("clients_64", "clients_250"))
-    others = [replace(sample, workload="clients_250") for sample in results.samples]
-    files = render(replace(results, samples=(*results.samples, *others)), "somewhere/figures")
+    others = [changed(sample, workload="clients_250") for sample in results.samples]
+    files = render(changed(results, samples=(*results.samples, *others)), "somewhere/figures")
     line = next(line for line in files[REPORT].splitlines() if line.startswith("| [250 clients]"))
     assert "](somewhere/workloads.md#250-clients) | `threaded` " in line
     assert "| `trio_nursery` " in line
@@ -134,7 +136,7 @@ def test_faults_are_shown_and_what_is_remarkable_is_said(
         make_fault("trio_nursery", "resets", probe_worst_ns=250_000_000),
         make_fault("trio_nursery", "churn", survived=False, reasons=("2 descriptors more than before",)),
     )
-    results = replace(make_results(), torture=torture)
+    results = changed(make_results(), torture=torture)
     text = text_of(results)
     assert text == text_of(results)
     assert "| `threaded` | 3 of 3 | 4.0 | stalled | 3,300 | 0 | 0 | 7 → 7 | 2 → 2 | 20 → 21 |" in text
@@ -154,7 +156,7 @@ def test_that_all_survived_is_said(
 ) -> None:
     torture = (make_fault(), make_fault("trio_nursery"))
     assert "- `threaded` and `trio_nursery` survived every fault." in text_of(
-        replace(make_results(), torture=torture)
+        changed(make_results(), torture=torture)
     )
 
 
@@ -169,12 +171,12 @@ def test_costs_are_shown_in_tables(
     make_results: Callable[..., Results], make_costs: Callable[..., ServerCosts]
 ) -> None:
     limited = make_costs("trio_nursery", syscalls={}, foreign_share=0.2)
-    limited = replace(
+    limited = changed(
         limited,
         untraced="strace is not installed",
-        crowd=replace(limited.crowd, ended_at=7, ended_by="Too many"),
+        crowd=changed(limited.crowd, ended_at=7, ended_by="Too many"),
     )
-    text = text_of(replace(make_results(), costs=(make_costs(), limited)))
+    text = text_of(changed(make_results(), costs=(make_costs(), limited)))
     assert "| `threaded` | 20.0 | 60% | 2.00 | `recvfrom` 1.00, `sendto` 1.00 | 4.00 | 1.00 |" in text
     assert "| `trio_nursery` | 20.0 | 60% | – | – | – | 1.00 |" in text
     assert "- Syscalls were not counted of `trio_nursery`: strace is not installed." in text
@@ -194,7 +196,7 @@ def test_where_the_time_goes_follows_the_data(
     busy = {"user_share": 0.9, "switches_voluntary": 0.0, "cpu_us": 35.0}
     pairs = (("threaded", waiting), ("trio_nursery", busy)), (("threaded", busy), ("trio_nursery", waiting))
     one, other = (
-        text_of(replace(make_results(), costs=tuple(make_costs(server, **costs) for server, costs in pair)))
+        text_of(changed(make_results(), costs=tuple(make_costs(server, **costs) for server, costs in pair)))
         for pair in pairs
     )
     of_busy = "64 clients: a request takes 35.0 µs of CPU, most of it in the interpreter and the library"
@@ -222,7 +224,7 @@ def test_known_effects_are_shown_with_both_sides(make_results: Callable[..., Res
         "RFC 896",
         "harness effect no-delay",
     )
-    text = text_of(replace(make_results(), effects=(shown, replace(shown, named_present=False))))
+    text = text_of(changed(make_results(), effects=(shown, changed(shown, named_present=False))))
     sides = "| It waits | µs | Nagle's algorithm: 43,998 | TCP_NODELAY: 64.82 "
     assert f"{sides}| yes, and not without it | It is so | RFC 896 | `harness effect no-delay` |" in text
     assert f"{sides}| **not by the rule** |" in text
@@ -234,7 +236,14 @@ def test_figures_of_their_own_are_shown_where_there_are_any(
     assert "| server | fairness |" not in tables_of(make_results())
     results = make_results(workloads=("flood", "soak"))
     flood = [
-        make_sample(server, block, "flood", fairness_jain=jain, worst_client_share=0.5, company="flood")
+        make_sample(
+            server,
+            block,
+            "flood",
+            fairness_jain=jain,
+            worst_client_share=0.5,
+            background=Background("flood", 1),
+        )
         for block in range(5)
         for server, jain in (("threaded", 0.9), ("trio_nursery", 0.5))
     ]
@@ -244,7 +253,7 @@ def test_figures_of_their_own_are_shown_where_there_are_any(
         )
         for block, size in enumerate((-2048, 0, 2048))
     ]
-    text = tables_of(replace(results, samples=(*flood, *soak)))
+    text = tables_of(changed(results, samples=(*flood, *soak)))
     assert "| server | fairness | worst client |\n|---|---:|---:|\n" in text
     assert "| `threaded` | 0.900 (0.900–0.900) | 0.50 (0.50–0.50) |" in text
     assert "| server | memory KiB/s |\n|---|---:|\n| `threaded` | +0.0 (-5.0–+5.0) |" in text
@@ -253,19 +262,17 @@ def test_figures_of_their_own_are_shown_where_there_are_any(
 
 
 def given_most_clients(results: Results, most: int) -> Results:
-    servers = tuple(replace(facts, most_clients=most) for facts in results.manifest.servers)
-    return replace(results, manifest=replace(results.manifest, servers=servers))
+    servers = tuple(changed(facts, most_clients=most) for facts in results.manifest.servers)
+    return changed(results, manifest=changed(results.manifest, servers=servers))
 
 
 def test_what_a_server_cannot_be_given_is_said_with_the_reason(make_results: Callable[..., Results]) -> None:
     results = given_most_clients(make_results(workloads=("idle_10000",)), 1000)
-    text = tables_of(replace(results, samples=()))
+    text = tables_of(changed(results, samples=()))
     assert "Nothing was measured." in text
-    one = [each for each in results.samples if each.server == "threaded"]
-    there = tuple(
-        replace(each, workload="idle_10000", company="idle", company_clients=10_000) for each in one
-    )
-    text = tables_of(replace(results, samples=there))
+    one = [each for each in results.samples if each.cell.server == "threaded"]
+    there = tuple(changed(each, workload="idle_10000", background=Background("idle", 10_000)) for each in one)
+    text = tables_of(changed(results, samples=there))
     assert "- `trio_nursery`: serves 1,000 clients at once, and cannot be given 10,064." in text
 
 
@@ -283,7 +290,7 @@ def test_limits_of_connections_are_shown(make_results: Callable[..., Results]) -
             "threaded", 10_000, None, "no more than 99", 99, 98, "client 100 was reset", 2.0, 1.5
         ),
     )
-    text = text_of(replace(given_most_clients(make_results(), 1000), limits=limits))
+    text = text_of(changed(given_most_clients(make_results(), 1000), limits=limits))
     assert "| `threaded` | 1,000 | 99 | 98 | 1.5 | no more than 99; client 100 was reset |" in text
 
 
@@ -306,11 +313,11 @@ def test_the_tail_that_is_drawn_is_one_that_most_servers_have(
 ) -> None:
     for rps, drawn, other in ((20_000, "99", "90"), (1_500, "90", "99")):
         flood = tuple(
-            make_sample(server, block, "flood", rps=rps, company="flood")
+            make_sample(server, block, "flood", rps=rps, background=Background("flood", 1))
             for block in range(5)
             for server in ("threaded", "trio_nursery")
         )
-        results = replace(make_results(workloads=("flood",)), samples=flood)
+        results = changed(make_results(workloads=("flood",)), samples=flood)
         figure = render(results)["figures/beside.svg"]
         assert f"<!-- {drawn} % of the responses within … ms -->" in figure
         assert f"<!-- {other} % of the responses" not in figure
@@ -318,11 +325,11 @@ def test_the_tail_that_is_drawn_is_one_that_most_servers_have(
 
 def test_who_was_not_to_be_measured_is_not_drawn(make_results: Callable[..., Results]) -> None:
     results = make_results()
-    alone = tuple(sample for sample in results.samples if sample.server == "threaded")
-    drawn = render(replace(results, samples=alone))["figures/cpu.svg"]
+    alone = tuple(sample for sample in results.samples if sample.cell.server == "threaded")
+    drawn = render(changed(results, samples=alone))["figures/cpu.svg"]
     assert "<!-- threaded -->" in drawn
     assert "<!-- trio_nursery -->" not in drawn
-    limited = render(given_most_clients(replace(results, samples=alone), 1))["figures/cpu.svg"]
+    limited = render(given_most_clients(changed(results, samples=alone), 1))["figures/cpu.svg"]
     assert "cannot serve it" in limited
 
 
@@ -339,16 +346,16 @@ def test_the_report_of_the_reference_run_is_what_its_results_give() -> None:
 
 def test_the_reference_run_is_complete_and_of_conforming_servers() -> None:
     results = read_results(REFERENCE)
-    assert results.manifest.complete
+    assert results.manifest.progress.complete
     assert {facts.label for facts in results.manifest.servers} <= SERVERS.keys()
     assert {verdict.verdict for verdict in results.conformance} <= {"PASS", "BY-DESIGN"}
-    assert results.measured_cells == results.manifest.planned_cells
+    assert results.measured_cells == results.manifest.design.planned_cells
 
 
 def test_a_changed_source_is_noticed() -> None:
     results = read_results(REFERENCE)
-    altered = tuple(replace(facts, source_hash="another") for facts in results.manifest.servers)
-    found = changed_since(replace(results, manifest=replace(results.manifest, servers=altered)))
+    altered = tuple(changed(facts, source_hash="another") for facts in results.manifest.servers)
+    found = changed_since(changed(results, manifest=changed(results.manifest, servers=altered)))
     assert found == [facts.label for facts in altered]
 
 
@@ -358,7 +365,7 @@ def test_the_instrument_is_told_of(
     results = make_results(twin_of="threaded", twin=twin_of("threaded"))
     twins = tuple(make_sample(twin_of("threaded"), block, rps=20_000, cpu_us=49) for block in range(5))
     check = SelfCheck("delay", "a known delay is what is measured", "failed", "5 ms came out as 9 ms", {})
-    text = render(replace(results, twins=twins, selftest=(check,)))[REPORT]
+    text = render(changed(results, twins=twins, selftest=(check,)))[REPORT]
     assert re.search(r"\| 64 clients \| requests/s \| (0\.99|1\.00)\d \| .+ \| yes \| 5 \|", text)
     assert "| `delay` | a known delay is what is measured | **failed** | 5 ms came out as 9 ms |" in text
     assert f"`{twin_of('threaded')}`" not in text
@@ -370,20 +377,20 @@ def test_a_twin_that_is_slower_is_told_of(
 ) -> None:
     results = make_results(twin_of="threaded", twin=twin_of("threaded"))
     twins = tuple(make_sample(twin_of("threaded"), block, rps=15_000, cpu_us=49) for block in range(5))
-    assert "| **no** | 5 |" in render(replace(results, twins=twins))[REPORT]
+    assert "| **no** | 5 |" in render(changed(results, twins=twins))[REPORT]
 
 
 def test_servers_on_all_cores_have_a_section_of_their_own(make_results: Callable[..., Results]) -> None:
     results = make_results()
     servers = tuple(
-        replace(facts, regime=ALL_CORES) if facts.label == "trio_nursery" else facts
+        changed(facts, regime=ALL_CORES) if facts.label == "trio_nursery" else facts
         for facts in results.manifest.servers
     )
     samples = tuple(
-        replace(sample, regime=ALL_CORES, pinned=False) if sample.server == "trio_nursery" else sample
+        changed(sample, regime=ALL_CORES, pinned=False) if sample.cell.server == "trio_nursery" else sample
         for sample in results.samples
     )
-    mixed = replace(results, manifest=replace(results.manifest, servers=servers), samples=samples)
+    mixed = changed(results, manifest=changed(results.manifest, servers=servers), samples=samples)
     before, heading, after = text_of(mixed).partition("## On all cores")
     own_section, _, rest = after.partition("## Conformance")
     assert heading
@@ -399,10 +406,10 @@ def test_servers_on_all_cores_have_a_section_of_their_own(make_results: Callable
 def test_branches_and_factors_are_shown_if_they_were_recorded(make_results: Callable[..., Results]) -> None:
     results = make_results()
     servers = tuple(
-        replace(facts, code_branches=17, factors={"event loop": f"that of {facts.label}"})
+        changed(facts, code_branches=17, factors={"event loop": f"that of {facts.label}"})
         for facts in results.manifest.servers
     )
-    text = text_of(replace(results, manifest=replace(results.manifest, servers=servers)))
+    text = text_of(changed(results, manifest=changed(results.manifest, servers=servers)))
     assert "| `threaded` | a model | 90 | 17 |" in text
     assert "| `trio_nursery` | that of trio_nursery |" in text
     assert "Factors" not in text_of(results)
@@ -410,9 +417,9 @@ def test_branches_and_factors_are_shown_if_they_were_recorded(make_results: Call
 
 def test_who_cannot_be_given_so_many_clients_is_named(make_results: Callable[..., Results]) -> None:
     results = make_results()
-    servers = tuple(replace(facts, most_clients=10) for facts in results.manifest.servers)
-    samples = tuple(sample for sample in results.samples if sample.server == "threaded")
-    text = text_of(replace(results, manifest=replace(results.manifest, servers=servers), samples=samples))
+    servers = tuple(changed(facts, most_clients=10) for facts in results.manifest.servers)
+    samples = tuple(sample for sample in results.samples if sample.cell.server == "threaded")
+    text = text_of(changed(results, manifest=changed(results.manifest, servers=servers), samples=samples))
     assert "`trio_nursery`: serves 10 clients at once, and cannot be given 64." in text
 
 
@@ -420,8 +427,8 @@ def test_a_server_whose_costs_are_not_known_is_named(
     make_results: Callable[..., Results], make_costs: Callable[..., ServerCosts]
 ) -> None:
     results = make_results()
-    both = replace(results, costs=(make_costs("threaded"), make_costs("trio_nursery")))
-    one = replace(results, costs=(make_costs("threaded"),))
+    both = changed(results, costs=(make_costs("threaded"), make_costs("trio_nursery")))
+    one = changed(results, costs=(make_costs("threaded"),))
     assert "No costs are known of `trio_nursery`" in text_of(one)
     assert "No costs are known" not in text_of(both)
 

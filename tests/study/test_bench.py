@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,8 @@ from harness.plan import Cell, Load, Plan
 from harness.record import CONFORMANCE, SAMPLES, Judgement, Sample, Verdict, as_json, read_results
 from harness.report.files import write_report
 from harness.study import bench as study
-from harness.study import campaign, phases
+from harness.study import campaign, manifest, phases
+from tests.makers import changed
 
 CANDIDATES = [ours("threaded"), ours("trio_nursery")]
 BLOCKS = {"clients_64": 3, "churn": 2}
@@ -35,14 +35,12 @@ class Machine:
     def launches(self) -> int:
         return sum(not name.startswith("gate") and name != "proof" for name in self.done)
 
-    def measure(self, candidate: Candidate, _: Load, *, block: int, workload: str) -> Sample:
+    def measure(self, candidate: Candidate, _: Load, *, cell: Cell) -> Sample:
         if self.launches == self.interrupted_after:
             raise KeyboardInterrupt
         wrong = int(self.launches in self.invalid)
-        self.done.append(f"{workload} {block} {candidate.label}")
-        return self._make_sample(
-            candidate.label, block, workload, rps=1000, wrong=wrong, sent=1010 + wrong, planned=1010 + wrong
-        )
+        self.done.append(f"{cell.workload} {cell.block} {candidate.label}")
+        return self._make_sample(rps=1000, wrong=wrong, sent=1010 + wrong, planned=1010 + wrong, cell=cell)
 
     def run_apart(self, words: Sequence[str]) -> tuple[str, list[str]]:
         if words[0] == "conform":
@@ -71,7 +69,10 @@ def run(folder: Path, *, resume: bool = False, plan: Plan = PLAN) -> str:
 
 
 def cells(folder: Path) -> list[Cell]:
-    return [Cell(s.block, s.server, s.workload, s.attempt) for s in read_results(folder).samples]
+    return [
+        Cell(s.cell.block, s.cell.server, s.cell.workload, s.cell.attempt)
+        for s in read_results(folder).samples
+    ]
 
 
 @pytest.mark.parametrize("interruptions", [[0], [1], [3], [4, 7], [9]])
@@ -88,15 +89,15 @@ def test_a_resumed_run_is_the_one_that_was_interrupted(
         machine.interrupted_after = after
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "parts", resume=place > 0)
-        assert not read_results(tmp_path / "parts").manifest.complete
+        assert not read_results(tmp_path / "parts").manifest.progress.complete
     machine.interrupted_after = -1
     run(tmp_path / "parts", resume=True)
     assert machine.done == whole
     assert cells(tmp_path / "parts") == cells(tmp_path / "whole")
     manifest = read_results(tmp_path / "parts").manifest
-    assert manifest.complete
-    assert manifest.resumed == len(interruptions)
-    assert manifest.blocks_of == BLOCKS
+    assert manifest.progress.complete
+    assert manifest.progress.resumed == len(interruptions)
+    assert manifest.design.blocks_of == BLOCKS
 
 
 def test_what_is_to_come_is_estimated(machine: Machine, tmp_path: Path) -> None:
@@ -115,12 +116,12 @@ def test_a_run_is_resumed_with_the_same_sources_plan_and_machine_only(
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "run")
     with pytest.raises(UsageError, match="the plan's seed changed"):
-        run(tmp_path / "run", resume=True, plan=replace(PLAN, seed=8))
+        run(tmp_path / "run", resume=True, plan=changed(PLAN, seed=8))
     begun = read_results(tmp_path / "run").manifest
-    monkeypatch.setattr(study, "harness_hash", lambda: "another")
-    monkeypatch.setattr(study, "gather", lambda: replace(begun.environment, kernel="another"))
+    monkeypatch.setattr(manifest, "harness_hash", lambda: "another")
+    monkeypatch.setattr(manifest, "gather", lambda: changed(begun.environment, kernel="another"))
     monkeypatch.setattr(
-        study, "facts", lambda _: (replace(begun.servers[0], source_hash="another"), begun.servers[1])
+        manifest, "facts", lambda _: (changed(begun.servers[0], source_hash="another"), begun.servers[1])
     )
     with pytest.raises(UsageError) as refused:
         run(tmp_path / "run", resume=True)

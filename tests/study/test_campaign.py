@@ -4,7 +4,6 @@ import io
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -12,15 +11,16 @@ import pytest
 from rich.console import Console
 
 from harness.analyse.blocks import repetition
-from harness.analyse.precision import PILOT_BLOCKS, Target
+from harness.analyse.precision import PILOT_BLOCKS
 from harness.analyse.samples.validity import invalidity
 from harness.launch.candidates import Candidate
 from harness.launch.selection import ours
-from harness.plan import CLOSED, WORKLOADS, Load, Plan, Workload, by_name
-from harness.record import Sample
+from harness.plan import CLOSED, WORKLOADS, Cell, Load, Plan, Workload
+from harness.record import PrecisionGoal, Sample
 from harness.study import campaign as module
-from harness.study.campaign import campaign, load_of
+from harness.study.campaign import campaign
 from harness.study.cell import measure
+from tests.makers import changed
 
 PLAN = Plan(("a", "b"), ("clients_64",), {}, {"clients_64": 3}, 0.1, 1.0, 7)
 CANDIDATES = [Candidate("a"), Candidate("b")]
@@ -33,13 +33,11 @@ def noise(monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample]) -
     level = [0.01]
     launches = count()
 
-    def fake(candidate: Candidate, _: Load, *, block: int, workload: str) -> Sample:
+    def fake(_: Candidate, __: Load, *, cell: Cell) -> Sample:
         next(launches)
         cost_us = 50 * math.exp(rng.normal(0, abs(level[0])))
         wrong = int(level[0] < 0)
-        return make_sample(
-            candidate.label, block, workload, rps=1000, cpu_us=cost_us, wrong=wrong, sent=1010 + wrong
-        )
+        return make_sample(cell=cell, rps=1000, cpu_us=cost_us, wrong=wrong, sent=1010 + wrong)
 
     monkeypatch.setattr(module, "measure", fake)
     yield level
@@ -59,7 +57,9 @@ def test_a_plan_is_measured_and_every_sample_kept(noise: list[float]) -> None:
         measuring.carry_out({"clients_64": 3})
     assert measuring.done == {"clients_64": 3}
     assert measuring.samples == kept
-    assert [(s.block, s.server) for s in kept] == [(cell.block, cell.server) for cell in PLAN.cells()]
+    assert [(s.cell.block, s.cell.server) for s in kept] == [
+        (cell.block, cell.server) for cell in PLAN.cells()
+    ]
     assert noise == [0.01]
 
 
@@ -67,7 +67,7 @@ def test_a_precision_is_reached_with_the_blocks_that_it_takes(noise: list[float]
     noise[0] = 0.04
     shown, said = console()
     with campaign(CANDIDATES, PLAN, shown) as measuring:
-        measuring.reach(Target(0.03, "cpu_us_per_request", 60))
+        measuring.reach(PrecisionGoal(0.03, "cpu_us_per_request", 60))
     assert measuring.done["clients_64"] > PILOT_BLOCKS
     assert "as asked for" in said.getvalue()
 
@@ -75,7 +75,7 @@ def test_a_precision_is_reached_with_the_blocks_that_it_takes(noise: list[float]
 def test_a_pilot_may_be_enough(noise: list[float]) -> None:
     noise[0] = 0.002
     with campaign(CANDIDATES, PLAN, console()[0]) as measuring:
-        measuring.reach(Target(0.03, "cpu_us_per_request", 60))
+        measuring.reach(PrecisionGoal(0.03, "cpu_us_per_request", 60))
     assert measuring.done == {"clients_64": PILOT_BLOCKS}
 
 
@@ -83,7 +83,7 @@ def test_a_precision_that_takes_too_long_is_said_to_be_missed(noise: list[float]
     noise[0] = 1.0
     shown, said = console()
     with campaign(CANDIDATES, PLAN, shown) as measuring:
-        measuring.reach(Target(0.01, "cpu_us_per_request", 0.5))
+        measuring.reach(PrecisionGoal(0.01, "cpu_us_per_request", 0.5))
     text = said.getvalue()
     assert "not the ±1.0% asked for: the best within" in text
     assert "minutes more" in text
@@ -116,9 +116,10 @@ def loads(monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample]) -
     """Return what is done to which server; a answers 8,000 requests a second, and b 2,000."""
     made: list[tuple[str, str, Load]] = []
 
-    def fake(candidate: Candidate, load: Load, *, block: int = 0, workload: str = "") -> Sample:
-        made.append((candidate.label, workload, load))
-        return make_sample(candidate.label, block, workload, rps={"a": 8000, "b": 2000}[candidate.label])
+    def fake(candidate: Candidate, load: Load, *, cell: Cell | None = None) -> Sample:
+        cell = cell or Cell(0, candidate.label, "")
+        made.append((candidate.label, cell.workload, load))
+        return make_sample(cell=cell, rps={"a": 8000, "b": 2000}[candidate.label])
 
     monkeypatch.setattr(module, "measure", fake)
     return made
@@ -152,34 +153,30 @@ def test_a_peak_that_is_not_known_is_measured_once(loads: list[tuple[str, str, L
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
-def test_a_load_does_what_its_workload_says(workload: Workload) -> None:
-    load = load_of(workload, PLAN)
-    of_load = {
-        name: getattr(load, name) for name in ("clients", "pipeline", "line", "arrivals", "churn", "company")
-    }
-    assert of_load == {name: getattr(workload, name) for name in of_load}
+def test_a_load_is_its_workloads_and_lasts_as_long_as_the_plan_says(workload: Workload) -> None:
+    load = PLAN.load_of(workload.name)
     assert load.duration_s == (workload.duration_s or PLAN.duration_s)
-    assert (load.rate, load.relief_s) == (workload.rate, workload.relief_s)
+    assert changed(load, warmup_s=0.3, duration_s=1.0) == workload.load
 
 
 SMALL = {"clients_8", "clients_64_pipeline_64", "open_2k", "churn", "line_4096", "overload", "soak"} | {
-    workload.name for workload in WORKLOADS if workload.company
+    workload.name for workload in WORKLOADS if workload.load.background
 }
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_each_kind_of_workload_is_measured(name: str) -> None:
     """Small, against one of our servers: all is answered, and nothing is wrong but what the machine is to blame for."""
-    load = load_of(by_name(name), replace(PLAN, warmup_s=0.05, duration_s=0.2))
-    company = replace(load.company, clients=min(5, load.company.clients)) if load.company else None
-    load = replace(load, clients=min(load.clients, 8), company=company, duration_s=0.2, server_cores=())
+    load = changed(PLAN, warmup_s=0.05).load_of(name)
+    behind = load.background and changed(load.background, clients=min(5, load.background.clients))
+    load = changed(load, clients=min(load.clients, 8), background=behind, duration_s=0.2)
     if load.arrivals != CLOSED:
-        load = replace(load, rate=500.0, warmup_rate=200.0, relief_rate=200.0, relief_s=load.relief_s / 5)
-    sample = measure(ours("asyncio_streams"), load, workload=name)
-    reasons = [reason for reason in invalidity(sample) if not reason.startswith(("steal", "lag"))]
+        load = changed(load, rate=500.0, warmup_rate=200.0, relief_rate=200.0, relief_s=load.relief_s / 5)
+    sample = measure(ours("asyncio_streams"), load)
+    reasons = [reason for reason in invalidity(sample) if not reason.startswith(("steal", "lag", "foreign"))]
     assert reasons == []
-    assert sample.ok == sample.sent == sample.planned > 0
-    assert sample.company_ok == sample.company_asked
-    assert bool(sample.company_asked) == (company is not None)
-    assert bool(sample.connect_ns) == load.churn
-    assert (sample.recovery_s is not None) == (name == "overload")
+    assert sample.requests.ok == sample.requests.sent == sample.requests.planned > 0
+    assert sample.background.ok == sample.background.asked
+    assert bool(sample.background.asked) == (behind is not None)
+    assert bool(sample.times.connect_ns) == load.churn
+    assert (sample.window.recovery_s is not None) == (name == "overload")

@@ -1,48 +1,60 @@
 """One cell: what is measured of a server."""
 
-import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from harness.analyse.samples.validity import invalidity
-from harness.drive.fleet import GENERATOR, worker
-from harness.drive.orders import Order, Reading
+from harness.drive.fleet import GENERATOR, as_line, worker
+from harness.drive.orders import LoadOrder, Reading
 from harness.errors import MeasureError
 from harness.launch.candidates import Candidate
 from harness.launch.process import launch
 from harness.launch.selection import ours
 from harness.machine.processes import snapshot
-from harness.machine.resources import cores_for, two_cores
-from harness.plan import ALL_CORES, TRICKLE, Company, Load
+from harness.machine.resources import Cores, cores_for
+from harness.plan import ALL_CORES, TRICKLE, Background, Load
 from harness.record import Sample
-from harness.study.cell import _foreign_share, load_for, measure
+from harness.study.cell import _foreign_share, measure
 from harness.study.observe import MemorySeries
+from tests.makers import changed
 
 SHORT = Load(clients=4, pipeline=2, warmup_s=0.1, duration_s=0.3)
 
 
 def real_trouble(sample: Sample) -> list[str]:
     """Say what is wrong with a sample, the machine's being busy apart."""
-    return [reason for reason in invalidity(sample) if not reason.startswith(("steal", "lag"))]
+    return [reason for reason in invalidity(sample) if not reason.startswith(("steal", "lag", "foreign"))]
 
 
 def test_a_sample_adds_up() -> None:
     seen: list[float] = []
-    sample = measure(ours("threaded"), Load(4, 2, 0.2, 0.5), lambda elapsed_s, _: seen.append(elapsed_s))
+    sample = measure(
+        ours("threaded"),
+        Load(clients=4, pipeline=2, warmup_s=0.2, duration_s=0.5),
+        lambda elapsed_s, _: seen.append(elapsed_s),
+    )
     assert real_trouble(sample) == []
-    assert 0 < sample.answered <= sample.ok
-    assert sample.answered + sample.answered_in_warmup <= sample.ok
-    assert sum(sample.response_ns.values()) == sum(sample.service_ns.values()) == sample.answered
-    assert sample.server_cpu_ns > 0
-    assert 0 < sample.memory_ready_bytes <= sample.memory_connected_bytes <= sample.memory_peak_bytes
-    assert sample.threads >= 4
-    assert sample.descriptors >= 4
-    assert sample.switches_voluntary + sample.switches_involuntary > 0
+    assert 0 < sample.window.answered <= sample.requests.ok
+    assert sample.window.answered + sample.window.answered_in_warmup <= sample.requests.ok
+    assert (
+        sum(sample.times.response.histogram.values())
+        == sum(sample.times.service.histogram.values())
+        == sample.window.answered
+    )
+    assert sample.server.cpu_ns > 0
+    assert (
+        0
+        < sample.server.memory_ready_bytes
+        <= sample.server.memory_connected_bytes
+        <= sample.server.memory_peak_bytes
+    )
+    assert sample.server.threads >= 4
+    assert sample.server.descriptors >= 4
+    assert sample.server.switches_voluntary + sample.server.switches_involuntary > 0
     assert seen == sorted(seen)
     assert seen
 
@@ -52,11 +64,14 @@ def test_a_server_that_runs_already_is_loaded_as_it_is() -> None:
         sample = measure(Candidate("there", address=launched.address), SHORT)
         assert launched.process.poll() is None
     assert real_trouble(sample) == []
-    assert (sample.threads, sample.server_cpu_ns) == (0, 0)
+    assert (sample.server.threads, sample.server.cpu_ns) == (0, 0)
+    assert sample.machine.foreign_share < 0.2  # what that server takes is not held against the machine
 
 
 def test_every_request_may_be_one_line() -> None:
-    sample = measure(ours("blocking"), Load(1, 3, 0.05, 0.2, line="9,8,x"))
+    sample = measure(
+        ours("blocking"), Load(clients=1, pipeline=3, warmup_s=0.05, duration_s=0.2, line="9,8,x")
+    )
     assert real_trouble(sample) == []
 
 
@@ -79,14 +94,14 @@ def test_a_server_whose_process_is_gone_afterwards_gives_an_invalid_sample(
 
 def test_no_process_is_left_behind() -> None:
     before = set(psutil.Process().children(recursive=True))
-    measure(ours("blocking"), Load(1, 1, 0.0, 0.1))
+    measure(ours("blocking"), Load(clients=1, pipeline=1, warmup_s=0.0, duration_s=0.1))
     assert set(psutil.Process().children(recursive=True)) <= before
 
 
 def test_server_and_generator_get_a_core_each_if_there_are_two() -> None:
-    server, generator = two_cores()
-    assert not set(server) & set(generator)
-    assert bool(server) == bool(generator) == (len(psutil.Process().cpu_affinity()) > 1)
+    cores = cores_for()
+    assert not set(cores.server) & set(cores.generators)
+    assert cores.pinned == bool(cores.generators) == (len(psutil.Process().cpu_affinity()) > 1)
 
 
 def test_nothing_is_known_of_a_server_without_a_process() -> None:
@@ -94,47 +109,50 @@ def test_nothing_is_known_of_a_server_without_a_process() -> None:
 
 
 def test_an_open_loop_gives_a_sample_that_adds_up() -> None:
-    load = replace(SHORT, pipeline=1, arrivals="poisson", rate=500.0, seed=2, duration_s=0.6)
+    load = changed(SHORT, pipeline=1, arrivals="poisson", rate=500.0, seed=2, duration_s=0.6)
     sample = measure(ours("asyncio_streams"), load)
     assert real_trouble(sample) == []
-    assert sample.planned == sample.sent == sample.ok
-    assert sum(sample.response_ns.values()) == sample.offered > 200
-    assert len(sample.series) == 20
-    assert sum(sample.series) == sample.answered
-    assert len(sample.response_slices_ns) == 100
-    assert sample.response_max_ns >= max(sample.service_max_ns, sample.queueing_max_ns, sample.lag_max_ns)
+    assert sample.requests.planned == sample.requests.sent == sample.requests.ok
+    assert sum(sample.times.response.histogram.values()) == sample.window.offered > 200
+    assert len(sample.window.series) == 20
+    assert sum(sample.window.series) == sample.window.answered
+    assert len(sample.window.response_slices_ns) == 100
+    assert sample.times.response.max_ns >= max(
+        sample.times.service.max_ns, sample.times.queueing.max_ns, sample.times.lag.max_ns
+    )
 
 
 @pytest.mark.parametrize("arrivals", ["closed", "constant"])
 def test_several_generators_work_together(arrivals: str) -> None:
-    load = replace(SHORT, clients=5, arrivals=arrivals, rate=400.0, generators=2)
-    sample = measure(ours("asyncio_streams"), load)
-    assert sample.generators == 2
-    assert not sample.pinned
-    assert sample.planned == sample.sent == sample.ok
+    load = changed(SHORT, clients=5, arrivals=arrivals, rate=400.0)
+    sample = measure(ours("asyncio_streams"), load, generators=2)
+    assert sample.placement.generators == 2
+    assert not sample.placement.pinned
+    assert sample.requests.planned == sample.requests.sent == sample.requests.ok
     if arrivals == "constant":
-        assert sample.planned == 160
-        assert sum(sample.response_ns.values()) == sample.offered == 120
+        assert sample.requests.planned == 160
+        assert sum(sample.times.response.histogram.values()) == sample.window.offered == 120
 
 
 def test_an_open_loop_may_have_more_connections_than_select_takes_descriptors() -> None:
-    load = Load(1100, 1, 0.1, 0.5, arrivals="constant", rate=200.0)
+    load = Load(clients=1100, pipeline=1, warmup_s=0.1, duration_s=0.5, arrivals="constant", rate=200.0)
     sample = measure(ours("asyncio_streams"), load)
     assert real_trouble(sample) == []
-    assert sample.planned == sample.ok == 120
+    assert sample.requests.planned == sample.requests.ok == 120
 
 
 def test_a_core_for_each_generator_or_none_at_all() -> None:
-    assert cores_for(10_000) == ((), ())
+    assert cores_for(10_000) == Cores()
 
 
 def test_a_connection_costs_the_generator_little_memory(tmp_path: Path) -> None:
     """8 KiB each are allowed; the slope counts, so that the interpreter and its libraries do not."""
 
     def memory_bytes(address: tuple[str, int], clients: int) -> int:
-        order = Order(*address, clients, 1, 0.0, 0.1, 1.0, str(tmp_path / "times"))
+        load = Load(clients=clients, warmup_s=0.0, duration_s=0.1, timeout_s=1.0)
+        order = LoadOrder(host=address[0], port=address[1], load=load, times_file=str(tmp_path / "times"))
         with worker(GENERATOR, ()) as generator:
-            generator.tell(json.dumps(asdict(order)), "connected")
+            generator.tell(as_line(order), "connected")
             (process,) = psutil.Process().children()[-1:]
             return process.memory_info().rss
 
@@ -145,39 +163,45 @@ def test_a_connection_costs_the_generator_little_memory(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("server", ["blocking", "trio_nursery"])
 def test_connections_that_come_and_go_give_a_sample_that_adds_up(server: str) -> None:
-    sample = measure(ours(server), Load(8, 1, 0.1, 0.4, churn=True))
+    sample = measure(ours(server), Load(clients=8, pipeline=1, warmup_s=0.1, duration_s=0.4, churn=True))
     assert real_trouble(sample) == []
-    assert sample.planned == sample.sent == sample.ok > 8
-    assert sum(sample.connect_ns.values()) == sum(sample.response_ns.values()) == sample.answered
-    assert sample.lag_max_ns == 0
-    assert max(sample.connect_ns) <= max(sample.response_ns)
+    assert sample.requests.planned == sample.requests.sent == sample.requests.ok > 8
+    assert (
+        sum(sample.times.connect_ns.values())
+        == sum(sample.times.response.histogram.values())
+        == sample.window.answered
+    )
+    assert sample.times.lag.max_ns == 0
+    assert max(sample.times.connect_ns) <= max(sample.times.response.histogram)
 
 
-def test_company_is_kept_beside_the_clients_that_are_measured() -> None:
-    load = replace(SHORT, company=Company(TRICKLE, 5))
+def test_clients_in_the_background_are_kept_beside_the_clients_that_are_measured() -> None:
+    load = changed(SHORT, background=Background(TRICKLE, 5))
     sample = measure(ours("gevent_greenlets"), load)
     assert real_trouble(sample) == []
-    assert (sample.company, sample.company_clients) == (TRICKLE, 5)
-    assert sample.company_asked == sample.company_ok >= 5
-    assert sample.descriptors >= 4 + 5
-    assert sample.fairness_jain is not None
-    assert 0 < sample.fairness_jain <= 1
-    assert sample.server_user_ns + sample.server_system_ns in {0, sample.server_cpu_ns}
+    assert sample.load.background == Background(TRICKLE, 5)
+    assert sample.background.asked == sample.background.ok >= 5
+    assert sample.server.descriptors >= 4 + 5
+    assert sample.window.fairness_jain is not None
+    assert 0 < sample.window.fairness_jain <= 1
+    assert sample.server.user_ns + sample.server.system_ns in {0, sample.server.cpu_ns}
 
 
 def test_after_an_overload_the_recovery_is_timed() -> None:
-    load = replace(
+    load = changed(
         SHORT, pipeline=1, arrivals="poisson", rate=400.0, relief_s=0.3, relief_rate=100.0, duration_s=0.5
     )
     sample = measure(ours("select_generators"), load)
     assert real_trouble(sample) == []
-    assert sample.recovery_s is not None
-    assert 0 <= sample.recovery_s <= 0.3
-    assert sample.planned > sum(sample.response_ns.values()) == sample.offered > 100
+    assert sample.window.recovery_s is not None
+    assert 0 <= sample.window.recovery_s <= 0.3
+    assert (
+        sample.requests.planned > sum(sample.times.response.histogram.values()) == sample.window.offered > 100
+    )
 
 
 def test_memory_is_read_once_a_second_in_the_window() -> None:
-    series = MemorySeries([os.getpid()], replace(SHORT, warmup_s=0.5, duration_s=3.0))
+    series = MemorySeries([os.getpid()], changed(SHORT, warmup_s=0.5, duration_s=3.0))
     told: list[float] = []
     look = series.watched(lambda elapsed_s, _: told.append(elapsed_s))
     for quarter in range(20):
@@ -188,32 +212,44 @@ def test_memory_is_read_once_a_second_in_the_window() -> None:
 
 
 def test_a_server_on_all_cores_is_not_pinned_and_its_processes_count_together() -> None:
-    sample = measure(ours("processes"), replace(SHORT, clients=8))
-    assert (sample.regime, sample.pinned) == (ALL_CORES, False)
-    assert sample.server_cores == len(psutil.Process().cpu_affinity())
-    assert sample.ok == sample.sent > 0
+    sample = measure(ours("processes"), changed(SHORT, clients=8))
+    assert (sample.placement.regime, sample.placement.pinned) == (ALL_CORES, False)
+    assert sample.placement.server_cores == len(psutil.Process().cpu_affinity())
+    assert sample.requests.ok == sample.requests.sent > 0
     # The parent serves nobody: what it has used alone is next to nothing.
-    assert sample.server_cpu_ns / sample.answered > 1000
-    assert sample.threads >= 8
+    assert sample.server.cpu_ns / sample.window.answered > 1000
+    assert sample.server.threads >= 8
 
 
 def test_only_a_server_on_one_core_is_pinned_to_it() -> None:
-    load = replace(SHORT, server_cores=(0,), generator_cores=(1,))
-    assert load_for(ours("threaded"), load) == load
-    shared = load_for(ours("processes"), load)
-    assert (shared.server_cores, shared.generator_cores, shared.pinned) == ((), (1,), False)
-    assert list(shared.cores) == psutil.Process().cpu_affinity()  # where others' work is looked for
-    assert load.cores == (0, 1)
-    assert replace(load, server_cores=()).cores == ()
+    cores = psutil.Process().cpu_affinity()
+    alone, shared = cores_for(), cores_for(all_cores=True)
+    assert (shared.server, shared.generators, shared.pinned) == ((), alone.generators, False)
+    assert list(shared.own) == cores  # where others' work is looked for
+    assert list(alone.own) == (cores[:2] if alone.pinned else [])
 
 
 def test_a_generator_that_was_kept_from_its_core_tells_of_others_work() -> None:
     """The kernel's ticks may miss it: here they have seen no more than ours."""
-    alone = replace(SHORT, server_cores=(0,), generator_cores=(1,))
-    begin = Reading(0, 0, 0, 0)
+    alone = Cores((0,), (1,))
+    begin = Reading(at_ns=0, server_cpu_ns=0, generator_cpu_ns=0, spun_ns=0)
     end = Reading(
-        10**9, 500_000_000, 400_000_000, 0, cores_busy_ns=900_000_000, generator_waited_ns=300_000_000
+        at_ns=10**9,
+        server_cpu_ns=500_000_000,
+        generator_cpu_ns=400_000_000,
+        spun_ns=0,
+        cores_busy_ns=900_000_000,
+        generator_waited_ns=300_000_000,
     )
-    assert _foreign_share(alone, begin, end) == pytest.approx(0.3)
-    assert _foreign_share(replace(alone, company=Company(TRICKLE, 5)), begin, end) == 0
-    assert _foreign_share(replace(alone, server_cores=(), generator_cores=()), begin, end) == 0
+    beside = changed(SHORT, background=Background(TRICKLE, 5))
+    assert _foreign_share(alone, 1, SHORT, begin, end) == pytest.approx(0.3)
+    assert _foreign_share(alone, 1, beside, begin, end) == 0
+    assert _foreign_share(Cores(), 1, SHORT, begin, end) == 0
+
+
+def test_the_work_of_a_server_that_is_not_ours_is_not_told_from_others() -> None:
+    begin = Reading(at_ns=0, server_cpu_ns=0, generator_cpu_ns=0, spun_ns=0)
+    end = Reading(
+        at_ns=10**9, server_cpu_ns=0, generator_cpu_ns=400_000_000, spun_ns=0, cores_busy_ns=1_300_000_000
+    )
+    assert _foreign_share(Cores((0,), (1,)), 1, SHORT, begin, end) == 0

@@ -2,18 +2,18 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 
 from harness.analyse.blocks import counted, repetition
 from harness.analyse.samples.validity import invalidity
 from harness.plan import REPEATED_SHARE, Cell, Plan
 from harness.record import Sample
 from harness.study.rounds import Allowance, carry_out
+from tests.makers import changed
 
 NAMES = ("clients_64", "clients_500")
 PLAN = Plan(("a", "b", "c"), NAMES, {}, dict.fromkeys(NAMES, 4), 0.1, 1.0, 7)
 
-LONGER = replace(PLAN, blocks=dict.fromkeys(NAMES, 10))
+LONGER = changed(PLAN, blocks=dict.fromkeys(NAMES, 10))
 """So long that two rounds may be measured three times."""
 
 MakeSample = Callable[..., Sample]
@@ -30,25 +30,30 @@ def launches(make_sample: MakeSample, is_bad: Callable[[Cell], bool], plan: Plan
 
 
 def test_without_trouble_a_plan_is_carried_out_as_it_is(make_sample: MakeSample) -> None:
-    done = [Cell(s.block, s.server, s.workload, s.attempt) for s in launches(make_sample, lambda _: False)]
+    done = [
+        Cell(s.cell.block, s.cell.server, s.cell.workload, s.cell.attempt)
+        for s in launches(make_sample, lambda _: False)
+    ]
     assert tuple(done) == PLAN.cells()
 
 
 def test_a_round_with_an_invalid_launch_is_measured_again_whole_and_at_once(make_sample: MakeSample) -> None:
     trouble = Cell(2, "b", "clients_500")
     samples = launches(make_sample, lambda cell: cell == trouble)
-    again = [index for index, sample in enumerate(samples) if sample.attempt == 2]
-    assert {samples[index].server for index in again} == {"a", "b", "c"}
+    again = [index for index, sample in enumerate(samples) if sample.cell.attempt == 2]
+    assert {samples[index].cell.server for index in again} == {"a", "b", "c"}
     assert again == list(range(again[0], again[0] + 3))
-    assert {(samples[index].workload, samples[index].block) for index in again} == {("clients_500", 2)}
-    assert {(samples[again[0] - 1].workload, samples[again[0] - 1].block)} == {("clients_500", 2)}
+    assert {(samples[index].cell.workload, samples[index].cell.block) for index in again} == {
+        ("clients_500", 2)
+    }
+    assert {(samples[again[0] - 1].cell.workload, samples[again[0] - 1].cell.block)} == {("clients_500", 2)}
     assert not any(map(invalidity, counted(samples)))
     assert repetition(samples).left == 0
 
 
 def test_a_round_is_measured_three_times_at_most(make_sample: MakeSample) -> None:
     samples = launches(make_sample, lambda cell: cell.block == 1 and cell.server == "c", LONGER)
-    attempts = Counter((sample.workload, sample.block, sample.server) for sample in samples)
+    attempts = Counter((sample.cell.workload, sample.cell.block, sample.cell.server) for sample in samples)
     assert {attempts[name, 1, "a"] for name in PLAN.workloads} == {3}
     assert {attempts[name, 0, "a"] for name in PLAN.workloads} == {1}
     assert repetition(samples).left == 2
@@ -58,7 +63,7 @@ def test_in_all_no_more_is_measured_again_than_the_share_allows(make_sample: Mak
     samples = launches(make_sample, lambda _: True, LONGER)
     planned = len(LONGER.cells())
     assert len(samples) == planned * (1 + REPEATED_SHARE)
-    assert {(s.block, s.workload, s.server) for s in samples} == {
+    assert {(s.cell.block, s.cell.workload, s.cell.server) for s in samples} == {
         (cell.block, cell.workload, cell.server) for cell in LONGER.cells()
     }
 

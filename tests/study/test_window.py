@@ -1,7 +1,5 @@
 """From times to a window: exact, on made-up times; and merging what several generators did."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,22 +7,34 @@ from hypothesis import strategies as st
 
 from harness.analyse.samples.recovery import recovered_after_s
 from harness.drive.journal import Columns
-from harness.drive.orders import Order, Outcome, Reading, merged
+from harness.drive.orders import LoadOutcome, Reading, merge_outcomes
 from harness.drive.schedule import intended_ns, phases_of, share_of
-from harness.record import Window, bucket_of
-from harness.record import merged as merged_histograms
+from harness.plan import Load
+from harness.record import Requests, RequestTimes, Window, bucket_of, merged
 from harness.study.window import SLICES, jain_index, repeats, response_slices, tally, worst_share
+from tests.makers import changed
 
 S = 1_000_000_000
 MS = 1_000_000
 START = 5 * S
-ORDER = Order("", 0, 4, 1, 1.0, 2.0, 5.0, "", arrivals="constant", rate=1000.0, warmup_rate=1000.0)
+LOAD = Load(clients=4, warmup_s=1.0, duration_s=2.0, arrivals="constant", rate=1000.0)
 
 
-def outcome(planned: int, ok: int, **changes: int) -> Outcome:
+def reading(at_ns: int, server_cpu_ns: int, generator_cpu_ns: int, spun_ns: int) -> Reading:
+    return Reading(
+        at_ns=at_ns, server_cpu_ns=server_cpu_ns, generator_cpu_ns=generator_cpu_ns, spun_ns=spun_ns
+    )
+
+
+def outcome(planned: int, ok: int, **changes: int) -> LoadOutcome:
     counts = {"wrong": 0, "error": 0, "timeout": 0, "in_flight": 0} | changes
-    begin, end = Reading(START + S, 10, 20, 5), Reading(START + 3 * S, 110, 220, 55)
-    return Outcome(planned, ok + sum(counts.values()), ok, **counts, started_ns=START, begin=begin, end=end, records=ok, fault="")  # fmt: skip
+    return LoadOutcome(
+        requests=Requests(planned=planned, sent=ok + sum(counts.values()), ok=ok, **counts, fault=""),
+        started_ns=START,
+        begin=reading(START + S, 10, 20, 5),
+        end=reading(START + 3 * S, 110, 220, 55),
+        records=ok,
+    )
 
 
 def times(intended: list[int], delay_ns: int) -> Columns:
@@ -34,57 +44,57 @@ def times(intended: list[int], delay_ns: int) -> Columns:
     )
 
 
-def scheduled(order: Order) -> list[int]:
-    return [int(at) for at in intended_ns(phases_of(order), order.arrivals, order.seed)]
+def scheduled(load: Load) -> list[int]:
+    return [int(at) for at in intended_ns(phases_of(load), load.arrivals, load.seed)]
 
 
 def test_an_open_loops_window_is_of_what_was_intended_in_it() -> None:
-    window = tally(ORDER, outcome(3000, 3000), times(scheduled(ORDER), 10 * MS))
-    assert (window.offered, window.answered, window.censored, window.late) == (2000, 2000, 0, 0)
+    window, of_requests = tally(LOAD, outcome(3000, 3000), times(scheduled(LOAD), 10 * MS))
+    assert (window.offered, window.answered, of_requests.censored, window.late) == (2000, 2000, 0, 0)
     assert window.answered_in_warmup == 990
-    assert sum(window.response.ns.values()) == 2000
-    assert (window.response.max_ns, window.service.max_ns) == (10 * MS, 10 * MS - 3000)
-    assert (window.queueing.max_ns, window.lag.max_ns) == (1000, 2000)
-    assert window.response.sum_ns == 2000 * 10 * MS
+    assert sum(of_requests.response.histogram.values()) == 2000
+    assert (of_requests.response.max_ns, of_requests.service.max_ns) == (10 * MS, 10 * MS - 3000)
+    assert (of_requests.queueing.max_ns, of_requests.lag.max_ns) == (1000, 2000)
+    assert of_requests.response_sum_ns == 2000 * 10 * MS
     assert window.series == (100,) * 20
     assert window.warmup_series == (90, *(100,) * 9)
     assert window.response_slices_ns == (10 * MS,) * SLICES
 
 
 def test_a_generator_late_at_the_edge_of_the_window_loses_nothing() -> None:
-    rows, late = times(scheduled(ORDER), 10 * MS), outcome(3000, 3000)
-    late = replace(late, begin=replace(late.begin, at_ns=late.begin.at_ns + 300 * MS))
-    assert tally(ORDER, late, rows) == tally(ORDER, outcome(3000, 3000), rows)
-    closed = replace(ORDER, arrivals="closed")
-    assert tally(closed, late, rows).window_s == pytest.approx(1.7)
+    rows, late = times(scheduled(LOAD), 10 * MS), outcome(3000, 3000)
+    late = changed(late, begin=changed(late.begin, at_ns=late.begin.at_ns + 300 * MS))
+    assert tally(LOAD, late, rows) == tally(LOAD, outcome(3000, 3000), rows)
+    closed = changed(LOAD, arrivals="closed")
+    assert tally(closed, late, rows)[0].length_s == pytest.approx(1.7)
 
 
 def test_what_is_never_answered_is_censored_not_forgotten() -> None:
-    answered = scheduled(ORDER)[:2500]
-    window = tally(ORDER, outcome(3000, 2500, in_flight=4), times(answered, MS))
+    answered = scheduled(LOAD)[:2500]
+    window, of_requests = tally(LOAD, outcome(3000, 2500, in_flight=4), times(answered, MS))
     assert window.offered == 2000
-    assert window.censored == 500
-    assert sum(window.response.ns.values()) + window.censored == window.offered
+    assert of_requests.censored == 500
+    assert sum(of_requests.response.histogram.values()) + of_requests.censored == window.offered
 
 
 def test_what_was_sent_late_is_counted() -> None:
-    rows = times(scheduled(ORDER), 10 * MS)
-    late = replace(rows, sent_ns=rows.sent_ns + np.where(rows.intended_ns % (10 * MS) == 0, 2 * MS, 0))
-    assert tally(ORDER, outcome(3000, 3000), late).late == 200
+    rows = times(scheduled(LOAD), 10 * MS)
+    late = changed(rows, sent_ns=rows.sent_ns + np.where(rows.intended_ns % (10 * MS) == 0, 2 * MS, 0))
+    assert tally(LOAD, outcome(3000, 3000), late)[0].late == 200
 
 
 def test_a_closed_loops_window_is_of_what_was_answered_in_it() -> None:
-    order = replace(ORDER, arrivals="closed")
+    load = changed(LOAD, arrivals="closed")
     rows = times(list(range(0, 3 * S, MS)), 10 * MS)
-    window = tally(order, outcome(3000, 3000, error=2), rows)
-    assert (window.offered, window.answered, window.censored) == (2000, 2000, 2)
-    assert sum(window.response.ns.values()) == 2000
+    window, of_requests = tally(load, outcome(3000, 3000, error=2), rows)
+    assert (window.offered, window.answered, of_requests.censored) == (2000, 2000, 2)
+    assert sum(of_requests.response.histogram.values()) == 2000
     assert window.response_slices_ns == ()
 
 
 def test_a_slice_is_summed_up_by_its_99th_of_a_hundred() -> None:
     rows = times([at * 10_000 for at in range(1000)], MS)
-    slow = replace(rows, received_ns=rows.received_ns + np.where(np.arange(1000) < 2, 50 * MS, 0))
+    slow = changed(rows, received_ns=rows.received_ns + np.where(np.arange(1000) < 2, 50 * MS, 0))
     slices = response_slices(slow, START, 10 * MS)
     assert slices[0] == 51 * MS
     assert set(slices[1:]) == {MS}
@@ -99,40 +109,44 @@ def test_a_slice_is_summed_up_by_its_99th_of_a_hundred() -> None:
 )
 def test_several_generators_merge_exactly(generators: int, seed: int, arrivals: str) -> None:
     """What is said of all together is what each says of its share, added up."""
-    order = replace(ORDER, arrivals=arrivals, seed=3)
-    schedule = intended_ns(phases_of(order), arrivals, 3)
+    load = changed(LOAD, arrivals=arrivals, seed=3)
+    schedule = intended_ns(phases_of(load), arrivals, 3)
     received = schedule + np.random.default_rng(seed).integers(1, 3 * S, len(schedule))
 
-    def window(place: int, count: int) -> Window:
+    def window(place: int, count: int) -> tuple[Window, RequestTimes]:
         mine = share_of(schedule, place, count) + START
         at = share_of(received, place, count) + START
         rows = Columns(mine, mine, mine, at, np.ones(len(mine), dtype=np.int64), np.arange(len(mine)) % 4)
-        return tally(order, outcome(len(mine), len(mine)), rows)
+        return tally(load, outcome(len(mine), len(mine)), rows)
 
     whole, parts = window(0, 1), [window(place, generators) for place in range(generators)]
-    assert merged_histograms(part.response.ns for part in parts) == whole.response.ns
-    assert sum(part.answered for part in parts) == whole.answered
-    assert sum(part.response.sum_ns for part in parts) == whole.response.sum_ns
-    assert tuple(map(sum, zip(*(part.series for part in parts), strict=True))) == whole.series
+    responses = [of_part.response.histogram for _, of_part in parts]
+    assert merged(responses) == whole[1].response.histogram
+    assert sum(part.answered for part, _ in parts) == whole[0].answered
+    assert sum(of_part.response_sum_ns for _, of_part in parts) == whole[1].response_sum_ns
+    assert tuple(map(sum, zip(*(part.series for part, _ in parts), strict=True))) == whole[0].series
 
 
 def test_outcomes_merge_and_stay_conserved() -> None:
-    one, two = outcome(10, 5, timeout=2), replace(outcome(20, 15, error=1, in_flight=1), fault="broken")
-    both = merged([one, two])
-    assert (both.planned, both.sent, both.never_sent) == (30, 24, 6)
-    assert both.sent == both.ok + both.wrong + both.error + both.timeout + both.in_flight
-    assert both.fault == "broken"
-    assert both.end == Reading(one.end.at_ns, one.end.server_cpu_ns, 440, 110)
-    assert merged([one]) == one
-    assert merged([merged([one, two]), one]) == merged([one, merged([two, one])])
+    one, two = outcome(10, 5, timeout=2), changed(outcome(20, 15, error=1, in_flight=1), fault="broken")
+    both = merge_outcomes([one, two])
+    requests = both.requests
+    assert (requests.planned, requests.sent, requests.never_sent) == (30, 24, 6)
+    lost = requests.wrong + requests.error + requests.timeout + requests.in_flight
+    assert requests.sent == requests.ok + lost
+    assert requests.fault == "broken"
+    assert both.end == reading(one.end.at_ns, one.end.server_cpu_ns, 440, 110)
+    assert merge_outcomes([one]) == one
+    left, right = merge_outcomes([merge_outcomes([one, two]), one]), merge_outcomes([two, one])
+    assert left == merge_outcomes([one, right])
 
 
 @pytest.mark.parametrize("rate", [0.0, 500.0])
 def test_the_warm_up_may_have_another_rate(rate: float) -> None:
-    order = replace(ORDER, warmup_rate=rate)
-    planned = scheduled(order)
+    load = changed(LOAD, warmup_rate=rate)
+    planned = scheduled(load)
     assert len(planned) == rate + 2000
-    assert tally(order, outcome(len(planned), len(planned)), times(planned, MS)).offered == 2000
+    assert tally(load, outcome(len(planned), len(planned)), times(planned, MS))[0].offered == 2000
 
 
 def in_flight(intended_ms: list[float], received_ms: list[float]) -> Columns:
@@ -182,40 +196,40 @@ def test_fairness_is_jains_index_and_the_worst_share(
 
 
 def test_a_client_without_any_answer_counts_for_fairness() -> None:
-    order = replace(ORDER, arrivals="closed")
+    load = changed(LOAD, arrivals="closed")
     rows = times(list(range(0, 3 * S, MS)), 10 * MS)
-    even = tally(order, outcome(3000, 3000), rows)
+    even, _ = tally(load, outcome(3000, 3000), rows)
     assert even.fairness_jain == pytest.approx(1)
-    starved = tally(order, outcome(3000, 3000), rows, clients=5)
+    starved, _ = tally(changed(load, clients=5), outcome(3000, 3000), rows)
     assert starved.fairness_jain == pytest.approx(0.8)
     assert starved.worst_client_share == 0
-    assert tally(ORDER, outcome(3000, 3000), rows).fairness_jain is None, "an open loop's schedule is fair"
+    assert tally(LOAD, outcome(3000, 3000), rows)[0].fairness_jain is None, "an open loop's schedule is fair"
 
 
 def test_comers_and_goers_connect_and_are_never_late() -> None:
-    order = replace(ORDER, arrivals="closed", churn=True)
-    window = tally(order, outcome(3000, 3000), times(list(range(0, 3 * S, MS)), 10 * MS))
-    assert window.connect.max_ns == 3000
-    assert sum(window.connect.ns.values()) == window.answered
-    assert window.lag.max_ns == 0
-    assert tally(replace(order, churn=False), outcome(3000, 3000), times([S], MS)).connect.ns == {}
+    load = changed(LOAD, arrivals="closed", churn=True)
+    window, of_requests = tally(load, outcome(3000, 3000), times(list(range(0, 3 * S, MS)), 10 * MS))
+    assert bucket_of(np.array([3000]))[0] in of_requests.connect_ns
+    assert sum(of_requests.connect_ns.values()) == window.answered
+    assert of_requests.lag.max_ns == 0
+    assert tally(changed(load, churn=False), outcome(3000, 3000), times([S], MS))[1].connect_ns == {}
 
 
 def test_the_relief_after_the_window_tells_when_a_server_has_recovered() -> None:
-    order = replace(ORDER, relief_s=1.0, relief_rate=500.0)
-    planned = np.array(scheduled(order))
+    load = changed(LOAD, relief_s=1.0, relief_rate=500.0)
+    planned = np.array(scheduled(load))
     assert len(planned) == 3500
     rows = times(list(planned), MS)
     backlog = (planned >= 3 * S) & (planned < 3 * S + 300 * MS)
-    slow = replace(rows, received_ns=rows.received_ns + np.where(backlog, 50 * MS, 0))
-    window = tally(order, outcome(3500, 3500), slow)
+    slow = changed(rows, received_ns=rows.received_ns + np.where(backlog, 50 * MS, 0))
+    window, of_requests = tally(load, outcome(3500, 3500), slow)
     assert window.recovery_s == pytest.approx(0.3)
-    assert (window.offered, window.response.max_ns, window.censored) == (2000, MS, 0)
-    assert tally(order, outcome(3500, 3500), rows).recovery_s == 0
-    never = replace(rows, received_ns=rows.received_ns + np.where(planned >= 3 * S, 50 * MS, 0))
-    assert tally(order, outcome(3500, 3500), never).recovery_s == 1.0
-    assert tally(order, outcome(3500, 3499, in_flight=1), rows).recovery_s == 1.0
-    assert tally(ORDER, outcome(3000, 3000), times(scheduled(ORDER), MS)).recovery_s is None
+    assert (window.offered, of_requests.response.max_ns, of_requests.censored) == (2000, MS, 0)
+    assert tally(load, outcome(3500, 3500), rows)[0].recovery_s == 0
+    never = changed(rows, received_ns=rows.received_ns + np.where(planned >= 3 * S, 50 * MS, 0))
+    assert tally(load, outcome(3500, 3500), never)[0].recovery_s == 1.0
+    assert tally(load, outcome(3500, 3499, in_flight=1), rows)[0].recovery_s == 1.0
+    assert tally(LOAD, outcome(3000, 3000), times(scheduled(LOAD), MS))[0].recovery_s is None
 
 
 def test_recovery_is_to_the_end_of_the_last_slice_beyond_the_limit() -> None:

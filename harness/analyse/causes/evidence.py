@@ -98,8 +98,10 @@ Rule = Callable[[Recordings], Iterator[Cause]]
 def recordings(results: Results) -> Recordings:
     """Lay out the figures of a run."""
     figures: dict[tuple[str, str, str], float] = {}
-    for server, workload in dict.fromkeys((each.server, each.workload) for each in results.samples):
-        samples = [each for each in results.samples if (each.server, each.workload) == (server, workload)]
+    for server, workload in dict.fromkeys((each.cell.server, each.cell.workload) for each in results.samples):
+        samples = [
+            each for each in results.samples if (each.cell.server, each.cell.workload) == (server, workload)
+        ]
         for metric, value in _of_samples(samples).items():
             figures[server, workload, metric] = value
     for costs in results.costs:
@@ -115,11 +117,11 @@ def of_arm(effect: str, arm: Arm) -> Recordings:
 
 
 def _of_samples(samples: list[Sample]) -> dict[str, float]:
-    valid = [sample for sample in counted(samples) if not invalidity(sample) and sample.answered]
+    valid = [sample for sample in counted(samples) if not invalidity(sample) and sample.window.answered]
     values = {metric.name: [metric.value(sample) for sample in valid] for metric in METRICS} | {
-        "response_mean_us": [sample.response_sum_ns / 1e3 / sample.answered for sample in valid],
-        "server_core_share": [sample.server_cpu_ns / sample.window_s / 1e9 for sample in valid],
-        "generator_core_share": [sample.generator_cpu_ns / sample.window_s / 1e9 for sample in valid],
+        "response_mean_us": [sample.times.response_sum_ns / 1e3 / sample.window.answered for sample in valid],
+        "server_core_share": [sample.server.cpu_ns / sample.window.length_s / 1e9 for sample in valid],
+        "generator_core_share": [sample.generator.cpu_ns / sample.window.length_s / 1e9 for sample in valid],
     }
     found = {name: estimate([each for each in column if each]) for name, column in values.items()}
     return {name: each.mean for name, each in found.items() if each is not None}
@@ -138,11 +140,15 @@ def _of_neighbours(
     }
     light_us = figures.get((server, ALONE, "cpu_us_per_request"), 0.0)
     costs_ms = [
-        (sample.server_cpu_ns / 1e6 - sample.answered * light_us / 1e3) / in_window
+        (sample.server.cpu_ns / 1e6 - sample.window.answered * light_us / 1e3) / in_window
         for sample in samples
-        if (sample.server, sample.workload) == (server, BESIDE_COSTLY)
+        if (sample.cell.server, sample.cell.workload) == (server, BESIDE_COSTLY)
         and not invalidity(sample)
-        and (in_window := sample.company_ok * sample.window_s / (sample.warmup_s + sample.window_s))
+        and (
+            in_window := sample.background.ok
+            * sample.window.length_s
+            / (sample.load.warmup_s + sample.window.length_s)
+        )
     ]
     found = alone | {"cost_ms": max(0.0, fmean(costs_ms)) if costs_ms else None}
     return {(server, BESIDE_COSTLY, metric): value for metric, value in found.items() if value is not None}

@@ -41,7 +41,7 @@ def response_us(q: float) -> Callable[[Sample], float | None]:
 
 def throughput_rps(sample: Sample) -> float:
     """Requests answered in a second."""
-    return sample.answered / sample.window_s
+    return sample.window.answered / sample.window.length_s
 
 
 def cpu_us_per_request(sample: Sample) -> float | None:
@@ -49,47 +49,47 @@ def cpu_us_per_request(sample: Sample) -> float | None:
 
     If others ask besides, what the server does for them cannot be told from it, so that nothing can be said.
     """
-    if not sample.answered or not sample.server_cpu_ns or others_ask(sample):
+    if not sample.window.answered or not sample.server.cpu_ns or others_ask(sample):
         return None
-    return sample.server_cpu_ns / 1e3 / sample.answered
+    return sample.server.cpu_ns / 1e3 / sample.window.answered
 
 
 def others_ask(sample: Sample) -> bool:
     """Tell whether there was company that asked something in the window, too."""
-    return sample.company not in {"", IDLE}
+    return sample.load.background is not None and sample.load.background.kind != IDLE
 
 
 def switches_per_request(sample: Sample) -> float | None:
     """Context switches of the server for one request, voluntary and not."""
-    if not sample.ok or not sample.threads or others_ask(sample):
+    if not sample.requests.ok or not sample.server.threads or others_ask(sample):
         return None
-    return (sample.switches_voluntary + sample.switches_involuntary) / sample.ok
+    return (sample.server.switches_voluntary + sample.server.switches_involuntary) / sample.requests.ok
 
 
 def peak_mib(sample: Sample) -> float | None:
     """The most memory that the server ever held."""
-    return sample.memory_peak_bytes / 2**20 if sample.memory_peak_bytes else None
+    return sample.server.memory_peak_bytes / 2**20 if sample.server.memory_peak_bytes else None
 
 
 def idle_kib_per_connection(sample: Sample) -> float | None:
     """What a connected, silent client costs in memory; a single page says nothing, so it takes a hundred clients."""
-    connections = sample.clients + sample.company_clients
-    if connections < 100 or not sample.memory_ready_bytes or sample.churn:
+    connections = sample.load.connections
+    if connections < 100 or not sample.server.memory_ready_bytes or sample.load.churn:
         return None
-    return (sample.memory_connected_bytes - sample.memory_ready_bytes) / connections / 1024
+    return (sample.server.memory_connected_bytes - sample.server.memory_ready_bytes) / connections / 1024
 
 
 def system_share(sample: Sample) -> float | None:
     """Of the server's CPU time, what the kernel spent for it: sampled, so good to a few per cent in a second."""
-    known_ns = sample.server_user_ns + sample.server_system_ns
-    return sample.server_system_ns / known_ns if known_ns else None
+    known_ns = sample.server.user_ns + sample.server.system_ns
+    return sample.server.system_ns / known_ns if known_ns else None
 
 
 def connect_us(q: float) -> Callable[[Sample], float | None]:
     """Return a function that works out a quantile of the time from the intention to connect to the greeting."""
 
     def value(sample: Sample) -> float | None:
-        found = quantiles.quantile_ns(sample.connect_ns, q)
+        found = quantiles.quantile_ns(sample.times.connect_ns, q)
         return None if found is None else found / 1e3
 
     return value
@@ -97,9 +97,9 @@ def connect_us(q: float) -> Callable[[Sample], float | None]:
 
 def memory_slope_kib_per_s(sample: Sample) -> float | None:
     """By how much the server's memory grew each second: the slope of the line of least squares through the readings."""
-    if len(sample.memory_series_bytes) < FEWEST_READINGS:
+    if len(sample.server.memory_series_bytes) < FEWEST_READINGS:
         return None
-    readings = sample.memory_series_bytes
+    readings = sample.server.memory_series_bytes
     return slope(range(len(readings)), readings).value / 1024
 
 
@@ -133,18 +133,20 @@ METRICS: Final = (
     Metric("system_share", "of it in the kernel", higher_is_better=False, value=system_share),
     Metric("connect_p50_us", "connect p50 µs", higher_is_better=False, value=connect_us(0.5)),
     Metric("connect_p99_us", "connect p99 µs", higher_is_better=False, value=connect_us(0.99)),
-    Metric("fairness_jain", "fairness", higher_is_better=True, value=lambda sample: sample.fairness_jain),
+    Metric(
+        "fairness_jain", "fairness", higher_is_better=True, value=lambda sample: sample.window.fairness_jain
+    ),
     Metric(
         "worst_client_share",
         "worst client",
         higher_is_better=True,
-        value=lambda sample: sample.worst_client_share,
+        value=lambda sample: sample.window.worst_client_share,
     ),
     Metric(
         "recovery_s",
         "recovery s",
         higher_is_better=False,
-        value=lambda sample: sample.recovery_s,
+        value=lambda sample: sample.window.recovery_s,
         additive=True,
     ),
     Metric(

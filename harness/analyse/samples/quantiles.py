@@ -87,5 +87,9 @@ def requests_for(q: float) -> int:
 def response(sample: Sample, q: float) -> Quantile:
     """Return a quantile of a sample's response times, with what never came in its place: above all that did."""
     return quantile(
-        sample.response_ns, q, sample.censored, sample.timeout_s * 1e9, sample.response_repeats_ns
+        sample.times.response.histogram,
+        q,
+        sample.times.censored,
+        sample.load.timeout_s * 1e9,
+        sample.times.response_repeats_ns,
     )

@@ -123,68 +123,78 @@ def limited_by(sample: Sample) -> str:
         cores and its generator together kept them busy; "latency" if there was time to spare; "unknown" if the server's
         process is not known.
     """
-    if sample.arrivals != CLOSED and achieved_share(sample) >= KEPT_UP:
+    if sample.load.arrivals != CLOSED and achieved_share(sample) >= KEPT_UP:
         return "rate"
-    available_ns = sample.server_cores * sample.window_s * 1e9
-    if sample.server_cpu_ns >= BUSY * available_ns:
+    available_ns = sample.placement.server_cores * sample.window.length_s * 1e9
+    if sample.server.cpu_ns >= BUSY * available_ns:
         return "server"
     if generator_share(sample) >= BUSY:
         return "generator"
     if (
-        sample.regime == ALL_CORES
-        and sample.server_cpu_ns + sample.generator_cpu_ns >= BUSY * available_ns
-        and sample.threads
+        sample.placement.regime == ALL_CORES
+        and sample.server.cpu_ns + sample.generator.cpu_ns >= BUSY * available_ns
+        and sample.server.threads
     ):
         return "machine"
-    return "latency" if sample.threads else "unknown"
+    return "latency" if sample.server.threads else "unknown"
 
 
 def achieved_share(sample: Sample) -> float:
     """Return what was answered in the window as a share of what was intended in it."""
-    return sample.answered / sample.offered if sample.offered else 0.0
+    return sample.window.answered / sample.window.offered if sample.window.offered else 0.0
 
 
 def generator_share(sample: Sample) -> float:
     """Return how much of its core a generator used, its deliberate spinning not counted; the mean of several."""
-    working_ns = max(0, sample.generator_cpu_ns - sample.generator_spin_ns)
-    return working_ns / (sample.window_s * 1e9 * sample.generators)
+    working_ns = max(0, sample.generator.cpu_ns - sample.generator.spin_ns)
+    return working_ns / (sample.window.length_s * 1e9 * sample.placement.generators)
 
 
 def _of_the_books(sample: Sample) -> Iterator[Finding]:
-    accounted = sample.ok + sample.wrong + sample.error + sample.timeout + sample.in_flight
-    if sample.sent != accounted:
-        detail = f"{sample.sent} requests were sent and {accounted} are accounted for"
+    accounted = (
+        sample.requests.ok
+        + sample.requests.wrong
+        + sample.requests.error
+        + sample.requests.timeout
+        + sample.requests.in_flight
+    )
+    if sample.requests.sent != accounted:
+        detail = f"{sample.requests.sent} requests were sent and {accounted} are accounted for"
         yield Finding(Reason.CONSERVATION, detail)
-    if sample.planned != sample.sent + sample.never_sent:
-        detail = f"{sample.planned} were planned, {sample.sent} sent and {sample.never_sent} never sent"
+    if sample.requests.never_sent < 0:
+        detail = f"{sample.requests.planned} were planned, and {sample.requests.sent} sent"
         yield Finding(Reason.CONSERVATION, detail)
-    if sample.wrong:
-        yield Finding(Reason.WRONG_REPLIES, f"{sample.wrong} ({sample.fault})")
-    if sample.error or (sample.fault and not sample.wrong and not sample.timeout):
-        yield Finding(Reason.ERRORS, f"{sample.error} ({sample.fault})")
+    if sample.requests.wrong:
+        yield Finding(Reason.WRONG_REPLIES, f"{sample.requests.wrong} ({sample.requests.fault})")
+    if sample.requests.error or (
+        sample.requests.fault and not sample.requests.wrong and not sample.requests.timeout
+    ):
+        yield Finding(Reason.ERRORS, f"{sample.requests.error} ({sample.requests.fault})")
     yield from _of_the_company(sample)
-    unanswered = sample.timeout + (sample.in_flight if sample.arrivals == CLOSED else 0)
+    unanswered = sample.requests.timeout + (
+        sample.requests.in_flight if sample.load.arrivals == CLOSED else 0
+    )
     if unanswered:
-        yield Finding(Reason.TIMEOUTS, f"{unanswered} not answered within {sample.timeout_s:g} s")
-    if not sample.answered:
+        yield Finding(Reason.TIMEOUTS, f"{unanswered} not answered within {sample.load.timeout_s:g} s")
+    if not sample.window.answered:
         yield Finding(Reason.NOTHING_ANSWERED, "no reply came in the measuring window")
     elif not littles_law_holds(sample):
-        mean = sample.response_sum_ns / (sample.window_s * 1e9)
-        detail = f"{mean:.1f} requests in flight by their times, {sample.clients * sample.pipeline} in truth"
+        mean = sample.times.response_sum_ns / (sample.window.length_s * 1e9)
+        detail = f"{mean:.1f} requests in flight by their times, {sample.load.clients * sample.load.pipeline} in truth"
         yield Finding(Reason.LITTLES_LAW, detail)
 
 
 def _of_the_company(sample: Sample) -> Iterator[Finding]:
     """Judge the clients in the background like those that are measured: whoever is there must be served rightly."""
-    accounted = sample.company_ok + sample.company_wrong + sample.company_error
-    if sample.company_asked != accounted:
-        detail = f"the company asked {sample.company_asked} times, and {accounted} are accounted for"
+    accounted = sample.background.ok + sample.background.wrong + sample.background.error
+    if sample.background.asked != accounted:
+        detail = f"the company asked {sample.background.asked} times, and {accounted} are accounted for"
         yield Finding(Reason.CONSERVATION, detail)
-    if sample.company_wrong:
-        detail = f"{sample.company_wrong} of the company's ({sample.company_fault})"
+    if sample.background.wrong:
+        detail = f"{sample.background.wrong} of the company's ({sample.background.fault})"
         yield Finding(Reason.WRONG_REPLIES, detail)
-    if sample.company_error:
-        detail = f"{sample.company_error} of the company's requests ({sample.company_fault})"
+    if sample.background.error:
+        detail = f"{sample.background.error} of the company's requests ({sample.background.fault})"
         yield Finding(Reason.ERRORS, detail)
 
 
@@ -194,16 +204,16 @@ def littles_law_holds(sample: Sample) -> bool:
     Throughput x mean response is the sum of the responses over the window. Of each request in flight at an edge, up to one
     response too much or too little is counted, so that both sides may differ by the largest response over the window.
     """
-    if sample.arrivals != CLOSED or sample.sent != sample.ok:
+    if sample.load.arrivals != CLOSED or sample.requests.sent != sample.requests.ok:
         return True
-    window_ns = sample.window_s * 1e9
-    in_flight = sample.clients * sample.pipeline
-    error = abs(sample.response_sum_ns / window_ns / in_flight - 1)
-    return error <= LITTLE_TOLERANCE + sample.response_max_ns / window_ns
+    window_ns = sample.window.length_s * 1e9
+    in_flight = sample.load.clients * sample.load.pipeline
+    error = abs(sample.times.response_sum_ns / window_ns / in_flight - 1)
+    return error <= LITTLE_TOLERANCE + sample.times.response.max_ns / window_ns
 
 
 def _of_the_instrument(sample: Sample) -> Iterator[Finding]:
-    if sample.arrivals != CLOSED:
+    if sample.load.arrivals != CLOSED:
         late = list(_late_quantiles(sample))
         if late:
             yield Finding(Reason.LAG, f"the generator's own delay was {', '.join(late)}")
@@ -211,40 +221,40 @@ def _of_the_instrument(sample: Sample) -> Iterator[Finding]:
         if generator_share(sample) > SATURATED and limited_by(sample) != "server":
             detail = f"it worked {generator_share(sample):.0%} of the time, spinning not counted"
             yield Finding(Reason.GENERATOR_SATURATED, detail)
-    if not sample.pinned:
+    if not sample.placement.pinned:
         why = (
-            f"the server uses all {sample.server_cores} cores, the generator's among them"
-            if sample.regime == ALL_CORES
+            f"the server uses all {sample.placement.server_cores} cores, the generator's among them"
+            if sample.placement.regime == ALL_CORES
             else "server and generator did not have a core each"
         )
         yield Finding(Reason.SHARED_CORE, why)
-    if sample.steal_share > STEAL_LIMIT:
-        detail = f"the hypervisor gave {sample.steal_share:.1%} of the machine's time to others"
+    if sample.machine.steal_share > STEAL_LIMIT:
+        detail = f"the hypervisor gave {sample.machine.steal_share:.1%} of the machine's time to others"
         yield Finding(Reason.STEAL, detail)
-    if sample.foreign_share > FOREIGN_LIMIT:
-        detail = f"others took {sample.foreign_share:.0%} of the time of these cores"
+    if sample.machine.foreign_share > FOREIGN_LIMIT:
+        detail = f"others took {sample.machine.foreign_share:.0%} of the time of these cores"
         yield Finding(Reason.FOREIGN_WORK, detail)
 
 
 def _late_quantiles(sample: Sample) -> Iterator[str]:
     """Name the quantiles of the response of which the lag is too large a part."""
     for name, q in QUANTILES.items():
-        lag_ns, response_ns = quantile_ns(sample.lag_ns, q), response(sample, q).ns
+        lag_ns, response_ns = quantile_ns(sample.times.lag.histogram, q), response(sample, q).ns
         if lag_ns is not None and response_ns is not None and lag_ns > LAG_LIMIT * response_ns:
             yield f"{lag_ns / 1e3:,.0f} of {response_ns / 1e3:,.0f} µs at {name}"
 
 
 def _of_the_server(sample: Sample) -> Iterator[Finding]:
-    if sample.arrivals != CLOSED and achieved_share(sample) < KEPT_UP:
+    if sample.load.arrivals != CLOSED and achieved_share(sample) < KEPT_UP:
         detail = f"{achieved_share(sample):.1%} of what was offered was answered in the window"
         yield Finding(Reason.OVERLOADED, detail)
-    if sample.arrivals != CLOSED and sample.censored:
-        detail = f"{sample.censored:,} of {sample.offered:,} in the window were not answered by the end"
+    if sample.load.arrivals != CLOSED and sample.times.censored:
+        detail = f"{sample.times.censored:,} of {sample.window.offered:,} in the window were not answered by the end"
         yield Finding(Reason.CENSORED, detail)
-    if sample.arrivals == CLOSED and limited_by(sample) == "latency":
+    if sample.load.arrivals == CLOSED and limited_by(sample) == "latency":
         yield Finding(Reason.LATENCY_BOUND, "neither the server's core nor the generator's was busy")
-    if sample.arrivals == CLOSED and limited_by(sample) == "generator":
+    if sample.load.arrivals == CLOSED and limited_by(sample) == "generator":
         yield Finding(Reason.GENERATOR_BOUND, "the throughput is a lower bound of the server's")
-    label = steadiness(sample.series)
+    label = steadiness(sample.window.series)
     if label not in {Steadiness.FLAT, Steadiness.UNKNOWN}:
         yield Finding(Reason[label.name], label.meaning)

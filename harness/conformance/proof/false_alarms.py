@@ -12,14 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from harness.errors import LaunchError
 from harness.launch.candidates import Candidate
-from harness.record import PROJECT, AlarmRun, Verdict
+from harness.record import PROJECT, AlarmRun, Verdict, append_to_log, read_log
 
 Process = subprocess.Popen[str]
 
@@ -43,14 +42,7 @@ def suite_hash() -> str:
 
 def read_alarm_runs(log: Path = LOG) -> list[AlarmRun]:
     """Read what was recorded so far; a last line that was cut off by an interruption does not count."""
-    runs = []
-    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
-        try:
-            given = json.loads(line)
-        except ValueError:
-            continue
-        runs.append(AlarmRun(**given | {"alarms": tuple(given["alarms"])}))
-    return runs
+    return read_log(AlarmRun, log)
 
 
 @contextmanager
@@ -85,24 +77,15 @@ def run_until(
         progress: is told of each run.
     """
     suite = suite_hash()
-    _end_last_line(log)
     done = [run for run in read_alarm_runs(log) if run.suite == suite]
     turns = [candidates[number % len(candidates)] for number in range(len(done), runs)]
     with busy_cores(), ThreadPoolExecutor(at_once) as pool, running_suites() as suites, ExitStack() as stack:
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
         for finished in as_completed([pool.submit(_run, suite, candidate, suites) for candidate in turns]):
             done.append(finished.result())
-            with log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(done[-1]), ensure_ascii=False) + "\n")
+            append_to_log(done[-1], log)
             progress(done[-1])
     return done
-
-
-def _end_last_line(log: Path) -> None:
-    """Let what an interruption has cut off stand on a line of its own."""
-    if log.exists() and not log.read_bytes().endswith(b"\n"):
-        with log.open("a", encoding="utf-8") as file:
-            file.write("\n")
 
 
 @contextmanager

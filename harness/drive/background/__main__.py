@@ -1,21 +1,21 @@
-"""The company of a measured load: clients in the background, all in one process, that a server may have beside it.
+"""Clients in the background of a measured load, all in one process.
 
 Every reply to them is compared with the oracle's bytes, too. They are kept cheap, since they share the generator's core:
 what they say is worked out beforehand, and nobody is looked at without need.
 
-Run as `python -m harness.drive.background`. It reads a `CompanyOrder` as one line of JSON from standard input, connects its
+Run as `python -m harness.drive.background`. It reads a `BackgroundOrder` as one line of JSON from standard input, connects its
 clients, writes `{"event": "connected"}` with their number, and why there are no more of them, and waits for a line. Then its
 clients behave in their kind's manner until a further line comes. Each says to its end what it has begun, or, if it has
-said nothing, one line; when all is answered it writes a `CompanyOutcome` and waits for a last line.
+said nothing, one line; when all is answered it writes a `BackgroundRequests` and waits for a last line.
 """
 
 import gc
-import json
 import sys
-from dataclasses import asdict
+
+import msgspec
 
 from harness.drive.background.guests import Party, connected
-from harness.drive.orders import CompanyOrder
+from harness.drive.orders import BackgroundOrder
 from harness.drive.pipe import tell
 from harness.machine.resources import allow_files, most_files
 
@@ -25,7 +25,7 @@ def main() -> None:
     line = sys.stdin.readline()
     if not line:
         return  # the server did not start
-    order = CompanyOrder(**json.loads(line))
+    order = msgspec.json.decode(line, type=BackgroundOrder)
     allow_files(most_files())
     sockets, refused = connected(order)
     tell("connected", clients=len(sockets), refused=refused)
@@ -39,7 +39,7 @@ def main() -> None:
     tell("started")
     party.go_on_until(sys.stdin.fileno())
     sys.stdin.readline()
-    tell("done", outcome=asdict(party.conclude()))
+    tell("done", outcome=party.conclude())
     sys.stdin.readline()
 
 

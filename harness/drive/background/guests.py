@@ -9,9 +9,9 @@ from typing import Final
 from harness.drive.background.manners import ENDLESS, MANNERS, Manner
 from harness.drive.background.talk import Talk
 from harness.drive.client import Failure
-from harness.drive.orders import CompanyOrder
+from harness.drive.orders import BackgroundOrder
 from harness.oracle import GREETING, oracle
-from harness.record import CompanyOutcome
+from harness.record import BackgroundRequests
 
 BATCH: Final = 50
 """So many connections are begun before the first of them is greeted, so that server and clients work side by side."""
@@ -84,14 +84,14 @@ class Guest:
 class Party:
     """All of them, and what becomes of their requests."""
 
-    def __init__(self, order: CompanyOrder, sockets: Sequence[socket.socket]) -> None:
+    def __init__(self, order: BackgroundOrder, sockets: Sequence[socket.socket]) -> None:
         """Take connected clients."""
         self._order = order
         self._manner = MANNERS[order.kind]
         talk = Talk(self._manner)
         self._guests = {each.fileno(): Guest(each, self._manner, talk) for each in sockets}
         self._poller = epoll()
-        self._gone = CompanyOutcome()
+        self._gone = BackgroundRequests()
         self._every_s = self._manner.says_every_s or self._manner.hears_every_s
         hears_in_turn = bool(self._manner.hears_every_s)
         self._at_its_turn = EPOLLOUT | (EPOLLIN if hears_in_turn else 0)
@@ -125,7 +125,7 @@ class Party:
                 if not pace_s and event & EPOLLIN:
                     self._attend(descriptor, EPOLLOUT)  # an answer may let it say more
 
-    def conclude(self) -> CompanyOutcome:
+    def conclude(self) -> BackgroundRequests:
         """Let them end what they have begun, and count what became of all."""
         for descriptor, guest in self._guests.items():
             guest.conclude()
@@ -168,7 +168,7 @@ class Party:
 
     def _count(self, asked: int, ok: int, failure: Failure | None = None) -> None:
         before, wrong = self._gone, int(failure is not None and failure.kind == "wrong")
-        self._gone = CompanyOutcome(
+        self._gone = BackgroundRequests(
             asked=before.asked + asked,
             ok=before.ok + ok,
             wrong=before.wrong + wrong,
@@ -177,7 +177,7 @@ class Party:
         )
 
 
-def connected(order: CompanyOrder) -> tuple[list[socket.socket], str]:
+def connected(order: BackgroundOrder) -> tuple[list[socket.socket], str]:
     """Connect clients until there are enough, or until one is not greeted.
 
     Returns:
@@ -208,7 +208,7 @@ def connected(order: CompanyOrder) -> tuple[list[socket.socket], str]:
     return greeted, ""
 
 
-def _begun(order: CompanyOrder, manner: Manner) -> socket.socket:
+def _begun(order: BackgroundOrder, manner: Manner) -> socket.socket:
     family = socket.AF_INET6 if ":" in order.host else socket.AF_INET
     client = socket.socket(family)
     client.settimeout(order.greeting_s)

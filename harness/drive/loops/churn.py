@@ -6,7 +6,7 @@ from typing import Final
 from harness.drive.client import Client, Failure, Visitor
 from harness.drive.journal import Journal
 from harness.drive.loops.loop import MOST_EVENTS, POLL_S, Loop, clock
-from harness.drive.orders import Order
+from harness.drive.orders import LoadOrder
 from harness.drive.script import Script
 
 SOURCES: Final = 16
@@ -26,7 +26,7 @@ class ChurnLoop(Loop):
 
     planned = 0
 
-    def __init__(self, order: Order, poller: epoll, script: Script, journal: Journal) -> None:
+    def __init__(self, order: LoadOrder, poller: epoll, script: Script, journal: Journal) -> None:
         """Begin with nobody."""
         super().__init__(order, poller, (), journal)
         self._script = script

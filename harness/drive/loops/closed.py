@@ -15,7 +15,7 @@ class ClosedLoop(Loop):
         """Let every client ask."""
         for client in list(self.clients.values()):
             try:
-                self.sent += client.ask(self.order.pipeline, started_ns, started_ns)
+                self.sent += client.ask(self.order.load.pipeline, started_ns, started_ns)
                 if client.unsent:
                     self._watch(client)
             except Failure as failure:

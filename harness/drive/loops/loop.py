@@ -11,8 +11,9 @@ from typing import Final
 
 from harness.drive.client import Client, Failure
 from harness.drive.journal import Journal
-from harness.drive.orders import Order, Outcome, Reading
+from harness.drive.orders import LoadOrder, LoadOutcome, Reading
 from harness.machine.processes import busy_ns, cpu_ns_of, ticks_of, waited_ns
+from harness.record import Requests
 
 POLL_S: Final = 0.05
 TICK_NS: Final = 250_000_000
@@ -26,7 +27,7 @@ class Loop:
 
     planned: int
 
-    def __init__(self, order: Order, poller: epoll, clients: Sequence[Client], journal: Journal) -> None:
+    def __init__(self, order: LoadOrder, poller: epoll, clients: Sequence[Client], journal: Journal) -> None:
         """Take connected clients."""
         self.order = order
         self.clients: dict[int, Client] = {client.socket.fileno(): client for client in clients}
@@ -38,12 +39,12 @@ class Loop:
         self.lost = {"wrong": 0, "error": 0, "timeout": 0}
         self.fault = ""
         self.spun_ns = 0
-        self._timeout_ns = int(order.timeout_s * 1e9)
+        self._timeout_ns = int(order.load.timeout_s * 1e9)
         self._next_tick_ns = 0
         self._next_check_ns = 0
         self._progress: Callable[[], None] = lambda: None
 
-    def run(self, started_ns: int, progress: Progress) -> Outcome:
+    def run(self, started_ns: int, progress: Progress) -> LoadOutcome:
         """Work through warm-up and window, then wait for what is in flight.
 
         Args:
@@ -52,26 +53,28 @@ class Loop:
         """
         self._progress = lambda: progress(clock() - started_ns, self.sent)
         time.sleep(max(0.0, (started_ns - clock()) / 1e9))
-        begin_ns = started_ns + int(self.order.warmup_s * 1e9)
-        end_ns = begin_ns + int(self.order.duration_s * 1e9)
+        begin_ns = started_ns + int(self.order.load.warmup_s * 1e9)
+        end_ns = begin_ns + int(self.order.load.duration_s * 1e9)
         self.start(started_ns)
         self.work_until(begin_ns)
         begin = self._read_clocks()
         self.work_until(end_ns)
         end = self._read_clocks()
-        self.work_until(end_ns + int(self.order.relief_s * 1e9))
+        self.work_until(end_ns + int(self.order.load.relief_s * 1e9))
         self._await_replies()
-        return Outcome(
-            planned=max(self.planned, self.sent),
-            sent=self.sent,
-            ok=self.journal.requests(),
-            **self.lost,
-            in_flight=sum(client.in_flight for client in self.clients.values()),
+        return LoadOutcome(
+            requests=Requests(
+                planned=max(self.planned, self.sent),
+                sent=self.sent,
+                ok=self.journal.requests(),
+                **self.lost,
+                in_flight=sum(client.in_flight for client in self.clients.values()),
+                fault=self.fault,
+            ),
             started_ns=started_ns,
             begin=begin,
             end=end,
             records=self.journal.used,
-            fault=self.fault,
         )
 
     def start(self, started_ns: int) -> None:
@@ -141,7 +144,7 @@ class Loop:
         limit_ns = now_ns - self._timeout_ns
         for client in list(self.clients.values()):
             if client.oldest_sent_ns < limit_ns:
-                self._lose(client, Failure("timeout", f"no reply within {self.order.timeout_s:g} s"))
+                self._lose(client, Failure("timeout", f"no reply within {self.order.load.timeout_s:g} s"))
 
     def _read_clocks(self) -> Reading:
         user_ticks, system_ticks = ticks_of(self.order.server_pids)
@@ -152,7 +155,7 @@ class Loop:
             spun_ns=self.spun_ns,
             cores_busy_ns=busy_ns(self.order.cores),
             generator_waited_ns=waited_ns(),
-            company_cpu_ns=cpu_ns_of(self.order.company_pids),
+            background_cpu_ns=cpu_ns_of(self.order.background_pids),
             server_user_ticks=user_ticks,
             server_system_ticks=system_ticks,
         )

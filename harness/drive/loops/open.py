@@ -8,7 +8,7 @@ from typing import Final
 from harness.drive.client import Client, Failure
 from harness.drive.journal import Journal
 from harness.drive.loops.loop import POLL_S, Loop, clock
-from harness.drive.orders import Order
+from harness.drive.orders import LoadOrder
 from harness.drive.schedule import Agenda, Turn
 
 SHORT_NS: Final = 100_000
@@ -23,7 +23,7 @@ class OpenLoop(Loop):
 
     def __init__(
         self,
-        order: Order,
+        order: LoadOrder,
         poller: epoll,
         clients: Sequence[Client],
         journal: Journal,
@@ -39,7 +39,7 @@ class OpenLoop(Loop):
     def start(self, started_ns: int) -> None:
         """Fix the intended times."""
         intended_ns = array("q", (started_ns + offset_ns for offset_ns in self._offsets_ns))
-        self._agenda = Agenda(intended_ns, len(self._numbered), self.order.pipeline)
+        self._agenda = Agenda(intended_ns, len(self._numbered), self.order.load.pipeline)
 
     def work_until(self, end_ns: int) -> None:
         """Send what is due, and listen until the next is."""

@@ -1,8 +1,10 @@
 """What a connection costs: memory, and CPU time with thousands of them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Final
+
+from msgspec.structs import replace
 
 from harness.drive.client import ConnectError
 from harness.errors import LaunchError, MeasureError

@@ -30,12 +30,12 @@ class Load:
     @property
     def clients(self) -> int:
         """Return how many clients the workload of this name has."""
-        return by_name(self.workload).clients
+        return by_name(self.workload).load.clients
 
     @property
     def pipeline(self) -> int:
         """Return how many requests each of them has in flight."""
-        return by_name(self.workload).pipeline
+        return by_name(self.workload).load.pipeline
 
 
 LOADS: Final = (

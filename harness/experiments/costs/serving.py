@@ -13,18 +13,18 @@ from harness.launch.candidates import Candidate
 from harness.launch.process import Launched, launch
 from harness.machine.processes import Usage, usage
 from harness.machine.processes import busy_ns as busy
-from harness.machine.resources import pinned, two_cores
+from harness.machine.resources import cores_for, pinned
 from harness.plan import ONE_CORE
 
 SMALL_CROWD: Final = (250, 500, 1_000)
-CORES: Final = two_cores()
+CORES: Final = cores_for()
 """Of the server and of its clients: fixed before any process is pinned, since that narrows what can be seen."""
 
 
 @contextmanager
 def own_core() -> Iterator[None]:
     """Keep off the server's core."""
-    with pinned(CORES[1]):
+    with pinned(CORES.generators):
         yield
 
 
@@ -48,7 +48,7 @@ def serves_many(candidate: Candidate) -> bool:
 def serving(candidate: Candidate, clients: int) -> Iterator[Launched]:
     """Launch a server with room for so many clients and one more, on its cores, checked by a short conversation."""
     places = clients + 1 if clients > max(SMALL_CROWD) else None
-    cores = CORES[0] if candidate.regime == ONE_CORE else CORES[0] + CORES[1]
+    cores = CORES.server if candidate.regime == ONE_CORE else CORES.both
     with launch(candidate, max_clients=places, cores=cores) as launched:
         check_shortly(candidate.label, launched.address)
         yield launched
@@ -71,7 +71,7 @@ class Metered:
 def metered(launched: Launched, clients: Clients, each: int, of_them: int | None = None) -> Metered:
     """Let clients ask, so many requests each, all clients or so many of them."""
     pids = launched.pids
-    cores = CORES[0] + CORES[1]
+    cores = CORES.both
     before, busy_ns, began_ns, own_ns = usage(pids), busy(cores), time.monotonic_ns(), time.process_time_ns()
     requests = clients.ask(each, clients.all[:of_them])
     used = usage(pids) - before

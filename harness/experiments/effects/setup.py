@@ -37,7 +37,7 @@ def program(name: str, *words: object, apart: bool = True) -> Iterator[tuple[sub
     """
     command = [sys.executable, "-m", f"harness.experiments.effects.programs.{name}", *map(str, words)]
     with tempfile.TemporaryFile() as errors:
-        process = start(command, errors, CORES[0] if apart else CORES[0] + CORES[1])
+        process = start(command, errors, CORES.server if apart else CORES.both)
         try:
             said = process.stdout.readline() if process.stdout else b""
             if not said:

@@ -1,10 +1,12 @@
 """The books: what was asked and what was answered, and whether that means that a server survived. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from statistics import median
 from typing import Final
+
+from msgspec.structs import replace
 
 from harness.oracle import GREETING, oracle
 from harness.record import MEMORY_BOUND_BYTES, FaultResult

@@ -18,7 +18,7 @@ from harness.conformance.smoke import SHORT_CHECK
 from harness.experiments.selftest.check import Outcome, Result, judged
 from harness.experiments.selftest.null_server import null
 from harness.launch.selection import ours
-from harness.machine.resources import pinned, two_cores
+from harness.machine.resources import cores_for, pinned
 from harness.plan import CORE, Load
 from harness.record import Figure, Histogram, bucket_bounds
 from harness.study.cell import measure
@@ -35,16 +35,8 @@ DELAY_TOLERANCE: Final = 0.1
 
 
 def load(clients: int, pipeline: int = 1, duration_s: float = 1.0) -> Load:
-    """Return a closed loop, server and generator with a core each."""
-    server_cores, generator_cores = two_cores()
-    return Load(
-        clients,
-        pipeline,
-        warmup_s=0.3,
-        duration_s=duration_s,
-        server_cores=server_cores,
-        generator_cores=generator_cores,
-    )
+    """Return a closed loop."""
+    return Load(clients=clients, pipeline=pipeline, duration_s=duration_s)
 
 
 def ceiling(console: Console) -> Result:
@@ -53,15 +45,15 @@ def ceiling(console: Console) -> Result:
     too_low = []
     for workload in CORE:
         console.print(f"  ceiling of {workload.name}", highlight=False)
-        order = load(workload.clients, workload.pipeline)
-        nulls = [measure(null("null"), order, workload=workload.name) for _ in range(TRIES)]
-        fastest = [measure(ours(FASTEST), order, workload=workload.name) for _ in range(TRIES)]
+        order = load(workload.load.clients, workload.load.pipeline)
+        nulls = [measure(null("null"), order) for _ in range(TRIES)]
+        fastest = [measure(ours(FASTEST), order) for _ in range(TRIES)]
         best = max(nulls, key=throughput_rps)
         most, of_ours = throughput_rps(best), max(map(throughput_rps, fastest))
         figures[f"{workload.name}_rps"] = round(most)
         figures[f"{workload.name}_limited_by"] = limited_by(best)
         figures[f"{workload.name}_{FASTEST}_rps"] = round(of_ours)
-        if workload.clients > 1 and most < HEADROOM * of_ours:
+        if workload.load.clients > 1 and most < HEADROOM * of_ours:
             too_low.append(workload.name)
     shown = ", ".join(f"{workload.name} {figures[f'{workload.name}_rps']:,}" for workload in CORE)
     if too_low:
@@ -77,8 +69,11 @@ def fixed_delay(_: Console) -> Result:
     """
     alone = measure(null("delayed", delay_ms=DELAY_MS), load(1, duration_s=3.0))
     queued = measure(null("delayed", delay_ms=DELAY_MS), load(QUEUED_CLIENTS, duration_s=3.0))
-    median_ns = quantile_ns(alone.response_ns, 0.5)
-    found_ms = (None if median_ns is None else median_ns / 1e6, mean_ns(queued.response_ns) / 1e6)
+    median_ns = quantile_ns(alone.times.response.histogram, 0.5)
+    found_ms = (
+        None if median_ns is None else median_ns / 1e6,
+        mean_ns(queued.times.response.histogram) / 1e6,
+    )
     truths_ms = (DELAY_MS, QUEUED_CLIENTS * DELAY_MS)
     if found_ms[0] is None:
         return judged(False, "a client that waits 5 ms each time was answered too seldom", {})
@@ -102,13 +97,15 @@ def conservation(_: Console) -> Result:
             file = Path(scratch) / "lines.json"
             sample = measure(null("counting", count_file=str(file)), load(64, pipeline))
             checked, *counted = json.loads(file.read_text(encoding="utf-8"))
-        in_flight = sample.response_sum_ns / (sample.window_s * 1e9)
+        in_flight = sample.times.response_sum_ns / (sample.window.length_s * 1e9)
         figures |= {
-            f"pipeline_{pipeline}_sent": sample.sent,
+            f"pipeline_{pipeline}_sent": sample.requests.sent,
             f"pipeline_{pipeline}_counted_by_server": sum(counted),
             f"pipeline_{pipeline}_throughput_times_mean_response": round(in_flight, 2),
         }
-        good &= sample.sent == sample.ok == sum(counted) and checked == SHORT_CHECK.count(b"\n")
+        good &= sample.requests.sent == sample.requests.ok == sum(counted) and checked == SHORT_CHECK.count(
+            b"\n"
+        )
         good &= littles_law_holds(sample)
     line = (
         f"{figures['pipeline_1_sent']:,} and {figures['pipeline_16_sent']:,} sent, "
@@ -121,12 +118,12 @@ def conservation(_: Console) -> Result:
 
 def hogged_core(_: Console) -> Result:
     """Let another process take half of the generator's core, and of the server's: such launches must be invalid."""
-    server_cores, generator_cores = two_cores()
-    if not server_cores:
+    pair = cores_for()
+    if not pair.pinned:
         return Result(Outcome.NOT_POSSIBLE, "server and generator have no core each")
     figures: dict[str, Figure] = {}
     unnoticed = []
-    for side, cores in (("generator", generator_cores), ("server", server_cores)):
+    for side, cores in (("generator", pair.generators), ("server", pair.server)):
         with hog(cores):
             sample = measure(ours(FASTEST), load(64))
         reasons = invalidity(sample)

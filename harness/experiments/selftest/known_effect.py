@@ -97,7 +97,7 @@ def archived_launches(folders: Sequence[Path], name: str) -> list[list[float]]:
             results = read_results(folder)
         except ResultsError:
             continue  # half written, or of another schema: there may be others
-        for workload in results.manifest.workloads:
+        for workload in results.manifest.design.workloads:
             values = by_block(results.samples, workload, metric(name)).values()
             found += [list(of_server.values()) for of_server in values if len(of_server) >= ENOUGH_LAUNCHES]
     return [launches for launches in found if min(launches) > 0]

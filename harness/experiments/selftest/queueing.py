@@ -1,19 +1,19 @@
 """Checks of an open loop in real time: how late it sends, and a queue of which theory knows the waits."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
+from msgspec.structs import replace
 from rich.console import Console
 
 from harness.analyse.samples.metrics import throughput_rps
 from harness.analyse.samples.quantiles import quantile_ns
 from harness.drive.loops.loop import clock
-from harness.drive.schedule import Phase, intended_ns
+from harness.drive.schedule import RateStep, intended_ns
 from harness.experiments.selftest.basics import load
 from harness.experiments.selftest.check import Outcome, Result, judged
 from harness.experiments.selftest.null_server import null
-from harness.machine.resources import pinned
+from harness.machine.resources import cores_for, pinned
 from harness.plan import CONSTANT, POISSON, Load
 from harness.study.cell import measure
 
@@ -33,9 +33,7 @@ TOLERANCE: Final = 0.1
 
 def open_loop(rate: float, arrivals: str, duration_s: float) -> Load:
     """Return an open loop, its warm-up at the same rate."""
-    return replace(
-        load(CLIENTS, duration_s=duration_s), arrivals=arrivals, rate=rate, warmup_rate=rate, seed=SEED
-    )
+    return replace(load(CLIENTS, duration_s=duration_s), arrivals=arrivals, rate=rate, seed=SEED)
 
 
 def pacing(_: Console) -> Result:
@@ -44,11 +42,11 @@ def pacing(_: Console) -> Result:
     If that is too late, a loop that only waits for the same times tells whose fault it is: the machine's, if it is late, too.
     """
     order = open_loop(PACED_RATE, CONSTANT, PACED_S)
-    lags_ns = [quantile_ns(measure(null("null"), order).lag_ns, 0.99) for _ in range(TRIES)]
+    lags_ns = [quantile_ns(measure(null("null"), order).times.lag.histogram, 0.99) for _ in range(TRIES)]
     known_us = [lag_ns / 1e3 for lag_ns in lags_ns if lag_ns is not None]
     if not known_us:
         return judged(False, "too few requests were sent to speak of their lag", {})
-    with pinned(order.generator_cores):
+    with pinned(cores_for().generators):
         bare_us = [lateness_us(PACED_RATE, PACED_S) for _ in range(TRIES)]
     figures = {
         "lag_p99_us": min(known_us),
@@ -81,7 +79,7 @@ def queue(_: Console) -> Result:
     service_s = 1 / throughput_rps(measure(null("delayed", delay_ms=DELAY_MS), load(8, duration_s=2.0)))
     order = open_loop(UTILISATION / service_s, POISSON, QUEUED_S)
     sample = measure(null("delayed", delay_ms=DELAY_MS), order)
-    phases = (Phase(order.rate, order.warmup_s), Phase(order.rate, order.duration_s))
+    phases = (RateStep(order.rate, order.warmup_s), RateStep(order.rate, order.duration_s))
     arrivals_s = [at_ns / 1e9 for at_ns in intended_ns(phases, POISSON, SEED)]
     responses_s = [
         wait_s + service_s
@@ -89,7 +87,7 @@ def queue(_: Console) -> Result:
         if at_s >= order.warmup_s
     ]
     expected_ms = 1e3 * sum(responses_s) / len(responses_s)
-    found_ms = sample.response_sum_ns / 1e6 / max(1, sample.offered - sample.censored)
+    found_ms = sample.times.response_sum_ns / 1e6 / max(1, sample.window.offered - sample.times.censored)
     theory_ms = 1e3 * (service_s + UTILISATION * service_s / (2 * (1 - UTILISATION)))
     figures = {
         "service_ms": service_s * 1e3,

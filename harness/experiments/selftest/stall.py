@@ -11,9 +11,10 @@ import signal
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
+from msgspec.structs import replace
 from rich.console import Console
 
 from harness.analyse.samples.metrics import throughput_rps
@@ -76,19 +77,19 @@ def stall(_: Console) -> Result:
     """Stop a server for a second and hold the responses against the formula."""
     service_s = 1 / throughput_rps(measure(null("delayed", delay_ms=DELAY_MS), load(CLIENTS)))
     interruption = Stall(after_s=load(CLIENTS).warmup_s + STALL_AFTER_S)
-    order = replace(load(CLIENTS, duration_s=WINDOW_S), arrivals=CONSTANT, rate=RATE, warmup_rate=RATE)
+    order = replace(load(CLIENTS, duration_s=WINDOW_S), arrivals=CONSTANT, rate=RATE)
     sample = measure(null("stalled", delay_ms=DELAY_MS), order, interruption)
     figures: dict[str, Figure] = {"stall_s": interruption.lasted_s, "utilisation": RATE * service_s}
     good = interruption.lasted_s > 0
     told = []
     for share in SHARES:
         limit_s = share * interruption.lasted_s
-        expected = expected_share(limit_s, interruption.lasted_s, RATE * service_s, sample.window_s)
-        found = longer_than(sample.response_ns, limit_s) / max(1, sample.offered)
+        expected = expected_share(limit_s, interruption.lasted_s, RATE * service_s, sample.window.length_s)
+        found = longer_than(sample.times.response.histogram, limit_s) / max(1, sample.window.offered)
         figures |= {f"longer_than_{share:g}_expected": expected, f"longer_than_{share:g}_found": found}
         good &= abs(found - expected) <= TOLERANCE * expected
         told.append(f"{found:.1%} ({expected:.1%}) above {limit_s:.1f} s")
-    outliers = longer_than(sample.service_ns, SLOW * STALL_S)
+    outliers = longer_than(sample.times.service.histogram, SLOW * STALL_S)
     figures |= {"service_outliers": outliers, "connections": CLIENTS}
     good &= CLIENTS / 2 <= outliers <= 2 * CLIENTS
     line = f"responses {', '.join(told)}, as found (and expected); {outliers} slow services on {CLIENTS} connections"

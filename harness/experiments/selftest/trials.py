@@ -4,9 +4,7 @@ One such comparison says little; of a few dozen the share of wrong verdicts can 
 command (`harness resolution`), add to a log, and go on where they stopped; a self-test reads the log.
 """
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -30,7 +28,7 @@ from harness.experiments.selftest.known_effect import (
     measured_side_by_side,
     turns_for,
 )
-from harness.record import PROJECT, RESULTS, Figure, ResolutionRun, Sample, Told
+from harness.record import PROJECT, RESULTS, Figure, ResolutionRun, Sample, Told, append_to_log, read_log
 
 LOG: Final = RESULTS / "resolution.jsonl"
 MORE: Final = "plus_6"
@@ -55,16 +53,8 @@ def instrument_hash() -> str:
 
 def read_runs(log: Path = LOG) -> list[ResolutionRun]:
     """Read the runs of the present instrument; a last line that was cut off by an interruption does not count."""
-    present, runs = instrument_hash(), []
-    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
-        try:
-            given = json.loads(line)
-        except ValueError:
-            continue
-        if given["instrument"] == present:
-            equals = tuple(Told(**each) for each in given["equals"])
-            runs.append(ResolutionRun(**given | {"equals": equals, "more": Told(**given["more"])}))
-    return runs
+    present = instrument_hash()
+    return [run for run in read_log(ResolutionRun, log) if run.instrument == present]
 
 
 def run_until(
@@ -80,8 +70,7 @@ def run_until(
         if run is None:
             console.print("  too few valid launches: this run does not count", style="yellow")
             continue
-        with log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(run)) + "\n")
+        append_to_log(run, log)
         note(run)
         done.append(run)
     return done
@@ -89,7 +78,7 @@ def run_until(
 
 def run_of(samples: Sequence[Sample], turns: dict[str, int], started: str) -> ResolutionRun | None:
     """Judge the launches of a run; None if they are too few."""
-    values = by_block(samples, samples[0].workload, CPU) if samples else {}
+    values = by_block(samples, samples[0].cell.workload, CPU) if samples else {}
     pairs = (*EQUALS, (BASE, MORE), (BASE, DOUBLE))
     ratios = [log_ratio(values.get(a, {}), values.get(b, {})) for a, b in pairs]
     known = [ratio for ratio in ratios if ratio is not None]

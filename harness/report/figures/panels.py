@@ -67,9 +67,11 @@ def figures(results: Results, tables: Mapping[str, Table]) -> dict[str, str]:
     # All workloads would be more than anybody looks at: the core ones stand for them, if they were measured.
     measured = [name for name, table in tables.items() if table.rows]
     core = [name for name in measured if by_name(name).core] or measured
-    loaded = [name for name in core if by_name(name).clients > 1]
-    beside = [name for name in measured if by_name(name).company]
-    growing = [name for name in measured if name == "ping_pong" or name == f"clients_{by_name(name).clients}"]
+    loaded = [name for name in core if by_name(name).load.clients > 1]
+    beside = [name for name in measured if by_name(name).load.background]
+    growing = [
+        name for name in measured if name == "ping_pong" or name == f"clients_{by_name(name).load.clients}"
+    ]
     drawn = {}
     with mpl.rc_context(_STYLE):
         if loaded:
@@ -184,11 +186,11 @@ def _growth(results: Results, tables: Mapping[str, Table], names: Sequence[str])
     ]
     figure = Figure(figsize=(8.6, 4.6), layout="constrained")
     panels = figure.subplots(1, 2)
-    by_clients = sorted(names, key=lambda name: by_name(name).clients)
+    by_clients = sorted(names, key=lambda name: by_name(name).load.clients)
     for panel, axis in zip(panels, (_CPU, _TAIL), strict=True):
         for server in servers:
             known = [
-                (by_name(name).clients, row.estimates[axis.metric.name])
+                (by_name(name).load.clients, row.estimates[axis.metric.name])
                 for name in by_clients
                 for row in tables[name].rows
                 if row.server == server
@@ -204,7 +206,7 @@ def _growth(results: Results, tables: Mapping[str, Table], names: Sequence[str])
         panel.set_yscale("log")
         for side in (panel.xaxis, panel.yaxis):
             _tick_plainly(side)
-        panel.set_xticks([by_name(name).clients for name in by_clients])
+        panel.set_xticks([by_name(name).load.clients for name in by_clients])
         panel.set_xlabel("clients, each with one request in flight")
         panel.set_ylabel(axis.title)
     _add_legend(figure)
@@ -233,7 +235,7 @@ def _latencies(results: Results, names: Sequence[str]) -> str:
             samples = [
                 sample
                 for sample in counted(results.samples)
-                if (sample.workload, sample.server) == (name, server) and not invalidity(sample)
+                if (sample.cell.workload, sample.cell.server) == (name, server) and not invalidity(sample)
             ]
             if samples:
                 _tail(panel, samples, server, servers)
@@ -254,7 +256,7 @@ def _latencies(results: Results, names: Sequence[str]) -> str:
 
 def _tail(panel: Axes, samples: Sequence[Sample], server: str, servers: Sequence[str]) -> None:
     drawn_as = look(server, servers)
-    together = merged(sample.response_ns for sample in samples)
+    together = merged(sample.times.response.histogram for sample in samples)
     buckets = sorted(together)
     counts = np.array([together[bucket] for bucket in buckets])
     middles_ms = np.array([sum(bucket_bounds(bucket)) / 2 for bucket in buckets]) / 1e6

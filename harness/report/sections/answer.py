@@ -27,7 +27,7 @@ def short_answer(results: Results, tables: Mapping[str, Table]) -> list[str]:
             lines.append(f"- There {cpu_sentence(table, rows)}")
         else:
             lines.append(f"- **{capital(workload.title)}**: {throughput_sentence(table, rows)}")
-            if workload.pipeline == 1:
+            if workload.load.pipeline == 1:
                 lines.append(f"- There {cpu_sentence(table, rows)}")
                 lines.append(f"- There {tail_sentence(results, name)}")
     lines += _memory_sentence(results.costs)

@@ -1,8 +1,9 @@
 """Where a request's time goes, and why: sentences and tables that follow from figures alone."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from harness.analyse.blocks import of_regime
 from harness.analyse.causes.evidence import Cause, recordings

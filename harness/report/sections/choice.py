@@ -140,7 +140,7 @@ def _unable(results: Results, workload: str) -> str:
 def _variants_apart(results: Results, workload: str) -> str:
     """Say that variants were in the run, and not under this workload."""
     variants = {facts.label for facts in results.manifest.servers if "+" in facts.label}
-    measured = {sample.server for sample in results.samples if sample.workload == workload}
+    measured = {sample.cell.server for sample in results.samples if sample.cell.workload == workload}
     return "; the variants were not measured with it" if variants and not variants & measured else ""
 
 
@@ -224,9 +224,9 @@ def blocking_calls(results: Results) -> Iterator[Advice]:
     """Recommend, of those whose handlers have threads of their own, the one that costs the least: a blocked call holds up no other."""
     threads: dict[str, int] = {}
     for sample in of_regime(results.samples, ONE_CORE):
-        if sample.workload == MANY:
-            threads[sample.server] = max(threads.get(sample.server, 0), sample.threads)
-    own_thread = [server for server, count in threads.items() if count >= by_name(MANY).clients]
+        if sample.cell.workload == MANY:
+            threads[sample.cell.server] = max(threads.get(sample.cell.server, 0), sample.server.threads)
+    own_thread = [server for server, count in threads.items() if count >= by_name(MANY).load.clients]
     found = _ranked(results, MANY, "cpu_us_per_request", own_thread)
     if not own_thread:
         return

@@ -76,7 +76,7 @@ def _remarks(results: Results) -> Iterator[str]:
     """Say what was not counted, and what was counted beside somebody else's work."""
     costs = results.costs
     known = {each.server for each in costs}
-    missing = sorted({sample.server for sample in results.samples} - known)
+    missing = sorted({sample.cell.server for sample in results.samples} - known)
     if missing:
         named = ", ".join(f"`{server}`" for server in missing)
         yield f"- No costs are known of {named}: `harness costs` says why."

@@ -23,7 +23,7 @@ def _twins(results: Results) -> list[str]:
     if not rows:
         return []
     return [
-        f"**A/A**: `{results.manifest.twin_of}` was measured under two names, like two servers. The truth is a ratio of 1, so "
+        f"**A/A**: `{results.manifest.design.twin_of}` was measured under two names, like two servers. The truth is a ratio of 1, so "
         f"that {CONFIDENCE:.0%} of such intervals should contain it; their width is what this run could tell apart. The second "
         "name is in no other table.",
         "",
@@ -36,11 +36,13 @@ def _twins(results: Results) -> list[str]:
 
 def _twin_rows(results: Results) -> Iterator[str]:
     manifest = results.manifest
-    both = [sample for sample in results.samples if sample.server == manifest.twin_of] + [*results.twins]
-    for workload in manifest.workloads:
+    both = [sample for sample in results.samples if sample.cell.server == manifest.design.twin_of] + [
+        *results.twins
+    ]
+    for workload in manifest.design.workloads:
         for name in COMPARED:
             values = by_block(both, workload, metric(name))
-            ratio = log_ratio(values.get(manifest.twin_of, {}), values.get(manifest.twin, {}))
+            ratio = log_ratio(values.get(manifest.design.twin_of, {}), values.get(manifest.design.twin, {}))
             if ratio is not None:
                 low, high = ratio.interval(CONFIDENCE)
                 yield (

@@ -3,38 +3,39 @@
 from collections.abc import Sequence
 
 from harness.analyse.blocks import repetition
-from harness.analyse.precision import Target, reach, sentence
+from harness.analyse.precision import reach, sentence
 from harness.analyse.samples.metrics import metric
 from harness.analyse.samples.validity import STEAL_LIMIT
 from harness.analyse.statistics.inference import BOOTSTRAP_FROM, EQUIVALENCE
 from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, by_name
-from harness.record import Manifest, Results, Sample
+from harness.record import Manifest, PrecisionGoal, Results, Sample
 
 
 def heading(results: Results) -> list[str]:
     """Open the report; say so if the run was not finished."""
     lines = ["# What each concurrency model costs", ""]
-    if not results.manifest.complete:
+    if not results.manifest.progress.complete:
         lines += [
-            f"> **Incomplete**: {results.measured_cells} of {results.manifest.planned_cells} launches were measured.",
+            f"> **Incomplete**: {results.measured_cells} of {results.manifest.design.planned_cells} launches were measured.",
             "",
         ]
-    if results.manifest.resumed:
-        times = "once" if results.manifest.resumed == 1 else f"{results.manifest.resumed} times"
+    if results.manifest.progress.resumed:
+        times = (
+            "once" if results.manifest.progress.resumed == 1 else f"{results.manifest.progress.resumed} times"
+        )
         lines += [f"> The run was interrupted and resumed {times}, on the same machine.", ""]
     if results.manifest.remark:
         lines += [f"> {results.manifest.remark}", ""]
-    if results.manifest.precision is not None:
-        lines += _precision(results, results.manifest.precision, 60 * (results.manifest.within_minutes or 0))
+    if results.manifest.goal is not None:
+        lines += _precision(results, results.manifest.goal)
     return lines
 
 
-def _precision(results: Results, wanted: float, within_s: float) -> list[str]:
-    target = Target(wanted, results.manifest.precision_of, within_s)
-    title = metric(target.metric).title
-    found = [reach(results.samples, workload, target) for workload in results.manifest.workloads]
+def _precision(results: Results, goal: PrecisionGoal) -> list[str]:
+    title = metric(goal.metric).title
+    found = [reach(results.samples, workload, goal) for workload in results.manifest.design.workloads]
     return [
-        f"> **Precision {'reached' if one.reached else 'not reached'}**, of ratios in {title}: {sentence(one, target)}.\n"
+        f"> **Precision {'reached' if one.reached else 'not reached'}**, of ratios in {title}: {sentence(one, goal)}.\n"
         for one in found
         if one is not None
     ]
@@ -59,11 +60,11 @@ def what_was_measured(manifest: Manifest, pairs_at: str) -> list[str]:
         "",
         f"On {manifest.started} (UTC), on {environment.cores} cores of {environment.cpu} "
         f"with {environment.memory_bytes / 2**30:.0f} GiB, {environment.kernel}, {environment.python}, {names}. "
-        f"{pinning} Revision `{manifest.revision}`, seed {manifest.seed}, {manifest.seconds / 60:.1f} minutes.",
+        f"{pinning} Revision `{manifest.revision}`, seed {manifest.design.seed}, {manifest.progress.seconds / 60:.1f} minutes.",
         "",
         f"{blocks_in_words(manifest)} In each block every server met every workload that it can serve, in a shuffled order, "
         "freshly launched each time and checked by a short conversation; before that, every server had to pass the "
-        f"whole conformance suite. A launch ran {manifest.warmup_s:g} s to warm up, then {manifest.duration_s:g} s "
+        f"whole conformance suite. A launch ran {manifest.design.warmup_s:g} s to warm up, then {manifest.design.duration_s:g} s "
         "were measured, unless a workload says otherwise. Where requests are not said to come by themselves, the load is a "
         "closed loop: each client sends its next request when a reply has come. Clients in the background had a process "
         "of their own, on the load generator's core. Every reply, to them too, was compared byte for byte with what an "
@@ -95,19 +96,25 @@ def what_was_measured(manifest: Manifest, pairs_at: str) -> list[str]:
 def blocks_in_words(manifest: Manifest) -> str:
     """Say how many blocks there were of which workloads."""
     core = {
-        manifest.blocks_of.get(name, manifest.blocks) for name in manifest.workloads if by_name(name).core
+        manifest.design.blocks_of.get(name, manifest.design.blocks)
+        for name in manifest.design.workloads
+        if by_name(name).core
     }
-    others = {manifest.blocks_of.get(name, manifest.blocks) for name in manifest.workloads} - core
+    others = {
+        manifest.design.blocks_of.get(name, manifest.design.blocks) for name in manifest.design.workloads
+    } - core
     if len(core) == 1 and len(others) == 1:
         return f"The core workloads had {core.pop()} blocks, all others {others.pop()}."
-    counts = sorted({manifest.blocks_of.get(name, manifest.blocks) for name in manifest.workloads})
+    counts = sorted(
+        {manifest.design.blocks_of.get(name, manifest.design.blocks) for name in manifest.design.workloads}
+    )
     return f"There were {' or '.join(map(str, counts))} blocks of each workload."
 
 
 def limits(results: Results) -> list[str]:
     """Tell what these figures cannot say."""
     samples = results.samples
-    stolen = [sample.steal_share for sample in samples]
+    stolen = [sample.machine.steal_share for sample in samples]
     lines = ["## Limits of this measurement", ""]
     if stolen:
         over = sum(share > STEAL_LIMIT for share in stolen)

@@ -17,8 +17,8 @@ MOST_NAMED: Final = 3
 def other_workloads(results: Results, tables: Mapping[str, Table], workloads_at: str) -> list[str]:
     """Sum up each workload that is not of the core, with the way to its tables; nothing if there was none."""
     others = {by_name(name): table for name, table in tables.items() if not by_name(name).core}
-    closed = {workload: table for workload, table in others.items() if workload.arrivals == CLOSED}
-    opened = {workload: table for workload, table in others.items() if workload.arrivals != CLOSED}
+    closed = {workload: table for workload, table in others.items() if workload.load.arrivals == CLOSED}
+    opened = {workload: table for workload, table in others.items() if workload.load.arrivals != CLOSED}
     if not others:
         return []
     growth = [line for workload in closed for line in memory_growth(results.samples, workload)]

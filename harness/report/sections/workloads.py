@@ -106,7 +106,7 @@ def workload_section(workload: Workload, table: Table, results: Results) -> list
     lines += _idle_memory(table)
     lines += memory_growth(results.samples, workload)
     for name in COMPARED:
-        is_given = name == "throughput_rps" and workload.arrivals != CLOSED
+        is_given = name == "throughput_rps" and workload.load.arrivals != CLOSED
         lines += [] if is_given else _verdicts(name, table.comparisons[name])
     absent = [
         facts.label for facts in manifest.servers if facts.label not in {row.server for row in table.rows}
@@ -146,10 +146,10 @@ def _clipped(row: Row, name: str) -> Estimate | None:
 def memory_growth(samples: Iterable[Sample], workload: Workload) -> list[str]:
     """Say by how much servers still grew in the second half of a long window: what they take at first is no leak."""
     slopes: dict[str, list[float]] = {}
-    for sample in counted(sample for sample in samples if sample.workload == workload.name):
-        later = sample.memory_series_bytes[len(sample.memory_series_bytes) // 2 :]
+    for sample in counted(sample for sample in samples if sample.cell.workload == workload.name):
+        later = sample.server.memory_series_bytes[len(sample.server.memory_series_bytes) // 2 :]
         if not invalidity(sample) and len(later) >= FEWEST_READINGS:
-            slopes.setdefault(sample.server, []).append(slope(range(len(later)), later).value / 1024)
+            slopes.setdefault(sample.cell.server, []).append(slope(range(len(later)), later).value / 1024)
     if not slopes:
         return []
     growing = max(slopes, key=lambda server: median(slopes[server]))
@@ -213,7 +213,7 @@ def _reason_for_absence(label: str, workload: Workload, results: Results) -> str
     if any(v.server == label and v.verdict.failed for v in results.conformance):
         return "did not pass the conformance gate, and gets no figures"
     facts = next(each for each in results.manifest.servers if each.label == label)
-    measured = any(sample.server == label for sample in results.samples)
+    measured = any(sample.cell.server == label for sample in results.samples)
     otherwise = "measured under other workloads only" if measured else "not measured"
     return why_not(facts.most_clients, workload) or otherwise
 

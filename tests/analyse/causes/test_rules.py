@@ -1,7 +1,6 @@
 """Rules over recordings: each names its effect where it is, and does not where its cause was taken away."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import pytest
 
@@ -27,7 +26,9 @@ from harness.analyse.causes.waiting import (
     head_of_line,
     interpreter_lock,
 )
+from harness.plan import Background
 from harness.record import Results, Sample, ServerCosts
+from tests.makers import changed
 
 Figures = Mapping[str, float]
 
@@ -251,16 +252,16 @@ def test_light_clients_beside_costly_ones_are_held_against_themselves_alone(
 ) -> None:
     alone = make_sample("loop", workload=ALONE, rps=20_000, cpu_us=49, clients=8, response_sum_ns=8 * 10**9)
     beside = make_sample(
-        "loop", workload=BESIDE_COSTLY, rps=10_000, cpu_us=98, clients=8, response_sum_ns=8 * 10**9, company="costly",
-        company_clients=4, company_asked=1300, company_ok=1300, warmup_s=0.3,
+        "loop", workload=BESIDE_COSTLY, rps=10_000, cpu_us=98, clients=8, response_sum_ns=8 * 10**9, background=Background("costly", 4),
+        background_asked=1300, background_ok=1300, warmup_s=0.3,
     )  # fmt: skip
-    run = recordings(replace(make_results(), samples=(alone, beside)))
+    run = recordings(changed(make_results(), samples=(alone, beside)))
     assert run.get("loop", BESIDE_COSTLY, "cost_ms") == pytest.approx(
         0.49, rel=0.01
     )  # 0.98 s less 0.49 s for 1,000 of them
     assert run.get("loop", BESIDE_COSTLY, "alone_p50_us") == run.get("loop", ALONE, "response_p50_us")
     assert (
-        recordings(replace(make_results(), samples=(beside,))).get("loop", BESIDE_COSTLY, "alone_p99_us")
+        recordings(changed(make_results(), samples=(beside,))).get("loop", BESIDE_COSTLY, "alone_p99_us")
         is None
     )
 
@@ -281,7 +282,7 @@ def test_no_rule_finds_anything_where_nothing_was_recorded() -> None:
 def test_recordings_lay_out_samples_and_costs(
     make_results: Callable[..., Results], make_costs: Callable[..., ServerCosts]
 ) -> None:
-    laid_out = recordings(replace(make_results(), costs=(make_costs("threaded"),)))
+    laid_out = recordings(changed(make_results(), costs=(make_costs("threaded"),)))
     assert laid_out.get("threaded", MANY, "cpu_us") == 20.0
     assert laid_out.get("threaded", MANY, "user_us") == pytest.approx(12.0)
     assert laid_out.calls("threaded", MANY, "recvfrom", "sendto") == 2.0
@@ -295,8 +296,8 @@ def test_recordings_lay_out_samples_and_costs(
 def test_a_rule_knows_no_server(
     make_results: Callable[..., Results], make_costs: Callable[..., ServerCosts]
 ) -> None:
-    results = replace(make_results(), costs=(make_costs("threaded"),))
-    renamed = replace(results, costs=(make_costs("mine"),))
+    results = changed(make_results(), costs=(make_costs("threaded"),))
+    renamed = changed(results, costs=(make_costs("mine"),))
     there = [cause for cause in causes(recordings(results)) if cause.workload == CONNECTIONS]
     elsewhere = [cause for cause in causes(recordings(renamed)) if cause.workload == CONNECTIONS]
     assert [cause.servers for cause in there] == [("threaded",)]

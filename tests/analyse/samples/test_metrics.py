@@ -12,6 +12,7 @@ from harness.analyse.samples.metrics import METRICS, metric
 from harness.analyse.samples.quantiles import quantile_ns
 from harness.analyse.samples.validity import doubts, invalidity, limited_by
 from harness.analyse.slopes import slope
+from harness.plan import Background
 from harness.record import Sample, histogram, merged
 
 THROUGHPUT = metric("throughput_rps")
@@ -53,9 +54,9 @@ def test_histograms_merge_like_their_values(lists: list[list[int]]) -> None:
         ({"in_flight": 1, "sent": 10_011, "planned": 10_011}, "timeouts"),
         ({"answered": 0}, "nothing-answered"),
         ({"steal_share": 0.02}, "steal"),
-        ({"company_asked": 3, "company_ok": 2}, "conservation"),
-        ({"company_asked": 3, "company_ok": 2, "company_wrong": 1}, "wrong-replies"),
-        ({"company_asked": 3, "company_ok": 2, "company_error": 1}, "errors"),
+        ({"background_asked": 3, "background_ok": 2}, "conservation"),
+        ({"background_asked": 3, "background_ok": 2, "background_wrong": 1}, "wrong-replies"),
+        ({"background_asked": 3, "background_ok": 2, "background_error": 1}, "errors"),
     ],
 )
 def test_why_a_sample_cannot_be_used(
@@ -96,7 +97,7 @@ def test_of_a_block_the_attempt_with_the_most_valid_launches_counts(
         make_sample("a", 1, rps=5000, attempt=3),
         make_sample("b", 1, rps=5000, wrong=1, attempt=3),
     ]
-    assert [(s.block, s.server, s.attempt) for s in counted(samples)] == [
+    assert [(s.cell.block, s.cell.server, s.cell.attempt) for s in counted(samples)] == [
         (0, "b", 2), (0, "a", 2), (1, "a", 2), (1, "b", 2)
     ]  # fmt: skip
     values = by_block(samples, "clients_64", THROUGHPUT)
@@ -167,18 +168,18 @@ def test_a_metric_that_a_launch_does_not_have_is_none(make_sample: Callable[...,
 
 def test_what_a_request_costs_is_not_said_if_others_asked_besides(make_sample: Callable[..., Sample]) -> None:
     per_request = metric("cpu_us_per_request").value, metric("switches_per_request").value
-    for company in ("", "idle"):
-        assert None not in [value(make_sample(company=company, company_clients=9)) for value in per_request]
-    for company in ("flood", "costly", "trickle", "slow_readers"):
-        assert [value(make_sample(company=company, company_clients=9)) for value in per_request] == [
+    for behind in (None, Background("idle", 9)):
+        assert None not in [value(make_sample(background=behind)) for value in per_request]
+    for kind in ("flood", "costly", "trickle", "slow_readers"):
+        assert [value(make_sample(background=Background(kind, 9))) for value in per_request] == [
             None,
             None,
         ]
 
 
-def test_idle_memory_counts_the_company(make_sample: Callable[..., Sample]) -> None:
+def test_idle_memory_counts_those_in_the_background(make_sample: Callable[..., Sample]) -> None:
     of = metric("idle_kib_per_connection").value
     sizes = {"memory_ready_bytes": 0 + 2**20, "memory_connected_bytes": 2**20 + 1064 * 2048}
-    assert of(make_sample(company="idle", company_clients=1000, **sizes)) == pytest.approx(2)
+    assert of(make_sample(background=Background("idle", 1000), **sizes)) == pytest.approx(2)
     assert of(make_sample(**sizes)) is None
     assert of(make_sample(clients=1064, churn=True, **sizes)) is None

@@ -1,7 +1,6 @@
 """The gates: what makes a measurement invalid, and what is said of it otherwise."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from harness.analyse.samples.validity import (
 )
 from harness.plan import ALL_CORES
 from harness.record import Sample, histogram
+from tests.makers import changed
 
 
 def codes(sample: Sample) -> list[str]:
@@ -58,9 +58,10 @@ def test_the_gravest_comes_first(make_sample: Callable[..., Sample]) -> None:
 
 def test_what_was_never_sent_is_in_the_books(open_sample: Callable[..., Sample]) -> None:
     sample = open_sample()
-    waiting = replace(sample, planned=sample.sent + 7, never_sent=7, censored=7, offered=sample.offered + 7)
+    waiting = changed(sample, planned=sample.requests.sent + 7, censored=7, offered=sample.window.offered + 7)
+    assert waiting.requests.never_sent == 7
     assert codes(waiting) == ["censored"]
-    assert codes(replace(waiting, never_sent=6)) == ["conservation", "censored"]
+    assert codes(changed(waiting, planned=sample.requests.sent - 1)) == ["conservation", "censored"]
 
 
 @pytest.mark.parametrize(("lag_us", "invalid"), [(40, False), (120, True)])
@@ -87,7 +88,7 @@ def test_a_generator_without_time_to_spare_is_saturated(open_sample: Callable[..
     working = open_sample(generator_cpu_ns=990_000_000, generator_spin_ns=100_000_000)
     assert codes(spinning) == []
     assert codes(working) == ["generator-saturated"]
-    assert generator_share(replace(working, generators=2)) == pytest.approx(0.445)
+    assert generator_share(changed(working, generators=2)) == pytest.approx(0.445)
 
 
 def test_a_generator_need_not_have_time_to_spare_when_the_server_has_none(
@@ -129,7 +130,7 @@ def test_a_server_whose_process_is_not_known_may_be_limited_by_anything(
 def test_littles_law_notices_false_books(make_sample: Callable[..., Sample]) -> None:
     sample = make_sample(server_cpu_ns=990_000_000)
     assert littles_law_holds(sample)
-    assert codes(replace(sample, response_sum_ns=sample.response_sum_ns * 9 // 10)) == ["littles-law"]
+    assert codes(changed(sample, response_sum_ns=sample.times.response_sum_ns * 9 // 10)) == ["littles-law"]
 
 
 def test_a_launch_that_was_not_steady_is_labelled(make_sample: Callable[..., Sample]) -> None:

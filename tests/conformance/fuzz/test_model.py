@@ -3,7 +3,6 @@
 import select
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -27,6 +26,7 @@ from harness.conformance.target import Target, shared_target
 from harness.conformance.violations import Violation
 from harness.launch.selection import ours
 from implementations.catalogue import CATALOGUE
+from tests.makers import changed
 
 NAMES = [implementation.name for implementation in CATALOGUE]
 MOST_CLIENTS = 4
@@ -149,7 +149,7 @@ def test_the_same_segments_give_the_same_bytes(
 
 def test_the_model_notices_who_is_served_out_of_turn(targets: dict[str, Target]) -> None:
     concurrent = targets["threaded"]
-    crowd = Crowd(replace(concurrent, candidate=replace(concurrent.candidate, declares=frozenset())))
+    crowd = Crowd(changed(concurrent, candidate=changed(concurrent.candidate, declares=frozenset())))
     crowd.catch_up(crowd.connect())
     second = crowd.connect()
     assert second.peer.wait_for(select.POLLIN, concurrent.patience_s)

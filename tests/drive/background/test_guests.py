@@ -1,8 +1,6 @@
-"""The company: what its clients say, what they notice, and its books."""
+"""Clients in the background: what they say, what they notice, and their books."""
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict
 
 import pytest
 from hypothesis import given
@@ -10,26 +8,26 @@ from hypothesis import strategies as st
 
 from harness.drive.background.manners import MANNERS, Manner
 from harness.drive.background.talk import Talk
-from harness.drive.fleet import COMPANY, GO_ON, worker
-from harness.drive.orders import CompanyOrder
+from harness.drive.fleet import BACKGROUND, GO_ON, as_line, background_outcome, worker
+from harness.drive.orders import BackgroundOrder
 from harness.launch.candidates import Candidate
 from harness.launch.process import launch
 from harness.launch.selection import ours
 from harness.oracle import oracle
 from harness.plan import COSTLY, FLOOD, IDLE, SLOW_READERS, TRICKLE
-from harness.record import CompanyOutcome
+from harness.record import BackgroundRequests
 
 KINDS = (IDLE, SLOW_READERS, TRICKLE, COSTLY, FLOOD)
 
 
-def kept(address: tuple[str, int], kind: str, clients: int = 3, limit_s: float = 10.0) -> CompanyOutcome:
-    """Let company come and, as soon as it has settled, leave again."""
-    with worker(COMPANY, ()) as company:
-        order = CompanyOrder(*address, kind, clients, limit_s, limit_s)
-        came = company.tell(json.dumps(asdict(order)), "connected")
+def kept(address: tuple[str, int], kind: str, clients: int = 3, limit_s: float = 10.0) -> BackgroundRequests:
+    """Let clients come and, as soon as they have settled, leave again."""
+    with worker(BACKGROUND, ()) as background:
+        order = BackgroundOrder(*address, kind, clients, limit_s, limit_s)
+        came = background.tell(as_line(order), "connected")
         assert (came["clients"], came["refused"]) == (clients, "")
-        company.tell(GO_ON, "started")
-        outcome = CompanyOutcome(**company.tell(GO_ON, "done")["outcome"])
+        background.tell(GO_ON, "started")
+        outcome = background_outcome(background)
     assert outcome.asked == outcome.ok + outcome.wrong + outcome.error
     return outcome
 
@@ -99,9 +97,9 @@ def test_what_is_never_answered_is_an_error(faulty: Callable[..., Candidate]) ->
 
 
 def test_who_is_not_greeted_is_told_of() -> None:
-    with launch(ours("threaded"), max_clients=4) as launched, worker(COMPANY, ()) as company:
-        order = CompanyOrder(*launched.address, IDLE, 10, 0.5, 10.0)
-        came = company.tell(json.dumps(asdict(order)), "connected")
+    with launch(ours("threaded"), max_clients=4) as launched, worker(BACKGROUND, ()) as background:
+        order = BackgroundOrder(*launched.address, IDLE, 10, 0.5, 10.0)
+        came = background.tell(as_line(order), "connected")
         assert (came["clients"], came["refused"]) == (4, "client 5 was not greeted within 0.5 s")
-        company.tell(GO_ON, "started")
-        assert company.tell(GO_ON, "done")["outcome"]["ok"] == 4
+        background.tell(GO_ON, "started")
+        assert background.tell(GO_ON, "done")["outcome"]["ok"] == 4

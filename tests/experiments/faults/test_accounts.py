@@ -1,13 +1,13 @@
 """The books of torture: what is right, lost, twice or wrong, and what a server survives."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from harness.experiments.faults.accounts import Books, Tally, compare, judged, reply_to
 from harness.oracle import oracle
 from harness.record import MEMORY_BOUND_BYTES, FaultResult
+from tests.makers import changed
 
 
 def test_right_replies_are_counted_and_timed() -> None:
@@ -112,5 +112,5 @@ def test_each_finding_is_a_reason(
 
 def test_memory_may_grow_up_to_the_bound(make_fault: Callable[..., FaultResult]) -> None:
     result = make_fault()
-    at_bound = replace(result, memory_after_bytes=result.memory_before_bytes + MEMORY_BOUND_BYTES)
+    at_bound = changed(result, memory_after_bytes=result.memory_before_bytes + MEMORY_BOUND_BYTES)
     assert judged(at_bound).survived

@@ -4,9 +4,9 @@ import json
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,6 +23,7 @@ from harness.experiments.selftest.stall import expected_share
 from harness.experiments.selftest.trials import instrument_hash, read_runs, run_of, verdict_on
 from harness.record import ResolutionRun, Sample, Told, histogram
 from harness.study.cell import measure
+from tests.makers import changed
 
 TURNS = {"plus_5": 50, "plus_6": 60, "plus_10": 100, "plus_100": 1000}
 
@@ -78,9 +79,9 @@ def test_the_mean_of_a_histogram() -> None:
 def test_the_null_server_answers_rightly_and_counts(tmp_path: Path, pipeline: int) -> None:
     file = tmp_path / "lines.json"
     sample = measure(null("null", count_file=str(file)), load(8, pipeline, duration_s=0.2))
-    assert (sample.wrong, sample.error) == (0, 0)
+    assert (sample.requests.wrong, sample.requests.error) == (0, 0)
     _, *counted = json.loads(file.read_text())
-    assert sum(counted) == sample.sent == sample.ok
+    assert sum(counted) == sample.requests.sent == sample.requests.ok
     assert len(counted) == 8
 
 
@@ -151,10 +152,10 @@ def test_the_instrument_is_judged_by_its_runs(runs: list[ResolutionRun], outcome
 
 def test_a_run_is_judged_from_its_launches(make_sample: Callable[..., Sample]) -> None:
     others = [
-        replace(sample, server=other)
+        changed(sample, server=other)
         for sample in samples_of(make_sample, 0.005)
         for name, other in ((BASE, "null_third"), ("null_again", "null_fourth"))
-        if sample.server == name
+        if sample.cell.server == name
     ]
     run = run_of([*samples_of(make_sample, 0.005), *others], TURNS, "2026-01-01 00:00")
     assert run is not None
@@ -167,6 +168,9 @@ def test_a_run_is_judged_from_its_launches(make_sample: Callable[..., Sample]) -
 
 def test_runs_of_another_instrument_and_half_written_ones_do_not_count(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
-    lines = [json.dumps(asdict(run)) for run in (made_up_run(), replace(made_up_run(), instrument="another"))]
+    lines = [
+        msgspec.json.encode(run).decode()
+        for run in (made_up_run(), changed(made_up_run(), instrument="another"))
+    ]
     log.write_text("\n".join([*lines, lines[0][:40]]))
     assert read_runs(log) == [made_up_run()]

@@ -1,7 +1,6 @@
 """Choose this when: rules over figures, that follow the figures when two servers swap them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from harness.analyse.samples.metrics import metric
 from harness.plan import ALL_CORES, by_name
 from harness.record import Results, Sample, ServerFacts, histogram
 from harness.report.sections.choice import advice, choice_section
+from tests.makers import changed
 
 Make = Callable[..., Sample]
 A, B = "threaded", "trio_nursery"
@@ -18,7 +18,7 @@ A, B = "threaded", "trio_nursery"
 
 def a_launch(make_sample: Make, server: str, block: int, workload: str, factor: float) -> Sample:
     """Make up a launch of a server that takes so many times as much of everything."""
-    clients = by_name(workload).clients
+    clients = by_name(workload).load.clients
     jitter = 1 + 0.001 * ((block + len(server)) % 3)
     cpu_us = 10 * factor * jitter
     responses_ns = np.full(20_000, 500_000 * factor * jitter, dtype=np.int64)
@@ -45,14 +45,14 @@ def run(make_results: Callable[..., Results], make_sample: Make) -> Results:
         for label, lines in ((A, 80), (B, 100))
     )
     results = make_results()
-    return replace(results, samples=tuple(samples), manifest=replace(results.manifest, servers=servers))
+    return changed(results, samples=tuple(samples), manifest=changed(results.manifest, servers=servers))
 
 
 def swapped(results: Results) -> Results:
     other = {A: B, B: A}
-    samples = tuple(replace(sample, server=other[sample.server]) for sample in results.samples)
-    servers = tuple(replace(facts, label=other[facts.label]) for facts in results.manifest.servers)
-    return replace(results, samples=samples, manifest=replace(results.manifest, servers=servers))
+    samples = tuple(changed(sample, server=other[sample.cell.server]) for sample in results.samples)
+    servers = tuple(changed(facts, label=other[facts.label]) for facts in results.manifest.servers)
+    return changed(results, samples=samples, manifest=changed(results.manifest, servers=servers))
 
 
 def test_every_situation_has_an_answer_from_the_figures(run: Results) -> None:
@@ -86,17 +86,17 @@ def test_servers_that_were_not_told_apart_are_named_together(make_results: Calla
 
 def test_who_uses_all_cores_is_advised_apart(run: Results) -> None:
     samples = tuple(
-        replace(sample, regime=ALL_CORES, pinned=False) if sample.server == A else sample
+        changed(sample, regime=ALL_CORES, pinned=False) if sample.cell.server == A else sample
         for sample in run.samples
     )
-    found = {each.situation: each for each in advice(replace(run, samples=samples))}
+    found = {each.situation: each for each in advice(changed(run, samples=samples))}
     assert found["Requests that compute, on all cores"].servers == (A,)
     assert "Many connections, mostly idle" not in found, "one server alone is the best of nobody"
 
 
 def test_a_run_that_tells_nothing_recommends_nothing(make_results: Callable[..., Results]) -> None:
     results = make_results()
-    nothing = replace(results, samples=(), manifest=replace(results.manifest, servers=()))
+    nothing = changed(results, samples=(), manifest=changed(results.manifest, servers=()))
     assert choice_section(nothing) == []
 
 
@@ -105,7 +105,7 @@ def test_tails_are_ranked_by_a_quantile_that_all_have(run: Results) -> None:
     found = tail_ranking(run.samples, "clients_500")
     assert found is not None
     assert found[0].metric == "response_p99_us"
-    few = replace(run, samples=tuple(a_few_answers(sample, B) for sample in run.samples))
+    few = changed(run, samples=tuple(a_few_answers(sample, B) for sample in run.samples))
     found = tail_ranking(few.samples, "clients_500")
     assert found is not None
     assert found[0].metric == "response_p90_us"
@@ -114,8 +114,9 @@ def test_tails_are_ranked_by_a_quantile_that_all_have(run: Results) -> None:
 
 def a_few_answers(sample: Sample, server: str) -> Sample:
     """Leave a server so few responses that there are not 100 beyond the 99 % quantile."""
-    if sample.server != server:
+    if sample.cell.server != server:
         return sample
-    return replace(
-        sample, response_ns={bucket: min(count, 5_000) for bucket, count in sample.response_ns.items()}
+    return changed(
+        sample,
+        response_ns={bucket: min(count, 5_000) for bucket, count in sample.times.response.histogram.items()},
     )

@@ -1,15 +1,24 @@
 """What the report says of the suite itself follows from what was recorded."""
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from harness.errors import ResultsError
-from harness.record import PROOF, AlarmRun, Finding, Proof, Results, Trial, read_results, write_manifest
+from harness.record import (
+    PROOF,
+    AlarmRun,
+    Finding,
+    Proof,
+    Results,
+    Trial,
+    as_json,
+    read_results,
+    write_manifest,
+)
 from harness.report.sections.proof import mutants_table, proof_section, specimens_table
+from tests.makers import changed
 
 TRIAL = Trial(
     "F02",
@@ -36,20 +45,20 @@ def text_of(proof: Proof | None) -> str:
 
 def test_nothing_is_said_of_what_was_not_tried() -> None:
     assert text_of(None) == ""
-    assert "no runs of this state of the suite are on record" in text_of(replace(WHOLE, alarm_runs=()))
+    assert "no runs of this state of the suite are on record" in text_of(changed(WHOLE, alarm_runs=()))
 
 
 def test_the_bound_on_false_alarms_follows_from_the_runs() -> None:
     assert "of 200 runs" in text_of(WHOLE)
     assert "none had a failure. With 95 % confidence, fewer than 1.5% of runs do." in text_of(WHOLE)
-    alarmed = replace(RUNS[0], alarms=("FAIL C09: spins",))
-    assert "1 had a failure" in text_of(replace(WHOLE, alarm_runs=(*RUNS[1:], alarmed)))
+    alarmed = changed(RUNS[0], alarms=("FAIL C09: spins",))
+    assert "1 had a failure" in text_of(changed(WHOLE, alarm_runs=(*RUNS[1:], alarmed)))
 
 
 def test_survivors_and_untested_cases_are_published() -> None:
     assert "all 1 were caught by that very case. Every case caught at least one." in text_of(WHOLE)
-    survivor = replace(TRIAL, verdict="PASS", caught=False)
-    whole = replace(WHOLE, trials=(TRIAL, survivor), untested=("S09",))
+    survivor = changed(TRIAL, verdict="PASS", caught=False)
+    whole = changed(WHOLE, trials=(TRIAL, survivor), untested=("S09",))
     text = text_of(whole)
     assert "1 of 2 were caught by that very case. No mutant was tried on S09." in text
     assert "**PASS: survives**" in "\n".join(mutants_table(whole))
@@ -64,8 +73,8 @@ def test_a_specimens_failures_are_shown_case_by_case() -> None:
 
 def test_evidence_is_read_as_it_was_written(tmp_path: Path, make_results: Callable[..., Results]) -> None:
     write_manifest(tmp_path, make_results().manifest)
-    (tmp_path / PROOF).write_text(json.dumps(asdict(WHOLE)))
+    (tmp_path / PROOF).write_text(as_json(WHOLE))
     assert read_results(tmp_path).proof == WHOLE
     (tmp_path / PROOF).write_text('{"suite": "abc"}')
-    with pytest.raises(ResultsError, match=r"suite\.json is not a proof"):
+    with pytest.raises(ResultsError, match=r"suite\.json is not of schema 3: .*`trials`"):
         read_results(tmp_path)

@@ -1,0 +1,83 @@
+"""Records that tests change by the names of their fields, whichever group these are in."""
+
+from dataclasses import is_dataclass, replace
+from typing import Any, Final, TypeVar
+
+from msgspec import Struct, structs
+
+from harness.drive.orders import LoadOrder, LoadOutcome
+from harness.plan import Cell, Load
+from harness.record import (
+    BackgroundRequests,
+    Design,
+    GeneratorUse,
+    MachineUse,
+    Manifest,
+    Placement,
+    Requests,
+    RunProgress,
+    Sample,
+    ServerUse,
+    Window,
+)
+
+Path = tuple[str, ...]
+Changed = TypeVar("Changed")
+
+GROUPS: Final[dict[type[Struct], dict[str, type[Struct]]]] = {
+    Sample: {
+        "background": BackgroundRequests,
+        "cell": Cell,
+        "load": Load,
+        "placement": Placement,
+        "window": Window,
+        "requests": Requests,
+        "server": ServerUse,
+        "generator": GeneratorUse,
+        "machine": MachineUse,
+    },
+    Manifest: {"design": Design, "progress": RunProgress},
+    LoadOrder: {"load": Load},
+    LoadOutcome: {"requests": Requests},
+}
+PATHS: Final[dict[type[object], dict[str, Path]]] = {
+    record: {field: (group, field) for group, kind in groups.items() for field in kind.__struct_fields__}
+    for record, groups in GROUPS.items()
+}
+PATHS[Sample] |= {
+    f"{view}_{of}": ("times", view, "histogram" if of == "ns" else of)
+    for view in ("response", "service", "queueing", "lag")
+    for of in ("ns", "max_ns")
+}
+PATHS[Sample] |= {
+    **{
+        name: ("times", name) for name in ("connect_ns", "response_sum_ns", "response_repeats_ns", "censored")
+    },
+    "window_s": ("window", "length_s"),
+    "server_cpu_ns": ("server", "cpu_ns"),
+    "server_user_ns": ("server", "user_ns"),
+    "server_system_ns": ("server", "system_ns"),
+    "generator_cpu_ns": ("generator", "cpu_ns"),
+    "generator_spin_ns": ("generator", "spin_ns"),
+    "connect_s": ("generator", "connect_s"),
+    "server": ("cell", "server"),
+    "background": ("load", "background"),
+    **{f"background_{field}": ("background", field) for field in BackgroundRequests.__struct_fields__},
+}
+
+
+def changed(record: Changed, **changes: Any) -> Changed:  # noqa: ANN401 - of whatever type the field is
+    """Return a record, or a dataclass, with some fields changed; those of its groups by their own names."""
+    if is_dataclass(record):
+        return replace(record, **changes)  # type: ignore[type-var] # whatever it is, it is a dataclass
+    paths = PATHS.get(type(record), {})
+    for name, value in changes.items():
+        record = _put(record, paths.get(name, (name,)), value)
+    return record
+
+
+def _put(record: Any, path: Path, value: object) -> Any:  # noqa: ANN401 - likewise
+    first, *rest = path
+    if rest:
+        value = _put(getattr(record, first), tuple(rest), value)
+    return structs.replace(record, **{first: value})
