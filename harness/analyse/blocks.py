@@ -1,38 +1,62 @@
-"""Blocks of launches: which of them count, and their values side by side."""
+"""Launches, each judged once; which of them count, and their values block by block."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.analyse.samples.metrics import Metric
-from harness.analyse.samples.validity import invalidity
+from harness.analyse.samples.validity import Validity, assess
 from harness.record import Sample
 
 Block = tuple[str, str, int]
 
 
-def of_regime(samples: Iterable[Sample], regime: str) -> list[Sample]:
-    """Return the samples of servers that may use so much of the machine."""
-    return [sample for sample in samples if sample.placement.regime == regime]
+@dataclass(frozen=True)
+class Launch:
+    """A sample, and what was found when it was judged."""
+
+    sample: Sample
+    validity: Validity
+
+    @property
+    def valid(self) -> bool:
+        """Tell whether it may be used."""
+        return self.validity.valid
 
 
-def block_of(sample: Sample) -> Block:
+def launches_of(samples: Iterable[Sample]) -> tuple[Launch, ...]:
+    """Judge samples, each of them once."""
+    return tuple(Launch(sample, assess(sample)) for sample in samples)
+
+
+def of_regime(launches: Iterable[Launch], regime: str) -> list[Launch]:
+    """Return the launches of servers that may use so much of the machine."""
+    return [launch for launch in launches if launch.sample.placement.regime == regime]
+
+
+def under(launches: Iterable[Launch], workload: str) -> list[Launch]:
+    """Return the launches under one workload."""
+    return [launch for launch in launches if launch.sample.cell.workload == workload]
+
+
+def block_of(launch: Launch) -> Block:
     """Return what identifies the launches that are compared with each other, and measured again together."""
+    sample = launch.sample
     return sample.placement.regime, sample.cell.workload, sample.cell.block
 
 
-def counted(samples: Iterable[Sample]) -> list[Sample]:
-    """Return the samples that count: of each block of a workload and regime those of one attempt, with its invalid ones.
+def counted(launches: Iterable[Launch]) -> list[Launch]:
+    """Return the launches that count: of each block of a workload and regime those of one attempt, with its invalid ones.
 
-    It is the attempt with the most valid samples, the first of equals. All servers' values of a block are of the same
+    It is the attempt with the most valid launches, the first of equals. All servers' values of a block are of the same
     attempt, since they are compared with each other; what was measured has no say in the choice.
     """
-    attempts: dict[Block, dict[int, list[Sample]]] = {}
-    for sample in samples:
-        attempts.setdefault(block_of(sample), {}).setdefault(sample.cell.attempt, []).append(sample)
+    attempts: dict[Block, dict[int, list[Launch]]] = {}
+    for launch in launches:
+        attempts.setdefault(block_of(launch), {}).setdefault(launch.sample.cell.attempt, []).append(launch)
     return [
-        sample
+        launch
         for of_block in attempts.values()
-        for sample in max(of_block.values(), key=lambda launched: sum(not invalidity(s) for s in launched))
+        for launch in max(of_block.values(), key=lambda launched: sum(each.valid for each in launched))
     ]
 
 
@@ -41,6 +65,7 @@ class Repetition:
     """How often blocks were measured again.
 
     Attributes:
+        made: launches in all.
         blocks: how many there are, each workload's counted on its own.
         repeated: blocks that were measured again, because a launch was invalid.
         launches: that this took.
@@ -48,6 +73,7 @@ class Repetition:
         left: invalid launches among those that count.
     """
 
+    made: int
     blocks: int
     repeated: int
     launches: int
@@ -55,27 +81,29 @@ class Repetition:
     left: int
 
 
-def repetition(samples: Sequence[Sample]) -> Repetition:
+def repetition(launches: Sequence[Launch]) -> Repetition:
     """Count what was measured again, and what stayed invalid."""
-    again = [sample for sample in samples if sample.cell.attempt > 1]
+    again = [launch for launch in launches if launch.sample.cell.attempt > 1]
     return Repetition(
-        blocks=len(set(map(block_of, samples))),
+        made=len(launches),
+        blocks=len(set(map(block_of, launches))),
         repeated=len(set(map(block_of, again))),
         launches=len(again),
-        invalid=sum(bool(invalidity(sample)) for sample in samples),
-        left=sum(bool(invalidity(sample)) for sample in counted(samples)),
+        invalid=sum(not launch.valid for launch in launches),
+        left=sum(not launch.valid for launch in counted(launches)),
     )
 
 
-def by_block(samples: Iterable[Sample], workload: str, of: Metric) -> dict[str, dict[int, float]]:
-    """Return each server's values by block, of the valid samples that count.
+def by_block(launches: Iterable[Launch], workload: str, of: Metric) -> dict[str, dict[int, float]]:
+    """Return each server's values by block, of the valid launches that count.
 
     A server of which some launch cannot say has none at all: those that can are not a fair selection.
     """
     values: dict[str, dict[int, float | None]] = {}
-    for sample in counted(sample for sample in samples if sample.cell.workload == workload):
-        if not invalidity(sample):
-            values.setdefault(sample.cell.server, {})[sample.cell.block] = of.value(sample)
+    for launch in counted(under(launches, workload)):
+        if launch.valid:
+            cell = launch.sample.cell
+            values.setdefault(cell.server, {})[cell.block] = of.value(launch.sample)
     known = {
         server: {block: value for block, value in of_server.items() if value is not None}
         for server, of_server in values.items()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from harness.analyse.blocks import by_block, of_regime
+from harness.analyse.blocks import by_block, launches_of, of_regime
 from harness.analyse.comparisons import COMPARED, UNDECIDED, Comparison, compared
 from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import unpaired
@@ -28,11 +28,10 @@ def compare_runs(
     """
     found = []
     regimes = dict.fromkeys(sample.placement.regime for sample in a.samples)
+    runs = launches_of(a.samples), launches_of(b.samples)
     for workload, regime in product(a.manifest.design.workloads, regimes):
         for name in metrics:
-            values_a, values_b = (
-                by_block(of_regime(run.samples, regime), workload, metric(name)) for run in (a, b)
-            )
+            values_a, values_b = (by_block(of_regime(run, regime), workload, metric(name)) for run in runs)
             ratios = {
                 (f"{names[0]}:{server}", f"{names[1]}:{server}"): ratio
                 for server in values_a

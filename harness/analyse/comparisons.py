@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
 
-from harness.analyse.blocks import by_block, of_regime
+from harness.analyse.blocks import Launch, by_block, launches_of, of_regime
 from harness.analyse.samples.metrics import Metric, metric
 from harness.analyse.statistics.inference import Direction, Finding, LogRatio, judged, paired
-from harness.record import Results, Sample
+from harness.record import Results
 
 BETTER: Final = "better"
 WORSE: Final = "worse"
@@ -47,21 +47,21 @@ class Comparison:
     verdict: str
 
 
-def compare_all(samples: Sequence[Sample], workload: str, of: Metric) -> list[Comparison]:
-    """Compare all pairs of servers under one workload, in the order in which the samples name them.
+def compare_all(launches: Sequence[Launch], workload: str, of: Metric) -> list[Comparison]:
+    """Compare all pairs of servers under one workload, in the order in which the launches name them.
 
     The pairs of a regime are one family: Holm's adjustment is over all of them. Servers of different regimes are never
     compared.
     """
-    return [each for family in families(samples, workload, of) for each in compared(family, workload, of)]
+    return [each for family in families(launches, workload, of) for each in compared(family, workload, of)]
 
 
 def families(
-    samples: Sequence[Sample], workload: str, of: Metric
+    launches: Sequence[Launch], workload: str, of: Metric
 ) -> Iterator[dict[tuple[str, str], LogRatio]]:
     """Yield the ratios b/a of each regime's pairs of servers; the keys are the names of a and b."""
-    for regime in dict.fromkeys(sample.placement.regime for sample in samples):
-        values = by_block(of_regime(samples, regime), workload, of)
+    for regime in dict.fromkeys(launch.sample.placement.regime for launch in launches):
+        values = by_block(of_regime(launches, regime), workload, of)
         pairs = combinations(values, 2)
         yield {(a, b): ratio for a, b in pairs if (ratio := log_ratio(values[a], values[b]))}
 
@@ -117,10 +117,10 @@ def compare_servers(results: Results, a: str, b: str, metrics: Sequence[str] = C
     The family is that of the report, all pairs of the run: looking at one pair afterwards does not make it the only
     one that was looked at, and the verdict is the report's.
     """
-    found = []
+    found, launches = [], launches_of(results.samples)
     for workload in results.manifest.design.workloads:
         for name in metrics:
-            for each in compare_all(results.samples, workload, metric(name)):
+            for each in compare_all(launches, workload, metric(name)):
                 if (each.a, each.b) == (a, b):
                     found.append(each)
                 elif (each.a, each.b) == (b, a):

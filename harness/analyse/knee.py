@@ -12,7 +12,7 @@ from typing import Final
 
 from harness.analyse.samples.quantiles import Quantile, response
 from harness.analyse.samples.recovery import recovered_after_s
-from harness.analyse.samples.validity import KEPT_UP, Reason, Severity, achieved_share, judge, limited_by
+from harness.analyse.samples.validity import KEPT_UP, Reason, Severity, achieved_share, assess, limited_by
 from harness.record import Sample
 
 PRECISION: Final = 1.05
@@ -71,7 +71,7 @@ def probe(sample: Sample, slo: Slo) -> Probe:
 
 
 def _sustained(sample: Sample, slo: Slo, found: Quantile, share: float) -> tuple[bool | None, str]:
-    verdict = judge(sample)
+    verdict = assess(sample)
     invalid = verdict.of(Severity.INVALID)
     for finding in invalid:
         if finding.reason in SERVERS_FAULT:

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from harness.analyse.blocks import Launch, under
 from harness.analyse.comparisons import families
 from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import CONFIDENCE, LogRatio, half_width
-from harness.record import PrecisionGoal, Sample
+from harness.record import PrecisionGoal
 
 PILOT_BLOCKS: Final = 5
 MOST_BLOCKS: Final = 100_000
@@ -37,13 +38,13 @@ class Reach:
     reached: bool
 
 
-def reach(samples: Sequence[Sample], workload: str, target: PrecisionGoal) -> Reach | None:
+def reach(launches: Sequence[Launch], workload: str, target: PrecisionGoal) -> Reach | None:
     """Say how precise the ratios under a workload are; None if no two servers have two blocks in common."""
-    found = families(samples, workload, metric(target.metric))
+    found = families(launches, workload, metric(target.metric))
     ratios = [ratio for family in found for ratio in family.values()]
     if not ratios:
         return None
-    blocks = 1 + max(sample.cell.block for sample in samples if sample.cell.workload == workload)
+    blocks = 1 + max(launch.sample.cell.block for launch in under(launches, workload))
     widest = max(math.expm1(half_width(ratio.error, ratio.degrees, CONFIDENCE)) for ratio in ratios)
     reached = widest <= target.half_width
     needed = max(_needed(ratio, blocks, target) for ratio in ratios)

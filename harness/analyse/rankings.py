@@ -4,10 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from harness.analyse.blocks import by_block, of_regime
+from harness.analyse.blocks import Launch, by_block, of_regime, under
 from harness.analyse.comparisons import BETTER, WORSE, compare_all
 from harness.analyse.samples.metrics import Metric, metric
-from harness.analyse.samples.validity import invalidity
 from harness.analyse.statistics.inference import Estimate, estimate
 from harness.analyse.tables import Row, Table
 from harness.plan import ONE_CORE
@@ -69,11 +68,13 @@ class Ranking:
 
 
 def ranking(
-    samples: Sequence[Sample], workload: str, of: Metric, among: Collection[str] | None = None
+    launches: Sequence[Launch], workload: str, of: Metric, among: Collection[str] | None = None
 ) -> Ranking | None:
-    """Rank servers; None if fewer than two have figures."""
+    """Rank servers of one core; None if fewer than two have figures."""
     chosen = [
-        sample for sample in of_regime(samples, ONE_CORE) if among is None or sample.cell.server in set(among)
+        launch
+        for launch in under(of_regime(launches, ONE_CORE), workload)
+        if among is None or launch.sample.cell.server in among
     ]
     found = {
         server: known
@@ -92,20 +93,24 @@ def ranking(
     return Ranking({server: found[server] for server in ranked}, leaders)
 
 
-def tail_ranking(samples: Sequence[Sample], workload: str) -> tuple[Tail, Ranking] | None:
+class RankedTail(NamedTuple):
+    """Servers by a quantile of the response."""
+
+    tail: Tail
+    ranking: Ranking
+
+
+def tail_ranking(launches: Sequence[Launch], workload: str) -> RankedTail | None:
     """Rank servers by the farthest quantile that all of them have.
 
     It takes many requests to know a far one; if only those were ranked that have it, the best might be missing.
     """
-    measured = {
-        sample.cell.server
-        for sample in of_regime(samples, ONE_CORE)
-        if sample.cell.workload == workload and not invalidity(sample)
-    }
+    mine = under(of_regime(launches, ONE_CORE), workload)
+    measured = {launch.sample.cell.server for launch in mine if launch.valid}
     for tail in TAILS:
-        found = ranking(samples, workload, metric(tail.metric))
+        found = ranking(mine, workload, metric(tail.metric))
         if found is not None and found.estimates.keys() == measured:
-            return tail, found
+            return RankedTail(tail, found)
     return None
 
 

@@ -2,16 +2,16 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from harness.analyse.blocks import counted, of_regime
+from harness.analyse.blocks import Launch, counted, of_regime, under
 from harness.analyse.comparisons import BETTER, COMPARED, WORSE, Comparison, compare_all
 from harness.analyse.samples.metrics import METRICS, QUANTILES, Metric, metric
 from harness.analyse.samples.quantiles import quantile
-from harness.analyse.samples.validity import doubts, invalidity, limited_by
+from harness.analyse.samples.validity import limited_by
 from harness.analyse.statistics.inference import Estimate, arithmetic_estimate, estimate, letters
 from harness.plan import ONE_CORE
-from harness.record import Sample, merged
+from harness.record import Histogram, Sample, merged
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Row:
         launches: that count; `valid` of them can be used.
         invalid: a reason for each launch that cannot be used, those included that were measured again.
         disturbed: launches that can be used, but have been disturbed.
+        values: of each launch, by metric name; none at all if some launch cannot say.
+        responses: of all launches together.
         limits: what limited the closed loop, in how many launches.
         response_max_ms: the largest response of all launches: a record, not a quantile.
         letters: of the groups that it belongs to, by metric name, for the compared ones.
@@ -34,7 +36,9 @@ class Row:
     valid: int
     invalid: tuple[str, ...]
     disturbed: int
+    values: Mapping[str, tuple[float, ...]]
     estimates: Mapping[str, Estimate | None]
+    responses: Histogram
     limits: Mapping[str, int]
     response_max_ms: float
     letters: Mapping[str, str]
@@ -58,25 +62,27 @@ class Table:
         return next(row for row in self.rows if row.server == server)
 
 
-def tabulate(samples: Sequence[Sample], workload: str, regime: str = ONE_CORE) -> Table:
+def tabulate(launches: Sequence[Launch], workload: str, regime: str = ONE_CORE) -> Table:
     """Work out all that is said of one workload and one regime: a table never holds two of these."""
-    launched = [sample for sample in of_regime(samples, regime) if sample.cell.workload == workload]
-    mine = counted(launched)
+    made: dict[str, list[Launch]] = {}
+    for launch in (of_workload := under(of_regime(launches, regime), workload)):
+        made.setdefault(launch.sample.cell.server, []).append(launch)
+    mine = counted(of_workload)
     comparisons = {name: tuple(compare_all(mine, workload, metric(name))) for name in COMPARED}
-    servers = list(dict.fromkeys(sample.cell.server for sample in mine))
-    groups = {}
-    for name in COMPARED:
-        ranked = sorted(servers, key=lambda server: _rank(mine, server, metric(name)))
-        groups[name] = letters_of(ranked, comparisons[name])
-    rows = [
-        _row(
-            [sample for sample in mine if sample.cell.server == server],
-            [reason for sample in launched if sample.cell.server == server for reason in invalidity(sample)],
-            {name: groups[name].get(server, "") for name in COMPARED},
-        )
-        for server in sorted(servers, key=lambda server: _rank(mine, server, metric("throughput_rps")))
-    ]
-    return Table(workload, tuple(rows), comparisons)
+    rows = {
+        server: _row(server, [launch for launch in mine if launch.sample.cell.server == server], made[server])
+        for server in dict.fromkeys(launch.sample.cell.server for launch in mine)
+    }
+    ranked = {name: sorted(rows, key=lambda server: _rank(rows[server], metric(name))) for name in COMPARED}
+    groups = {name: letters_of(ranked[name], comparisons[name]) for name in COMPARED}
+    return Table(
+        workload,
+        tuple(
+            replace(rows[server], letters={name: groups[name].get(server, "") for name in COMPARED})
+            for server in sorted(rows, key=lambda server: _rank(rows[server], metric("throughput_rps")))
+        ),
+        comparisons,
+    )
 
 
 def letters_of(ranked: Sequence[str], comparisons: Iterable[Comparison]) -> dict[str, str]:
@@ -87,14 +93,15 @@ def letters_of(ranked: Sequence[str], comparisons: Iterable[Comparison]) -> dict
     return letters([server for server in ranked if server in named], apart)
 
 
-def _row(samples: Sequence[Sample], invalid: Iterable[str], groups: Mapping[str, str]) -> Row:
-    valid = [sample for sample in samples if not invalidity(sample)]
+def _row(server: str, launches: Sequence[Launch], made: Sequence[Launch]) -> Row:
+    """Sum up the launches of a server that count; of all that were made, say why some cannot be used."""
+    valid = [launch.sample for launch in launches if launch.valid]
     limits: dict[str, int] = {}
-    for sample in valid:
-        limits[limited_by(sample)] = limits.get(limited_by(sample), 0) + 1
+    for limit in map(limited_by, valid):
+        limits[limit] = limits.get(limit, 0) + 1
+    values = {each.name: _values(valid, each) for each in METRICS}
     estimates = {
-        each.name: (arithmetic_estimate if each.additive else estimate)(_values(valid, each))
-        for each in METRICS
+        each.name: (arithmetic_estimate if each.additive else estimate)(values[each.name]) for each in METRICS
     }
     together = merged(sample.times.response.histogram for sample in valid)
     repeats = merged(sample.times.response_repeats_ns for sample in valid)
@@ -102,28 +109,29 @@ def _row(samples: Sequence[Sample], invalid: Iterable[str], groups: Mapping[str,
         if estimates[name] is None and (pooled_ns := quantile(together, q, repeats=repeats).ns) is not None:
             estimates[name] = Estimate(pooled_ns / 1e3, None, None, len(valid))
     return Row(
-        server=samples[0].cell.server,
-        launches=len(samples),
+        server=server,
+        launches=len(launches),
         valid=len(valid),
-        invalid=tuple(invalid),
-        disturbed=sum(bool(doubts(sample)) for sample in valid),
+        invalid=tuple(reason for launch in made for reason in launch.validity.invalidity),
+        disturbed=sum(bool(launch.validity.doubts) for launch in launches if launch.valid),
+        values=values,
         estimates=estimates,
+        responses=together,
         limits=limits,
         response_max_ms=max((sample.times.response.max_ns for sample in valid), default=0) / 1e6,
-        letters=groups,
+        letters={},
     )
 
 
-def _rank(samples: Iterable[Sample], server: str, of: Metric) -> float:
-    valid = [sample for sample in samples if sample.cell.server == server and not invalidity(sample)]
-    found = estimate(_values(valid, of))
+def _rank(row: Row, of: Metric) -> float:
+    found = estimate(row.values[of.name])
     if found is None:
         return math.inf
     return -found.mean if of.higher_is_better else found.mean
 
 
-def _values(samples: Iterable[Sample], of: Metric) -> list[float]:
+def _values(samples: Iterable[Sample], of: Metric) -> tuple[float, ...]:
     """Return one value for each launch; none at all if some launch cannot say."""
     values = [of.value(sample) for sample in samples]
-    known = [value for value in values if value is not None]
-    return known if len(known) == len(values) else []
+    known = tuple(value for value in values if value is not None)
+    return known if len(known) == len(values) else ()

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.analyse.blocks import launches_of
 from harness.analyse.changes import Threshold, compare_runs, differences, threshold
 from harness.analyse.comparisons import (
     BETTER,
@@ -193,7 +194,8 @@ def _measured_now(  # noqa: PLR0913 - what was given, and how to go about it
         measuring.carry_out(plan.blocks)
     # One pair in the order given, whatever order they were launched in.
     in_order = sorted(measuring.samples, key=lambda sample: labels.index(sample.cell.server))
-    found = [each for name in metrics for each in compare_all(in_order, workload, metric_of(name))]
+    launches = launches_of(in_order)
+    found = [each for name in metrics for each in compare_all(launches, workload, metric_of(name))]
     if not found:
         raise ResultsError("fewer than two blocks have a valid launch of both servers")
     return found

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from harness.analyse.samples.validity import judge
+from harness.analyse.samples.validity import assess
 from harness.cli.load_options import Given, loading, measured
 from harness.cli.load_table import as_json, show
 from harness.cli.options import FAILED, write_to
@@ -32,4 +32,4 @@ def load(given: Given, rate: float | None, json_file: str | None) -> int:
     sample = measured(candidate, order, given.generators, console)
     show(sample, console)
     write_to(json_file, json.dumps(as_json(sample), indent=1) + "\n")
-    return 0 if judge(sample).valid else FAILED
+    return 0 if assess(sample).valid else FAILED

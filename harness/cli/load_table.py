@@ -10,7 +10,7 @@ from rich.table import Table
 from harness.analyse.samples.metrics import throughput_rps
 from harness.analyse.samples.quantiles import QUANTILES, Quantile, quantile, requests_for, response
 from harness.analyse.samples.steadiness import steadiness
-from harness.analyse.samples.validity import Severity, achieved_share, generator_share, judge, limited_by
+from harness.analyse.samples.validity import Severity, achieved_share, assess, generator_share, limited_by
 from harness.plan import CLOSED
 from harness.record import Distribution, Sample
 
@@ -24,7 +24,7 @@ def as_json(sample: Sample) -> dict[str, Any]:
     A quantile is null if it is not known. If that is because requests never came, `censored` names it, and says what it
     is above.
     """
-    verdict = judge(sample)
+    verdict = assess(sample)
     quantiles = {view: _quantiles(sample, view) for view in VIEWS}
     return {
         "throughput_rps": throughput_rps(sample),
@@ -58,7 +58,7 @@ def as_json(sample: Sample) -> dict[str, Any]:
         "steady_state": steadiness(sample.window.series).value,
         "steal_share": sample.machine.steal_share,
         "valid": verdict.valid,
-        "reasons": [str(finding) for finding in verdict.findings],
+        "reasons": [str(finding) for finding in verdict.flags],
     }  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def show(sample: Sample, console: Console) -> None:
         console.print(line, highlight=False)
     colours = {Severity.INVALID: "bold red", Severity.DOUBT: "yellow", Severity.REMARK: "cyan"}
     words = {Severity.INVALID: "invalid", Severity.DOUBT: "doubtful", Severity.REMARK: "remark"}
-    for finding in judge(sample).findings:
+    for finding in assess(sample).flags:
         severity = finding.reason.severity
         console.print(f"[{colours[severity]}]{words[severity]:<9}[/]  {finding}", highlight=False)
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from harness.analyse.analysis import analyse
 from harness.record import PROJECT, REFERENCE, Results, read_results
 from harness.report.markdown import FIGURES, REPORT, render
 
@@ -11,11 +12,12 @@ def files_of(folder: Path, results: Results) -> dict[Path, str]:
 
     The reference run's report stands at the top of the project, any other in its run's folder.
     """
+    analysis = analyse(results)
     if folder.resolve() == REFERENCE:
-        rendered = render(results, f"{REFERENCE.relative_to(PROJECT)}/{FIGURES}")
+        rendered = render(analysis, f"{REFERENCE.relative_to(PROJECT)}/{FIGURES}")
         top = PROJECT
     else:
-        rendered = render(results)
+        rendered = render(analysis)
         top = folder
     return {(top if name == REPORT else folder) / name: text for name, text in rendered.items()}
 

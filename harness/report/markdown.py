@@ -2,12 +2,8 @@
 
 from typing import Final
 
-from msgspec.structs import replace
-
-from harness.analyse.blocks import of_regime
-from harness.analyse.tables import Table, tabulate
-from harness.plan import ALL_CORES, ONE_CORE, WORKLOADS, by_name
-from harness.record import Results
+from harness.analyse.analysis import Analysis
+from harness.plan import by_name
 from harness.report.figures.panels import figures
 from harness.report.sections.answer import short_answer
 from harness.report.sections.capacity import connections_section
@@ -38,22 +34,22 @@ SHOWN: Final = {
 }
 
 
-def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
+def render(analysis: Analysis, figures_at: str = FIGURES) -> dict[str, str]:
     """Return the files of a report, by their names: the text, what is too long for it, and the figures in a folder.
 
     Args:
-        results: a run.
+        analysis: of a run.
         figures_at: where the figures are, seen from the report; the other files are beside their folder.
     """
-    on_one_core, on_all_cores = only(results, ONE_CORE), only(results, ALL_CORES)
-    tables, others = tables_of(on_one_core, ONE_CORE), tables_of(on_all_cores, ALL_CORES)
-    drawn = figures(on_one_core, tables)
+    results, one_core = analysis.results, analysis.one_core
+    drawn = figures(one_core)
     beside = figures_at.removesuffix(FIGURES)
+    core = [by_name(name) for name in one_core.tables if by_name(name).core]
     text = "\n".join(
         [
-            *heading(results),
-            *short_answer(results, tables),
-            *choice_section(results),
+            *heading(analysis),
+            *short_answer(analysis),
+            *choice_section(analysis.advice),
             *what_was_measured(results.manifest, beside + PAIRS),
             *(
                 line
@@ -61,48 +57,25 @@ def render(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
                 if name in drawn
                 for line in (f"![{title}]({figures_at}/{name})", "")
             ),
-            *(
-                line
-                for name, table in tables.items()
-                if by_name(name).core
-                for line in workload_section(by_name(name), table, on_one_core)
-            ),
-            *other_workloads(on_one_core, tables, beside + WORKLOAD_TABLES),
-            *all_cores_section(on_all_cores, others),
-            *costs_section(results),
-            *causes_section(results),
-            *instrument_section(results),
+            *(line for workload in core for line in workload_section(workload, one_core, analysis)),
+            *other_workloads(analysis, beside + WORKLOAD_TABLES),
+            *all_cores_section(analysis.all_cores),
+            *costs_section(analysis),
+            *causes_section(analysis),
+            *instrument_section(analysis),
             *conformance_section(results, beside + CASES),
             *proof_section(results.proof),
             *faults_section(results),
             *connections_section(results),
             *code_section(results.manifest.servers),
             *factors_section(results.manifest.servers),
-            *limits(results),
+            *limits(analysis),
             *reproduce(results.manifest),
         ]
     )
     return {
         REPORT: text.rstrip() + "\n",
-        PAIRS: pairs_text([tables, others]),
-        WORKLOAD_TABLES: workloads_text(on_one_core, tables, on_all_cores, others),
+        PAIRS: pairs_text(analysis),
+        WORKLOAD_TABLES: workloads_text(analysis),
         CASES: cases_text(results),
     } | {f"{FIGURES}/{name}": svg for name, svg in drawn.items()}
-
-
-def only(results: Results, regime: str) -> Results:
-    """Return what a run says of the servers of one regime."""
-    servers = tuple(facts for facts in results.manifest.servers if facts.regime == regime)
-    manifest = replace(results.manifest, servers=servers)
-    return replace(results, manifest=manifest, samples=tuple(of_regime(results.samples, regime)))
-
-
-def tables_of(results: Results, regime: str) -> dict[str, Table]:
-    """Work out the tables of one regime by workload; none if it has no servers."""
-    if not results.manifest.servers:
-        return {}
-    return {
-        workload.name: tabulate(results.samples, workload.name, regime)
-        for workload in WORKLOADS
-        if workload.name in results.manifest.design.workloads
-    }

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from harness.analyse.blocks import repetition
+from harness.analyse.blocks import Launch, Repetition, repetition, under
 from harness.analyse.precision import PILOT_BLOCKS, Reach, blocks_in_time, reach, sentence
 from harness.analyse.samples.metrics import throughput_rps
-from harness.analyse.samples.validity import invalidity
+from harness.analyse.samples.validity import assess
 from harness.launch.candidates import Candidate
 from harness.plan import CLOSED, OF_PEAK, PEAK, RELIEF, Cell, Load, Plan, launch_seconds
 from harness.record import PrecisionGoal, Sample
@@ -45,6 +45,7 @@ class Campaign:
         """Take the servers, what each workload does to them, what to do with each sample, and what was measured before."""
         self.plan = plan
         self.samples: list[Sample] = []
+        self._launches: list[Launch] = []
         self.done = dict.fromkeys(plan.workloads, 0)
         self._candidates = {candidate.label: candidate for candidate in candidates}
         self._loads = loads
@@ -89,6 +90,11 @@ class Campaign:
                     "yellow",
                 )
 
+    @property
+    def repetition(self) -> Repetition:
+        """Count what was measured again so far."""
+        return repetition(self._launches)
+
     def _tell(self, found: Reach, target: PrecisionGoal) -> None:
         more_s = (found.needed - found.blocks) * self._seconds_per_block()[found.workload]
         if found.reached:
@@ -100,7 +106,7 @@ class Campaign:
         self._progress.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def _reaches(self, target: PrecisionGoal) -> list[Reach]:
-        found = [reach(self.samples, workload, target) for workload in self.plan.workloads]
+        found = [reach(self._launches, workload, target) for workload in self.plan.workloads]
         return [one for one in found if one is not None]
 
     def _seconds_per_block(self) -> dict[str, float]:
@@ -115,10 +121,12 @@ class Campaign:
         known = self._recorded.get(cell)
         self._show(cell, f", attempt {cell.attempt}" if cell.attempt > 1 else "")
         sample = known or measure(self._candidates[cell.server], self._load(cell), cell=cell)
+        launch = Launch(sample, assess(sample))
         self.samples.append(sample)
+        self._launches.append(launch)
         if known is None:
             self._keep(sample)
-            for reason in invalidity(sample):
+            for reason in launch.validity.invalidity:
                 self._say(f"  invalid: {cell.server}, {cell.workload}: {reason}")
             self._progress.advance(self._task, self._seconds_of(cell))
         return sample
@@ -152,9 +160,9 @@ class Campaign:
     def _peak_rps(self, server: str) -> float:
         """Return what a server answers at most: from this run's launches, or else from a short one."""
         known = [
-            throughput_rps(sample)
-            for sample in self.samples
-            if (sample.cell.server, sample.cell.workload) == (server, PEAK) and not invalidity(sample)
+            throughput_rps(launch.sample)
+            for launch in under(self._launches, PEAK)
+            if launch.sample.cell.server == server and launch.valid
         ]
         if known:
             return median(known)
@@ -203,10 +211,10 @@ def campaign(  # noqa: PLR0913 - likewise
             recorded,
         )
         yield under_way
-        found = repetition(under_way.samples)
+        found = under_way.repetition
         if found.invalid:
             progress.console.print(
-                f"{found.invalid} of {len(under_way.samples)} launches were invalid; measured again: {found.repeated} of "
+                f"{found.invalid} of {found.made} launches were invalid; measured again: {found.repeated} of "
                 f"{found.blocks} blocks, in {found.launches} launches; {found.left} cells stayed invalid",
                 highlight=False,
                 soft_wrap=True,

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.analyse.blocks import launches_of
 from harness.analyse.changes import compare_runs, differences, threshold
 from harness.analyse.comparisons import (
     BETTER,
@@ -46,13 +47,13 @@ def test_verdicts(make_sample: Callable[..., Sample], factor: float, noise: floa
         for block in range(8)
         for server, speed in (("a", 1.0), ("b", factor))
     ]
-    (comparison,) = compare_all(samples, "clients_64", THROUGHPUT)
+    (comparison,) = compare_all(launches_of(samples), "clients_64", THROUGHPUT)
     assert (comparison.a, comparison.b, comparison.verdict) == ("a", "b", verdict)
     assert comparison.ci_low < comparison.ratio < comparison.ci_high
 
 
 def test_less_cpu_is_better(make_results: Callable[..., Results]) -> None:
-    (comparison,) = compare_all(make_results(factor=0.5).samples, "clients_64", CPU)
+    (comparison,) = compare_all(launches_of(make_results(factor=0.5).samples), "clients_64", CPU)
     assert comparison.verdict == WORSE
     assert comparison.ratio == pytest.approx(2, rel=0.05)
 
@@ -65,7 +66,7 @@ def test_what_differs_between_blocks_does_not_hide_what_differs_within(
         for block in range(6)
         for server, speed, sign in (("a", 1.0, 1), ("b", 0.9, -1))
     ]
-    (comparison,) = compare_all(samples, "clients_64", THROUGHPUT)
+    (comparison,) = compare_all(launches_of(samples), "clients_64", THROUGHPUT)
     assert comparison.verdict == WORSE
 
 
@@ -78,7 +79,7 @@ def test_equal_servers_are_seldom_called_different(make_sample: Callable[..., Sa
             for block in range(5)
             for server in "ab"
         ]
-        (comparison,) = compare_all(samples, "clients_64", THROUGHPUT)
+        (comparison,) = compare_all(launches_of(samples), "clients_64", THROUGHPUT)
         wrong += comparison.verdict in {BETTER, WORSE}
     assert wrong <= 20  # 5 % of 200 is 10; more than 20 would have a chance of 0.1 %
 
@@ -130,13 +131,13 @@ def test_scaling_one_server_swaps_the_verdicts(make_sample: Callable[..., Sample
                 for server in "ab"
             ]
             metric_of = THROUGHPUT if name == "rps" else CPU
-            verdicts += [each.verdict for each in compare_all(samples, "clients_64", metric_of)]
+            verdicts += [each.verdict for each in compare_all(launches_of(samples), "clients_64", metric_of)]
         assert verdicts == [more, {BETTER: WORSE, WORSE: BETTER}[more]]
 
 
 def test_a_pair_of_a_run_is_judged_as_the_report_judges_it() -> None:
     results = read_results(REFERENCE)
-    of_all = compare_all(results.samples, "clients_64", CPU)
+    of_all = compare_all(launches_of(results.samples), "clients_64", CPU)
     (pair,) = (
         each
         for each in compare_servers(results, "threaded", "trio_nursery", ["cpu_us_per_request"])
@@ -211,7 +212,7 @@ def in_two_regimes(make_sample: Callable[..., Sample]) -> list[Sample]:
 
 
 def test_one_core_is_never_compared_with_all(make_sample: Callable[..., Sample]) -> None:
-    found = compare_all(in_two_regimes(make_sample), "clients_64", THROUGHPUT)
+    found = compare_all(launches_of(in_two_regimes(make_sample)), "clients_64", THROUGHPUT)
     assert [(each.a, each.b) for each in found] == [("a", "b"), ("c", "d")]
     # Two families of one pair each: nothing was adjusted for the other.
     assert all(each.adjusted_p == each.p for each in found)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.analyse.blocks import launches_of
 from harness.analyse.precision import blocks_for, blocks_in_time, reach, sentence
 from harness.analyse.statistics.inference import half_width
 from harness.record import PrecisionGoal, Sample
@@ -63,7 +64,7 @@ def test_reaching_a_precision(make_sample: Callable[..., Sample], noise: float, 
         for block in range(5)
         for server in "abc"
     ]
-    found = reach(samples, "clients_64", TARGET)
+    found = reach(launches_of(samples), "clients_64", TARGET)
     assert found is not None
     assert (found.reached, found.blocks) == (reached, 5)
     assert (found.half_width <= 0.03) == reached
@@ -73,7 +74,7 @@ def test_reaching_a_precision(make_sample: Callable[..., Sample], noise: float, 
 
 
 def test_one_server_has_no_ratio(make_sample: Callable[..., Sample]) -> None:
-    assert reach([make_sample("a", block) for block in range(5)], "clients_64", TARGET) is None
+    assert reach(launches_of(make_sample("a", block) for block in range(5)), "clients_64", TARGET) is None
 
 
 def test_stopping_when_precise_enough_covers_the_truth_nearly_as_often() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.analyse.blocks import launches_of
 from harness.analyse.tables import tabulate
 from harness.plan import ALL_CORES, ONE_CORE
 from harness.record import Results, Sample
@@ -14,7 +15,7 @@ def test_invalid_samples_stay_visible_and_are_not_ranked(make_sample: Callable[.
         make_sample("b", 0, wrong=1),
         make_sample("a", 3, wrong=1),
     ]
-    table = tabulate(samples, "clients_64")
+    table = tabulate(launches_of(samples), "clients_64")
     assert [row.server for row in table.rows] == ["a", "b"]
     assert table.row("a").launches == 4
     assert len(table.row("a").invalid) == 2
@@ -25,8 +26,12 @@ def test_invalid_samples_stay_visible_and_are_not_ranked(make_sample: Callable[.
 def test_a_quantile_too_far_out_for_one_launch_is_that_of_all_together(
     make_sample: Callable[..., Sample],
 ) -> None:
-    one = tabulate([make_sample("a", block, rps=30_000) for block in range(2)], "clients_64").row("a")
-    many = tabulate([make_sample("a", block, rps=30_000) for block in range(4)], "clients_64").row("a")
+    one = tabulate(
+        launches_of([make_sample("a", block, rps=30_000) for block in range(2)]), "clients_64"
+    ).row("a")
+    many = tabulate(
+        launches_of([make_sample("a", block, rps=30_000) for block in range(4)]), "clients_64"
+    ).row("a")
     assert one.estimates["response_p999_us"] is None
     pooled = many.estimates["response_p999_us"]
     assert pooled is not None
@@ -35,7 +40,7 @@ def test_a_quantile_too_far_out_for_one_launch_is_that_of_all_together(
 
 
 def test_a_table_is_sorted_by_throughput(make_results: Callable[..., Results]) -> None:
-    table = tabulate(make_results(factor=2.0).samples, "clients_64")
+    table = tabulate(launches_of(make_results(factor=2.0).samples), "clients_64")
     assert [row.server for row in table.rows] == ["trio_nursery", "threaded"]
     assert table.row("trio_nursery").letters["throughput_rps"] == "a"
     assert table.row("threaded").letters["throughput_rps"] == "b"
@@ -47,5 +52,5 @@ def test_a_table_is_of_one_regime(make_sample: Callable[..., Sample]) -> None:
         for block in range(2)
         for server, regime in (("a", ONE_CORE), ("b", ALL_CORES))
     ]
-    assert [row.server for row in tabulate(samples, "clients_64").rows] == ["a"]
-    assert [row.server for row in tabulate(samples, "clients_64", ALL_CORES).rows] == ["b"]
+    assert [row.server for row in tabulate(launches_of(samples), "clients_64").rows] == ["a"]
+    assert [row.server for row in tabulate(launches_of(samples), "clients_64", ALL_CORES).rows] == ["b"]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from xml.etree import ElementTree as ET
 
+from harness.analyse.analysis import analyse
 from harness.launch.facts import changed_since
 from harness.plan import ALL_CORES, Background, twin_of
 from harness.record import (
@@ -23,21 +24,25 @@ from harness.record import (
 )
 from harness.report.figures.look import look
 from harness.report.files import stale_files
-from harness.report.markdown import CASES, PAIRS, REPORT, WORKLOAD_TABLES, render
+from harness.report.markdown import CASES, FIGURES, PAIRS, REPORT, WORKLOAD_TABLES, render
 from implementations.catalogue import SERVERS
 from tests.makers import changed
 
 
+def rendered(results: Results, figures_at: str = FIGURES) -> dict[str, str]:
+    return render(analyse(results), figures_at)
+
+
 def text_of(results: Results) -> str:
-    return render(results)[REPORT]
+    return rendered(results)[REPORT]
 
 
 def tables_of(results: Results) -> str:
-    return render(results)[WORKLOAD_TABLES]
+    return rendered(results)[WORKLOAD_TABLES]
 
 
 def test_the_same_results_give_the_same_bytes(make_results: Callable[..., Results]) -> None:
-    assert render(make_results()) == render(make_results())
+    assert rendered(make_results()) == rendered(make_results())
 
 
 def test_the_short_answer_follows_the_data(make_results: Callable[..., Results]) -> None:
@@ -97,7 +102,7 @@ def test_workloads_besides_the_core_are_summed_up_and_their_tables_are_linked(
 ) -> None:
     results = make_results(workloads=("clients_64", "clients_250"))
     others = [changed(sample, workload="clients_250") for sample in results.samples]
-    files = render(changed(results, samples=(*results.samples, *others)), "somewhere/figures")
+    files = rendered(changed(results, samples=(*results.samples, *others)), "somewhere/figures")
     line = next(line for line in files[REPORT].splitlines() if line.startswith("| [250 clients]"))
     assert "](somewhere/workloads.md#250-clients) | `threaded` " in line
     assert "| `trio_nursery` " in line
@@ -109,7 +114,7 @@ def test_workloads_besides_the_core_are_summed_up_and_their_tables_are_linked(
 
 def test_every_case_has_a_line_of_its_own_beside_the_report(make_results: Callable[..., Results]) -> None:
     results = make_results()
-    files = render(results)
+    files = rendered(results)
     for verdict in results.conformance:
         assert f"| {verdict.case} | {verdict.title} |" in files[CASES]
         assert f"| {verdict.case} |" not in files[REPORT]
@@ -301,7 +306,7 @@ def test_a_run_that_was_resumed_says_so(make_results: Callable[..., Results]) ->
 
 
 def test_figures_are_well_formed_and_shown(make_results: Callable[..., Results]) -> None:
-    files = render(make_results(), "somewhere")
+    files = rendered(make_results(), "somewhere")
     shown = set(re.findall(r"!\[.+\]\(somewhere/(.+?)\)", files[REPORT]))
     assert {f"figures/{name}" for name in shown} == files.keys() - {REPORT, PAIRS, WORKLOAD_TABLES, CASES}
     for name in shown:
@@ -318,7 +323,7 @@ def test_the_tail_that_is_drawn_is_one_that_most_servers_have(
             for server in ("threaded", "trio_nursery")
         )
         results = changed(make_results(workloads=("flood",)), samples=flood)
-        figure = render(results)["figures/beside.svg"]
+        figure = rendered(results)["figures/beside.svg"]
         assert f"<!-- {drawn} % of the responses within … ms -->" in figure
         assert f"<!-- {other} % of the responses" not in figure
 
@@ -326,10 +331,10 @@ def test_the_tail_that_is_drawn_is_one_that_most_servers_have(
 def test_who_was_not_to_be_measured_is_not_drawn(make_results: Callable[..., Results]) -> None:
     results = make_results()
     alone = tuple(sample for sample in results.samples if sample.cell.server == "threaded")
-    drawn = render(changed(results, samples=alone))["figures/cpu.svg"]
+    drawn = rendered(changed(results, samples=alone))["figures/cpu.svg"]
     assert "<!-- threaded -->" in drawn
     assert "<!-- trio_nursery -->" not in drawn
-    limited = render(given_most_clients(changed(results, samples=alone), 1))["figures/cpu.svg"]
+    limited = rendered(given_most_clients(changed(results, samples=alone), 1))["figures/cpu.svg"]
     assert "cannot serve it" in limited
 
 
@@ -365,11 +370,11 @@ def test_the_instrument_is_told_of(
     results = make_results(twin_of="threaded", twin=twin_of("threaded"))
     twins = tuple(make_sample(twin_of("threaded"), block, rps=20_000, cpu_us=49) for block in range(5))
     check = SelfCheck("delay", "a known delay is what is measured", "failed", "5 ms came out as 9 ms", {})
-    text = render(changed(results, twins=twins, selftest=(check,)))[REPORT]
+    text = rendered(changed(results, twins=twins, selftest=(check,)))[REPORT]
     assert re.search(r"\| 64 clients \| requests/s \| (0\.99|1\.00)\d \| .+ \| yes \| 5 \|", text)
     assert "| `delay` | a known delay is what is measured | **failed** | 5 ms came out as 9 ms |" in text
     assert f"`{twin_of('threaded')}`" not in text
-    assert "## The instrument" not in render(results)[REPORT]
+    assert "## The instrument" not in rendered(results)[REPORT]
 
 
 def test_a_twin_that_is_slower_is_told_of(
@@ -377,7 +382,7 @@ def test_a_twin_that_is_slower_is_told_of(
 ) -> None:
     results = make_results(twin_of="threaded", twin=twin_of("threaded"))
     twins = tuple(make_sample(twin_of("threaded"), block, rps=15_000, cpu_us=49) for block in range(5))
-    assert "| **no** | 5 |" in render(changed(results, twins=twins))[REPORT]
+    assert "| **no** | 5 |" in rendered(changed(results, twins=twins))[REPORT]
 
 
 def test_servers_on_all_cores_have_a_section_of_their_own(make_results: Callable[..., Results]) -> None:
@@ -398,8 +403,8 @@ def test_servers_on_all_cores_have_a_section_of_their_own(make_results: Callable
     assert "threaded" not in own_section
     assert "| `trio_nursery` |" in own_section
     assert "## On all cores" not in text_of(results)
-    assert "`trio_nursery` / `threaded`" in render(results)[PAIRS]
-    assert "`trio_nursery` / `threaded`" not in render(mixed)[PAIRS]
+    assert "`trio_nursery` / `threaded`" in rendered(results)[PAIRS]
+    assert "`trio_nursery` / `threaded`" not in rendered(mixed)[PAIRS]
     assert "`trio_nursery` / `threaded`" not in rest
 
 

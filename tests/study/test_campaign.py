@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from harness.analyse.blocks import repetition
 from harness.analyse.precision import PILOT_BLOCKS
 from harness.analyse.samples.validity import invalidity
 from harness.launch.candidates import Candidate
@@ -102,7 +101,7 @@ def test_what_was_measured_again_is_counted_aloud(noise: list[float]) -> None:
     shown, said = console()
     with campaign(CANDIDATES, PLAN, shown) as measuring:
         measuring.carry_out({"clients_64": 5})
-    found = repetition(measuring.samples)
+    found = measuring.repetition
     assert (found.launches, found.left) == (2, 10)  # a fifth of 10 planned launches, in rounds of 2: one
     assert (
         "12 of 12 launches were invalid; measured again: 1 of 5 blocks, in 2 launches; 10 cells stayed invalid"

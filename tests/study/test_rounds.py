@@ -3,8 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 
-from harness.analyse.blocks import counted, repetition
-from harness.analyse.samples.validity import invalidity
+from harness.analyse.blocks import counted, launches_of, repetition
 from harness.plan import REPEATED_SHARE, Cell, Plan
 from harness.record import Sample
 from harness.study.rounds import Allowance, carry_out
@@ -47,8 +46,8 @@ def test_a_round_with_an_invalid_launch_is_measured_again_whole_and_at_once(make
         ("clients_500", 2)
     }
     assert {(samples[again[0] - 1].cell.workload, samples[again[0] - 1].cell.block)} == {("clients_500", 2)}
-    assert not any(map(invalidity, counted(samples)))
-    assert repetition(samples).left == 0
+    assert all(launch.valid for launch in counted(launches_of(samples)))
+    assert repetition(launches_of(samples)).left == 0
 
 
 def test_a_round_is_measured_three_times_at_most(make_sample: MakeSample) -> None:
@@ -56,7 +55,7 @@ def test_a_round_is_measured_three_times_at_most(make_sample: MakeSample) -> Non
     attempts = Counter((sample.cell.workload, sample.cell.block, sample.cell.server) for sample in samples)
     assert {attempts[name, 1, "a"] for name in PLAN.workloads} == {3}
     assert {attempts[name, 0, "a"] for name in PLAN.workloads} == {1}
-    assert repetition(samples).left == 2
+    assert repetition(launches_of(samples)).left == 2
 
 
 def test_in_all_no_more_is_measured_again_than_the_share_allows(make_sample: MakeSample) -> None:

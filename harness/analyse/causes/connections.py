@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from harness.analyse.causes.evidence import CONNECTIONS, MANY, ONE, Cause, Recordings
+from harness.analyse.causes.evidence import CONNECTIONS, MANY, ONE, Cause, Evidence
 from harness.analyse.causes.requests import WAIT
 
 LISTED: Final = ("select", "pselect6", "poll", "ppoll")
@@ -12,7 +12,7 @@ GROWN: Final = 1.2
 ONE_EACH: Final = 0.9
 
 
-def list_of_descriptors(seen: Recordings) -> Iterator[Cause]:
+def list_of_descriptors(seen: Evidence) -> Iterator[Cause]:
     """Name select() and poll(), where a request costs more the more connections are open that say nothing.
 
     One client alone asks: with more of them one call serves several, and hides what it costs.
@@ -40,7 +40,7 @@ def list_of_descriptors(seen: Recordings) -> Iterator[Cause]:
             )
 
 
-def thread_for_each(seen: Recordings) -> Iterator[Cause]:
+def thread_for_each(seen: Evidence) -> Iterator[Cause]:
     """Name what a thread for each client takes: stacks, in the process and in the kernel, and switches."""
     for server in seen.servers:
         threads = seen.get(server, CONNECTIONS, "threads_per_connection")

@@ -1,16 +1,15 @@
 """What rules look at: figures, by server, workload and metric; and what they find. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Final
 
-from harness.analyse.blocks import counted
+from harness.analyse.blocks import Launch, counted
 from harness.analyse.samples.metrics import METRICS
-from harness.analyse.samples.validity import invalidity
 from harness.analyse.slopes import per_connection
 from harness.analyse.statistics.inference import estimate
-from harness.record import Arm, Results, Sample, ServerCosts
+from harness.record import Arm, ServerCosts, ServerFacts
 
 CONNECTIONS: Final = "connections"
 """The workload under which figures of connections stand."""
@@ -32,7 +31,7 @@ SLOPES: Final = {
 
 
 @dataclass(frozen=True)
-class Recordings:
+class Evidence:
     """Figures by server, workload and metric; and the model of each server, by its file, which its variants share.
 
     A metric has its unit in its name. Costs are per request: `cpu_us`, `user_us`, `system_us`, `calls.NAME`, `calls` (all),
@@ -92,32 +91,34 @@ class Cause:
     command: str
 
 
-Rule = Callable[[Recordings], Iterator[Cause]]
+Rule = Callable[[Evidence], Iterator[Cause]]
 
 
-def recordings(results: Results) -> Recordings:
-    """Lay out the figures of a run."""
+def evidence(
+    launches: Sequence[Launch], costs: Iterable[ServerCosts], servers: Iterable[ServerFacts]
+) -> Evidence:
+    """Lay out the figures of a run, or of that part of it in which causes are looked for."""
     figures: dict[tuple[str, str, str], float] = {}
-    for server, workload in dict.fromkeys((each.cell.server, each.cell.workload) for each in results.samples):
-        samples = [
-            each for each in results.samples if (each.cell.server, each.cell.workload) == (server, workload)
-        ]
-        for metric, value in _of_samples(samples).items():
+    places: dict[tuple[str, str], list[Launch]] = {}
+    for launch in launches:
+        places.setdefault((launch.sample.cell.server, launch.sample.cell.workload), []).append(launch)
+    for (server, workload), mine in places.items():
+        for metric, value in _of_launches(mine).items():
             figures[server, workload, metric] = value
-    for costs in results.costs:
-        figures |= _of_costs(costs)
+    for each in costs:
+        figures |= _of_costs(each)
     for server in {server for server, workload, _ in figures if workload == BESIDE_COSTLY}:
-        figures |= _of_neighbours(server, figures, results.samples)
-    return Recordings(figures, {facts.label: facts.file or facts.label for facts in results.manifest.servers})
+        figures |= _of_neighbours(server, figures, places.get((server, BESIDE_COSTLY), []))
+    return Evidence(figures, {facts.label: facts.file or facts.label for facts in servers})
 
 
-def of_arm(effect: str, arm: Arm) -> Recordings:
+def of_arm(effect: str, arm: Arm) -> Evidence:
     """Lay out the figures of one side of an experiment: it stands for a server, the experiment for a workload."""
-    return Recordings({(arm.label, effect, metric): value for metric, value in arm.figures.items()})
+    return Evidence({(arm.label, effect, metric): value for metric, value in arm.figures.items()})
 
 
-def _of_samples(samples: list[Sample]) -> dict[str, float]:
-    valid = [sample for sample in counted(samples) if not invalidity(sample) and sample.window.answered]
+def _of_launches(launches: list[Launch]) -> dict[str, float]:
+    valid = [launch.sample for launch in counted(launches) if launch.valid and launch.sample.window.answered]
     values = {metric.name: [metric.value(sample) for sample in valid] for metric in METRICS} | {
         "response_mean_us": [sample.times.response_sum_ns / 1e3 / sample.window.answered for sample in valid],
         "server_core_share": [sample.server.cpu_ns / sample.window.length_s / 1e9 for sample in valid],
@@ -128,7 +129,7 @@ def _of_samples(samples: list[Sample]) -> dict[str, float]:
 
 
 def _of_neighbours(
-    server: str, figures: Mapping[tuple[str, str, str], float], samples: Sequence[Sample]
+    server: str, figures: Mapping[tuple[str, str, str], float], launches: Sequence[Launch]
 ) -> dict[tuple[str, str, str], float]:
     """Say what light clients had without their costly neighbours, and what one request of these computes.
 
@@ -141,10 +142,8 @@ def _of_neighbours(
     light_us = figures.get((server, ALONE, "cpu_us_per_request"), 0.0)
     costs_ms = [
         (sample.server.cpu_ns / 1e6 - sample.window.answered * light_us / 1e3) / in_window
-        for sample in samples
-        if (sample.cell.server, sample.cell.workload) == (server, BESIDE_COSTLY)
-        and not invalidity(sample)
-        and (
+        for sample in (launch.sample for launch in launches if launch.valid)
+        if (
             in_window := sample.background.ok
             * sample.window.length_s
             / (sample.load.warmup_s + sample.window.length_s)

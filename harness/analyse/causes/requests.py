@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from harness.analyse.causes.evidence import CALLS, MANY, PIPELINED, Cause, Recordings
+from harness.analyse.causes.evidence import CALLS, MANY, PIPELINED, Cause, Evidence
 
 RECEIVE: Final = ("recvfrom", "recvmsg", "read")
 SEND: Final = ("sendto", "sendmsg", "write", "writev")
@@ -28,7 +28,7 @@ DEARER: Final = 1.3
 IN_THE_LIBRARY: Final = 0.7
 
 
-def mapped_receive_buffer(seen: Recordings) -> Iterator[Cause]:
+def mapped_receive_buffer(seen: Evidence) -> Iterator[Cause]:
     """Name a receive buffer so large that the allocator maps memory for it, and gives it back, request after request.
 
     Seen by mmap and munmap about as often as recv; where nothing could be traced, or only in another launch, by the page
@@ -64,14 +64,14 @@ def mapped_receive_buffer(seen: Recordings) -> Iterator[Cause]:
         )
 
 
-def mappings_per_request(seen: Recordings, server: str, workload: str) -> float | None:
+def mappings_per_request(seen: Evidence, server: str, workload: str) -> float | None:
     """Return how many mappings a request makes, if receiving makes them."""
     receives = seen.calls(server, workload, *RECEIVE)
     mapped = min(seen.calls(server, workload, "mmap"), seen.calls(server, workload, "munmap"))
     return mapped if receives and mapped >= OFTEN * receives else None
 
 
-def faults_of_mapping(seen: Recordings, server: str, workload: str) -> float | None:
+def faults_of_mapping(seen: Evidence, server: str, workload: str) -> float | None:
     """Return the page faults of a request, if nothing but fresh mappings explains that many."""
     faults = seen.get(server, workload, "page_faults_most")
     receives = seen.calls(server, workload, *RECEIVE) or 1.0
@@ -79,14 +79,14 @@ def faults_of_mapping(seen: Recordings, server: str, workload: str) -> float | N
     return faults if faults is not None and faults >= receives and other_memory < SELDOM * receives else None
 
 
-def _maps(seen: Recordings, server: str, workload: str) -> bool:
+def _maps(seen: Evidence, server: str, workload: str) -> bool:
     """Tell whether it maps memory, even now and then; a server of which nothing is known counts as if it did."""
     faults = seen.get(server, workload, "page_faults_most")
     receives = seen.calls(server, workload, *RECEIVE)
     return faults is None or max(faults, seen.calls(server, workload, "mmap")) >= SELDOM * (receives or 1.0)
 
 
-def saving(seen: Recordings, server: str, variant: str, workload: str) -> str:
+def saving(seen: Evidence, server: str, variant: str, workload: str) -> str:
     """Say what a variant saves."""
     dear, cheap = seen.get(server, workload, "cpu_us"), seen.get(variant, workload, "cpu_us")
     if dear is None or cheap is None:
@@ -94,7 +94,7 @@ def saving(seen: Recordings, server: str, variant: str, workload: str) -> str:
     return f"`{variant}`, which does not, takes {cheap:.1f} µs of CPU instead of {dear:.1f}"
 
 
-def waking_up(seen: Recordings) -> Iterator[Cause]:
+def waking_up(seen: Evidence) -> Iterator[Cause]:
     """Name the time that the machine takes to wake a process, where that is most of a response and no core is busy."""
     for server, workload in seen.places():
         found = seen.all(server, workload, "response_mean_us", "cpu_us_per_request", "server_core_share")
@@ -121,7 +121,7 @@ def waking_up(seen: Recordings) -> Iterator[Cause]:
             )
 
 
-def batching(seen: Recordings) -> Iterator[Cause]:
+def batching(seen: Evidence) -> Iterator[Cause]:
     """Name what requests share that come in one segment: one wait, one receive, one send for all of them."""
     for server in seen.servers:
         alone, together = (seen.all(server, workload, "calls", "cpu_us") for workload in (MANY, PIPELINED))
@@ -142,7 +142,7 @@ def batching(seen: Recordings) -> Iterator[Cause]:
             )
 
 
-def scheduler_price(seen: Recordings) -> Iterator[Cause]:
+def scheduler_price(seen: Evidence) -> Iterator[Cause]:
     """Name what a library itself costs: two servers ask the same of the kernel, and one takes more time in user mode."""
     for server in seen.servers:
         peers = [other for other in seen.servers if other != server and _ask_the_same(seen, server, other)]
@@ -172,14 +172,14 @@ def scheduler_price(seen: Recordings) -> Iterator[Cause]:
             )
 
 
-def _ask_the_same(seen: Recordings, a: str, b: str) -> bool:
+def _ask_the_same(seen: Evidence, a: str, b: str) -> bool:
     kinds_a, kinds_b = kinds(seen, a), kinds(seen, b)
     return bool(kinds_a and kinds_b) and all(
         abs(kinds_a[kind] - kinds_b[kind]) <= SAME_CALLS for kind in kinds_a
     )
 
 
-def kinds(seen: Recordings, server: str, workload: str = MANY) -> Mapping[str, float]:
+def kinds(seen: Evidence, server: str, workload: str = MANY) -> Mapping[str, float]:
     """Count what a request asks of the kernel, by kind, whatever the call is called; empty if nothing was traced."""
     if seen.get(server, workload, "calls") is None:
         return {}

@@ -3,7 +3,7 @@
 from typing import Final
 
 from harness.analyse.causes.connections import list_of_descriptors, thread_for_each
-from harness.analyse.causes.evidence import Cause, Recordings, Rule
+from harness.analyse.causes.evidence import Cause, Evidence, Rule
 from harness.analyse.causes.requests import batching, mapped_receive_buffer, scheduler_price, waking_up
 from harness.analyse.causes.waiting import (
     convoy,
@@ -28,6 +28,6 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 
 
-def causes(seen: Recordings) -> list[Cause]:
+def causes(seen: Evidence) -> list[Cause]:
     """Return every cause that some rule finds."""
     return [cause for rule in RULES for cause in rule(seen)]

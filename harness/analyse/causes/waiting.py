@@ -13,7 +13,7 @@ What a rule here needs, by metric:
 from collections.abc import Iterator
 from typing import Final
 
-from harness.analyse.causes.evidence import Cause, Recordings
+from harness.analyse.causes.evidence import Cause, Evidence
 
 SWITCH_INTERVAL_US: Final = 5_000.0
 """CPython's default (sys.getswitchinterval)."""
@@ -27,7 +27,7 @@ MOST_OF: Final = 0.5
 SOME: Final = 0.05
 
 
-def interpreter_lock(seen: Recordings) -> Iterator[Cause]:
+def interpreter_lock(seen: Evidence) -> Iterator[Cause]:
     """Name the interpreter's lock, where a light request waits as long as a thread may keep it, or longer.
 
     A loop that is blocked by a costly request makes it wait, too: here it is another thread that computes.
@@ -52,7 +52,7 @@ def interpreter_lock(seen: Recordings) -> Iterator[Cause]:
             )
 
 
-def head_of_line(seen: Recordings) -> Iterator[Cause]:
+def head_of_line(seen: Evidence) -> Iterator[Cause]:
     """Name head-of-line blocking: light requests wait while one costly request is worked on, half of them or more."""
     for server, workload in seen.places():
         found = seen.all(server, workload, "response_p50_us", "alone_p50_us", "cost_ms")
@@ -79,7 +79,7 @@ def head_of_line(seen: Recordings) -> Iterator[Cause]:
             )
 
 
-def convoy(seen: Recordings) -> Iterator[Cause]:
+def convoy(seen: Evidence) -> Iterator[Cause]:
     """Name a convoy: the next client is served when the one before it has gone, however little that one says."""
     for server, workload in seen.places():
         found = seen.all(server, workload, "held_s", "waited_s")
@@ -99,7 +99,7 @@ def convoy(seen: Recordings) -> Iterator[Cause]:
             )
 
 
-def delayed_acknowledgement(seen: Recordings) -> Iterator[Cause]:
+def delayed_acknowledgement(seen: Evidence) -> Iterator[Cause]:
     """Name Nagle's algorithm against delayed acknowledgements: a response of 40 ms, and next to no work in it."""
     for server, workload in seen.places():
         found = seen.all(server, workload, "response_p50_us", "cpu_us_per_request")
@@ -127,7 +127,7 @@ def delayed_acknowledgement(seen: Recordings) -> Iterator[Cause]:
             )
 
 
-def full_backlog(seen: Recordings) -> Iterator[Cause]:
+def full_backlog(seen: Evidence) -> Iterator[Cause]:
     """Name a listen queue that was full: connects that take 1 s and 3 s, when the kernel tries again."""
     for server, workload in seen.places():
         found = seen.all(server, workload, "connects", "connects_at_1s", "connects_at_3s")

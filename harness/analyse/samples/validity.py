@@ -66,7 +66,7 @@ class Reason(Enum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class Flag:
     """A reason, and what of this measurement gives it."""
 
     reason: Reason
@@ -78,41 +78,41 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Validity:
     """All that is to be known about one measurement, the gravest first."""
 
-    findings: tuple[Finding, ...]
+    flags: tuple[Flag, ...]
 
     @property
     def valid(self) -> bool:
         """Tell whether it may be used."""
         return not self.of(Severity.INVALID)
 
-    def of(self, severity: Severity) -> list[Finding]:
-        """Return the findings of a severity."""
-        return [finding for finding in self.findings if finding.reason.severity is severity]
+    @property
+    def invalidity(self) -> list[str]:
+        """Say why it cannot be used, if it cannot: one code and explanation for each reason."""
+        return [str(flag) for flag in self.of(Severity.INVALID)]
+
+    @property
+    def doubts(self) -> list[str]:
+        """Say what may have disturbed a launch that can be used."""
+        return [str(flag) for flag in self.of(Severity.DOUBT)]
+
+    def of(self, severity: Severity) -> list[Flag]:
+        """Return the flags of a severity."""
+        return [flag for flag in self.flags if flag.reason.severity is severity]
 
 
-def judge(sample: Sample) -> Verdict:
-    """Judge one measurement."""
+def assess(sample: Sample) -> Validity:
+    """Say whether a launch may be used, and what else is to be known about it."""
     found = [*_of_the_books(sample), *_of_the_instrument(sample), *_of_the_server(sample)]
     order = list(Severity)
-    return Verdict(tuple(sorted(found, key=lambda finding: order.index(finding.reason.severity))))
+    return Validity(tuple(sorted(found, key=lambda flag: order.index(flag.reason.severity))))
 
 
 def invalidity(sample: Sample) -> list[str]:
-    """Say why a sample cannot be used, if it cannot: one code and explanation for each reason."""
-    return [str(finding) for finding in judge(sample).of(Severity.INVALID)]
-
-
-def doubts(sample: Sample) -> list[str]:
-    """Say what may have disturbed a sample that can be used."""
-    return [str(finding) for finding in judge(sample).of(Severity.DOUBT)]
-
-
-def remarks(sample: Sample) -> list[str]:
-    """Say what is to be known of what was measured."""
-    return [str(finding) for finding in judge(sample).of(Severity.REMARK)]
+    """Say why a sample cannot be used, if it cannot."""
+    return assess(sample).invalidity
 
 
 def limited_by(sample: Sample) -> str:
@@ -150,7 +150,7 @@ def generator_share(sample: Sample) -> float:
     return working_ns / (sample.window.length_s * 1e9 * sample.placement.generators)
 
 
-def _of_the_books(sample: Sample) -> Iterator[Finding]:
+def _of_the_books(sample: Sample) -> Iterator[Flag]:
     accounted = (
         sample.requests.ok
         + sample.requests.wrong
@@ -160,42 +160,42 @@ def _of_the_books(sample: Sample) -> Iterator[Finding]:
     )
     if sample.requests.sent != accounted:
         detail = f"{sample.requests.sent} requests were sent and {accounted} are accounted for"
-        yield Finding(Reason.CONSERVATION, detail)
+        yield Flag(Reason.CONSERVATION, detail)
     if sample.requests.never_sent < 0:
         detail = f"{sample.requests.planned} were planned, and {sample.requests.sent} sent"
-        yield Finding(Reason.CONSERVATION, detail)
+        yield Flag(Reason.CONSERVATION, detail)
     if sample.requests.wrong:
-        yield Finding(Reason.WRONG_REPLIES, f"{sample.requests.wrong} ({sample.requests.fault})")
+        yield Flag(Reason.WRONG_REPLIES, f"{sample.requests.wrong} ({sample.requests.fault})")
     if sample.requests.error or (
         sample.requests.fault and not sample.requests.wrong and not sample.requests.timeout
     ):
-        yield Finding(Reason.ERRORS, f"{sample.requests.error} ({sample.requests.fault})")
+        yield Flag(Reason.ERRORS, f"{sample.requests.error} ({sample.requests.fault})")
     yield from _of_the_company(sample)
     unanswered = sample.requests.timeout + (
         sample.requests.in_flight if sample.load.arrivals == CLOSED else 0
     )
     if unanswered:
-        yield Finding(Reason.TIMEOUTS, f"{unanswered} not answered within {sample.load.timeout_s:g} s")
+        yield Flag(Reason.TIMEOUTS, f"{unanswered} not answered within {sample.load.timeout_s:g} s")
     if not sample.window.answered:
-        yield Finding(Reason.NOTHING_ANSWERED, "no reply came in the measuring window")
+        yield Flag(Reason.NOTHING_ANSWERED, "no reply came in the measuring window")
     elif not littles_law_holds(sample):
         mean = sample.times.response_sum_ns / (sample.window.length_s * 1e9)
         detail = f"{mean:.1f} requests in flight by their times, {sample.load.clients * sample.load.pipeline} in truth"
-        yield Finding(Reason.LITTLES_LAW, detail)
+        yield Flag(Reason.LITTLES_LAW, detail)
 
 
-def _of_the_company(sample: Sample) -> Iterator[Finding]:
+def _of_the_company(sample: Sample) -> Iterator[Flag]:
     """Judge the clients in the background like those that are measured: whoever is there must be served rightly."""
     accounted = sample.background.ok + sample.background.wrong + sample.background.error
     if sample.background.asked != accounted:
         detail = f"the company asked {sample.background.asked} times, and {accounted} are accounted for"
-        yield Finding(Reason.CONSERVATION, detail)
+        yield Flag(Reason.CONSERVATION, detail)
     if sample.background.wrong:
         detail = f"{sample.background.wrong} of the company's ({sample.background.fault})"
-        yield Finding(Reason.WRONG_REPLIES, detail)
+        yield Flag(Reason.WRONG_REPLIES, detail)
     if sample.background.error:
         detail = f"{sample.background.error} of the company's requests ({sample.background.fault})"
-        yield Finding(Reason.ERRORS, detail)
+        yield Flag(Reason.ERRORS, detail)
 
 
 def littles_law_holds(sample: Sample) -> bool:
@@ -212,28 +212,28 @@ def littles_law_holds(sample: Sample) -> bool:
     return error <= LITTLE_TOLERANCE + sample.times.response.max_ns / window_ns
 
 
-def _of_the_instrument(sample: Sample) -> Iterator[Finding]:
+def _of_the_instrument(sample: Sample) -> Iterator[Flag]:
     if sample.load.arrivals != CLOSED:
         late = list(_late_quantiles(sample))
         if late:
-            yield Finding(Reason.LAG, f"the generator's own delay was {', '.join(late)}")
+            yield Flag(Reason.LAG, f"the generator's own delay was {', '.join(late)}")
         # A server that has no more to give gives no more, however busy the generator is; being late is judged above.
         if generator_share(sample) > SATURATED and limited_by(sample) != "server":
             detail = f"it worked {generator_share(sample):.0%} of the time, spinning not counted"
-            yield Finding(Reason.GENERATOR_SATURATED, detail)
+            yield Flag(Reason.GENERATOR_SATURATED, detail)
     if not sample.placement.pinned:
         why = (
             f"the server uses all {sample.placement.server_cores} cores, the generator's among them"
             if sample.placement.regime == ALL_CORES
             else "server and generator did not have a core each"
         )
-        yield Finding(Reason.SHARED_CORE, why)
+        yield Flag(Reason.SHARED_CORE, why)
     if sample.machine.steal_share > STEAL_LIMIT:
         detail = f"the hypervisor gave {sample.machine.steal_share:.1%} of the machine's time to others"
-        yield Finding(Reason.STEAL, detail)
+        yield Flag(Reason.STEAL, detail)
     if sample.machine.foreign_share > FOREIGN_LIMIT:
         detail = f"others took {sample.machine.foreign_share:.0%} of the time of these cores"
-        yield Finding(Reason.FOREIGN_WORK, detail)
+        yield Flag(Reason.FOREIGN_WORK, detail)
 
 
 def _late_quantiles(sample: Sample) -> Iterator[str]:
@@ -244,17 +244,17 @@ def _late_quantiles(sample: Sample) -> Iterator[str]:
             yield f"{lag_ns / 1e3:,.0f} of {response_ns / 1e3:,.0f} µs at {name}"
 
 
-def _of_the_server(sample: Sample) -> Iterator[Finding]:
+def _of_the_server(sample: Sample) -> Iterator[Flag]:
     if sample.load.arrivals != CLOSED and achieved_share(sample) < KEPT_UP:
         detail = f"{achieved_share(sample):.1%} of what was offered was answered in the window"
-        yield Finding(Reason.OVERLOADED, detail)
+        yield Flag(Reason.OVERLOADED, detail)
     if sample.load.arrivals != CLOSED and sample.times.censored:
         detail = f"{sample.times.censored:,} of {sample.window.offered:,} in the window were not answered by the end"
-        yield Finding(Reason.CENSORED, detail)
+        yield Flag(Reason.CENSORED, detail)
     if sample.load.arrivals == CLOSED and limited_by(sample) == "latency":
-        yield Finding(Reason.LATENCY_BOUND, "neither the server's core nor the generator's was busy")
+        yield Flag(Reason.LATENCY_BOUND, "neither the server's core nor the generator's was busy")
     if sample.load.arrivals == CLOSED and limited_by(sample) == "generator":
-        yield Finding(Reason.GENERATOR_BOUND, "the throughput is a lower bound of the server's")
+        yield Flag(Reason.GENERATOR_BOUND, "the throughput is a lower bound of the server's")
     label = steadiness(sample.window.series)
     if label not in {Steadiness.FLAT, Steadiness.UNKNOWN}:
-        yield Finding(Reason[label.name], label.meaning)
+        yield Flag(Reason[label.name], label.meaning)

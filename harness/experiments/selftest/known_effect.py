@@ -14,7 +14,7 @@ from typing import Final
 
 from rich.console import Console
 
-from harness.analyse.blocks import by_block, counted
+from harness.analyse.blocks import by_block, counted, launches_of
 from harness.analyse.comparisons import WORSE, Comparison, compared, log_ratio
 from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import ALPHA, CONFIDENCE, LogRatio, clopper_pearson
@@ -97,8 +97,9 @@ def archived_launches(folders: Sequence[Path], name: str) -> list[list[float]]:
             results = read_results(folder)
         except ResultsError:
             continue  # half written, or of another schema: there may be others
+        launches = launches_of(results.samples)
         for workload in results.manifest.design.workloads:
-            values = by_block(results.samples, workload, metric(name)).values()
+            values = by_block(launches, workload, metric(name)).values()
             found += [list(of_server.values()) for of_server in values if len(of_server) >= ENOUGH_LAUNCHES]
     return [launches for launches in found if min(launches) > 0]
 
@@ -151,7 +152,8 @@ def turns_for(console: Console, effects: Mapping[str, float]) -> dict[str, int]:
 
 def judgement(samples: Sequence[Sample], workload: str, turns: Mapping[str, int]) -> Result:
     """Hold what was measured against the truth: equal servers not told apart, +10 % found."""
-    values = by_block(samples, workload, CPU)
+    launches = launches_of(samples)
+    values = by_block(launches, workload, CPU)
     ratios = {
         label: ratio
         for label in (AGAIN, *EFFECTS, DOUBLE)
@@ -159,7 +161,7 @@ def judgement(samples: Sequence[Sample], workload: str, turns: Mapping[str, int]
     }
     if len(ratios) < len(EFFECTS) + 2:
         return judged(
-            False, "too few valid launches of the null servers", {"launches": len(counted(samples))}
+            False, "too few valid launches of the null servers", {"launches": len(counted(launches))}
         )
     double = compared({(BASE, DOUBLE): ratios[DOUBLE]}, workload, CPU)[0]
     family = compared({(BASE, label): ratios[label] for label in (AGAIN, *EFFECTS)}, workload, CPU)

@@ -13,7 +13,7 @@ from typing import Final
 
 from rich.console import Console
 
-from harness.analyse.blocks import by_block
+from harness.analyse.blocks import by_block, launches_of
 from harness.analyse.comparisons import BETTER, UNDECIDED, WORSE, Comparison, compared, log_ratio
 from harness.analyse.statistics.inference import ALPHA, CONFIDENCE, LogRatio
 from harness.analyse.statistics.power import rate
@@ -78,7 +78,7 @@ def run_until(
 
 def run_of(samples: Sequence[Sample], turns: dict[str, int], started: str) -> ResolutionRun | None:
     """Judge the launches of a run; None if they are too few."""
-    values = by_block(samples, samples[0].cell.workload, CPU) if samples else {}
+    values = by_block(launches_of(samples), samples[0].cell.workload, CPU) if samples else {}
     pairs = (*EQUALS, (BASE, MORE), (BASE, DOUBLE))
     ratios = [log_ratio(values.get(a, {}), values.get(b, {})) for a, b in pairs]
     known = [ratio for ratio in ratios if ratio is not None]

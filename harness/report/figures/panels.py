@@ -14,12 +14,11 @@ from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from harness.analyse.blocks import by_block, counted
+from harness.analyse.analysis import RegimeAnalysis
 from harness.analyse.samples.metrics import Metric, metric
-from harness.analyse.samples.validity import invalidity
 from harness.analyse.tables import Table
 from harness.plan import by_name, why_not
-from harness.record import Results, Sample, ServerFacts, bucket_bounds, merged
+from harness.record import Histogram, ServerFacts, bucket_bounds
 from harness.report.figures.look import look
 from harness.report.wording import capital
 
@@ -62,8 +61,9 @@ _SHORTER_TAIL: Final = Axis(
 )
 
 
-def figures(results: Results, tables: Mapping[str, Table]) -> dict[str, str]:
-    """Return the figures by file name."""
+def figures(regime: RegimeAnalysis) -> dict[str, str]:
+    """Return the figures of one regime's servers by file name."""
+    tables = regime.tables
     # All workloads would be more than anybody looks at: the core ones stand for them, if they were measured.
     measured = [name for name, table in tables.items() if table.rows]
     core = [name for name in measured if by_name(name).core] or measured
@@ -75,41 +75,43 @@ def figures(results: Results, tables: Mapping[str, Table]) -> dict[str, str]:
     drawn = {}
     with mpl.rc_context(_STYLE):
         if loaded:
-            drawn["throughput.svg"] = _dots(results, tables, dict.fromkeys(loaded, _THROUGHPUT))
-            drawn["cpu.svg"] = _dots(results, tables, dict.fromkeys(loaded, _CPU))
+            drawn["throughput.svg"] = _dots(regime, dict.fromkeys(loaded, _THROUGHPUT))
+            drawn["cpu.svg"] = _dots(regime, dict.fromkeys(loaded, _CPU))
         if core:
-            drawn["latency.svg"] = _latencies(results, core)
+            drawn["latency.svg"] = _latencies(regime, core)
         if len(growing) > 2:
-            drawn["clients.svg"] = _growth(results, tables, growing)
+            drawn["clients.svg"] = _growth(regime, growing)
         if beside:
-            drawn["beside.svg"] = _dots(results, tables, {name: _tail_of(results, name) for name in beside})
+            drawn["beside.svg"] = _dots(regime, {name: _tail_of(tables[name]) for name in beside})
     return drawn
 
 
-def _tail_of(results: Results, name: str) -> Axis:
+def _tail_of(table: Table) -> Axis:
     """Choose the quantile that most servers have: the farther one takes more requests than some workloads let through."""
-    known, all_known = (len(by_block(results.samples, name, axis.metric)) for axis in (_TAIL, _SHORTER_TAIL))
+    known, all_known = (
+        sum(bool(row.values[axis.metric.name]) for row in table.rows) for axis in (_TAIL, _SHORTER_TAIL)
+    )
     return _TAIL if 2 * known > all_known else _SHORTER_TAIL
 
 
-def _dots(results: Results, tables: Mapping[str, Table], axes_of: Mapping[str, Axis]) -> str:
+def _dots(regime: RegimeAnalysis, axes_of: Mapping[str, Axis]) -> str:
     """Draw each launch as a pale dot, and the mean with its interval; a panel for each workload."""
-    names = list(axes_of)
-    servers = [facts.label for facts in results.manifest.servers if _belongs(facts, tables, names)]
+    tables, names = regime.tables, list(axes_of)
+    servers = [facts.label for facts in regime.servers if _belongs(facts, tables, names)]
     rows = (len(names) + 1) // 2
     figure = Figure(figsize=(8.6, rows * (0.7 + 0.25 * len(servers))), layout="constrained")
     axes = figure.subplots(rows, 2, squeeze=False, sharey=True)
     for place, (name, axis) in enumerate(axes_of.items()):
         panel: Axes = axes[place // 2][place % 2]
         of = axis.metric
-        values = by_block(results.samples, name, of)
+        values = {row.server: row.values[of.name] for row in tables[name].rows if row.values[of.name]}
         nearest, farthest = math.inf, 0.0
         for height, server in enumerate(reversed(servers)):
             if server not in values:
                 _say(panel, height, "no figure" if _measured(server, tables[name]) else "cannot serve it")
                 continue
             drawn = look(server, servers)
-            launches = [value / axis.unit for value in values[server].values()]
+            launches = [value / axis.unit for value in values[server]]
             panel.plot(launches, [height] * len(launches), ".", color=drawn.tint, alpha=0.35, markersize=5)
             nearest, farthest = min(nearest, *launches), max(farthest, *launches)
             found = tables[name].row(server).estimates[of.name]
@@ -174,11 +176,12 @@ def _plainly(value: float, _: int) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:g}"
 
 
-def _growth(results: Results, tables: Mapping[str, Table], names: Sequence[str]) -> str:
+def _growth(regime: RegimeAnalysis, names: Sequence[str]) -> str:
     """Draw what a request costs, and how long it takes, against the number of clients, of whom was measured with all that it can serve."""
+    tables = regime.tables
     servers = [
         facts.label
-        for facts in results.manifest.servers
+        for facts in regime.servers
         if all(
             why_not(facts.most_clients, by_name(name)) or _measured(facts.label, tables[name])
             for name in names
@@ -224,21 +227,17 @@ def _add_legend(figure: Figure) -> None:
     figure.legend([*handles.values()], [*handles], loc="outside lower center", ncols=columns)
 
 
-def _latencies(results: Results, names: Sequence[str]) -> str:
+def _latencies(regime: RegimeAnalysis, names: Sequence[str]) -> str:
     """Draw response time against quantile, the tail stretched out."""
-    servers = [facts.label for facts in results.manifest.servers]
+    servers = [facts.label for facts in regime.servers]
     figure = Figure(figsize=(8.6, 0.6 + 3.1 * ((len(names) + 1) // 2)), layout="constrained")
     axes = figure.subplots((len(names) + 1) // 2, 2, squeeze=False)
     for place, name in enumerate(names):
         panel: Axes = axes[place // 2][place % 2]
         for server in servers:
-            samples = [
-                sample
-                for sample in counted(results.samples)
-                if (sample.cell.workload, sample.cell.server) == (name, server) and not invalidity(sample)
-            ]
-            if samples:
-                _tail(panel, samples, server, servers)
+            row = next((row for row in regime.tables[name].rows if row.server == server), None)
+            if row is not None and row.responses:
+                _tail(panel, row.responses, server, servers)
         panel.set_xscale("log")
         panel.set_yscale("log")
         panel.set_xlim(1, 1 / (1 - _FARTHEST_QUANTILE))
@@ -254,9 +253,8 @@ def _latencies(results: Results, names: Sequence[str]) -> str:
     return _svg(figure)
 
 
-def _tail(panel: Axes, samples: Sequence[Sample], server: str, servers: Sequence[str]) -> None:
+def _tail(panel: Axes, together: Histogram, server: str, servers: Sequence[str]) -> None:
     drawn_as = look(server, servers)
-    together = merged(sample.times.response.histogram for sample in samples)
     buckets = sorted(together)
     counts = np.array([together[bucket] for bucket in buckets])
     middles_ms = np.array([sum(bucket_bounds(bucket)) / 2 for bucket in buckets]) / 1e6

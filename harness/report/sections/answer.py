@@ -1,23 +1,23 @@
 """The short answer: sentences made from the figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from harness.analyse.rankings import leaders, tail_ranking
-from harness.analyse.slopes import per_connection
+from harness.analyse.analysis import Analysis
+from harness.analyse.rankings import RankedTail, leaders
 from harness.analyse.tables import Row, Table
 from harness.plan import ONE_CORE, by_name
-from harness.record import Results, ServerCosts, Verdict
+from harness.record import Results, Verdict
 from harness.report.wording import capital, few, interval, listed, mean_of, names_of
 
 KIB: Final = 1024
 MOST_NAMED: Final = 4
 
 
-def short_answer(results: Results, tables: Mapping[str, Table]) -> list[str]:
+def short_answer(analysis: Analysis) -> list[str]:
     """Say what the figures say, in a few sentences made from them."""
     lines = ["## Short answer", ""]
-    for name, table in tables.items():
+    for name, table in analysis.one_core.tables.items():
         workload = by_name(name)
         rows = [row for row in table.rows if row.estimates["throughput_rps"]]
         if len(rows) < 2 or not workload.core:
@@ -29,9 +29,9 @@ def short_answer(results: Results, tables: Mapping[str, Table]) -> list[str]:
             lines.append(f"- **{capital(workload.title)}**: {throughput_sentence(table, rows)}")
             if workload.load.pipeline == 1:
                 lines.append(f"- There {cpu_sentence(table, rows)}")
-                lines.append(f"- There {tail_sentence(results, name)}")
-    lines += _memory_sentence(results.costs)
-    lines += _conformance_sentence(results)
+                lines.append(f"- There {tail_sentence(analysis.tails.get(name))}")
+    lines += _memory_sentence(analysis)
+    lines += _conformance_sentence(analysis.results)
     return [*lines, ""]
 
 
@@ -67,9 +67,8 @@ def cpu_sentence(table: Table, rows: Sequence[Row]) -> str:
     )
 
 
-def tail_sentence(results: Results, workload: str) -> str:
+def tail_sentence(of_tail: RankedTail | None) -> str:
     """Say who has the shortest tail, and who the longest, by the farthest quantile that all have."""
-    of_tail = tail_ranking(results.samples, workload)
     if of_tail is None:
         return "too few requests were answered to speak of the tail."
     tail, found = of_tail
@@ -91,13 +90,13 @@ def _latency_bound(rows: Sequence[Row]) -> str:
     )
 
 
-def _memory_sentence(costs: Sequence[ServerCosts]) -> list[str]:
+def _memory_sentence(analysis: Analysis) -> list[str]:
     slopes = {
         each.server: (found, kernel)
-        for each in costs
+        for each in analysis.results.costs
         if each.regime == ONE_CORE
-        and (found := per_connection(each.crowd, "rss_bytes"))
-        and (kernel := per_connection(each.crowd, "kernel_stack_bytes"))
+        and (found := analysis.slopes[each.server, "rss_bytes"])
+        and (kernel := analysis.slopes[each.server, "kernel_stack_bytes"])
     }
     if len(slopes) < 2:
         return []

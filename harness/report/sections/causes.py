@@ -3,13 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from msgspec.structs import replace
-
-from harness.analyse.blocks import of_regime
-from harness.analyse.causes.evidence import Cause, recordings
-from harness.analyse.causes.rules import causes
-from harness.plan import ALL_CORES, ONE_CORE, WORKLOADS, by_name
-from harness.record import Arm, EffectResult, LoadCosts, Results, ServerCosts
+from harness.analyse.analysis import Analysis
+from harness.analyse.causes.evidence import Cause
+from harness.plan import WORKLOADS, by_name
+from harness.record import Arm, EffectResult, LoadCosts, ServerCosts
 from harness.report.sections.costs import calls_in_words
 from harness.report.wording import capital
 
@@ -19,15 +16,14 @@ MOSTLY: Final = 0.6
 REMARKABLE: Final = 0.1
 
 
-def causes_section(results: Results) -> list[str]:
+def causes_section(analysis: Analysis) -> list[str]:
     """Say where each server's time goes, what explains it, and which known effects were seen on this machine."""
-    return [*_servers(results), *_effects(results.effects)]
+    return [*_servers(analysis.results.costs, analysis.causes), *_effects(analysis.results.effects)]
 
 
-def _servers(results: Results) -> Iterator[str]:
-    if not results.costs:
+def _servers(all_costs: Sequence[ServerCosts], found: Sequence[Cause]) -> Iterator[str]:
+    if not all_costs:
         return
-    found = [cause for regime in (ONE_CORE, ALL_CORES) for cause in causes(recordings(_of(results, regime)))]
     yield "## Where a request's time goes"
     yield ""
     yield (
@@ -35,7 +31,7 @@ def _servers(results: Results) -> Iterator[str]:
         "know which server they are of."
     )
     yield ""
-    for costs in results.costs:
+    for costs in all_costs:
         yield paragraph(costs)
         yield ""
         mine = [cause for cause in found if cause.servers[0] == costs.server]
@@ -45,15 +41,6 @@ def _servers(results: Results) -> Iterator[str]:
         if mine:
             yield ""
     yield from _sources(found)
-
-
-def _of(results: Results, regime: str) -> Results:
-    """Leave out the servers of the other regime: no cause lies in a difference between the two."""
-    return replace(
-        results,
-        samples=tuple(of_regime(results.samples, regime)),
-        costs=tuple(each for each in results.costs if each.regime == regime),
-    )
 
 
 def paragraph(costs: ServerCosts) -> str:

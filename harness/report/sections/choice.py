@@ -1,49 +1,32 @@
-"""Choose this when: a recommendation for each situation, as far as the run's figures carry it, and no further.
+"""Choose this when: what the analysis recommends for each situation, in words."""
 
-No server's name stands here. Each recommendation is a rule over figures and declarations: if two servers swapped their
-figures, the sentences would swap their names.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
-from harness.analyse.blocks import by_block, of_regime
-from harness.analyse.rankings import COMPANY_RPS, TAILS, Ranking, ranking, tail_ranking
-from harness.analyse.samples.metrics import metric
-from harness.analyse.statistics.inference import estimate
-from harness.plan import ALL_CORES, ONE_CORE, by_name
-from harness.record import Results, ServerFacts
+from harness.analyse.advice import (
+    Advice,
+    CleanStop,
+    ComputingOnAllCores,
+    ComputingOnOneCore,
+    LeastMemory,
+    LibrariesThatBlock,
+    MostlyIdle,
+    NobodyLeftBehind,
+    OneAtATime,
+    ShortTail,
+    SimplestCode,
+)
+from harness.analyse.rankings import RankedTail, Ranking
+from harness.plan import by_name
+from harness.record import ServerFacts
 from harness.report.wording import few, listed
 
 MOST_NAMED: Final = 4
-FEW: Final = "clients_8"
-MANY: Final = "clients_64"
-HUNDREDS: Final = "clients_500"
-IDLE: Final = "idle_10000"
-OFFERED: Final = ("open_5k", "open_2k")
-BESIDE_COSTLY: Final = "costly"
-AS_SHORT: Final = 1.1
-"""Code that is longer by so little is as simple."""
 
 
-@dataclass(frozen=True)
-class Advice:
-    """What to choose in a situation: servers, or `any` of them, and why, in a sentence or two."""
-
-    situation: str
-    servers: tuple[str, ...]
-    why: str
-    any: bool = False
-
-
-Rule = Callable[[Results], Iterator[Advice]]
-
-
-def choice_section(results: Results) -> list[str]:
+def choice_section(advice: Sequence[Advice]) -> list[str]:
     """Recommend a model for each situation of which the run can tell something."""
-    found = advice(results)
-    if not found:
+    if not advice:
         return []
     return [
         "## Choose this when",
@@ -54,43 +37,69 @@ def choice_section(results: Results) -> list[str]:
         "",
         "| situation | choose | because |",
         "|---|---|---|",
-        *(
-            f"| {each.situation} | {'any' if each.any else few(each.servers, MOST_NAMED)} | {each.why} |"
-            for each in found
-        ),
+        *map(_row, advice),
         "",
     ]
 
 
-def advice(results: Results) -> list[Advice]:
-    """Return what all rules recommend."""
-    return [each for rule in RULES for each in rule(results)]
+def _row(advice: Advice) -> str:
+    situation, why = in_words(advice)
+    any_of_them = isinstance(advice, CleanStop) and advice.everyone
+    return f"| {situation} | {'any' if any_of_them else few(advice.servers, MOST_NAMED)} | {why} |"
 
 
-def simplest(results: Results) -> Iterator[Advice]:
-    """Recommend the shortest code, with what it answers: of those that serve one client at a time, and several."""
-    ours = [facts for facts in results.manifest.servers if facts.file and facts.regime == ONE_CORE]
-    models = [facts for facts in ours if "+" not in facts.label]
-    for one_at_a_time in (True, False):
-        able = [facts for facts in models if ("concurrent" not in facts.declares) is one_at_a_time]
-        if not able:
-            continue
-        fewest = min(facts.code_lines for facts in able)
-        shortest = sorted(
-            (facts for facts in able if facts.code_lines <= AS_SHORT * fewest),
-            key=lambda each: each.code_lines,
-        )
-        labels = tuple(facts.label for facts in shortest)
-        if one_at_a_time:
-            yield Advice("One client at a time is enough", labels, f"{fewest} lines of code, the fewest")
-            continue
-        speed = next(filter(None, (_ranked(results, name, "throughput_rps") for name in (FEW, MANY))), None)
-        described = "; ".join(_code(facts, speed) for facts in shortest)
-        yield Advice("A few clients, the simplest code", labels, f"{described}{_fastest(speed)}")
+def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901 - a situation for each kind
+    """Return the situation, and why these servers are chosen for it."""
+    match advice:
+        case OneAtATime(code_lines=fewest):
+            return "One client at a time is enough", f"{fewest} lines of code, the fewest"
+        case SimplestCode(shortest=shortest, speed=speed):
+            described = "; ".join(_code(facts, speed) for facts in shortest)
+            return "A few clients, the simplest code", f"{described}{_fastest(speed)}"
+        case MostlyIdle():
+            return "Many connections, mostly idle", _idle(advice)
+        case ShortTail():
+            return "A short tail with hundreds of clients", _short_tail(advice)
+        case NobodyLeftBehind(shares=found):
+            return (
+                "No client left behind",
+                f"with 500 clients the one served worst got {found.mean(found.first):.0%} of an equal share; at `{found.last}` "
+                f"{found.mean(found.last):.0%}",
+            )
+        case ComputingOnOneCore(light=(tail, found), costly=costly):
+            return (
+                "Requests that compute, on one core",
+                f"beside costly requests {tail.share} of the light ones were answered within {_ms(found, found.first)} ms, "
+                f"at `{found.last}` within {_ms(found, found.last)} ms{_price_of(found, costly)}",
+            )
+        case ComputingOnAllCores(tail=tail, light=light, costly=heavy):
+            answered = f"; of the costly ones {heavy.mean:,.0f} a second" if heavy else ""
+            return (
+                "Requests that compute, on all cores",
+                f"it works on several at once: {tail.share} of the light requests were answered within "
+                f"{light.mean / 1e3:.2f} ms{answered}",
+            )
+        case LibrariesThatBlock():
+            return "Libraries that block", _blocking(advice)
+        case LeastMemory(peak=found, each=each):
+            best = found.first
+            per_client = f", {each.mean(best):.1f} KiB for each" if each and best in each.estimates else ""
+            return (
+                "The least memory",
+                f"{found.mean(best):,.0f} MiB at most with 500 clients{per_client}; `{found.last}` held "
+                f"{found.mean(found.last):,.0f} MiB",
+            )
+        case CleanStop(servers=clean, longest_s=longest_s, everyone=everyone):
+            return (
+                "A clean stop",
+                f"told to stop under load, {'all' if everyone else 'these'} {len(clean)} that serve clients side by side answered "
+                f"what they had received and ended with 0, within {longest_s * 1e3:,.0f} ms",
+            )
+    raise NotImplementedError(type(advice).__name__)
 
 
-def _ranked(results: Results, workload: str, name: str, among: Sequence[str] | None = None) -> Ranking | None:
-    return ranking(results.samples, workload, metric(name), among)
+def _ms(found: Ranking, server: str) -> str:
+    return f"{found.mean(server) / 1e3:.2f}"
 
 
 def _code(facts: ServerFacts, speed: Ranking | None) -> str:
@@ -108,188 +117,59 @@ def _fastest(speed: Ranking | None) -> str:
     return f"; the most requests/s are {speed.mean(speed.first):,.0f} (`{speed.first}`{tied})"
 
 
-def many_idle(results: Results) -> Iterator[Advice]:
-    """Recommend what costs the least CPU for a request while thousands of connections are silent."""
-    found = _ranked(results, IDLE, "cpu_us_per_request")
-    if found is None:
-        return
-    memory = _ranked(results, IDLE, "peak_mib", found.leaders)
+def _idle(advice: MostlyIdle) -> str:
+    found, memory = advice.cpu, advice.memory
     least = (
         f"; of these `{memory.first}` holds the least memory, {memory.mean(memory.first):,.0f} MiB at most"
         if memory
         else ""
     )
-    yield Advice(
-        "Many connections, mostly idle",
-        found.leaders,
+    unable = f"; {listed(advice.unable)} cannot hold them" if advice.unable else ""
+    variants = "; the variants were not measured with it" if advice.without_variants else ""
+    return (
         f"with 10,000 silent connections a request costs {found.mean(found.first):.1f} µs of CPU, the least; the most is "
-        f"{found.mean(found.last):.1f} µs, `{found.last}`{least}{_unable(results, IDLE)}{_variants_apart(results, IDLE)}",
-    )  # fmt: skip
+        f"{found.mean(found.last):.1f} µs, `{found.last}`{least}{unable}{variants}"
+    )
 
 
-def _unable(results: Results, workload: str) -> str:
-    connections = by_name(workload).connections
-    names = [
-        facts.label
-        for facts in results.manifest.servers
-        if facts.most_clients is not None and facts.most_clients < connections
-    ]
-    return f"; {listed(names)} cannot hold them" if names else ""
+def _short_tail(advice: ShortTail) -> str:
+    tail, found = advice.of_hundreds
+    return (
+        f"{tail.share} of the responses came within {_ms(found, found.first)} ms with 500 clients that each wait "
+        f"for their reply; `{found.last}` took {_ms(found, found.last)} ms{_at_a_rate(advice.at_a_rate)}"
+    )
 
 
-def _variants_apart(results: Results, workload: str) -> str:
-    """Say that variants were in the run, and not under this workload."""
-    variants = {facts.label for facts in results.manifest.servers if "+" in facts.label}
-    measured = {sample.cell.server for sample in results.samples if sample.cell.workload == workload}
-    return "; the variants were not measured with it" if variants and not variants & measured else ""
-
-
-def shortest_tail(results: Results) -> Iterator[Advice]:
-    """Recommend the shortest tail of responses, with hundreds of clients: at a moderate rate, all are short."""
-    of_tail = tail_ranking(results.samples, HUNDREDS)
-    if of_tail is not None:
-        tail, found = of_tail
-        yield Advice(
-            "A short tail with hundreds of clients",
-            found.leaders,
-            f"{tail.share} of the responses came within {found.mean(found.first) / 1e3:.2f} ms with 500 clients that each wait "
-            f"for their reply; `{found.last}` took {found.mean(found.last) / 1e3:.2f} ms{_at_a_rate(results)}",
-        )
-
-
-def _at_a_rate(results: Results) -> str:
+def _at_a_rate(offered: tuple[str, RankedTail] | None) -> str:
     """Say what becomes of the difference when requests come at a moderate rate, the same for all."""
-    for workload in OFFERED:
-        of_tail = tail_ranking(results.samples, workload)
-        if of_tail is not None:
-            tail, found = of_tail
-            apart = "" if found.tells_apart else ", first and last not told apart"
-            return (
-                f". With {by_name(workload).title} {tail.share} came within {found.mean(found.first) / 1e3:.2f} "
-                f"(`{found.first}`) to {found.mean(found.last) / 1e3:.2f} ms (`{found.last}`){apart}"
-            )
-    return ""
+    if offered is None:
+        return ""
+    workload, (tail, found) = offered
+    apart = "" if found.tells_apart else ", first and last not told apart"
+    return (
+        f". With {by_name(workload).title} {tail.share} came within {_ms(found, found.first)} "
+        f"(`{found.first}`) to {_ms(found, found.last)} ms (`{found.last}`){apart}"
+    )
 
 
-def fair_shares(results: Results) -> Iterator[Advice]:
-    """Recommend who leaves no client behind, with hundreds of them."""
-    found = _ranked(results, HUNDREDS, "worst_client_share")
-    if found is not None and found.tells_apart:
-        yield Advice(
-            "No client left behind",
-            found.leaders,
-            f"with 500 clients the one served worst got {found.mean(found.first):.0%} of an equal share; at `{found.last}` "
-            f"{found.mean(found.last):.0%}",
-        )
-
-
-def costly_requests(results: Results) -> Iterator[Advice]:
-    """Recommend who lets light requests wait the least beside costly ones; who uses all cores is another regime."""
-    of_tail = tail_ranking(results.samples, BESIDE_COSTLY)
-    if of_tail is not None:
-        tail, found = of_tail
-        yield Advice(
-            "Requests that compute, on one core",
-            found.leaders,
-            f"beside costly requests {tail.share} of the light ones were answered within {found.mean(found.first) / 1e3:.2f} ms, "
-            f"at `{found.last}` within {found.mean(found.last) / 1e3:.2f} ms{_price_of(results, found)}",
-        )
-    tail = of_tail[0] if of_tail else TAILS[0]
-    on_all = of_regime(results.samples, ALL_CORES)
-    costly = by_block(on_all, BESIDE_COSTLY, COMPANY_RPS)
-    for server, values in by_block(on_all, BESIDE_COSTLY, metric(tail.metric)).items():
-        light, heavy = estimate(list(values.values())), estimate(list(costly.get(server, {}).values()))
-        if light is not None:
-            answered = f"; of the costly ones {heavy.mean:,.0f} a second" if heavy else ""
-            yield Advice(
-                "Requests that compute, on all cores",
-                (server,),
-                f"it works on several at once: {tail.share} of the light requests were answered within "
-                f"{light.mean / 1e3:.2f} ms{answered}",
-            )
-
-
-def _price_of(results: Results, found: Ranking) -> str:
+def _price_of(light: Ranking, costly: Ranking | None) -> str:
     """Say how many costly requests were answered where the light ones waited the least, and where the most of them were."""
-    costly = ranking(results.samples, BESIDE_COSTLY, COMPANY_RPS)
-    if costly is None or found.first not in costly.estimates or found.first == costly.first:
+    if costly is None or light.first not in costly.estimates or light.first == costly.first:
         return ""
     return (
-        f"; the price: {costly.mean(found.first):,.0f} costly ones a second, and `{costly.first}` answered "
+        f"; the price: {costly.mean(light.first):,.0f} costly ones a second, and `{costly.first}` answered "
         f"{costly.mean(costly.first):,.0f}"
     )
 
 
-def blocking_calls(results: Results) -> Iterator[Advice]:
-    """Recommend, of those whose handlers have threads of their own, the one that costs the least: a blocked call holds up no other."""
-    threads: dict[str, int] = {}
-    for sample in of_regime(results.samples, ONE_CORE):
-        if sample.cell.workload == MANY:
-            threads[sample.cell.server] = max(threads.get(sample.cell.server, 0), sample.server.threads)
-    own_thread = [server for server, count in threads.items() if count >= by_name(MANY).load.clients]
-    found = _ranked(results, MANY, "cpu_us_per_request", own_thread)
-    if not own_thread:
-        return
-    best = found.leaders if found else tuple(own_thread)
+def _blocking(advice: LibrariesThatBlock) -> str:
+    best = advice.servers
     cost = (
-        f"; of {listed(own_thread)} it costs the least, {found.mean(best[0]):.1f} µs a request"
-        if found and len(best) == 1
+        f"; of {listed(advice.own_thread)} it costs the least, {advice.cpu.mean(best[0]):.1f} µs a request"
+        if advice.cpu and len(best) == 1
         else ""
     )
-    yield Advice(
-        "Libraries that block",
-        best,
-        f"with 64 clients {'each' if len(best) > 1 else 'it'} has {threads[best[0]]} threads, so that a call that blocks holds "
-        f"up nobody but its own client (by construction: no workload here blocks){cost}",
+    return (
+        f"with 64 clients {'each' if len(best) > 1 else 'it'} has {advice.threads} threads, so that a call that blocks holds "
+        f"up nobody but its own client (by construction: no workload here blocks){cost}"
     )
-
-
-def least_memory(results: Results) -> Iterator[Advice]:
-    """Recommend who holds the least memory with some hundred clients."""
-    found = _ranked(results, HUNDREDS, "peak_mib")
-    if found is None:
-        return
-    each = _ranked(results, HUNDREDS, "idle_kib_per_connection")
-    best = found.first
-    per_client = f", {each.mean(best):.1f} KiB for each" if each and best in each.estimates else ""
-    yield Advice(
-        "The least memory",
-        found.leaders,
-        f"{found.mean(best):,.0f} MiB at most with 500 clients{per_client}; `{found.last}` held {found.mean(found.last):,.0f} MiB",
-    )
-
-
-def clean_stop(results: Results) -> Iterator[Advice]:
-    """Recommend who stops under load without losing a reply; the time it takes is noisy, and not ranked."""
-    asked = [each for each in results.costs if _concurrent(results.manifest.servers, each.server)]
-    clean = tuple(
-        each.server
-        for each in asked
-        if each.lifetime.loaded_stop_s and not each.lifetime.wrong and not any(each.lifetime.exit_codes)
-    )
-    if clean:
-        took_s = [took for each in asked if each.server in clean for took in each.lifetime.loaded_stop_s]
-        everyone = len(clean) == len(asked)
-        yield Advice(
-            "A clean stop",
-            clean,
-            f"told to stop under load, {'all' if everyone else 'these'} {len(clean)} that serve clients side by side answered "
-            f"what they had received and ended with 0, within {max(took_s) * 1e3:,.0f} ms",
-            any=everyone,
-        )
-
-
-def _concurrent(servers: Sequence[ServerFacts], label: str) -> bool:
-    return any(facts.label == label and "concurrent" in facts.declares for facts in servers)
-
-
-RULES: Final[tuple[Rule, ...]] = (
-    simplest,
-    many_idle,
-    shortest_tail,
-    fair_shares,
-    costly_requests,
-    blocking_calls,
-    least_memory,
-    clean_stop,
-)

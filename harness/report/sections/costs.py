@@ -1,11 +1,12 @@
 """What is said of costs: of a request, of a connection, of coming and going."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Final
 
+from harness.analyse.analysis import Analysis
 from harness.analyse.samples.validity import FOREIGN_LIMIT
-from harness.analyse.slopes import Slope, per_connection
+from harness.analyse.slopes import Slope
 from harness.plan import ALL_CORES, by_name
 from harness.record import LOCK_CALL, Holding, LoadCosts, Results, ServerCosts
 from harness.report.wording import capital, listed
@@ -13,9 +14,12 @@ from harness.report.wording import capital, listed
 SHOWN_CALLS: Final = 6
 KIB: Final = 1024
 
+Slopes = Mapping[tuple[str, str], Slope | None]
 
-def costs_section(results: Results) -> list[str]:
+
+def costs_section(analysis: Analysis) -> list[str]:
     """Show what each server costs, in tables; nothing if that was not looked for."""
+    results = analysis.results
     if not results.costs:
         return []
     workloads = list(dict.fromkeys(load.workload for costs in results.costs for load in costs.loads))
@@ -32,8 +36,8 @@ def costs_section(results: Results) -> list[str]:
         "",
         *_on_all_cores(results.costs),
         *(line for workload in workloads for line in _requests(results.costs, workload)),
-        *_remarks(results),
-        *_connections(results.costs),
+        *_remarks(analysis),
+        *_connections(results.costs, analysis.slopes),
         *_lifetimes(results),
     ]
 
@@ -72,11 +76,12 @@ def calls_in_words(load: LoadCosts) -> str:
     return ", ".join(f"`{name}` {count:.2f}" for name, count in most)
 
 
-def _remarks(results: Results) -> Iterator[str]:
+def _remarks(analysis: Analysis) -> Iterator[str]:
     """Say what was not counted, and what was counted beside somebody else's work."""
-    costs = results.costs
+    costs, regimes = analysis.results.costs, (analysis.one_core, analysis.all_cores)
     known = {each.server for each in costs}
-    missing = sorted({sample.cell.server for sample in results.samples} - known)
+    measured = {each.label for regime in regimes for each in regime.servers if regime.is_measured(each.label)}
+    missing = sorted(measured - known)
     if missing:
         named = ", ".join(f"`{server}`" for server in missing)
         yield f"- No costs are known of {named}: `harness costs` says why."
@@ -99,7 +104,7 @@ def _remarks(results: Results) -> Iterator[str]:
         yield ""
 
 
-def _connections(costs: Sequence[ServerCosts]) -> Iterator[str]:
+def _connections(costs: Sequence[ServerCosts], slopes: Slopes) -> Iterator[str]:
     sizes = max(
         ([holding.connections for holding in each.crowd.holdings[1:]] for each in costs),
         key=lambda held: max(held, default=0),
@@ -117,7 +122,7 @@ def _connections(costs: Sequence[ServerCosts]) -> Iterator[str]:
     yield "| server | held | RSS KiB | PSS KiB | page tables KiB | kernel stacks KiB | socket buffers KiB | slab KiB | threads | descriptors |"
     yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     for each in costs:
-        yield _held_row(each)
+        yield _held_row(each, slopes)
     yield ""
     yield (
         "CPU µs of a request when 64 clients ask, and when one does: with nobody else connected, with all the connections above "
@@ -137,9 +142,9 @@ def _connections(costs: Sequence[ServerCosts]) -> Iterator[str]:
     yield ""
 
 
-def _held_row(costs: ServerCosts) -> str:
-    slopes = " | ".join(
-        _kib(per_connection(costs.crowd, name))
+def _held_row(costs: ServerCosts, slopes: Slopes) -> str:
+    per_connection = " | ".join(
+        _kib(slopes[costs.server, name])
         for name in (
             "rss_bytes",
             "pss_bytes",
@@ -150,9 +155,9 @@ def _held_row(costs: ServerCosts) -> str:
         )
     )
     if not costs.crowd.holdings:
-        return f"| `{costs.server}` | – | {slopes} | – | – |"
+        return f"| `{costs.server}` | – | {per_connection} | – | – |"
     last = costs.crowd.holdings[-1]
-    return f"| `{costs.server}` | {last.connections:,} | {slopes} | {last.threads:,} | {last.descriptors:,} |"
+    return f"| `{costs.server}` | {last.connections:,} | {per_connection} | {last.threads:,} | {last.descriptors:,} |"
 
 
 def _crowd_row(costs: ServerCosts, crowd: Holding) -> str:

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 
-from harness.analyse.blocks import repetition
-from harness.analyse.precision import reach, sentence
+from harness.analyse.analysis import Analysis
+from harness.analyse.blocks import Repetition
+from harness.analyse.precision import Reach, sentence
 from harness.analyse.samples.metrics import metric
 from harness.analyse.samples.validity import STEAL_LIMIT
 from harness.analyse.statistics.inference import BOOTSTRAP_FROM, EQUIVALENCE
 from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, by_name
-from harness.record import Manifest, PrecisionGoal, Results, Sample
+from harness.record import Manifest, PrecisionGoal
 
 
-def heading(results: Results) -> list[str]:
+def heading(analysis: Analysis) -> list[str]:
     """Open the report; say so if the run was not finished."""
+    results = analysis.results
     lines = ["# What each concurrency model costs", ""]
     if not results.manifest.progress.complete:
         lines += [
@@ -27,17 +29,15 @@ def heading(results: Results) -> list[str]:
     if results.manifest.remark:
         lines += [f"> {results.manifest.remark}", ""]
     if results.manifest.goal is not None:
-        lines += _precision(results, results.manifest.goal)
+        lines += _precision(analysis.precision, results.manifest.goal)
     return lines
 
 
-def _precision(results: Results, goal: PrecisionGoal) -> list[str]:
+def _precision(found: Sequence[Reach], goal: PrecisionGoal) -> list[str]:
     title = metric(goal.metric).title
-    found = [reach(results.samples, workload, goal) for workload in results.manifest.design.workloads]
     return [
         f"> **Precision {'reached' if one.reached else 'not reached'}**, of ratios in {title}: {sentence(one, goal)}.\n"
         for one in found
-        if one is not None
     ]
 
 
@@ -111,18 +111,16 @@ def blocks_in_words(manifest: Manifest) -> str:
     return f"There were {' or '.join(map(str, counts))} blocks of each workload."
 
 
-def limits(results: Results) -> list[str]:
+def limits(analysis: Analysis) -> list[str]:
     """Tell what these figures cannot say."""
-    samples = results.samples
-    stolen = [sample.machine.steal_share for sample in samples]
+    stolen = analysis.stolen
     lines = ["## Limits of this measurement", ""]
-    if stolen:
-        over = sum(share > STEAL_LIMIT for share in stolen)
+    if stolen is not None:
         lines.append(
-            f"- The machine is a virtual one, and shared: in {over} of {len(stolen)} launches the hypervisor gave more "
-            f"than {STEAL_LIMIT:.0%} of its time to others (at most {max(stolen):.1%}). Such launches are invalid."
+            f"- The machine is a virtual one, and shared: in {stolen.over} of {stolen.launches} launches the hypervisor gave more "
+            f"than {STEAL_LIMIT:.0%} of its time to others (at most {stolen.most:.1%}). Such launches are invalid."
         )
-    lines += [_repetition_sentence(samples)] if samples else []
+    lines += [_repetition_sentence(analysis.repetition)] if analysis.repetition else []
     lines += [
         "- Server and generator talk over the loopback interface: there is no network in these figures, no TLS, and no "
         "handler that waits for something else.",
@@ -138,12 +136,11 @@ def limits(results: Results) -> list[str]:
     return lines
 
 
-def _repetition_sentence(samples: Sequence[Sample]) -> str:
-    found = repetition(samples)
+def _repetition_sentence(found: Repetition) -> str:
     if not found.invalid:
-        return f"- All {len(samples)} launches were valid; nothing was measured again."
+        return f"- All {found.made} launches were valid; nothing was measured again."
     return (
-        f"- {found.invalid} of {len(samples)} launches were invalid; {found.repeated} of {found.blocks} blocks were "
+        f"- {found.invalid} of {found.made} launches were invalid; {found.repeated} of {found.blocks} blocks were "
         f"measured again, in {found.launches} launches; {found.left} cells stayed invalid, and are not used."
     )
 

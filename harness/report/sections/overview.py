@@ -3,25 +3,27 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from harness.analyse.rankings import leaders, tail_ranking
+from harness.analyse.analysis import Analysis, RegimeAnalysis
+from harness.analyse.rankings import RankedTail, leaders
 from harness.analyse.samples.metrics import metric
 from harness.analyse.tables import Row, Table
 from harness.plan import CLOSED, Workload, by_name
-from harness.record import Results
 from harness.report.sections.workloads import launches, limits_of, memory_growth
 from harness.report.wording import anchor, capital, few, interval, listed, mean_of, with_error
 
 MOST_NAMED: Final = 3
 
 
-def other_workloads(results: Results, tables: Mapping[str, Table], workloads_at: str) -> list[str]:
+def other_workloads(analysis: Analysis, workloads_at: str) -> list[str]:
     """Sum up each workload that is not of the core, with the way to its tables; nothing if there was none."""
-    others = {by_name(name): table for name, table in tables.items() if not by_name(name).core}
+    others = {
+        by_name(name): table for name, table in analysis.one_core.tables.items() if not by_name(name).core
+    }
     closed = {workload: table for workload, table in others.items() if workload.load.arrivals == CLOSED}
     opened = {workload: table for workload, table in others.items() if workload.load.arrivals != CLOSED}
     if not others:
         return []
-    growth = [line for workload in closed for line in memory_growth(results.samples, workload)]
+    growth = [line for workload in closed for line in memory_growth(analysis.one_core, workload)]
     return [
         "## The other workloads",
         "",
@@ -29,10 +31,15 @@ def other_workloads(results: Results, tables: Mapping[str, Table], workloads_at:
         f"known of all servers there, in ms. [Workload by workload]({workloads_at}) has the tables.",
         "",
         *_summary(
-            results, closed, workloads_at, "throughput_rps", "{:,.0f}", ("the most requests/s", "the fewest")
+            analysis.tails,
+            closed,
+            workloads_at,
+            "throughput_rps",
+            "{:,.0f}",
+            ("the most requests/s", "the fewest"),
         ),
         *_summary(
-            results,
+            analysis.tails,
             opened,
             workloads_at,
             "cpu_us_per_request",
@@ -44,7 +51,7 @@ def other_workloads(results: Results, tables: Mapping[str, Table], workloads_at:
 
 
 def _summary(  # noqa: PLR0913 - what, where and how
-    results: Results,
+    tails: Mapping[str, RankedTail],
     tables: Mapping[Workload, Table],
     workloads_at: str,
     name: str,
@@ -58,7 +65,7 @@ def _summary(  # noqa: PLR0913 - what, where and how
     yield "|---|---|---|---|---|---|"
     for workload, table in tables.items():
         title = f"[{capital(workload.title)}]({workloads_at}#{anchor(workload.title)})"
-        cells = *_first_and_last(table, name, form), *_tails(results, workload)
+        cells = *_first_and_last(table, name, form), *_tails(tails.get(workload.name))
         yield f"| {title} | {' | '.join(cells)} |"
     yield ""
 
@@ -78,8 +85,7 @@ def _first_and_last(table: Table, name: str, form: str) -> tuple[str, str]:
     return f"{few([row.server for row in best], MOST_NAMED)} {figures[0]}", f"`{last.server}` {figures[1]}"
 
 
-def _tails(results: Results, workload: Workload) -> tuple[str, str, str]:
-    of_tail = tail_ranking(results.samples, workload.name)
+def _tails(of_tail: RankedTail | None) -> tuple[str, str, str]:
     if of_tail is None:
         return "–", "–", "–"
     tail, found = of_tail
@@ -89,21 +95,21 @@ def _tails(results: Results, workload: Workload) -> tuple[str, str, str]:
     return tail.short, f"{few(found.leaders, MOST_NAMED)} {shortest}", f"`{found.last}` {longest}"
 
 
-def all_cores_section(results: Results, tables: Mapping[str, Table]) -> list[str]:
+def all_cores_section(all_cores: RegimeAnalysis) -> list[str]:
     """Show the servers that use every core, apart from all others; nothing if there are none."""
-    if not tables:
+    if not all_cores.tables:
         return []
     return [
         "## On all cores",
         "",
-        f"{listed([facts.label for facts in results.manifest.servers])}: a regime of its own. Such a server uses every core of "
+        f"{listed([facts.label for facts in all_cores.servers])}: a regime of its own. Such a server uses every core of "
         "the machine, also the one that its load generator runs on, so that each takes time from the other: nothing here "
         "is comparable with the sections above. CPU time is that of all its processes together. **Limited by machine** "
         "means that server and generator together kept all cores busy.",
         "",
         "| workload | server | requests/s | CPU µs per request | p50 µs | p99 µs | limited by | launches |",
         "|---|---|---:|---:|---:|---:|---|---:|",
-        *(_row(by_name(name), row) for name, table in tables.items() for row in table.rows),
+        *(_row(by_name(name), row) for name, table in all_cores.tables.items() for row in table.rows),
         "",
     ]
 

@@ -1,15 +1,15 @@
 """Every ratio of two servers, with the interval of its test: a file of its own, too long for the report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from harness.analyse.analysis import Analysis
 from harness.analyse.comparisons import COMPARED, Comparison
 from harness.analyse.samples.metrics import metric
-from harness.analyse.tables import Table
 from harness.plan import by_name
 from harness.report.wording import capital
 
 
-def pairs_text(regimes: Sequence[Mapping[str, Table]]) -> str:
+def pairs_text(analysis: Analysis) -> str:
     """Return the file: all pairs of servers under each workload, those of each regime among themselves."""
     lines = [
         "# Pair by pair",
@@ -19,8 +19,8 @@ def pairs_text(regimes: Sequence[Mapping[str, Table]]) -> str:
         "from 8 blocks on a bootstrap over blocks stands beside it as a check. The report sums this up in letters.",
         "",
     ]
-    for tables in regimes:
-        for name, table in tables.items():
+    for regime in (analysis.one_core, analysis.all_cores):
+        for name, table in regime.tables.items():
             lines += _of_workload(
                 name, [each for compared in COMPARED for each in table.comparisons[compared]]
             )

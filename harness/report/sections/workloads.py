@@ -1,20 +1,17 @@
 """The tables of one workload; and the file of all of them, too long for the report."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from statistics import median
 from typing import Final
 
-from harness.analyse.blocks import counted
+from harness.analyse.analysis import Analysis, RegimeAnalysis
 from harness.analyse.comparisons import COMPARED, EQUIVALENT, UNDECIDED, Comparison
-from harness.analyse.samples.metrics import FEWEST_READINGS, metric
-from harness.analyse.samples.validity import invalidity
-from harness.analyse.slopes import slope
+from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import Estimate
 from harness.analyse.tables import Row, Table
 from harness.plan import CLOSED, Workload, by_name, why_not
-from harness.record import Results, Sample
+from harness.record import Judgement, ServerFacts
 from harness.report.wording import capital, interval, listed, with_error
 
 MOST_NAMED: Final = 3
@@ -38,36 +35,27 @@ POSSIBLE: Final = {
 """What a figure cannot leave, and an interval around its mean might."""
 
 
-def workloads_text(
-    on_one_core: Results, tables: Mapping[str, Table], on_all_cores: Results, others: Mapping[str, Table]
-) -> str:
-    """Return the file: the tables of every workload that has not got its own section in the report.
-
-    Args:
-        on_one_core: a run, as far as its servers use one core.
-        tables: theirs, by workload.
-        on_all_cores: the same run, as far as its servers use all cores.
-        others: theirs.
-    """
+def workloads_text(analysis: Analysis) -> str:
+    """Return the file: the tables of every workload that has not got its own section in the report."""
     lines = [
         "# Workload by workload",
         "",
         "The report says what was measured and how; it shows the tables of the core workloads itself, and sums these up.",
         "",
     ]
-    for name, table in tables.items():
+    for name in analysis.one_core.tables:
         if not by_name(name).core:
-            lines += workload_section(by_name(name), table, on_one_core)
-    if others:
+            lines += workload_section(by_name(name), analysis.one_core, analysis)
+    if analysis.all_cores.tables:
         lines += ["# Workload by workload, on all cores", ""]
-    for name, table in others.items():
-        lines += workload_section(by_name(name), table, on_all_cores)
+    for name in analysis.all_cores.tables:
+        lines += workload_section(by_name(name), analysis.all_cores, analysis)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def workload_section(workload: Workload, table: Table, results: Results) -> list[str]:
-    """Show what was measured of each server."""
-    manifest = results.manifest
+def workload_section(workload: Workload, regime: RegimeAnalysis, analysis: Analysis) -> list[str]:
+    """Show what was measured of each server of a regime."""
+    table = regime.tables[workload.name]
     lines = [
         f"## {capital(workload.title)}",
         "",
@@ -104,14 +92,12 @@ def workload_section(workload: Workload, table: Table, results: Results) -> list
     lines.append("")
     lines += _more_figures(table)
     lines += _idle_memory(table)
-    lines += memory_growth(results.samples, workload)
+    lines += memory_growth(regime, workload)
     for name in COMPARED:
         is_given = name == "throughput_rps" and workload.load.arrivals != CLOSED
         lines += [] if is_given else _verdicts(name, table.comparisons[name])
-    absent = [
-        facts.label for facts in manifest.servers if facts.label not in {row.server for row in table.rows}
-    ]
-    lines += _why_absent(absent, workload, results)
+    absent = [facts for facts in regime.servers if facts.label not in {row.server for row in table.rows}]
+    lines += _why_absent(absent, workload, regime, analysis.results.conformance)
     lines += [
         f"- Not used: `{row.server}`: {reasons}." for row in table.rows for reasons in _why_invalid(row)
     ]
@@ -143,19 +129,14 @@ def _clipped(row: Row, name: str) -> Estimate | None:
     return replace(found, low=max(found.low, least), high=min(found.high, most))
 
 
-def memory_growth(samples: Iterable[Sample], workload: Workload) -> list[str]:
-    """Say by how much servers still grew in the second half of a long window: what they take at first is no leak."""
-    slopes: dict[str, list[float]] = {}
-    for sample in counted(sample for sample in samples if sample.cell.workload == workload.name):
-        later = sample.server.memory_series_bytes[len(sample.server.memory_series_bytes) // 2 :]
-        if not invalidity(sample) and len(later) >= FEWEST_READINGS:
-            slopes.setdefault(sample.cell.server, []).append(slope(range(len(later)), later).value / 1024)
-    if not slopes:
+def memory_growth(regime: RegimeAnalysis, workload: Workload) -> list[str]:
+    """Say by how much servers still grew in the second half of a long window."""
+    found = regime.growth.get(workload.name)
+    if found is None:
         return []
-    growing = max(slopes, key=lambda server: median(slopes[server]))
     return [
         f"- Memory, {workload.title}: in the second half of the window none grew by more than "
-        f"{median(slopes[growing]):.1f} KiB/s (`{growing}`; medians of the launches)."
+        f"{found.kib_per_s:.1f} KiB/s (`{found.server}`; medians of the launches)."
     ]
 
 
@@ -201,21 +182,24 @@ def _why_invalid(row: Row) -> list[str]:
     ]
 
 
-def _why_absent(labels: Iterable[str], workload: Workload, results: Results) -> list[str]:
+def _why_absent(
+    servers: Iterable[ServerFacts],
+    workload: Workload,
+    regime: RegimeAnalysis,
+    conformance: Sequence[Judgement],
+) -> list[str]:
     """Give each reason once, with all to whom it applies."""
+    failed = {verdict.server for verdict in conformance if verdict.verdict.failed}
     named: dict[str, list[str]] = {}
-    for label in labels:
-        named.setdefault(_reason_for_absence(label, workload, results), []).append(label)
+    for facts in servers:
+        if facts.label in failed:
+            reason = "did not pass the conformance gate, and gets no figures"
+        else:
+            measured = regime.is_measured(facts.label)
+            otherwise = "measured under other workloads only" if measured else "not measured"
+            reason = why_not(facts.most_clients, workload) or otherwise
+        named.setdefault(reason, []).append(facts.label)
     return [f"- {listed(those)}: {reason}." for reason, those in named.items()]
-
-
-def _reason_for_absence(label: str, workload: Workload, results: Results) -> str:
-    if any(v.server == label and v.verdict.failed for v in results.conformance):
-        return "did not pass the conformance gate, and gets no figures"
-    facts = next(each for each in results.manifest.servers if each.label == label)
-    measured = any(sample.cell.server == label for sample in results.samples)
-    otherwise = "measured under other workloads only" if measured else "not measured"
-    return why_not(facts.most_clients, workload) or otherwise
 
 
 def limits_of(row: Row) -> str:

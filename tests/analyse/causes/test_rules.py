@@ -1,9 +1,10 @@
-"""Rules over recordings: each names its effect where it is, and does not where its cause was taken away."""
+"""Rules over the evidence: each names its effect where it is, and does not where its cause was taken away."""
 
 from collections.abc import Callable, Mapping
 
 import pytest
 
+from harness.analyse.blocks import launches_of
 from harness.analyse.causes.connections import list_of_descriptors, thread_for_each
 from harness.analyse.causes.evidence import (
     ALONE,
@@ -13,9 +14,9 @@ from harness.analyse.causes.evidence import (
     ONE,
     PIPELINED,
     Cause,
-    Recordings,
+    Evidence,
     Rule,
-    recordings,
+    evidence,
 )
 from harness.analyse.causes.requests import batching, mapped_receive_buffer, scheduler_price, waking_up
 from harness.analyse.causes.rules import RULES, causes
@@ -33,8 +34,12 @@ from tests.makers import changed
 Figures = Mapping[str, float]
 
 
-def seen(*places: tuple[str, str, Figures], models: Mapping[str, str] | None = None) -> Recordings:
-    return Recordings(
+def laid_out_of(results: Results) -> Evidence:
+    return evidence(launches_of(results.samples), results.costs, results.manifest.servers)
+
+
+def seen(*places: tuple[str, str, Figures], models: Mapping[str, str] | None = None) -> Evidence:
+    return Evidence(
         {(server, workload, name): value for server, workload, of in places for name, value in of.items()},
         models or {},
     )
@@ -255,13 +260,13 @@ def test_light_clients_beside_costly_ones_are_held_against_themselves_alone(
         "loop", workload=BESIDE_COSTLY, rps=10_000, cpu_us=98, clients=8, response_sum_ns=8 * 10**9, background=Background("costly", 4),
         background_asked=1300, background_ok=1300, warmup_s=0.3,
     )  # fmt: skip
-    run = recordings(changed(make_results(), samples=(alone, beside)))
+    run = laid_out_of(changed(make_results(), samples=(alone, beside)))
     assert run.get("loop", BESIDE_COSTLY, "cost_ms") == pytest.approx(
         0.49, rel=0.01
     )  # 0.98 s less 0.49 s for 1,000 of them
     assert run.get("loop", BESIDE_COSTLY, "alone_p50_us") == run.get("loop", ALONE, "response_p50_us")
     assert (
-        recordings(changed(make_results(), samples=(beside,))).get("loop", BESIDE_COSTLY, "alone_p99_us")
+        laid_out_of(changed(make_results(), samples=(beside,))).get("loop", BESIDE_COSTLY, "alone_p99_us")
         is None
     )
 
@@ -275,14 +280,14 @@ def test_no_rule_names_another_experiments_effect() -> None:
 
 
 def test_no_rule_finds_anything_where_nothing_was_recorded() -> None:
-    assert causes(Recordings({})) == []
+    assert causes(Evidence({})) == []
     assert len(set(RULES)) == len(RULES)
 
 
 def test_recordings_lay_out_samples_and_costs(
     make_results: Callable[..., Results], make_costs: Callable[..., ServerCosts]
 ) -> None:
-    laid_out = recordings(changed(make_results(), costs=(make_costs("threaded"),)))
+    laid_out = laid_out_of(changed(make_results(), costs=(make_costs("threaded"),)))
     assert laid_out.get("threaded", MANY, "cpu_us") == 20.0
     assert laid_out.get("threaded", MANY, "user_us") == pytest.approx(12.0)
     assert laid_out.calls("threaded", MANY, "recvfrom", "sendto") == 2.0
@@ -298,8 +303,8 @@ def test_a_rule_knows_no_server(
 ) -> None:
     results = changed(make_results(), costs=(make_costs("threaded"),))
     renamed = changed(results, costs=(make_costs("mine"),))
-    there = [cause for cause in causes(recordings(results)) if cause.workload == CONNECTIONS]
-    elsewhere = [cause for cause in causes(recordings(renamed)) if cause.workload == CONNECTIONS]
+    there = [cause for cause in causes(laid_out_of(results)) if cause.workload == CONNECTIONS]
+    elsewhere = [cause for cause in causes(laid_out_of(renamed)) if cause.workload == CONNECTIONS]
     assert [cause.servers for cause in there] == [("threaded",)]
     assert [cause.servers for cause in elsewhere] == [("mine",)]
     assert [cause.sentence for cause in there] == [cause.sentence for cause in elsewhere]

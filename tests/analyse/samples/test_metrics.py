@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analyse.blocks import by_block, counted, repetition
 from harness.analyse.samples.metrics import METRICS, metric
 from harness.analyse.samples.quantiles import quantile_ns
-from harness.analyse.samples.validity import doubts, invalidity, limited_by
+from harness.analyse.samples.validity import assess, invalidity, limited_by
 from harness.analyse.slopes import slope
 from harness.plan import Background
 from harness.record import Sample, histogram, merged
@@ -68,11 +67,11 @@ def test_why_a_sample_cannot_be_used(
 
 def test_a_good_sample_can_be_used(make_sample: Callable[..., Sample]) -> None:
     assert invalidity(make_sample()) == []
-    assert doubts(make_sample()) == []
+    assert assess(make_sample()).doubts == []
 
 
 def test_what_may_have_disturbed_a_sample(make_sample: Callable[..., Sample]) -> None:
-    found = doubts(make_sample(pinned=False))
+    found = assess(make_sample(pinned=False)).doubts
     assert [reason.partition(":")[0] for reason in found] == ["shared-core"]
 
 
@@ -80,56 +79,6 @@ def test_what_limits_a_closed_loop(make_sample: Callable[..., Sample]) -> None:
     assert limited_by(make_sample(server_cpu_ns=980_000_000)) == "server"
     assert limited_by(make_sample(server_cpu_ns=500_000_000, generator_cpu_ns=980_000_000)) == "generator"
     assert limited_by(make_sample(server_cpu_ns=500_000_000)) == "latency"
-
-
-def test_of_a_block_the_attempt_with_the_most_valid_launches_counts(
-    make_sample: Callable[..., Sample],
-) -> None:
-    samples = [
-        make_sample("a", 0, rps=1000),
-        make_sample("b", 0, rps=1000, wrong=1),
-        make_sample("b", 0, rps=2000, attempt=2),
-        make_sample("a", 0, rps=2000, attempt=2),
-        make_sample("a", 1, rps=3000, wrong=1),
-        make_sample("b", 1, rps=3000, wrong=1),
-        make_sample("a", 1, rps=4000, wrong=1, attempt=2),
-        make_sample("b", 1, rps=4000, attempt=2),
-        make_sample("a", 1, rps=5000, attempt=3),
-        make_sample("b", 1, rps=5000, wrong=1, attempt=3),
-    ]
-    assert [(s.cell.block, s.cell.server, s.cell.attempt) for s in counted(samples)] == [
-        (0, "b", 2), (0, "a", 2), (1, "a", 2), (1, "b", 2)
-    ]  # fmt: skip
-    values = by_block(samples, "clients_64", THROUGHPUT)
-    assert values == {"a": {0: 2000.0}, "b": {0: 2000.0, 1: 4000.0}}
-
-
-def test_an_attempt_that_was_interrupted_does_not_count_for_having_no_invalid_launch(
-    make_sample: Callable[..., Sample],
-) -> None:
-    first = [make_sample("a", 0), make_sample("b", 0), make_sample("c", 0, wrong=1)]
-    assert counted([*first, make_sample("c", 0, attempt=2)]) == first
-
-
-def test_what_was_measured_again_is_counted(make_sample: Callable[..., Sample]) -> None:
-    again = [make_sample(server, 1, attempt=2, timeout=server == "b", sent=10_011) for server in "ab"]
-    samples = [
-        make_sample("a", 0),
-        make_sample("b", 0),
-        make_sample("a", 1, wrong=1),
-        make_sample("b", 1),
-        *again,
-    ]
-    found = repetition(samples)
-    assert (found.blocks, found.repeated, found.launches) == (2, 1, 2)
-    assert (found.invalid, found.left) == (3, 1)
-
-
-def test_a_server_that_cannot_always_say_is_not_judged_by_when_it_can(
-    make_sample: Callable[..., Sample],
-) -> None:
-    samples = [make_sample("a", block, rps=rps) for block, rps in enumerate((20_000, 5_000, 20_000))]
-    assert by_block(samples, "clients_64", metric("response_p99_us")) == {}
 
 
 @given(

@@ -9,12 +9,10 @@ from harness.analyse.samples.validity import (
     Reason,
     Severity,
     achieved_share,
-    doubts,
+    assess,
     generator_share,
-    judge,
     limited_by,
     littles_law_holds,
-    remarks,
 )
 from harness.plan import ALL_CORES
 from harness.record import Sample, histogram
@@ -22,7 +20,7 @@ from tests.makers import changed
 
 
 def codes(sample: Sample) -> list[str]:
-    return [finding.reason.code for finding in judge(sample).findings]
+    return [finding.reason.code for finding in assess(sample).flags]
 
 
 @pytest.fixture
@@ -53,7 +51,7 @@ def test_a_good_open_loop_is_valid_without_a_word(open_sample: Callable[..., Sam
 def test_the_gravest_comes_first(make_sample: Callable[..., Sample]) -> None:
     sample = make_sample(pinned=False, steal_share=0.5, server_cpu_ns=0)
     assert codes(sample) == ["steal", "shared-core", "latency-bound"]
-    assert not judge(sample).valid
+    assert not assess(sample).valid
 
 
 def test_what_was_never_sent_is_in_the_books(open_sample: Callable[..., Sample]) -> None:
@@ -74,7 +72,7 @@ def test_a_late_generator_makes_a_measurement_invalid(
     responses = histogram(np.full(10_000, 1_000_000), np.ones(10_000, dtype=np.int64))
     sample = open_sample(lag_ns=lags, response_ns=responses)
     assert ("lag" in codes(sample)) == invalid
-    assert judge(sample).valid != invalid
+    assert assess(sample).valid != invalid
 
 
 def test_lag_counts_at_quantiles_that_are_printed_only(open_sample: Callable[..., Sample]) -> None:
@@ -105,7 +103,7 @@ def test_an_overloaded_server_is_called_so_and_the_measurement_is_valid(
     sample = open_sample(offered=12_000)
     assert achieved_share(sample) == pytest.approx(10 / 12)
     assert codes(sample) == ["overloaded"]
-    assert judge(sample).valid
+    assert assess(sample).valid
 
 
 @pytest.mark.parametrize(
@@ -124,7 +122,7 @@ def test_a_server_whose_process_is_not_known_may_be_limited_by_anything(
 ) -> None:
     sample = make_sample(server_cpu_ns=0, threads=0)
     assert limited_by(sample) == "unknown"
-    assert remarks(sample) == []
+    assert assess(sample).of(Severity.REMARK) == []
 
 
 def test_littles_law_notices_false_books(make_sample: Callable[..., Sample]) -> None:
@@ -136,7 +134,7 @@ def test_littles_law_notices_false_books(make_sample: Callable[..., Sample]) -> 
 def test_a_launch_that_was_not_steady_is_labelled(make_sample: Callable[..., Sample]) -> None:
     sample = make_sample(server_cpu_ns=990_000_000, series=(100,) * 5 + (500,) * 15)
     assert codes(sample) == ["warming-up"]
-    assert judge(sample).valid
+    assert assess(sample).valid
 
 
 @pytest.mark.parametrize(
@@ -154,6 +152,6 @@ def test_what_limits_a_server_on_all_cores(
         generator_cpu_ns=int(generator * 1e9),
     )
     assert limited_by(sample) == limit
-    (doubt,) = doubts(sample)
+    (doubt,) = assess(sample).doubts
     assert doubt == "shared-core: the server uses all 2 cores, the generator's among them"
-    assert judge(sample).valid
+    assert assess(sample).valid

@@ -5,11 +5,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from harness.analyse.advice import Advice, advice
+from harness.analyse.blocks import launches_of
 from harness.analyse.rankings import ranking, tail_ranking
 from harness.analyse.samples.metrics import metric
 from harness.plan import ALL_CORES, by_name
 from harness.record import Results, Sample, ServerFacts, histogram
-from harness.report.sections.choice import advice, choice_section
+from harness.report.sections.choice import choice_section, in_words
 from tests.makers import changed
 
 Make = Callable[..., Sample]
@@ -48,6 +50,10 @@ def run(make_results: Callable[..., Results], make_sample: Make) -> Results:
     return changed(results, samples=tuple(samples), manifest=changed(results.manifest, servers=servers))
 
 
+def advised(results: Results) -> tuple[Advice, ...]:
+    return advice(results, launches_of(results.samples))
+
+
 def swapped(results: Results) -> Results:
     other = {A: B, B: A}
     samples = tuple(changed(sample, server=other[sample.cell.server]) for sample in results.samples)
@@ -56,7 +62,7 @@ def swapped(results: Results) -> Results:
 
 
 def test_every_situation_has_an_answer_from_the_figures(run: Results) -> None:
-    found = {each.situation: each for each in advice(run)}
+    found = {in_words(each)[0]: each for each in advised(run)}
     assert set(found) == {
         "A few clients, the simplest code",
         "Many connections, mostly idle",
@@ -66,20 +72,21 @@ def test_every_situation_has_an_answer_from_the_figures(run: Results) -> None:
         "The least memory",
     }
     assert {each.servers for each in found.values()} == {(A,)}
-    assert "80 lines" in found["A few clients, the simplest code"].why
-    assert f"`{B}`" in found["Many connections, mostly idle"].why
-    assert "66 threads" in found["Libraries that block"].why
+    why = dict(in_words(each) for each in found.values())
+    assert "80 lines" in why["A few clients, the simplest code"]
+    assert f"`{B}`" in why["Many connections, mostly idle"]
+    assert "66 threads" in why["Libraries that block"]
 
 
 def test_two_servers_that_swap_their_figures_swap_their_sentences(run: Results) -> None:
-    text = "\n".join(choice_section(run))
-    mirrored = "\n".join(choice_section(swapped(run)))
+    text = "\n".join(choice_section(advised(run)))
+    mirrored = "\n".join(choice_section(advised(swapped(run))))
     assert text != mirrored
     assert mirrored == text.replace(A, "?").replace(B, A).replace("?", B)
 
 
 def test_servers_that_were_not_told_apart_are_named_together(make_results: Callable[..., Results]) -> None:
-    found = ranking(make_results(factor=1.0).samples, "clients_64", metric("throughput_rps"))
+    found = ranking(launches_of(make_results(factor=1.0).samples), "clients_64", metric("throughput_rps"))
     assert found is not None
     assert set(found.leaders) == {A, B}
 
@@ -89,7 +96,7 @@ def test_who_uses_all_cores_is_advised_apart(run: Results) -> None:
         changed(sample, regime=ALL_CORES, pinned=False) if sample.cell.server == A else sample
         for sample in run.samples
     )
-    found = {each.situation: each for each in advice(changed(run, samples=samples))}
+    found = {in_words(each)[0]: each for each in advised(changed(run, samples=samples))}
     assert found["Requests that compute, on all cores"].servers == (A,)
     assert "Many connections, mostly idle" not in found, "one server alone is the best of nobody"
 
@@ -97,16 +104,16 @@ def test_who_uses_all_cores_is_advised_apart(run: Results) -> None:
 def test_a_run_that_tells_nothing_recommends_nothing(make_results: Callable[..., Results]) -> None:
     results = make_results()
     nothing = changed(results, samples=(), manifest=changed(results.manifest, servers=()))
-    assert choice_section(nothing) == []
+    assert choice_section(advised(nothing)) == []
 
 
 def test_tails_are_ranked_by_a_quantile_that_all_have(run: Results) -> None:
     """Else the one that has the farther quantile, for whatever reason, would be the shortest."""
-    found = tail_ranking(run.samples, "clients_500")
+    found = tail_ranking(launches_of(run.samples), "clients_500")
     assert found is not None
     assert found[0].metric == "response_p99_us"
     few = changed(run, samples=tuple(a_few_answers(sample, B) for sample in run.samples))
-    found = tail_ranking(few.samples, "clients_500")
+    found = tail_ranking(launches_of(few.samples), "clients_500")
     assert found is not None
     assert found[0].metric == "response_p90_us"
     assert set(found[1].estimates) == {A, B}

@@ -1,0 +1,190 @@
+"""One analysis of a run: all that its figures say, before it is put into words. Pure: the same results give the same analysis.
+
+Every sample is judged once, here; the report and its figures take what is found and compute nothing more.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import NamedTuple
+
+from harness.analyse.advice import Advice, advice
+from harness.analyse.blocks import (
+    Launch,
+    Repetition,
+    by_block,
+    counted,
+    launches_of,
+    of_regime,
+    repetition,
+    under,
+)
+from harness.analyse.causes.evidence import Cause, evidence
+from harness.analyse.causes.rules import causes
+from harness.analyse.comparisons import COMPARED, log_ratio
+from harness.analyse.precision import Reach, reach
+from harness.analyse.rankings import RankedTail, tail_ranking
+from harness.analyse.samples.metrics import FEWEST_READINGS, metric
+from harness.analyse.samples.validity import STEAL_LIMIT
+from harness.analyse.slopes import Slope, per_connection, slope
+from harness.analyse.statistics.inference import LogRatio
+from harness.analyse.tables import Table, tabulate
+from harness.plan import ALL_CORES, ONE_CORE, WORKLOADS
+from harness.record import Holding, Results, Sample, ServerCosts, ServerFacts
+
+
+class Growth(NamedTuple):
+    """Who still grew the most in the second half of a long window, by so much; what is taken at first is no leak."""
+
+    server: str
+    kib_per_s: float
+
+
+@dataclass(frozen=True)
+class RegimeAnalysis:
+    """What is said of the servers of one regime, which are compared among themselves alone.
+
+    Attributes:
+        servers: of this regime, whether they were measured or not.
+        tables: by workload, in the report's order; none if there are no servers.
+        growth: of memory, by workload, of those under which it was watched for long enough.
+    """
+
+    servers: tuple[ServerFacts, ...]
+    tables: Mapping[str, Table]
+    growth: Mapping[str, Growth]
+
+    def is_measured(self, server: str) -> bool:
+        """Tell whether there is a launch of a server, under whatever workload."""
+        return any(row.server == server for table in self.tables.values() for row in table.rows)
+
+
+class TwinRatio(NamedTuple):
+    """What the two names of one server came out as: the second's figure against the first's."""
+
+    workload: str
+    metric: str
+    ratio: LogRatio
+
+
+class StolenTime(NamedTuple):
+    """In how many launches, of how many, the hypervisor gave too much of its time to others; and the most that it gave."""
+
+    over: int
+    launches: int
+    most: float
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All that a run's figures say.
+
+    Attributes:
+        results: the run itself.
+        one_core, all_cores: what is said of the servers of each regime.
+        tails: of one core's servers, by workload, those of which something is known.
+        twins: the ratios of the server that was measured under two names.
+        precision: what was reached under each workload, if a precision was asked for.
+        repetition: what was measured again; None if nothing was measured.
+        stolen: likewise.
+        slopes: what a connection adds to each field of `Holding`, by server and field; None if it is not known.
+        causes: that rules found, regime by regime; none if no costs were looked for.
+        advice: what to choose when.
+    """
+
+    results: Results
+    one_core: RegimeAnalysis
+    all_cores: RegimeAnalysis
+    tails: Mapping[str, RankedTail]
+    twins: tuple[TwinRatio, ...]
+    precision: tuple[Reach, ...]
+    repetition: Repetition | None
+    stolen: StolenTime | None
+    slopes: Mapping[tuple[str, str], Slope | None]
+    causes: tuple[Cause, ...]
+    advice: tuple[Advice, ...]
+
+
+def analyse(results: Results) -> Analysis:
+    """Work out all that a run says."""
+    launches = launches_of(results.samples)
+    measured = [each.name for each in WORKLOADS if each.name in results.manifest.design.workloads]
+    tails = {name: tail_ranking(launches, name) for name in measured}
+    return Analysis(
+        results=results,
+        one_core=_of_regime(results, launches, measured, ONE_CORE),
+        all_cores=_of_regime(results, launches, measured, ALL_CORES),
+        tails={name: found for name, found in tails.items() if found is not None},
+        twins=tuple(twin_ratios(results, launches)),
+        precision=tuple(_precision(results, launches)),
+        repetition=repetition(launches) if launches else None,
+        stolen=_stolen(results.samples),
+        slopes={key: slope for costs in results.costs for key, slope in _slopes(costs)},
+        causes=tuple(_causes(results, launches)) if results.costs else (),
+        advice=advice(results, launches),
+    )
+
+
+def _of_regime(
+    results: Results, launches: Sequence[Launch], measured: Sequence[str], regime: str
+) -> RegimeAnalysis:
+    servers = tuple(facts for facts in results.manifest.servers if facts.regime == regime)
+    tables = {name: tabulate(launches, name, regime) for name in measured} if servers else {}
+    growth = {name: growth_under(of_regime(launches, regime), name) for name in measured}
+    return RegimeAnalysis(
+        servers, tables, {name: found for name, found in growth.items() if found is not None}
+    )
+
+
+def growth_under(launches: Sequence[Launch], workload: str) -> Growth | None:
+    """Say who still grew in the second half of a long window; None if no window was long enough."""
+    slopes: dict[str, list[float]] = {}
+    for launch in counted(under(launches, workload)):
+        readings = launch.sample.server.memory_series_bytes
+        later = readings[len(readings) // 2 :]
+        if launch.valid and len(later) >= FEWEST_READINGS:
+            grown_kib = slope(range(len(later)), later).value / 1024
+            slopes.setdefault(launch.sample.cell.server, []).append(grown_kib)
+    medians = {server: median(of_server) for server, of_server in slopes.items()}
+    if not medians:
+        return None
+    growing = max(medians, key=lambda server: medians[server])
+    return Growth(growing, medians[growing])
+
+
+def twin_ratios(results: Results, launches: Sequence[Launch]) -> Iterator[TwinRatio]:
+    """Yield what was said of a server and itself."""
+    design = results.manifest.design
+    both = [launch for launch in launches if launch.sample.cell.server == design.twin_of]
+    both += launches_of(results.twins)
+    for workload in design.workloads:
+        for name in COMPARED:
+            values = by_block(both, workload, metric(name))
+            ratio = log_ratio(values.get(design.twin_of, {}), values.get(design.twin, {}))
+            if ratio is not None:
+                yield TwinRatio(workload, name, ratio)
+
+
+def _precision(results: Results, launches: Sequence[Launch]) -> Iterator[Reach]:
+    goal = results.manifest.goal
+    for workload in results.manifest.design.workloads if goal else ():
+        if goal and (found := reach(launches, workload, goal)) is not None:
+            yield found
+
+
+def _stolen(samples: Sequence[Sample]) -> StolenTime | None:
+    shares = [sample.machine.steal_share for sample in samples]
+    over = sum(share > STEAL_LIMIT for share in shares)
+    return StolenTime(over, len(shares), max(shares)) if shares else None
+
+
+def _slopes(costs: ServerCosts) -> Iterator[tuple[tuple[str, str], Slope | None]]:
+    for field in Holding.__struct_fields__:
+        yield (costs.server, field), per_connection(costs.crowd, field)
+
+
+def _causes(results: Results, launches: Sequence[Launch]) -> Iterator[Cause]:
+    """Look for causes regime by regime: none lies in a difference between the two."""
+    for regime in (ONE_CORE, ALL_CORES):
+        costs = [each for each in results.costs if each.regime == regime]
+        yield from causes(evidence(of_regime(launches, regime), costs, results.manifest.servers))

@@ -1,0 +1,78 @@
+"""One analysis of a run: all of it, each sample judged once."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from harness.analyse import blocks
+from harness.analyse.analysis import analyse
+from harness.analyse.samples.validity import Validity, assess
+from harness.plan import ALL_CORES, twin_of
+from harness.record import PrecisionGoal, Results, Sample
+from tests.makers import changed
+
+
+def test_every_sample_is_judged_once(
+    make_results: Callable[..., Results], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: Counter[tuple[int, str]] = Counter()
+
+    def counting(sample: Sample) -> Validity:
+        judged[sample.cell.block, sample.cell.server] += 1
+        return assess(sample)
+
+    monkeypatch.setattr(blocks, "assess", counting)
+    results = make_results(blocks=3)
+    analyse(results)
+    assert judged == {(sample.cell.block, sample.cell.server): 1 for sample in results.samples}
+
+
+def test_the_same_results_give_the_same_analysis(make_results: Callable[..., Results]) -> None:
+    assert analyse(make_results()) == analyse(make_results())
+
+
+def test_regimes_are_kept_apart(make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    servers = tuple(
+        changed(facts, regime=ALL_CORES) if facts.label == "trio_nursery" else facts
+        for facts in results.manifest.servers
+    )
+    samples = tuple(
+        changed(sample, regime=ALL_CORES) if sample.cell.server == "trio_nursery" else sample
+        for sample in results.samples
+    )
+    found = analyse(changed(results, manifest=changed(results.manifest, servers=servers), samples=samples))
+    for regime, server in ((found.one_core, "threaded"), (found.all_cores, "trio_nursery")):
+        assert [facts.label for facts in regime.servers] == [server]
+        assert [row.server for row in regime.tables["clients_64"].rows] == [server]
+        assert regime.is_measured(server)
+    assert found.tails == {}, "one server alone is ranked with nobody"
+
+
+def test_a_server_under_two_names_is_held_against_itself(make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    twin = twin_of("threaded")
+    twins = tuple(
+        changed(sample, server=twin) for sample in results.samples if sample.cell.server == "threaded"
+    )
+    manifest = changed(results.manifest, twin_of="threaded", twin=twin)
+    found = analyse(changed(results, manifest=manifest, twins=twins))
+    assert [(each.metric, each.ratio.ratio) for each in found.twins] == [
+        ("throughput_rps", pytest.approx(1)),
+        ("cpu_us_per_request", pytest.approx(1)),
+    ]
+
+
+def test_a_precision_is_told_if_one_was_asked_for(make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    assert analyse(results).precision == ()
+    goal = PrecisionGoal(0.03, "cpu_us_per_request", 60)
+    (reached,) = analyse(changed(results, manifest=changed(results.manifest, goal=goal))).precision
+    assert reached.workload == "clients_64"
+
+
+def test_a_run_without_launches_says_nothing(make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    found = analyse(changed(results, samples=(), manifest=changed(results.manifest, servers=())))
+    assert (found.one_core.tables, found.repetition, found.stolen, found.advice) == ({}, None, None, ())
