@@ -12,7 +12,7 @@ from harness.launch.candidates import Candidate
 from harness.plan import Cell, Load
 from harness.record import (
     SCHEMA,
-    Crowd,
+    ConnectionScaling,
     Design,
     Distribution,
     Environment,
@@ -152,7 +152,7 @@ def make_costs() -> Callable[..., ServerCosts]:
             for n in (0, 1000, 5000, 10_000)
         )
         life = Lifetime((0.05,) * 4, (0.01, 0.02), (0.03, 0.04), 64, 5000, 0, (0,) * 4)
-        return ServerCosts(server, (load,), Crowd(10_000, holdings), life)
+        return ServerCosts(server, (load,), ConnectionScaling(10_000, holdings), life)
 
     return make
 

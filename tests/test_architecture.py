@@ -193,6 +193,15 @@ def statistics_knows_no_server(sources: Sources) -> Iterator[str]:
                     yield f"{name} imports {module}"
 
 
+def public_classes_have_names_of_their_own(sources: Sources) -> Iterator[str]:
+    places: dict[str, list[str]] = {}
+    for name in ours(sources):
+        for node in parsed(sources[name]).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(name)
+    yield from (f"{cls} stands in {', '.join(where)}" for cls, where in places.items() if len(where) > 1)
+
+
 def private_names_stay_at_home(sources: Sources) -> Iterator[str]:
     for name in ours(sources):
         for node in ast.walk(parsed(sources[name])):
@@ -244,6 +253,7 @@ RULES = (
     Rule(
         statistics_knows_no_server, "harness.analyse.statistics.planted", "from harness.record import Sample"
     ),
+    Rule(public_classes_have_names_of_their_own, "harness.study.planted", "class Sample: ..."),
     Rule(private_names_stay_at_home, "harness.study.planted", "from harness.plan.design import _mix"),
     Rule(nobody_catches_everything, "harness.study.planted", "try: ...\nexcept Exception: ..."),
 )
@@ -264,6 +274,61 @@ def test_a_rule_notices_a_breach(rule: Rule) -> None:
 def test_the_top_of_the_harness_has_no_entry_without_a_place() -> None:
     found = {path.stem for path in (PROJECT / "harness").iterdir()} - {"__init__", "__pycache__"}
     assert found == MAY_IMPORT.keys()
+
+
+TESTED_IN = {
+    "analyse.advice": "report/sections/test_choice.py",
+    "analyse.causes": "analyse/causes/test_rules.py",
+    "analyse.rankings": "report/sections/test_choice.py",
+    "analyse.samples.recovery": "study/test_window.py",
+    "cli": "cli/test_app.py",
+    "conformance.cases": "conformance/proof/test_mutants.py",
+    "conformance.fuzz.inputs": "conformance/fuzz/test_search.py",
+    "conformance.fuzz.reproducer": "conformance/fuzz/test_search.py",
+    "conformance.shell": "conformance/test_peer.py",
+    "conformance.smoke": "study/test_cell.py",
+    "conformance.target": "conformance/test_judge.py",
+    "drive": "drive/test_generator.py",
+    "drive.fleet": "study/test_cell.py",
+    "drive.orders": "study/test_window.py",
+    "experiments.capacity": "cli/test_app.py",
+    "experiments.costs": "experiments/costs/test_run.py",
+    "experiments.effects": "experiments/effects/test_effects.py",
+    "experiments.faults": "experiments/faults/test_run.py",
+    "experiments.selftest": "experiments/selftest/test_check.py",
+    "launch.selection": "launch/test_candidates.py",
+    "machine.connections": "conformance/fuzz/test_model.py",
+    "machine.threads": "conformance/proof/test_mutants.py",
+    "oracle": "implementations/test_protocol.py",
+    "plan.regimes": "implementations/test_factors.py",
+    "record.folders": "study/test_bench.py",
+    "report": "report/test_markdown.py",
+    "study": "study/test_bench.py",
+    "study.observe": "study/test_cell.py",
+}
+"""Where modules are tested that have no file of tests of their own: themselves, or all of a package."""
+
+
+def has_functions(name: str) -> bool:
+    return any(
+        isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+        for node in parsed(SOURCES[name]).body
+    )
+
+
+def test_every_module_with_functions_is_tested_in_its_own_file_or_it_is_said_where() -> None:
+    used = set()
+    for name in ours(SOURCES):
+        *folders, leaf = name.removeprefix("harness.").split(".")
+        own = PROJECT.joinpath("tests", *folders, f"test_{leaf}.py")
+        if leaf == "__main__" or not has_functions(name) or own.exists():
+            continue
+        path = name.removeprefix("harness.")
+        places = [place for place in TESTED_IN if is_within(path, (place,))]
+        assert places, f"{own} is missing"
+        used.add(max(places, key=len))
+    assert used == TESTED_IN.keys()
+    assert all((PROJECT / "tests" / file).exists() for file in TESTED_IN.values())
 
 
 def test_a_generator_loads_no_server_and_nothing_large() -> None:

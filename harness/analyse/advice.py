@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.analyse.blocks import Launch, by_block, of_regime, under
-from harness.analyse.rankings import COMPANY_RPS, TAILS, RankedTail, Ranking, Tail, ranking, tail_ranking
+from harness.analyse.rankings import BACKGROUND_RPS, TAILS, RankedTail, Ranking, Tail, ranking, tail_ranking
 from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import Estimate, estimate
 from harness.plan import ALL_CORES, ONE_CORE, by_name
@@ -191,11 +191,11 @@ def costly_requests(_: Results, launches: Sequence[Launch]) -> Iterator[Advice]:
     of_tail = tail_ranking(launches, BESIDE_COSTLY)
     if of_tail is not None:
         yield ComputingOnOneCore(
-            of_tail.ranking.leaders, of_tail, ranking(launches, BESIDE_COSTLY, COMPANY_RPS)
+            of_tail.ranking.leaders, of_tail, ranking(launches, BESIDE_COSTLY, BACKGROUND_RPS)
         )
     tail = of_tail.tail if of_tail else TAILS[0]
     on_all = of_regime(launches, ALL_CORES)
-    costly = by_block(on_all, BESIDE_COSTLY, COMPANY_RPS)
+    costly = by_block(on_all, BESIDE_COSTLY, BACKGROUND_RPS)
     for server, values in by_block(on_all, BESIDE_COSTLY, metric(tail.metric)).items():
         light, heavy = estimate(list(values.values())), estimate(list(costly.get(server, {}).values()))
         if light is not None:

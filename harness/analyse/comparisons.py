@@ -7,7 +7,7 @@ from typing import Final
 
 from harness.analyse.blocks import Launch, by_block, launches_of, of_regime
 from harness.analyse.samples.metrics import Metric, metric
-from harness.analyse.statistics.inference import Direction, Finding, LogRatio, judged, paired
+from harness.analyse.statistics.inference import Direction, LogRatio, RatioTest, decide, paired
 from harness.record import Results
 
 BETTER: Final = "better"
@@ -68,7 +68,7 @@ def families(
 
 def compared(ratios: Mapping[tuple[str, str], LogRatio], workload: str, of: Metric) -> list[Comparison]:
     """Judge ratios b/a of one metric as one family; the keys are the names of a and b."""
-    findings = judged(list(ratios.values()))
+    findings = decide(list(ratios.values()))
     return [
         _comparison(workload, of, names, ratio, finding)
         for (names, ratio), finding in zip(ratios.items(), findings, strict=True)
@@ -76,7 +76,7 @@ def compared(ratios: Mapping[tuple[str, str], LogRatio], workload: str, of: Metr
 
 
 def _comparison(
-    workload: str, of: Metric, names: tuple[str, str], ratio: LogRatio, finding: Finding
+    workload: str, of: Metric, names: tuple[str, str], ratio: LogRatio, finding: RatioTest
 ) -> Comparison:
     bootstrap_low, bootstrap_high = ratio.bootstrap(finding.confidence) or (None, None)
     return Comparison(

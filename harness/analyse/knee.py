@@ -44,7 +44,7 @@ class Slo:
 
 
 @dataclass(frozen=True)
-class Probe:
+class RatePoint:
     """What became of one offered rate.
 
     Attributes:
@@ -62,12 +62,12 @@ class Probe:
     at_slo: Quantile
 
 
-def probe(sample: Sample, slo: Slo) -> Probe:
+def probe(sample: Sample, slo: Slo) -> RatePoint:
     """Judge whether a server sustained what an open loop offered it."""
     found = response(sample, slo.q)
     share = achieved_share(sample)
     sustained, why = _sustained(sample, slo, found, share)
-    return Probe(sample.load.rate, sustained, why, share, found)
+    return RatePoint(sample.load.rate, sustained, why, share, found)
 
 
 def _sustained(sample: Sample, slo: Slo, found: Quantile, share: float) -> tuple[bool | None, str]:
@@ -114,7 +114,7 @@ class Knee:
         return f"from {self.low:,.0f} to {self.high:,.0f} requests/s"
 
 
-def knee(probes: Iterable[Probe]) -> Knee:
+def knee(probes: Iterable[RatePoint]) -> Knee:
     """Bracket the knee. A rate counts as sustained if it was in at least half of the probes that can say."""
     sustained = _judged(probes)
     high = min((rate for rate, kept in sustained.items() if not kept), default=None)
@@ -124,7 +124,7 @@ def knee(probes: Iterable[Probe]) -> Knee:
     return Knee(low, high)
 
 
-def next_rate(probes: Sequence[Probe]) -> float | None:
+def next_rate(probes: Sequence[RatePoint]) -> float | None:
     """Return which rate to offer next so as to narrow the knee's interval; None if there is nothing to gain.
 
     A rate that failed below one that passed is tried again; otherwise the interval is halved, on a logarithmic scale; one
@@ -145,7 +145,7 @@ def next_rate(probes: Sequence[Probe]) -> float | None:
     return None if rate < 1 or any(each.rate == rate for each in probes) else rate
 
 
-def _may_have_been_bad_luck(failed: float, probes: Sequence[Probe]) -> bool:
+def _may_have_been_bad_luck(failed: float, probes: Sequence[RatePoint]) -> bool:
     passed_above = any(kept and rate > failed for rate, kept in _judged(probes).items())
     return passed_above and sum(each.rate == failed for each in probes) < MOST_TRIALS
 
@@ -173,7 +173,7 @@ def recovery_s(sample: Sample, slo: Slo) -> float | None:
     return recovered_after_s(sample.window.response_slices_ns, sample.window.length_s, slo.limit_ns)
 
 
-def _judged(probes: Iterable[Probe]) -> dict[float, bool]:
+def _judged(probes: Iterable[RatePoint]) -> dict[float, bool]:
     votes: defaultdict[float, list[bool]] = defaultdict(list)
     for each in probes:
         if each.sustained is not None:

@@ -37,7 +37,9 @@ def company_rps(sample: Sample) -> float | None:
     )
 
 
-COMPANY_RPS: Final = Metric("company_rps", "company's requests/s", higher_is_better=True, value=company_rps)
+BACKGROUND_RPS: Final = Metric(
+    "company_rps", "company's requests/s", higher_is_better=True, value=company_rps
+)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from harness.record import Crowd
+from harness.record import ConnectionScaling
 
 LEAST_CONNECTIONS: Final = 50
 """Memory comes in pages, and more from allocators: a few connections say nothing about one."""
@@ -35,7 +35,7 @@ def slope(x: Sequence[float], y: Sequence[float]) -> Slope:
     return Slope(value, float(np.sqrt((residuals**2).sum() / (len(x) - 2) / (spread**2).sum())))
 
 
-def per_connection(crowd: Crowd, name: str) -> Slope | None:
+def per_connection(crowd: ConnectionScaling, name: str) -> Slope | None:
     """Return what each connection adds to a field of `Holding`; None if there were too few to tell."""
     if not crowd.holdings or crowd.holdings[-1].connections < LEAST_CONNECTIONS:
         return None

@@ -11,7 +11,7 @@ from harness.analyse.samples.quantiles import quantile
 from harness.analyse.samples.validity import limited_by
 from harness.analyse.statistics.inference import Estimate, arithmetic_estimate, estimate, letters
 from harness.plan import ONE_CORE
-from harness.record import Histogram, Sample, merged
+from harness.record import Histogram, Sample, add_histograms
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,8 @@ def _row(server: str, launches: Sequence[Launch], made: Sequence[Launch]) -> Row
     estimates = {
         each.name: (arithmetic_estimate if each.additive else estimate)(values[each.name]) for each in METRICS
     }
-    together = merged(sample.times.response.histogram for sample in valid)
-    repeats = merged(sample.times.response_repeats_ns for sample in valid)
+    together = add_histograms(sample.times.response.histogram for sample in valid)
+    repeats = add_histograms(sample.times.response_repeats_ns for sample in valid)
     for name, q in QUANTILES.items():
         if estimates[name] is None and (pooled_ns := quantile(together, q, repeats=repeats).ns) is not None:
             estimates[name] = Estimate(pooled_ns / 1e3, None, None, len(valid))

@@ -191,7 +191,7 @@ def _measured_now(  # noqa: PLR0913 - what was given, and how to go about it
     )
     load = Load(clients=sizes.clients, warmup_s=plan.warmup_s, duration_s=plan.duration_s)
     with campaign(candidates, plan, console, loads={workload: load}) as measuring:
-        measuring.carry_out(plan.blocks)
+        measuring.measure_blocks(plan.blocks)
     # One pair in the order given, whatever order they were launched in.
     in_order = sorted(measuring.samples, key=lambda sample: labels.index(sample.cell.server))
     launches = launches_of(in_order)

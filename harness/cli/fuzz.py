@@ -12,7 +12,7 @@ from rich.console import Console
 from harness.cli.options import FAILED, connect_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.conformance.fuzz.reproducer import reproducer
-from harness.conformance.fuzz.search import Effort, Outcome, fuzz
+from harness.conformance.fuzz.search import Effort, FuzzResult, fuzz
 from harness.launch.candidates import Candidate
 from harness.launch.selection import selected
 from harness.record import PROJECT
@@ -65,7 +65,7 @@ def fuzz_command(  # noqa: PLR0913 - one parameter for each option
     return FAILED if any(outcome["failure"] for outcome in found) else 0
 
 
-def _show(outcome: Outcome, candidate: Candidate, width: int, console: Console) -> None:
+def _show(outcome: FuzzResult, candidate: Candidate, width: int, console: Console) -> None:
     effort, failure = outcome.effort, outcome.failure
     verdict = "[bold red]a failure[/]" if failure else "[green]nothing found[/]"
     console.print(f"{outcome.server:<{width}}  {verdict} in {outcome.seconds:.1f} s", highlight=False)
@@ -83,12 +83,12 @@ def _show(outcome: Outcome, candidate: Candidate, width: int, console: Console) 
         console.print(f"  {failure.message}\n{seen}{how}", markup=False, highlight=False)
 
 
-def _reproducer(outcome: Outcome, candidate: Candidate) -> str:
+def _reproducer(outcome: FuzzResult, candidate: Candidate) -> str:
     endpoint = " ".join(map(str, candidate.address)) if candidate.address else "HOST PORT"
     return reproducer(outcome.failure.encounter, endpoint) if outcome.failure else ""
 
 
-def _as_dict(outcome: Outcome, candidate: Candidate) -> dict[str, Any]:
+def _as_dict(outcome: FuzzResult, candidate: Candidate) -> dict[str, Any]:
     failure = outcome.failure
     return {
         "server": outcome.server,

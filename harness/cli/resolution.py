@@ -6,7 +6,7 @@ import click
 
 from harness.cli.options import FAILED
 from harness.cli.terminal import console_for
-from harness.experiments.selftest.check import Outcome
+from harness.experiments.selftest.check import CheckOutcome
 from harness.experiments.selftest.trials import ENOUGH_RUNS, LOG, run_until, verdict_on
 from harness.record import ResolutionRun, Told
 
@@ -29,7 +29,7 @@ def resolution(runs: int, log: Path) -> int:
 
     result = verdict_on(run_until(runs, console, log, note))
     console.print(result.line, highlight=False, soft_wrap=True)
-    return FAILED if result.outcome is Outcome.FAILED else 0
+    return FAILED if result.outcome is CheckOutcome.FAILED else 0
 
 
 def _in_words(told: Told) -> str:

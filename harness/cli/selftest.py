@@ -18,7 +18,7 @@ from harness.experiments.selftest import basics, stall
 from harness.experiments.selftest import known_effect as resolution
 from harness.experiments.selftest import queueing as waiting
 from harness.experiments.selftest import trials as repeated
-from harness.experiments.selftest.check import Check, Outcome, Result
+from harness.experiments.selftest.check import Check, CheckOutcome, CheckResult
 
 CHECKS: Final = (
     Check("ceiling", "the generator is faster than any server that it measures", basics.ceiling, 30),
@@ -35,7 +35,11 @@ CHECKS: Final = (
     Check("known_work", "what difference can be told apart", resolution.known_work, 150),
     Check("repeated", "how often it is right, by the runs of `harness resolution`", repeated.repeated, 0),
 )
-STYLES: Final = {Outcome.PASSED: "green", Outcome.FAILED: "bold red", Outcome.NOT_POSSIBLE: "yellow"}
+STYLES: Final = {
+    CheckOutcome.PASSED: "green",
+    CheckOutcome.FAILED: "bold red",
+    CheckOutcome.NOT_POSSIBLE: "yellow",
+}
 
 
 @click.command()
@@ -50,7 +54,7 @@ def selftest(names: Sequence[str], json_file: str | None) -> int:
     chosen = [check for check in CHECKS if not names or check.name in names]
     console = console_for(to_errors=json_file == "-")
     console.print(f"about {sum(check.seconds for check in chosen) / 60:.1f} minutes", highlight=False)
-    results: dict[str, Result] = {}
+    results: dict[str, CheckResult] = {}
     for check in chosen:
         console.print(f"{check.name}: {check.purpose} …", highlight=False)
         results[check.name] = check.run(console)
@@ -59,10 +63,10 @@ def selftest(names: Sequence[str], json_file: str | None) -> int:
         {"check": check.name, "purpose": check.purpose} | asdict(results[check.name]) for check in chosen
     ]
     write_to(json_file, json.dumps(listed, indent=1, ensure_ascii=False) + "\n")
-    return FAILED if any(result.outcome is Outcome.FAILED for result in results.values()) else 0
+    return FAILED if any(result.outcome is CheckOutcome.FAILED for result in results.values()) else 0
 
 
-def _print_results(results: dict[str, Result], console: Console) -> None:
+def _print_results(results: dict[str, CheckResult], console: Console) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("check", no_wrap=True)
     table.add_column("", no_wrap=True)

@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from harness.analyse.knee import Probe, Slo, knee, next_rate, probe, rates_for, recovery_s
+from harness.analyse.knee import RatePoint, Slo, knee, next_rate, probe, rates_for, recovery_s
 from harness.analyse.samples.metrics import throughput_rps
 from harness.analyse.samples.quantiles import QUANTILES, Quantile, quantile, requests_for, response
 from harness.analyse.samples.validity import limited_by
@@ -78,7 +78,7 @@ class Found:
 
     peak: Sample
     samples: Sequence[Sample]
-    probes: Sequence[Probe]
+    probes: Sequence[RatePoint]
     recovery: Sample
     slo: Slo
 
@@ -116,7 +116,7 @@ def _samples(
     slo: Slo,
 ) -> Iterator[Sample]:
     """Offer the rates that were asked for, or those that tell most; then search for the knee."""
-    probes: list[Probe] = []
+    probes: list[RatePoint] = []
 
     def offered(rate: float) -> Sample:
         enough_s = SPARE * requests_for(slo.q) / rate
@@ -155,7 +155,7 @@ def _show(found: Found, console: Console) -> None:
     console.print(f"recovery   {_recovery_in_words(found.recovery, found.slo)}", highlight=False)
 
 
-def _curve(samples: Sequence[Sample], probes: Sequence[Probe], peak_rps: float) -> Table:
+def _curve(samples: Sequence[Sample], probes: Sequence[RatePoint], peak_rps: float) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in (
         "offered/s",

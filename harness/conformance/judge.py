@@ -44,9 +44,9 @@ def judge(
     workers = 1 if candidate.address is not None else min(side_by_side, len(cases))
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(workers))
-        idle: SimpleQueue[Worker] = SimpleQueue()
+        idle: SimpleQueue[JudgingWorker] = SimpleQueue()
         for _ in range(workers):
-            idle.put(stack.enter_context(Worker(candidate, isolated=isolated)))
+            idle.put(stack.enter_context(JudgingWorker(candidate, isolated=isolated)))
 
         def run_one(case: Case) -> Judgement:
             worker = idle.get()
@@ -63,7 +63,7 @@ def judge(
         return [futures[case.id].result() for case in cases]
 
 
-class Worker(ExitStack):
+class JudgingWorker(ExitStack):
     """Holds an instance of the server, for one case at a time."""
 
     def __init__(self, candidate: Candidate, *, isolated: bool = False) -> None:

@@ -16,7 +16,7 @@ IP_BIND_ADDRESS_NO_PORT: Final = 24
 CONNECT_LIMIT_S: Final = 10.0
 
 
-class Failure(Exception):  # noqa: N818 - it is a finding
+class ClientFailure(Exception):  # noqa: N818 - it is a finding
     """A client cannot go on.
 
     Attributes:
@@ -142,7 +142,7 @@ class Client:
         try:
             self.unsent = self.unsent[self._send(self.unsent) :]
         except OSError as error:
-            raise Failure("error", f"sending: {error.strerror}") from None
+            raise ClientFailure("error", f"sending: {error.strerror}") from None
 
     @property
     def in_flight(self) -> int:
@@ -163,7 +163,7 @@ class Client:
         except BlockingIOError:
             self.unsent = request
         except OSError as error:
-            raise Failure("error", f"sending: {error.strerror}", sent=count) from None
+            raise ClientFailure("error", f"sending: {error.strerror}", sent=count) from None
         if self.unsent:
             self._whole = None  # whatever is answered now, it is not all
 
@@ -172,17 +172,17 @@ class Client:
         script = self._script
         at, end = self._at, self._at + len(data)
         if not data:
-            raise Failure("error", "the server closed the connection")
+            raise ClientFailure("error", "the server closed the connection")
         if data != script.replies[at:end]:
             expected = script.replies[at:end]
-            raise Failure("wrong", f"received {data[:80]!r}, expected {expected[:80]!r}")
+            raise ClientFailure("wrong", f"received {data[:80]!r}, expected {expected[:80]!r}")
         completed = end // script.reply_bytes - at // script.reply_bytes
         self._at = end % script.cycle_bytes
         self._whole = None
         to_match = completed
         while to_match:
             if not self._runs:
-                raise Failure("wrong", "a reply came to a request that was not sent")
+                raise ClientFailure("wrong", "a reply came to a request that was not sent")
             intended_ns, ready_ns, sent_ns, count = self._runs.pop(0)
             if count > to_match:
                 self._runs.insert(0, (intended_ns, ready_ns, sent_ns, count - to_match))
@@ -226,7 +226,7 @@ class Visitor(Client):
         except BlockingIOError:
             pass
         except OSError as error:
-            raise Failure("error", f"connecting: {error.strerror}") from None
+            raise ClientFailure("error", f"connecting: {error.strerror}") from None
 
     def hear(self) -> tuple[int, int]:
         """Take what has arrived; ask when the greeting is complete.
@@ -241,15 +241,17 @@ class Visitor(Client):
         except OSError as error:
             raise _receiving(error) from None
         if not data:
-            raise Failure("error", "the server closed the connection before its greeting")
+            raise ClientFailure("error", "the server closed the connection before its greeting")
         if not self._ungreeted.startswith(data):
-            raise Failure("wrong", f"it was greeted with {data!r}")
+            raise ClientFailure("wrong", f"it was greeted with {data!r}")
         self._ungreeted = self._ungreeted.removeprefix(data)
         if not self._ungreeted:
             try:
                 self.ask(1, self._intended_ns, self._intended_ns)
-            except Failure as failure:
-                raise Failure(failure.kind, str(failure)) from None  # it has been counted as sent before
+            except ClientFailure as failure:
+                raise ClientFailure(
+                    failure.kind, str(failure)
+                ) from None  # it has been counted as sent before
         return 0, clock()
 
     @property
@@ -263,8 +265,8 @@ class Visitor(Client):
         return self._intended_ns
 
 
-def _receiving(error: OSError) -> Failure:
-    return Failure("error", f"receiving: {error.strerror}")
+def _receiving(error: OSError) -> ClientFailure:
+    return ClientFailure("error", f"receiving: {error.strerror}")
 
 
 class ConnectError(Exception):

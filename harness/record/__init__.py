@@ -1,7 +1,15 @@
 """What is kept: frozen data, and the files that hold it."""
 
-from harness.record.conformance import GROUP_TITLES, AlarmRun, Finding, Judgement, Proof, Trial, Verdict
-from harness.record.costs import LOCK_CALL, Crowd, Holding, Lifetime, LoadCosts, ServerCosts
+from harness.record.conformance import (
+    GROUP_TITLES,
+    AlarmRun,
+    Judgement,
+    Proof,
+    SpecimenVerdict,
+    Trial,
+    Verdict,
+)
+from harness.record.costs import LOCK_CALL, ConnectionScaling, Holding, Lifetime, LoadCosts, ServerCosts
 from harness.record.experiments import (
     MEMORY_BOUND_BYTES,
     Arm,
@@ -38,15 +46,16 @@ from harness.record.files import (
     schema,
     write_manifest,
 )
+from harness.record.fingerprint import DIGITS, OURS, fingerprint, reached_from
 from harness.record.folders import PROJECT, REFERENCE, RESULTS, new_folder, shown, take
 from harness.record.histogram import (
     BUCKETS_PER_DOUBLING,
     Histogram,
     Times,
+    add_histograms,
     bucket_bounds,
     bucket_of,
     histogram,
-    merged,
 )
 from harness.record.manifest import Design, Environment, Manifest, PrecisionGoal, RunProgress, ServerFacts
 from harness.record.sample import (
@@ -66,6 +75,7 @@ __all__ = [
     "BUCKETS_PER_DOUBLING",
     "CONFORMANCE",
     "COSTS",
+    "DIGITS",
     "EFFECTS",
     "FILES",
     "GROUP_TITLES",
@@ -73,6 +83,7 @@ __all__ = [
     "LOCK_CALL",
     "MANIFEST",
     "MEMORY_BOUND_BYTES",
+    "OURS",
     "PROJECT",
     "PROOF",
     "REFERENCE",
@@ -85,14 +96,13 @@ __all__ = [
     "Arm",
     "BackgroundRequests",
     "ConnectionLimit",
-    "Crowd",
+    "ConnectionScaling",
     "Design",
     "Distribution",
     "EffectResult",
     "Environment",
     "FaultResult",
     "Figure",
-    "Finding",
     "GeneratorUse",
     "Histogram",
     "Holding",
@@ -115,11 +125,13 @@ __all__ = [
     "ServerCosts",
     "ServerFacts",
     "ServerUse",
+    "SpecimenVerdict",
     "Times",
     "Told",
     "Trial",
     "Verdict",
     "Window",
+    "add_histograms",
     "append_sample",
     "append_to_log",
     "as_json",
@@ -128,9 +140,10 @@ __all__ = [
     "check_schema",
     "decode",
     "drop_half_written_sample",
+    "fingerprint",
     "histogram",
-    "merged",
     "new_folder",
+    "reached_from",
     "read_log",
     "read_results",
     "schema",

@@ -95,7 +95,7 @@ class Trial(Record, frozen=True):
     also_caught_by: tuple[str, ...]
 
 
-class Finding(Record, frozen=True):
+class SpecimenVerdict(Record, frozen=True):
     """What one case says of a textbook's server."""
 
     specimen: str
@@ -139,7 +139,7 @@ class Proof(Record, frozen=True):
     suite: str
     trials: tuple[Trial, ...]
     untested: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[SpecimenVerdict, ...]
     alarm_runs: tuple[AlarmRun, ...]
 
     @property

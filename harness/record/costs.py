@@ -93,7 +93,7 @@ class Holding(Record, frozen=True):
     lone_cpu_us_per_request: float = 0.0
 
 
-class Crowd(Record, frozen=True):
+class ConnectionScaling(Record, frozen=True):
     """What connections cost, on one launch that is given more and more of them.
 
     Attributes:
@@ -145,7 +145,7 @@ class ServerCosts(Record, frozen=True):
 
     server: str
     loads: tuple[LoadCosts, ...]
-    crowd: Crowd
+    crowd: ConnectionScaling
     lifetime: Lifetime
     untraced: str = ""
     regime: str = ONE_CORE

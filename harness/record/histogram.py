@@ -13,7 +13,7 @@ Histogram = dict[int, int]
 Times = npt.NDArray[np.int64]
 
 
-def merged(histograms: Iterable[Histogram]) -> Histogram:
+def add_histograms(histograms: Iterable[Histogram]) -> Histogram:
     """Add histograms up: they merge, percentiles do not."""
     total: Histogram = {}
     for values in histograms:

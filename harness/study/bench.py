@@ -33,7 +33,7 @@ from harness.study.phases import (
     THE_INSTRUMENT,
     THE_SUITE,
     WHAT_IT_COSTS,
-    carry_out,
+    run_phase,
 )
 from harness.study.resume import gone_on_with
 
@@ -109,7 +109,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
             _with_twin(candidates, plan), to_measure, console, keep, recorded=recorded
         ) as measuring:
             if target is None:
-                measuring.carry_out(plan.blocks)
+                measuring.measure_blocks(plan.blocks)
             else:
                 measuring.reach(target)
                 cells = sum(map(len, plan.rounds(measuring.done)))
@@ -142,11 +142,11 @@ def _prepare(
     candidates: Sequence[Candidate], folder: Path, console: Console, extras: Extras
 ) -> list[Candidate]:
     """Do what comes before measuring; return the servers that passed the gate."""
-    carry_out(GATE, candidates, folder, console)
+    run_phase(GATE, candidates, folder, console)
     if extras.prove:
-        carry_out(THE_SUITE, candidates, folder, console)
+        run_phase(THE_SUITE, candidates, folder, console)
     if extras.selftest:
-        carry_out(THE_INSTRUMENT, candidates, folder, console)
+        run_phase(THE_INSTRUMENT, candidates, folder, console)
     verdicts = read_results(folder).conformance
     failed = {verdict.server for verdict in verdicts if verdict.verdict.failed}
     return [candidate for candidate in candidates if candidate.label not in failed]
@@ -155,12 +155,12 @@ def _prepare(
 def _look_further(conforming: Sequence[Candidate], folder: Path, console: Console, extras: Extras) -> None:
     """Do what comes after measuring."""
     if extras.limits:
-        carry_out(CONNECTIONS, conforming, folder, console)
+        run_phase(CONNECTIONS, conforming, folder, console)
     if extras.costs_scale is not None:
-        carry_out(WHAT_IT_COSTS, conforming, folder, console, "--scale", str(extras.costs_scale))
-        carry_out(KNOWN_EFFECTS, conforming, folder, console)
+        run_phase(WHAT_IT_COSTS, conforming, folder, console, "--scale", str(extras.costs_scale))
+        run_phase(KNOWN_EFFECTS, conforming, folder, console)
     if extras.torture:
-        carry_out(FAULTS, conforming, folder, console)
+        run_phase(FAULTS, conforming, folder, console)
 
 
 def _nothing_failed(results: Results, labels: Sequence[str], extras: Extras) -> bool:

@@ -18,7 +18,7 @@ from harness.launch.candidates import Candidate
 from harness.plan import CLOSED, OF_PEAK, PEAK, RELIEF, Cell, Load, Plan, launch_seconds
 from harness.record import PrecisionGoal, Sample
 from harness.study.cell import measure
-from harness.study.rounds import Allowance, carry_out
+from harness.study.rounds import Allowance, run_rounds
 
 PEAK_S: Final = 0.5
 """So long is a server's peak measured if it is needed and not known."""
@@ -57,7 +57,7 @@ class Campaign:
         self._allowance = Allowance()
         self._begun_s = time.monotonic()
 
-    def carry_out(self, wanted: Mapping[str, int], until_s: float | None = None) -> None:
+    def measure_blocks(self, wanted: Mapping[str, int], until_s: float | None = None) -> None:
         """Measure so many blocks of each workload in all; no new ones after a moment of the monotonic clock."""
         rounds = self.plan.rounds(wanted, self.done)
         cells = [cell for each in rounds for cell in each]
@@ -65,7 +65,7 @@ class Campaign:
         task = self._progress.tasks[self._task]
         self._progress.update(self._task, total=task.completed + to_come_s, of=len(self.samples) + len(cells))
         out_of_time = (lambda: time.monotonic() > until_s) if until_s is not None else (lambda: False)
-        carry_out(self.plan, rounds, self._measure, self._allowance, out_of_time)
+        run_rounds(self.plan, rounds, self._measure, self._allowance, out_of_time)
         for measured in rounds:
             workload, block = measured[0].workload, measured[0].block
             if any((sample.cell.workload, sample.cell.block) == (workload, block) for sample in self.samples):
@@ -76,7 +76,7 @@ class Campaign:
         until_s = time.monotonic() + target.within_s
         wanted = dict.fromkeys(self.plan.workloads, PILOT_BLOCKS)
         while wanted != self.done and time.monotonic() <= until_s:
-            self.carry_out(wanted, until_s)
+            self.measure_blocks(wanted, until_s)
             needed = {found.workload: found.needed for found in self._reaches(target)}
             left_s = until_s - time.monotonic()
             wanted = blocks_in_time(needed, self.done, self._seconds_per_block(), left_s)

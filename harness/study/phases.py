@@ -40,7 +40,7 @@ class Phase:
     of_servers: bool = True
 
 
-def carry_out(
+def run_phase(
     phase: Phase, candidates: Sequence[Candidate], folder: Path, console: Console, *options: str
 ) -> None:
     """Carry out a phase unless that was done before, keep what it writes, and say what came of it.

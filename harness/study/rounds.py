@@ -25,7 +25,7 @@ class Allowance:
         return self.again + launches <= REPEATED_SHARE * (self.planned + still_planned)
 
 
-def carry_out(
+def run_rounds(
     plan: Plan,
     rounds: Iterable[Round],
     measure_cell: MeasureCell,

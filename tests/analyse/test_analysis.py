@@ -58,10 +58,8 @@ def test_a_server_under_two_names_is_held_against_itself(make_results: Callable[
     )
     manifest = changed(results.manifest, twin_of="threaded", twin=twin)
     found = analyse(changed(results, manifest=manifest, twins=twins))
-    assert [(each.metric, each.ratio.ratio) for each in found.twins] == [
-        ("throughput_rps", pytest.approx(1)),
-        ("cpu_us_per_request", pytest.approx(1)),
-    ]
+    assert [each.metric for each in found.twins] == ["throughput_rps", "cpu_us_per_request"]
+    assert [each.ratio.ratio for each in found.twins] == pytest.approx([1, 1])
 
 
 def test_a_precision_is_told_if_one_was_asked_for(make_results: Callable[..., Results]) -> None:

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analyse.knee import PRECISION, Knee, Probe, Slo, knee, next_rate, probe, rates_for, recovery_s
+from harness.analyse.knee import (
+    PRECISION,
+    Knee,
+    RatePoint,
+    Slo,
+    knee,
+    next_rate,
+    probe,
+    rates_for,
+    recovery_s,
+)
 from harness.analyse.samples.quantiles import UNKNOWN
 from harness.record import Sample
 from tests.makers import changed
@@ -14,11 +24,11 @@ from tests.makers import changed
 SLO = Slo("p99", 0.99, 10e6)
 
 
-def probed(rate: float, sustained: bool | None) -> Probe:  # noqa: FBT001 - a made-up answer
-    return Probe(rate, sustained, "", 1.0, UNKNOWN)
+def probed(rate: float, sustained: bool | None) -> RatePoint:  # noqa: FBT001 - a made-up answer
+    return RatePoint(rate, sustained, "", 1.0, UNKNOWN)
 
 
-def searched(answer: Callable[[float], bool | None], rates: tuple[float, ...]) -> list[Probe]:
+def searched(answer: Callable[[float], bool | None], rates: tuple[float, ...]) -> list[RatePoint]:
     """Search as the command does; more than so many probes would be a search without end."""
     probes = [probed(rate, answer(rate)) for rate in rates]
     while (rate := next_rate(probes)) is not None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.analyse.slopes import Slope, per_connection, slope
-from harness.record import Crowd, Holding
+from harness.record import ConnectionScaling, Holding
 
 numbers = st.floats(min_value=-1e9, max_value=1e9)
 
@@ -35,9 +35,12 @@ def holding(connections: int, rss_bytes: int) -> Holding:
 
 
 def test_a_few_connections_say_nothing_of_one() -> None:
-    assert per_connection(Crowd(1, (holding(0, 10_000_000), holding(1, 10_004_096))), "rss_bytes") is None
-    assert per_connection(Crowd(10, (), ended_at=0), "rss_bytes") is None
-    many = Crowd(1000, (holding(0, 0), holding(500, 1_024_000), holding(1000, 2_048_000)))
+    assert (
+        per_connection(ConnectionScaling(1, (holding(0, 10_000_000), holding(1, 10_004_096))), "rss_bytes")
+        is None
+    )
+    assert per_connection(ConnectionScaling(10, (), ended_at=0), "rss_bytes") is None
+    many = ConnectionScaling(1000, (holding(0, 0), holding(500, 1_024_000), holding(1000, 2_048_000)))
     found = per_connection(many, "rss_bytes")
     assert found is not None
     assert found.value == pytest.approx(2048)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.drive.client import Client, ConnectError, Failure
+from harness.drive.client import Client, ClientFailure, ConnectError
 from harness.drive.generator import connected_loop
 from harness.drive.journal import ROW, Columns, Journal, read_times
 from harness.drive.loops.churn import source_for
@@ -100,7 +100,7 @@ def test_a_reply_that_is_not_the_oracles_is_noticed(change: Callable[[bytes], by
         client.ask(1, 0, 0)
         far.sendall(change(script.replies[: script.reply_bytes]))
         far.shutdown(socket.SHUT_WR)
-        with pytest.raises(Failure) as failure:
+        with pytest.raises(ClientFailure) as failure:
             hear_until_it_fails(client)
         assert failure.value.kind == kind
 
@@ -110,7 +110,7 @@ def test_a_reply_without_a_request_is_noticed() -> None:
     client, near, far = connected_client(script)
     with near, far:
         far.sendall(script.replies[: script.reply_bytes])
-        with pytest.raises(Failure, match="was not sent"):
+        with pytest.raises(ClientFailure, match="was not sent"):
             client.hear()
 
 

@@ -1,81 +1,18 @@
-"""Plans: which launches, in which order; and what the workloads are."""
-
-from collections import Counter
-from itertools import pairwise
+"""What the workloads are."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from harness.drive.background.manners import MANNERS
 from harness.errors import UsageError
 from harness.oracle import oracle
-from harness.plan import CORE, PEAK, PROFILES, WORKLOADS, Plan, by_name, list_of, twin_of, why_not
-from tests.makers import changed
+from harness.plan import CORE, PEAK, WORKLOADS, by_name, list_of, why_not
 
 NAMES = tuple(workload.name for workload in WORKLOADS)
-FOR_ONE = [workload.name for workload in WORKLOADS if workload.connections == 1]
-
-
-def plan(seed: int = 1, blocks: int = 3) -> Plan:
-    servers = ("blocking", "threaded", "other")
-    return Plan(servers, NAMES, {"blocking": 1}, dict.fromkeys(NAMES, blocks), 0.1, 1.0, seed)
-
-
-@given(st.integers(min_value=0, max_value=2**32), st.integers(min_value=1, max_value=8))
-def test_every_server_meets_every_workload_that_it_can_serve_once_in_each_block(
-    seed: int, blocks: int
-) -> None:
-    cells = plan(seed, blocks).cells()
-    assert set(Counter(cells).values()) == {1}
-    assert len(cells) == blocks * (2 * len(NAMES) + len(FOR_ONE))
-    assert {cell.workload for cell in cells if cell.server == "blocking"} == set(FOR_ONE)
-    assert [cell.block for cell in cells] == sorted(cell.block for cell in cells)
-
-
-@given(st.integers(min_value=0, max_value=2**32))
-def test_the_servers_of_a_workload_are_measured_side_by_side(seed: int) -> None:
-    cells = plan(seed).cells()
-    changes = sum((a.block, a.workload) != (b.block, b.workload) for a, b in pairwise(cells))
-    assert changes == 3 * len(NAMES) - 1
-
-
-def test_a_workload_of_fewer_blocks_is_spread_over_the_run() -> None:
-    blocks = {"clients_64": 12, "churn": 3}
-    cells = Plan(("a",), tuple(blocks), {}, blocks, 0.1, 1.0, 4).cells()
-    assert Counter(cell.workload for cell in cells) == blocks
-    places = [place for place, cell in enumerate(cells) if cell.workload == "churn"]
-    assert [b - a for a, b in pairwise(places)] == pytest.approx([5, 5], abs=1)
-    for name in blocks:
-        own = [cell.block for cell in cells if cell.workload == name]
-        assert own == sorted(own)
-
-
-def test_the_seed_decides_on_the_order() -> None:
-    assert plan(1).cells() == plan(1).cells()
-    assert len({plan(seed).cells() for seed in range(20)}) > 1
-
-
-def test_a_plan_without_a_server_is_the_same_for_the_others() -> None:
-    assert {cell.server for cell in plan().without(["other"]).cells()} == {"blocking", "threaded"}
 
 
 def test_an_unknown_workload_is_named() -> None:
     with pytest.raises(UsageError, match="no workload is called 'nothing'"):
         by_name("nothing")
-
-
-def test_the_first_server_that_serves_every_workload_is_measured_twice() -> None:
-    doubled = plan().with_twin()
-    assert doubled.doubled == "threaded"
-    assert doubled.servers == (*plan().servers, twin_of("threaded"))
-    assert plan().doubled == ""
-    assert doubled.without(["threaded"]).servers == ("blocking", "other")
-
-
-def test_nobody_is_measured_twice_if_nobody_serves_every_workload() -> None:
-    alone = Plan(("blocking",), NAMES, {"blocking": 1}, dict.fromkeys(NAMES, 1), 0.1, 1.0, 1)
-    assert alone.with_twin() == alone
 
 
 @pytest.mark.parametrize("size_bytes", [8, 512, 4096, 7, 10])
@@ -101,58 +38,3 @@ def test_what_a_server_cannot_be_given_is_said() -> None:
     assert "1,000 clients at once, and cannot be given 10,064" in why_not(1000, by_name("idle_10000"))
     assert "one client at a time, and cannot be given 8" in why_not(1, by_name("clients_8"))
     assert why_not(1, by_name("churn")) == "", "whoever is alone for a moment can be served alone"
-
-
-def test_profiles_measure_the_core_most_often() -> None:
-    assert [workload.name for workload in CORE] == [
-        "ping_pong",
-        "clients_64",
-        "clients_500",
-        "clients_64_pipeline_16",
-    ]
-    for name, blocks in {"quick": (5, 0), "standard": (8, 3), "full": (12, 5)}.items():
-        assert (PROFILES[name].blocks(CORE[0]), PROFILES[name].blocks(by_name("churn"))) == blocks
-
-
-def test_a_full_run_of_many_servers_is_estimated_to_fit_into_90_minutes() -> None:
-    servers = tuple(f"server_{number}" for number in range(14))
-    blocks = {workload.name: PROFILES["full"].blocks(workload) for workload in WORKLOADS}
-    full = PROFILES["full"]
-    whole = Plan(servers, NAMES, {servers[0]: 1, servers[1]: 1000}, blocks, full.warmup_s, full.duration_s, 1)
-    assert 40 * 60 < whole.seconds() < 85 * 60, whole.seconds() / 60
-
-
-def test_an_estimate_counts_what_each_workload_takes() -> None:
-    plan = Plan(("a",), NAMES, {}, dict.fromkeys(NAMES, 1), 0.3, 1.0, 1)
-    assert plan.seconds_of("soak") == pytest.approx(plan.seconds_of("clients_64") + 9)
-    assert plan.seconds_of("idle_10000") > plan.seconds_of("clients_64") + 1
-    assert plan.seconds() == pytest.approx(sum(map(plan.seconds_of, NAMES)))
-
-
-@given(st.integers(min_value=0, max_value=2**32))
-def test_servers_on_all_cores_have_rounds_of_their_own(seed: int) -> None:
-    mixed = changed(plan(seed), all_cores=frozenset({"other"}))
-    assert Counter(mixed.cells()) == Counter(plan(seed).cells())
-    for cells in mixed.rounds():
-        assert len({cell.server == "other" for cell in cells}) == 1
-        assert {cell.server for cell in mixed.again(cells, 2)} == {cell.server for cell in cells}
-
-
-def test_a_variant_meets_the_core_workloads_only() -> None:
-    both = ("clients_64", "churn")
-    plan = Plan(
-        ("one", "variant"), both, {}, dict.fromkeys(both, 2), 0.1, 1.0, 5, core_only=frozenset({"variant"})
-    )
-    assert {cell.workload for cell in plan.cells() if cell.server == "variant"} == {"clients_64"}
-    assert {cell.workload for cell in plan.cells() if cell.server == "one"} == set(both)
-    twin = {cell.workload for cell in plan.with_twin().cells() if cell.server == twin_of("one")}
-    assert twin == {"clients_64"}
-    churn_alone = changed(plan, workloads=("churn",), blocks={"churn": 2}).with_twin()
-    assert any(cell.server == twin_of("one") for cell in churn_alone.cells())
-
-
-def test_a_server_is_spared_more_clients_than_it_can_serve() -> None:
-    limited = changed(plan(), most_clients={"blocking": 1, "threaded": 64})
-    served = {(cell.server, by_name(cell.workload).load.clients) for cell in limited.cells()}
-    assert max(clients for server, clients in served if server == "threaded") == 64
-    assert max(clients for server, clients in served if server == "other") > 64

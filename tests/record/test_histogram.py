@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.record import bucket_bounds, bucket_of, histogram, merged
+from harness.record import add_histograms, bucket_bounds, bucket_of, histogram
 
 nanoseconds = st.integers(min_value=0, max_value=2**50)
 
@@ -30,4 +30,4 @@ def test_a_histogram_counts_everything(weighted: list[tuple[int, int]]) -> None:
 
 
 def test_histograms_add_up() -> None:
-    assert merged([{1: 2, 3: 4}, {3: 1}, {}]) == {1: 2, 3: 5}
+    assert add_histograms([{1: 2, 3: 4}, {3: 1}, {}]) == {1: 2, 3: 5}

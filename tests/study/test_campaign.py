@@ -51,9 +51,9 @@ def console() -> tuple[Console, io.StringIO]:
 def test_a_plan_is_measured_and_every_sample_kept(noise: list[float]) -> None:
     kept: list[Sample] = []
     with campaign(CANDIDATES, PLAN, console()[0], kept.append) as measuring:
-        measuring.carry_out({"clients_64": 2})
+        measuring.measure_blocks({"clients_64": 2})
         assert measuring.done == {"clients_64": 2}
-        measuring.carry_out({"clients_64": 3})
+        measuring.measure_blocks({"clients_64": 3})
     assert measuring.done == {"clients_64": 3}
     assert measuring.samples == kept
     assert [(s.cell.block, s.cell.server) for s in kept] == [
@@ -90,8 +90,8 @@ def test_a_precision_that_takes_too_long_is_said_to_be_missed(noise: list[float]
 
 def test_no_block_begins_after_the_time(noise: list[float]) -> None:
     with campaign(CANDIDATES, PLAN, console()[0]) as measuring:
-        measuring.carry_out({"clients_64": 1})
-        measuring.carry_out({"clients_64": 3}, until_s=time.monotonic() - 1)
+        measuring.measure_blocks({"clients_64": 1})
+        measuring.measure_blocks({"clients_64": 3}, until_s=time.monotonic() - 1)
     assert measuring.done == {"clients_64": 1}
     assert noise == [0.01]
 
@@ -100,7 +100,7 @@ def test_what_was_measured_again_is_counted_aloud(noise: list[float]) -> None:
     noise[0] = -0.01
     shown, said = console()
     with campaign(CANDIDATES, PLAN, shown) as measuring:
-        measuring.carry_out({"clients_64": 5})
+        measuring.measure_blocks({"clients_64": 5})
     found = measuring.repetition
     assert (found.launches, found.left) == (2, 10)  # a fifth of 10 planned launches, in rounds of 2: one
     assert (
@@ -128,7 +128,7 @@ def test_a_share_of_the_peak_is_that_of_the_servers_own_launches(loads: list[tup
     names = ("clients_64", "overload")
     plan = Plan(("a", "b"), names, {}, dict.fromkeys(names, 3), 0.1, 1.0, 2)
     with campaign(CANDIDATES, plan, console()[0]) as measuring:
-        measuring.carry_out(plan.blocks)
+        measuring.measure_blocks(plan.blocks)
     rates = {
         (server, load.warmup_rate, load.rate, load.relief_rate)
         for server, workload, load in loads
@@ -143,7 +143,7 @@ def test_a_share_of_the_peak_is_that_of_the_servers_own_launches(loads: list[tup
 def test_a_peak_that_is_not_known_is_measured_once(loads: list[tuple[str, str, Load]]) -> None:
     plan = Plan(("a", "b"), ("overload",), {}, {"overload": 3}, 0.1, 1.0, 2)
     with campaign(CANDIDATES, plan, console()[0]) as measuring:
-        measuring.carry_out(plan.blocks)
+        measuring.measure_blocks(plan.blocks)
     short = [(server, load) for server, workload, load in loads if not workload]
     assert sorted(server for server, _ in short) == ["a", "b"]
     assert {(load.arrivals, load.clients, load.duration_s) for _, load in short} == {("closed", 64, 0.5)}

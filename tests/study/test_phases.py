@@ -29,13 +29,13 @@ from harness.study.phases import (
     THE_INSTRUMENT,
     WHAT_IT_COSTS,
     Phase,
-    carry_out,
+    run_phase,
 )
 
 
 def said_of(phase: Phase, servers: Sequence[Candidate], folder: Path, *options: str) -> str:
     said = io.StringIO()
-    carry_out(phase, servers, folder, Console(file=said, width=200), *options)
+    run_phase(phase, servers, folder, Console(file=said, width=200), *options)
     return said.getvalue()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from harness.analyse.blocks import counted, launches_of, repetition
 from harness.plan import REPEATED_SHARE, Cell, Plan
 from harness.record import Sample
-from harness.study.rounds import Allowance, carry_out
+from harness.study.rounds import Allowance, run_rounds
 from tests.makers import changed
 
 NAMES = ("clients_64", "clients_500")
@@ -25,7 +25,7 @@ def launches(make_sample: MakeSample, is_bad: Callable[[Cell], bool], plan: Plan
             cell.server, cell.block, cell.workload, attempt=cell.attempt, timeout=int(bad), sent=10_010 + bad
         )
 
-    return carry_out(plan, plan.rounds(), measure_cell, Allowance())
+    return run_rounds(plan, plan.rounds(), measure_cell, Allowance())
 
 
 def test_without_trouble_a_plan_is_carried_out_as_it_is(make_sample: MakeSample) -> None:
@@ -74,5 +74,5 @@ def test_no_new_round_begins_when_it_is_enough(make_sample: MakeSample) -> None:
         made.append(cell)
         return make_sample(cell.server, cell.block, cell.workload, wrong=1)
 
-    carry_out(PLAN, PLAN.rounds(), measure_cell, Allowance(), lambda: len(made) >= 3)
+    run_rounds(PLAN, PLAN.rounds(), measure_cell, Allowance(), lambda: len(made) >= 3)
     assert tuple(made) == PLAN.rounds()[0]

@@ -10,7 +10,7 @@ from harness.drive.journal import Columns
 from harness.drive.orders import LoadOutcome, Reading, merge_outcomes
 from harness.drive.schedule import intended_ns, phases_of, share_of
 from harness.plan import Load
-from harness.record import Requests, RequestTimes, Window, bucket_of, merged
+from harness.record import Requests, RequestTimes, Window, add_histograms, bucket_of
 from harness.study.window import SLICES, jain_index, repeats, response_slices, tally, worst_share
 from tests.makers import changed
 
@@ -121,7 +121,7 @@ def test_several_generators_merge_exactly(generators: int, seed: int, arrivals: 
 
     whole, parts = window(0, 1), [window(place, generators) for place in range(generators)]
     responses = [of_part.response.histogram for _, of_part in parts]
-    assert merged(responses) == whole[1].response.histogram
+    assert add_histograms(responses) == whole[1].response.histogram
     assert sum(part.answered for part, _ in parts) == whole[0].answered
     assert sum(of_part.response_sum_ns for _, of_part in parts) == whole[1].response_sum_ns
     assert tuple(map(sum, zip(*(part.series for part, _ in parts), strict=True))) == whole[0].series

@@ -95,7 +95,7 @@ class LogRatio:
 
 
 @dataclass(frozen=True)
-class Finding:
+class RatioTest:
     """What is said of one ratio, as one of a family.
 
     Attributes:
@@ -163,7 +163,7 @@ def unpaired(a: Sequence[float], b: Sequence[float]) -> LogRatio | None:
     return LogRatio(fmean(logs_b) - fmean(logs_a), math.sqrt(total), degrees, min(len(a), len(b)))
 
 
-def judged(family: Sequence[LogRatio]) -> list[Finding]:
+def decide(family: Sequence[LogRatio]) -> list[RatioTest]:
     """Judge ratios that are tested together.
 
     The verdict, in this order: equivalent, if the 90 % interval lies within 1/1.03 and 1.03; above or below 1, if the
@@ -173,7 +173,7 @@ def judged(family: Sequence[LogRatio]) -> list[Finding]:
     return [_judged(one, divisor) for one, divisor in zip(family, divisors, strict=True)]
 
 
-def _judged(one: LogRatio, divisor: float) -> Finding:
+def _judged(one: LogRatio, divisor: float) -> RatioTest:
     confidence = EQUIVALENCE_CONFIDENCE
     low, high = one.interval(confidence)
     if low >= 1 / EQUIVALENCE and high <= EQUIVALENCE:
@@ -183,7 +183,7 @@ def _judged(one: LogRatio, divisor: float) -> Finding:
         low, high = one.interval(confidence)
         # The interval excludes 1 exactly if the adjusted p-value is below 5 %.
         direction = Direction.ABOVE if low > 1 else Direction.BELOW if high < 1 else Direction.UNDECIDED
-    return Finding(one.ratio, low, high, confidence, one.p, min(1.0, divisor * one.p), direction)
+    return RatioTest(one.ratio, low, high, confidence, one.p, min(1.0, divisor * one.p), direction)
 
 
 def holm_divisors(p_values: Sequence[float]) -> list[float]:

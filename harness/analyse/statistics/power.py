@@ -19,8 +19,8 @@ from harness.analyse.statistics.inference import (
     Direction,
     LogRatio,
     clopper_pearson,
+    decide,
     half_width,
-    judged,
     paired,
 )
 
@@ -134,5 +134,5 @@ def _ratio(a: Sequence[float], b: Sequence[float]) -> LogRatio:
 
 
 def _direction(a: Sequence[float], b: Sequence[float]) -> Direction:
-    (finding,) = judged([_ratio(a, b)])
+    (finding,) = decide([_ratio(a, b)])
     return finding.direction

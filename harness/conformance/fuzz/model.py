@@ -26,7 +26,7 @@ READING_CHECK_S: Final = 0.0002
 
 
 @dataclass(eq=False)
-class Client:
+class ModelClient:
     """One client that is there.
 
     Attributes:
@@ -75,7 +75,7 @@ def answerable(sent: bytes) -> bytes:
     return sent if certainly_too_long else complete + newline
 
 
-class Crowd:
+class ServerModel:
     """The clients of one server, in the order in which they came.
 
     A server that lacks `concurrent` serves them one at a time, in that order. One that says nothing about it may serve
@@ -87,28 +87,28 @@ class Crowd:
 
     def __init__(self, target: Target) -> None:
         """Begin with nobody."""
-        self.clients: list[Client] = []
+        self.clients: list[ModelClient] = []
         self._target = target
         self._declares = target.candidate.declares
 
-    def connect(self, buffer_bytes: int | None = None) -> Client:
+    def connect(self, buffer_bytes: int | None = None) -> ModelClient:
         """Let one more client come; with small buffers, its not reading is soon felt."""
-        client = Client(Peer(self._target.address, self._target.patience_s, buffer_bytes))
+        client = ModelClient(Peer(self._target.address, self._target.patience_s, buffer_bytes))
         self.clients.append(client)
         return client
 
-    def must_be_served(self, client: Client) -> bool:
+    def must_be_served(self, client: ModelClient) -> bool:
         """Tell whether it has a right to answers now."""
         is_concurrent = self._declares is not None and "concurrent" in self._declares
         return is_concurrent or client is self.clients[0]
 
-    def must_wait(self, client: Client) -> bool:
+    def must_wait(self, client: ModelClient) -> bool:
         """Tell whether it must get nothing yet; behind one that is leaving, it may be served or not."""
         lacks_concurrency = self._declares is not None and "concurrent" not in self._declares
         earlier = self.clients[: self.clients.index(client)]
         return lacks_concurrency and not all(other.is_leaving for other in earlier)
 
-    def send(self, client: Client, segment: bytes, pace: Pace = Pace.NOTHING) -> None:
+    def send(self, client: ModelClient, segment: bytes, pace: Pace = Pace.NOTHING) -> None:
         """Send a segment, and keep the pace if the server has to keep up with it."""
         with self._hanging_up_is_fine(client):
             client.peer.send(segment)
@@ -117,7 +117,7 @@ class Crowd:
         elif self.must_be_served(client) and pace is Pace.READING:
             self.await_reading(client)
 
-    def await_reading(self, client: Client) -> None:
+    def await_reading(self, client: ModelClient) -> None:
         """Wait until the server has read all, unless it has a reason not to."""
         if client.is_leaving or len(client.missing) > FITTING_BYTES:
             return
@@ -132,21 +132,21 @@ class Crowd:
         if not found:  # it is on another machine, or has hung up
             client.peer.await_delivery()
 
-    def catch_up(self, client: Client) -> None:
+    def catch_up(self, client: ModelClient) -> None:
         """Wait for all that is due, if the client has a right to it now."""
         while self.must_be_served(client) and client.missing:
             if not client.peer.receive():
                 raise Violation(f"{client}; the end came before {shown(client.missing)}")
             self.check(client)
 
-    def read_some(self, client: Client, most_bytes: int) -> None:
+    def read_some(self, client: ModelClient, most_bytes: int) -> None:
         """Read what has come, if anything has, but not more than so many bytes."""
         if client.peer.wait_for(select.POLLIN, 0):
             with self._hanging_up_is_fine(client):
                 client.peer.receive(most_bytes)
         self.check(client)
 
-    def half_close(self, client: Client) -> None:
+    def half_close(self, client: ModelClient) -> None:
         """End its input, once."""
         if client.half_closed:
             return
@@ -154,7 +154,7 @@ class Crowd:
             client.peer.half_close()
         client.half_closed = True
 
-    def finish(self, client: Client) -> None:
+    def finish(self, client: ModelClient) -> None:
         """End its input, read to the end, and compare."""
         self.half_close(client)
         with self._hanging_up_is_fine(client):
@@ -164,21 +164,21 @@ class Crowd:
             raise Violation(f"{client}; the end came before {shown(client.missing)}")
         self.close(client)
 
-    def reset(self, client: Client) -> None:
+    def reset(self, client: ModelClient) -> None:
         """Let it vanish."""
         self.clients.remove(client)
         client.peer.reset()
 
-    def close(self, client: Client) -> None:
+    def close(self, client: ModelClient) -> None:
         """Let it close, whatever is on its way."""
         self.clients.remove(client)
         client.peer.close()
 
-    def leave(self, client: Client, ending: Ending) -> None:
+    def leave(self, client: ModelClient, ending: Ending) -> None:
         """Let it end in one of the three ways."""
         {Ending.FINISH: self.finish, Ending.RESET: self.reset, Ending.CLOSE: self.close}[ending](client)
 
-    def check(self, client: Client) -> None:
+    def check(self, client: ModelClient) -> None:
         """Hold all that it has received against what is due."""
         received = bytes(client.peer.received)
         if received and self.must_wait(client):
@@ -213,7 +213,7 @@ class Crowd:
 
     @staticmethod
     @contextmanager
-    def _hanging_up_is_fine(client: Client) -> Iterator[None]:
+    def _hanging_up_is_fine(client: ModelClient) -> Iterator[None]:
         """After `quit` the server does not wait for ever for the rest of the input, and may have reset."""
         try:
             yield

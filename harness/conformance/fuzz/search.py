@@ -13,7 +13,7 @@ from hypothesis import Phase, find, settings
 from hypothesis.errors import NoSuchExample
 
 from harness.conformance.fuzz.inputs import Encounter, encounters
-from harness.conformance.fuzz.model import Crowd
+from harness.conformance.fuzz.model import ServerModel
 from harness.conformance.target import Target, shared_target
 from harness.conformance.violations import Violation
 from harness.errors import LaunchError
@@ -35,7 +35,7 @@ SEARCH: Final = settings(
 
 
 @dataclass(frozen=True)
-class Failure:
+class FuzzFailure:
     """What went wrong.
 
     Attributes:
@@ -73,14 +73,14 @@ class Effort:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FuzzResult:
     """What came of one server."""
 
     server: str
     seed: int
     effort: Effort
     seconds: float
-    failure: Failure | None
+    failure: FuzzFailure | None
 
 
 def play(target: Target, encounter: Encounter) -> tuple[bytes, ...]:
@@ -90,7 +90,7 @@ def play(target: Target, encounter: Encounter) -> tuple[bytes, ...]:
         Violation: somebody got a wrong answer, or a fresh client was not served in the end.
         TimeoutError: an answer that was due did not come.
     """
-    crowd = Crowd(target)
+    crowd = ServerModel(target)
     try:
         present = [(crowd.connect(), conversation) for conversation in encounter]
         for turn in zip_longest(*(conversation.segments for conversation in encounter)):
@@ -134,7 +134,7 @@ def fuzz(
     seconds: float,
     progress: Callable[[Effort], None] = lambda _: None,
     shrink_s: float = SHRINK_S,
-) -> Outcome:
+) -> FuzzResult:
     """Try batches of encounters on one server until one goes wrong, or the time is up.
 
     Args:
@@ -153,7 +153,7 @@ def fuzz(
         batches = (fuzzer.search(Random(f"{seed}/{number}")) for number in count())  # noqa: S311 - to be repeatable
         while failure is None and time.monotonic() < started + seconds:
             failure = next(batches)
-    return Outcome(candidate.label, seed, fuzzer.effort, time.monotonic() - started, failure)
+    return FuzzResult(candidate.label, seed, fuzzer.effort, time.monotonic() - started, failure)
 
 
 class Fuzzer(ExitStack):
@@ -175,15 +175,15 @@ class Fuzzer(ExitStack):
         self._target = self.enter_context(shared_target(candidate))
         self._patience_s = self._target.patience_s
 
-    def search(self, random: Random) -> Failure | None:
+    def search(self, random: Random) -> FuzzFailure | None:
         """Try one batch, and shrink what goes wrong."""
         try:
             smallest = find(encounters, self._goes_wrong, settings=SEARCH, random=random)
         except NoSuchExample:
             return None
-        return self._confirmed() or Failure(smallest, self._failures[smallest], seen_again=False)
+        return self._confirmed() or FuzzFailure(smallest, self._failures[smallest], seen_again=False)
 
-    def _confirmed(self) -> Failure | None:
+    def _confirmed(self) -> FuzzFailure | None:
         """Return the smallest failure that a fresh instance repeats."""
         limit = time.monotonic() + self._shrink_s
         with suppress(LaunchError):  # what ran at an address has died for good
@@ -191,7 +191,7 @@ class Fuzzer(ExitStack):
                 for _ in range(CONFIRMATIONS):
                     self._is_spoilt = True
                     if message := self._try(encounter, self._patience_s):
-                        return Failure(encounter, message, seen_again=True)
+                        return FuzzFailure(encounter, message, seen_again=True)
                 if time.monotonic() > limit:
                     break
         return None

@@ -12,23 +12,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from harness.errors import LaunchError
 from harness.launch.candidates import Candidate
-from harness.record import PROJECT, AlarmRun, Verdict, append_to_log, read_log
+from harness.record import PROJECT, AlarmRun, Verdict, append_to_log, fingerprint, read_log
 
 Process = subprocess.Popen[str]
 
 LOG: Final = PROJECT / "results/false_alarms.jsonl"
-SUITE: Final = (
-    "oracle", "conformance/case", "conformance/peer", "conformance/target", "conformance/cases/framing",
-    "conformance/cases/arithmetic", "conformance/cases/sessions", "conformance/cases/concurrency",
-    "conformance/cases/capabilities", "conformance/cases/stopping", "conformance/judge",
-)  # fmt: skip
-"""The modules that a verdict depends on."""
+SUITE: Final = "harness.conformance.judge"
+"""What it reaches decides on a verdict, the servers excepted."""
 OPTIONS: Final[tuple[str, ...]] = ()
 """Of the suite's command: none."""
 IDLE_LOOP: Final = "while True: pass"
@@ -36,8 +31,7 @@ IDLE_LOOP: Final = "while True: pass"
 
 def suite_hash() -> str:
     """Return a hash of the sources that a verdict depends on, the servers' excepted."""
-    sources = [PROJECT / f"harness/{module}.py" for module in SUITE]
-    return sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+    return fingerprint(SUITE)
 
 
 def read_alarm_runs(log: Path = LOG) -> list[AlarmRun]:

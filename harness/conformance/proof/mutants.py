@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from harness.conformance.case import Case
 from harness.conformance.catalogue import CASES
-from harness.conformance.judge import Worker
+from harness.conformance.judge import JudgingWorker
 from harness.launch.candidates import Candidate
 from harness.launch.selection import ours
 from harness.record import PROJECT, Trial, Verdict
@@ -153,7 +153,7 @@ def _sample(mutant: Mutant, number: int) -> list[Case]:
 
 def _try(mutant: Mutant, sample: Sequence[Case]) -> Trial:
     named = next(case for case in CASES if case.id == mutant.case)
-    with planted(mutant) as candidate, Worker(candidate) as worker:
+    with planted(mutant) as candidate, JudgingWorker(candidate) as worker:
         verdict = worker.judge(named)
         others = [worker.judge(case) for case in sample]
     return Trial(

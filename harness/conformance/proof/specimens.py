@@ -10,7 +10,7 @@ from harness.conformance.case import Case
 from harness.conformance.catalogue import CASES
 from harness.conformance.judge import judge
 from harness.launch.candidates import Candidate
-from harness.record import Finding
+from harness.record import SpecimenVerdict
 
 FOLDER: Final = Path(__file__).with_name("specimens")
 SIDE_BY_SIDE: Final = 8
@@ -43,13 +43,14 @@ def examine(
     specimens: Sequence[Specimen] = SPECIMENS,
     cases: Sequence[Case] = CASES,
     progress: Callable[[str], None] = lambda _: None,
-) -> list[Finding]:
+) -> list[SpecimenVerdict]:
     """Run cases on specimens, each on a fresh instance, since a case that passes may leave a naive server wedged."""
-    findings: list[Finding] = []
+    findings: list[SpecimenVerdict] = []
     for specimen in specimens:
         progress(specimen.name)
         judged = judge(specimen.candidate, cases, isolated=True, side_by_side=SIDE_BY_SIDE)
         findings += [
-            Finding(specimen.name, one.case, one.title, str(one.verdict), one.detail) for one in judged
+            SpecimenVerdict(specimen.name, one.case, one.title, str(one.verdict), one.detail)
+            for one in judged
         ]
     return findings

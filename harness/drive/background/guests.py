@@ -8,7 +8,7 @@ from typing import Final
 
 from harness.drive.background.manners import ENDLESS, MANNERS, Manner
 from harness.drive.background.talk import Talk
-from harness.drive.client import Failure
+from harness.drive.client import ClientFailure
 from harness.drive.orders import BackgroundOrder
 from harness.oracle import GREETING, oracle
 from harness.record import BackgroundRequests
@@ -51,7 +51,7 @@ class Guest:
         except BlockingIOError:
             pass
         except OSError as error:
-            raise Failure("error", f"sending: {error.strerror}") from None
+            raise ClientFailure("error", f"sending: {error.strerror}") from None
 
     def hear(self) -> None:
         """Take what has come, as much as the manner allows, and compare it."""
@@ -60,13 +60,13 @@ class Guest:
         except BlockingIOError:
             return
         except OSError as error:
-            raise Failure("error", f"receiving: {error.strerror}") from None
+            raise ClientFailure("error", f"receiving: {error.strerror}") from None
         if not data:
-            raise Failure("error", "the server closed the connection")
+            raise ClientFailure("error", "the server closed the connection")
         if not self._talk.is_reply(self.heard, data):
-            raise Failure("wrong", f"received {data[:80]!r}")
+            raise ClientFailure("wrong", f"received {data[:80]!r}")
         if self.heard + len(data) > self._talk.heard_with(self.asked):
-            raise Failure("wrong", "a reply came to a request that was not sent")
+            raise ClientFailure("wrong", "a reply came to a request that was not sent")
         self.heard += len(data)
         self.until = max(self.until, self._talk.said_with(self.answered + self._ahead))
 
@@ -144,7 +144,7 @@ class Party:
                     self._poller.modify(descriptor, EPOLLIN)
         for descriptor in waiting:
             reason = f"not all was answered within {self._order.timeout_s:g} s"
-            self._lose(descriptor, Failure("error", reason))
+            self._lose(descriptor, ClientFailure("error", reason))
         for guest in self._guests.values():
             self._count(guest.asked, guest.answered)
         return self._gone
@@ -158,15 +158,15 @@ class Party:
                 guest.say()
             if event & ~EPOLLOUT:
                 guest.hear()
-        except Failure as failure:
+        except ClientFailure as failure:
             self._lose(descriptor, failure)
 
-    def _lose(self, descriptor: int, failure: Failure) -> None:
+    def _lose(self, descriptor: int, failure: ClientFailure) -> None:
         guest = self._guests.pop(descriptor)
         guest.socket.close()
         self._count(max(guest.asked, guest.answered + 1), guest.answered, failure)
 
-    def _count(self, asked: int, ok: int, failure: Failure | None = None) -> None:
+    def _count(self, asked: int, ok: int, failure: ClientFailure | None = None) -> None:
         before, wrong = self._gone, int(failure is not None and failure.kind == "wrong")
         self._gone = BackgroundRequests(
             asked=before.asked + asked,

@@ -3,7 +3,7 @@
 from select import EPOLLIN, epoll
 from typing import Final
 
-from harness.drive.client import Client, Failure, Visitor
+from harness.drive.client import Client, ClientFailure, Visitor
 from harness.drive.journal import Journal
 from harness.drive.loops.loop import MOST_EVENTS, POLL_S, Loop, clock
 from harness.drive.orders import LoadOrder
@@ -57,7 +57,7 @@ class ChurnLoop(Loop):
         self.clients[visitor.socket.fileno()] = visitor
         try:
             visitor.connect((self.order.host, self.order.port), source)
-        except Failure as failure:
+        except ClientFailure as failure:
             self._lose(visitor, failure)
         else:
             self.poller.register(visitor.socket, EPOLLIN)

@@ -2,7 +2,7 @@
 
 from select import EPOLLIN
 
-from harness.drive.client import Client, Failure
+from harness.drive.client import Client, ClientFailure
 from harness.drive.loops.loop import MOST_EVENTS, POLL_S, Loop, clock
 
 
@@ -18,7 +18,7 @@ class ClosedLoop(Loop):
                 self.sent += client.ask(self.order.load.pipeline, started_ns, started_ns)
                 if client.unsent:
                     self._watch(client)
-            except Failure as failure:
+            except ClientFailure as failure:
                 self._lose(client, failure)
 
     def work_until(self, end_ns: int) -> None:
@@ -32,7 +32,7 @@ class ClosedLoop(Loop):
                         self.sent += client.turn()
                         if client.unsent:
                             self._watch(client)
-                    except Failure as failure:
+                    except ClientFailure as failure:
                         self._lose(client, failure)
                 else:
                     self._attend(descriptor, event, self._turn)

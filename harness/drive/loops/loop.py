@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from select import EPOLLIN, EPOLLOUT, epoll
 from typing import Final
 
-from harness.drive.client import Client, Failure
+from harness.drive.client import Client, ClientFailure
 from harness.drive.journal import Journal
 from harness.drive.orders import LoadOrder, LoadOutcome, Reading
 from harness.machine.processes import busy_ns, cpu_ns_of, ticks_of, waited_ns
@@ -114,14 +114,14 @@ class Loop:
                     self.poller.modify(descriptor, EPOLLIN)
             if event & ~EPOLLOUT:
                 listen(client)
-        except Failure as failure:
+        except ClientFailure as failure:
             self._lose(client, failure)
 
     def _watch(self, client: Client) -> None:
         """Wait for the kernel to take what a client has unsent."""
         self.poller.modify(client.socket, EPOLLIN | EPOLLOUT)
 
-    def _lose(self, client: Client, failure: Failure) -> None:
+    def _lose(self, client: Client, failure: ClientFailure) -> None:
         """Give up a client: one request for each failure, and what else was in flight with it as an error."""
         self.sent += failure.sent
         del self.clients[client.socket.fileno()]
@@ -144,7 +144,9 @@ class Loop:
         limit_ns = now_ns - self._timeout_ns
         for client in list(self.clients.values()):
             if client.oldest_sent_ns < limit_ns:
-                self._lose(client, Failure("timeout", f"no reply within {self.order.load.timeout_s:g} s"))
+                self._lose(
+                    client, ClientFailure("timeout", f"no reply within {self.order.load.timeout_s:g} s")
+                )
 
     def _read_clocks(self) -> Reading:
         user_ticks, system_ticks = ticks_of(self.order.server_pids)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from select import epoll, select
 from typing import Final
 
-from harness.drive.client import Client, Failure
+from harness.drive.client import Client, ClientFailure
 from harness.drive.journal import Journal
 from harness.drive.loops.loop import POLL_S, Loop, clock
 from harness.drive.orders import LoadOrder
@@ -76,7 +76,7 @@ class OpenLoop(Loop):
             self.sent += client.ask(1, intended_ns, ready_ns)
             if client.unsent:
                 self._watch(client)
-        except Failure as failure:
+        except ClientFailure as failure:
             self._lose(client, failure)
 
     def _wait(self, until_ns: float) -> list[Event]:

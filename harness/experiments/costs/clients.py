@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from select import EPOLLIN, EPOLLOUT, epoll
 from typing import Final
 
-from harness.drive.client import Client, ConnectError, Failure, connected
+from harness.drive.client import Client, ClientFailure, ConnectError, connected
 from harness.drive.journal import Journal
 from harness.drive.script import Script
 from harness.errors import MeasureError
@@ -76,7 +76,7 @@ class Clients:
                         raise MeasureError(f"no reply within {REPLY_LIMIT_S:g} s")
                     for descriptor, event in events:
                         self._attend(poller, by_descriptor[descriptor], event)
-        except Failure as failure:
+        except ClientFailure as failure:
             raise MeasureError(str(failure)) from None
         return requests_each * len(asking)
 
@@ -117,7 +117,7 @@ class Clients:
                         heard.checked += answered
                         if answered:
                             send(poller, left[descriptor], answered)
-                    except Failure as failure:
+                    except ClientFailure as failure:
                         heard.wrong += failure.kind == "wrong" or not told
                         poller.unregister(descriptor)
                         del left[descriptor]

@@ -13,7 +13,7 @@ from harness.experiments.costs.serving import SMALL_CROWD, metered, scaled, serv
 from harness.launch.candidates import Candidate
 from harness.launch.process import Launched, launch
 from harness.machine.processes import held, settle
-from harness.record import Crowd, Holding
+from harness.record import ConnectionScaling, Holding
 
 CROWD: Final = (1_000, 5_000, 10_000)
 ACTIVE: Final = 64
@@ -29,7 +29,7 @@ def sizes(candidate: Candidate, scale: float) -> tuple[int, ...]:
     return tuple(scaled(size, scale) for size in (CROWD if many else SMALL_CROWD))
 
 
-def crowd(candidate: Candidate, scale: float) -> Crowd:
+def crowd(candidate: Candidate, scale: float) -> ConnectionScaling:
     """Give a server more and more connections; look at it with none, and at each size; and load it a little there."""
     wanted = sizes(candidate, scale)
     refusal = "" if wanted[-1] == scaled(CROWD[-1], scale) else refuses(candidate, CROWD[-1])
@@ -37,7 +37,7 @@ def crowd(candidate: Candidate, scale: float) -> Crowd:
         with serving(candidate, wanted[-1]) as launched:
             return replace(grown(launched, wanted), ended_by=refusal) if refusal else grown(launched, wanted)
     except LaunchError as error:
-        return Crowd(wanted[-1], (), ended_at=0, ended_by=str(error))
+        return ConnectionScaling(wanted[-1], (), ended_at=0, ended_by=str(error))
 
 
 def refuses(candidate: Candidate, clients: int) -> str:
@@ -49,7 +49,7 @@ def refuses(candidate: Candidate, clients: int) -> str:
         return str(error)
 
 
-def grown(launched: Launched, wanted: Sequence[int]) -> Crowd:
+def grown(launched: Launched, wanted: Sequence[int]) -> ConnectionScaling:
     """Connect client after client, each of which asks once; look at the server at each size."""
     pids = launched.pids
     settle(pids)
@@ -64,10 +64,10 @@ def grown(launched: Launched, wanted: Sequence[int]) -> Crowd:
             settle(pids)
             found.append(busy_too(launched, clients, holding(pids, size)))
     except (ConnectError, MeasureError, OSError) as error:
-        return Crowd(wanted[-1], tuple(found), ended_at=len(clients.all), ended_by=str(error))
+        return ConnectionScaling(wanted[-1], tuple(found), ended_at=len(clients.all), ended_by=str(error))
     finally:
         clients.leave()
-    return Crowd(wanted[-1], tuple(found))
+    return ConnectionScaling(wanted[-1], tuple(found))
 
 
 def busy_too(launched: Launched, clients: Clients, at_rest: Holding) -> Holding:

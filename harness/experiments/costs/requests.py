@@ -20,7 +20,7 @@ UNTRACED_LAUNCHES: Final = 3
 
 
 @dataclass(frozen=True)
-class Load:
+class CountedLoad:
     """A load, and how many requests each of its clients makes when nobody traces the server, and when strace does."""
 
     workload: str
@@ -39,13 +39,13 @@ class Load:
 
 
 LOADS: Final = (
-    Load("clients_64", 800, 200),
-    Load("clients_64_pipeline_16", 3_200, 640),
-    Load("ping_pong", 20_000, 4_000),
+    CountedLoad("clients_64", 800, 200),
+    CountedLoad("clients_64_pipeline_16", 3_200, 640),
+    CountedLoad("ping_pong", 20_000, 4_000),
 )
 
 
-def traced_load(candidate: Candidate, load: Load, scale: float) -> tuple[Mapping[str, float], str]:
+def traced_load(candidate: Candidate, load: CountedLoad, scale: float) -> tuple[Mapping[str, float], str]:
     """Count syscalls per request, by name.
 
     Returns:
@@ -65,7 +65,9 @@ def traced_load(candidate: Candidate, load: Load, scale: float) -> tuple[Mapping
     return {name: count / requests for name, count in trace.calls.items()}, ""
 
 
-def untraced_load(candidate: Candidate, load: Load, scale: float, calls: Mapping[str, float]) -> LoadCosts:
+def untraced_load(
+    candidate: Candidate, load: CountedLoad, scale: float, calls: Mapping[str, float]
+) -> LoadCosts:
     """Measure what requests take of CPU and scheduler, in launches of their own, and add the syscalls that are known."""
     each = scaled(load.requests_each / UNTRACED_LAUNCHES, scale, load.pipeline)
     metered_launches = [quiet_launch(candidate, load, each) for _ in range(UNTRACED_LAUNCHES)]
@@ -91,7 +93,7 @@ def untraced_load(candidate: Candidate, load: Load, scale: float, calls: Mapping
     )
 
 
-def quiet_launch(candidate: Candidate, load: Load, each: int) -> Metered:
+def quiet_launch(candidate: Candidate, load: CountedLoad, each: int) -> Metered:
     """Load a fresh server; again if others were at work meanwhile, but not for ever: then the quietest launch counts."""
     found: list[Metered] = []
     while len(found) < MOST_ATTEMPTS and not (found and found[-1].foreign_share <= FOREIGN_LIMIT):

@@ -36,7 +36,7 @@ class ProbeFigures:
     cut_off: bool = False
 
 
-class Books:
+class Accounts:
     """The probe's accounts: numbered requests, each with a reply that no other has."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from typing import Final, Self
 
 from harness.conformance.violations import Violation
 from harness.errors import LaunchError
-from harness.experiments.faults.accounts import Books, ProbeFigures
+from harness.experiments.faults.accounts import Accounts, ProbeFigures
 from harness.machine.connections import Address
 from harness.oracle import GREETING
 from harness.record import PROJECT
@@ -87,7 +87,7 @@ def figures_from(text: str) -> ProbeFigures:
     return ProbeFigures(**given | {"unanswered_ns": tuple(given["unanswered_ns"])})
 
 
-def ask_on(connection: socket.socket, books: Books, patience_s: float) -> bool:
+def ask_on(connection: socket.socket, books: Accounts, patience_s: float) -> bool:
     """Ask and check, until standard input says that it is enough; tell whether the server had enough before."""
     enough = select.poll()
     enough.register(sys.stdin, select.POLLIN)
@@ -97,7 +97,7 @@ def ask_on(connection: socket.socket, books: Books, patience_s: float) -> bool:
     return False
 
 
-def ask_once(connection: socket.socket, books: Books, patience_s: float) -> bool:
+def ask_once(connection: socket.socket, books: Accounts, patience_s: float) -> bool:
     """Ask and check once; tell whether the connection still stands."""
     begun_ns = clock()
     request = books.ask(begun_ns)
@@ -109,7 +109,7 @@ def ask_once(connection: socket.socket, books: Books, patience_s: float) -> bool
         return False
 
 
-def hear_reply(connection: socket.socket, books: Books, until_ns: int) -> bool:
+def hear_reply(connection: socket.socket, books: Accounts, until_ns: int) -> bool:
     """Wait until nothing is unanswered, but not for ever; tell whether the connection still stands."""
     readable = select.poll()
     readable.register(connection, select.POLLIN)
@@ -143,7 +143,7 @@ def main() -> None:
         print(error.strerror or error)
         return
     gc.disable()
-    books = Books()
+    books = Accounts()
     with connection:
         stands = ask_once(connection, books, patience_s)
         print("ready", flush=True)

@@ -15,7 +15,7 @@ from harness.analyse.samples.metrics import throughput_rps
 from harness.analyse.samples.quantiles import quantile_ns
 from harness.analyse.samples.validity import invalidity, limited_by, littles_law_holds
 from harness.conformance.smoke import SHORT_CHECK
-from harness.experiments.selftest.check import Outcome, Result, judged
+from harness.experiments.selftest.check import CheckOutcome, CheckResult, judged
 from harness.experiments.selftest.null_server import null
 from harness.launch.selection import ours
 from harness.machine.resources import cores_for, pinned
@@ -39,7 +39,7 @@ def load(clients: int, pipeline: int = 1, duration_s: float = 1.0) -> Load:
     return Load(clients=clients, pipeline=pipeline, duration_s=duration_s)
 
 
-def ceiling(console: Console) -> Result:
+def ceiling(console: Console) -> CheckResult:
     """Measure a server that does next to nothing, and the fastest of ours, under each workload."""
     figures: dict[str, Figure] = {}
     too_low = []
@@ -61,7 +61,7 @@ def ceiling(console: Console) -> Result:
     return judged(True, f"{shown} requests/s", figures)
 
 
-def fixed_delay(_: Console) -> Result:
+def fixed_delay(_: Console) -> CheckResult:
     """Delay each reply by D: one client waits D, and each of eight that are served in turn waits 8 D on average.
 
     Of one client it is the median, which a busy machine disturbs the least; of several it must be the mean, since only
@@ -88,7 +88,7 @@ def fixed_delay(_: Console) -> Result:
     return judged(good, line, {"one_client_p50_ms": found_ms[0], "eight_clients_mean_ms": found_ms[1]})
 
 
-def conservation(_: Console) -> Result:
+def conservation(_: Console) -> CheckResult:
     """Compare what the generator says that it sent with what the server has counted, and the times with Little's law."""
     figures: dict[str, Figure] = {}
     good = True
@@ -116,11 +116,11 @@ def conservation(_: Console) -> Result:
     return judged(good, line, figures)
 
 
-def hogged_core(_: Console) -> Result:
+def hogged_core(_: Console) -> CheckResult:
     """Let another process take half of the generator's core, and of the server's: such launches must be invalid."""
     pair = cores_for()
     if not pair.pinned:
-        return Result(Outcome.NOT_POSSIBLE, "server and generator have no core each")
+        return CheckResult(CheckOutcome.NOT_POSSIBLE, "server and generator have no core each")
     figures: dict[str, Figure] = {}
     unnoticed = []
     for side, cores in (("generator", pair.generators), ("server", pair.server)):

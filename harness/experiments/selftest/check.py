@@ -9,7 +9,7 @@ from rich.console import Console
 from harness.record import Figure
 
 
-class Outcome(StrEnum):
+class CheckOutcome(StrEnum):
     """What came of a check."""
 
     PASSED = "passed"
@@ -18,7 +18,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Result:
+class CheckResult:
     """What a check found.
 
     Attributes:
@@ -27,7 +27,7 @@ class Result:
         figures: what it rests on, by name, with units.
     """
 
-    outcome: Outcome
+    outcome: CheckOutcome
     line: str
     figures: Mapping[str, Figure] = field(default_factory=dict)
 
@@ -45,10 +45,10 @@ class Check:
 
     name: str
     purpose: str
-    run: Callable[[Console], Result]
+    run: Callable[[Console], CheckResult]
     seconds: int
 
 
-def judged(good: bool, line: str, figures: Mapping[str, Figure]) -> Result:  # noqa: FBT001 - it is what is judged
+def judged(good: bool, line: str, figures: Mapping[str, Figure]) -> CheckResult:  # noqa: FBT001 - it is what is judged
     """Return a result that has passed or failed."""
-    return Result(Outcome.PASSED if good else Outcome.FAILED, line, figures)
+    return CheckResult(CheckOutcome.PASSED if good else CheckOutcome.FAILED, line, figures)

@@ -21,7 +21,7 @@ from harness.analyse.statistics.inference import ALPHA, CONFIDENCE, LogRatio, cl
 from harness.analyse.statistics.power import coverage, false_verdicts, power, resolvable
 from harness.errors import ResultsError
 from harness.experiments.selftest.basics import load
-from harness.experiments.selftest.check import Outcome, Result, judged
+from harness.experiments.selftest.check import CheckOutcome, CheckResult, judged
 from harness.experiments.selftest.null_server import null
 from harness.plan import Plan
 from harness.record import RESULTS, Figure, Sample, read_results
@@ -64,14 +64,16 @@ class Known:
     comparison: Comparison
 
 
-def archived(_: Console) -> Result:
+def archived(_: Console) -> CheckResult:
     """Let launches of one server, from all results there are, pretend to be two: how often are these told apart?"""
     figures: dict[str, Figure] = {}
     good = True
     for name in ("cpu_us_per_request", "throughput_rps"):
         archive = archived_launches(sorted(RESULTS.glob("*/")), name)
         if not archive:
-            return Result(Outcome.NOT_POSSIBLE, "there are no results with five launches of a server")
+            return CheckResult(
+                CheckOutcome.NOT_POSSIBLE, "there are no results with five launches of a server"
+            )
         found = false_verdicts(archive, BLOCKS, SIMULATED, SEED)
         figures |= {
             f"{name}_launches": sum(map(len, archive)),
@@ -104,7 +106,7 @@ def archived_launches(folders: Sequence[Path], name: str) -> list[list[float]]:
     return [launches for launches in found if min(launches) > 0]
 
 
-def simulated(_: Console) -> Result:
+def simulated(_: Console) -> CheckResult:
     """Check the interval's coverage and the power of the whole procedure on made-up launches."""
     noise = 0.03
     covered = {blocks: coverage(1.06, noise, blocks, SIMULATED, SEED) for blocks in (5, 8, 12)}
@@ -120,7 +122,7 @@ def simulated(_: Console) -> Result:
     return judged(good, line, figures)
 
 
-def known_work(console: Console) -> Result:
+def known_work(console: Console) -> CheckResult:
     """Measure equal servers, and servers that do 5, 6 and 10 % more, side by side; say what can be told apart."""
     turns = turns_for(console, EFFECTS | {DOUBLE: 1.0})
     return judgement(measured_side_by_side(turns, console, SEED), WORKLOAD, turns)
@@ -133,7 +135,7 @@ def measured_side_by_side(turns: Mapping[str, int], console: Console, seed: int)
     candidates = [null(label, work=BASE_TURNS + turns.get(label, 0)) for label in labels]
     loads = {WORKLOAD: load(CLIENTS, duration_s=WINDOW_S)}
     with campaign(candidates, plan, console, loads=loads) as measuring:
-        measuring.carry_out({WORKLOAD: BLOCKS})
+        measuring.measure_blocks({WORKLOAD: BLOCKS})
     return measuring.samples
 
 
@@ -150,7 +152,7 @@ def turns_for(console: Console, effects: Mapping[str, float]) -> dict[str, int]:
     return {label: round(effect * base_us / per_turn_us) for label, effect in effects.items()}
 
 
-def judgement(samples: Sequence[Sample], workload: str, turns: Mapping[str, int]) -> Result:
+def judgement(samples: Sequence[Sample], workload: str, turns: Mapping[str, int]) -> CheckResult:
     """Hold what was measured against the truth: equal servers not told apart, +10 % found."""
     launches = launches_of(samples)
     values = by_block(launches, workload, CPU)

@@ -40,7 +40,7 @@ def null(label: str, *, work: int = 0, delay_ms: float = 0.0, count_file: str = 
     return Candidate(label, command, frozenset({"concurrent"}), announces=True)
 
 
-class Client:
+class NullClient:
     """One connection, with what was counted of it."""
 
     __slots__ = ("connection", "lines", "socket", "whole")
@@ -57,14 +57,14 @@ def serve(listener: socket.socket, work: int, delay_s: float, lines: list[int]) 
     """Serve until a signal raises SystemExit; then `lines` has how many each connection sent, in order of arrival."""
     poller = epoll()
     poller.register(listener, EPOLLIN)
-    clients: dict[int, Client] = {}
+    clients: dict[int, NullClient] = {}
     remembered: dict[bytes, bytes] = {}
-    accepted: list[Client] = []
+    accepted: list[NullClient] = []
     try:
         while True:
             for descriptor, _ in poller.poll():
                 if descriptor == listener.fileno():
-                    client = Client(listener.accept()[0])
+                    client = NullClient(listener.accept()[0])
                     client.socket.sendall(Connection.greeting)
                     clients[client.socket.fileno()] = client
                     accepted.append(client)
@@ -93,7 +93,7 @@ def serve(listener: socket.socket, work: int, delay_s: float, lines: list[int]) 
         lines += [client.lines for client in accepted]
 
 
-def answer(client: Client, data: bytes, remembered: dict[bytes, bytes]) -> bytes:
+def answer(client: NullClient, data: bytes, remembered: dict[bytes, bytes]) -> bytes:
     """Work out replies, and remember those that depend on nothing but the request: whole lists of integers."""
     replies = client.connection.receive_data(data)
     begun_whole, client.whole = client.whole, data.endswith(b"\n")

@@ -11,7 +11,7 @@ from harness.analyse.samples.quantiles import quantile_ns
 from harness.drive.loops.loop import clock
 from harness.drive.schedule import RateStep, intended_ns
 from harness.experiments.selftest.basics import load
-from harness.experiments.selftest.check import Outcome, Result, judged
+from harness.experiments.selftest.check import CheckOutcome, CheckResult, judged
 from harness.experiments.selftest.null_server import null
 from harness.machine.resources import cores_for, pinned
 from harness.plan import CONSTANT, POISSON, Load
@@ -36,7 +36,7 @@ def open_loop(rate: float, arrivals: str, duration_s: float) -> Load:
     return replace(load(CLIENTS, duration_s=duration_s), arrivals=arrivals, rate=rate, seed=SEED)
 
 
-def pacing(_: Console) -> Result:
+def pacing(_: Console) -> CheckResult:
     """Send 5,000 requests a second, evenly spaced, and look at how late they were.
 
     If that is too late, a loop that only waits for the same times tells whose fault it is: the machine's, if it is late, too.
@@ -58,7 +58,7 @@ def pacing(_: Console) -> Result:
         f"waits for these times is on time to within {min(bare_us):.0f} µs"
     )
     if min(known_us) > PACING_LIMIT_US and min(bare_us) > PACING_LIMIT_US:
-        return Result(Outcome.NOT_POSSIBLE, f"this machine wakes late: {line}", figures)
+        return CheckResult(CheckOutcome.NOT_POSSIBLE, f"this machine wakes late: {line}", figures)
     return judged(min(known_us) <= PACING_LIMIT_US, line, figures)
 
 
@@ -74,7 +74,7 @@ def lateness_us(rate: float, duration_s: float) -> float:
     return sorted(late_ns)[int(0.99 * len(late_ns))] / 1e3
 
 
-def queue(_: Console) -> Result:
+def queue(_: Console) -> CheckResult:
     """Let Poisson arrivals queue at a server of known service time, and hold the responses against Lindley's recursion."""
     service_s = 1 / throughput_rps(measure(null("delayed", delay_ms=DELAY_MS), load(8, duration_s=2.0)))
     order = open_loop(UTILISATION / service_s, POISSON, QUEUED_S)

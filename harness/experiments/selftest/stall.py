@@ -19,7 +19,7 @@ from rich.console import Console
 
 from harness.analyse.samples.metrics import throughput_rps
 from harness.experiments.selftest.basics import load
-from harness.experiments.selftest.check import Result, judged
+from harness.experiments.selftest.check import CheckResult, judged
 from harness.experiments.selftest.null_server import NULL_SERVER, null
 from harness.machine.processes import child_running
 from harness.plan import CONSTANT
@@ -73,7 +73,7 @@ class Stall:
                 self.lasted_s = time.monotonic() - stopped_s
 
 
-def stall(_: Console) -> Result:
+def stall(_: Console) -> CheckResult:
     """Stop a server for a second and hold the responses against the formula."""
     service_s = 1 / throughput_rps(measure(null("delayed", delay_ms=DELAY_MS), load(CLIENTS)))
     interruption = Stall(after_s=load(CLIENTS).warmup_s + STALL_AFTER_S)

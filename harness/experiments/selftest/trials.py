@@ -6,7 +6,6 @@ command (`harness resolution`), add to a log, and go on where they stopped; a se
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -17,7 +16,7 @@ from harness.analyse.blocks import by_block, launches_of
 from harness.analyse.comparisons import BETTER, UNDECIDED, WORSE, Comparison, compared, log_ratio
 from harness.analyse.statistics.inference import ALPHA, CONFIDENCE, LogRatio
 from harness.analyse.statistics.power import rate
-from harness.experiments.selftest.check import Outcome, Result, judged
+from harness.experiments.selftest.check import CheckOutcome, CheckResult, judged
 from harness.experiments.selftest.known_effect import (
     AGAIN,
     BASE,
@@ -28,7 +27,16 @@ from harness.experiments.selftest.known_effect import (
     measured_side_by_side,
     turns_for,
 )
-from harness.record import PROJECT, RESULTS, Figure, ResolutionRun, Sample, Told, append_to_log, read_log
+from harness.record import (
+    RESULTS,
+    Figure,
+    ResolutionRun,
+    Sample,
+    Told,
+    append_to_log,
+    fingerprint,
+    read_log,
+)
 
 LOG: Final = RESULTS / "resolution.jsonl"
 MORE: Final = "plus_6"
@@ -38,17 +46,16 @@ ENOUGH_RUNS: Final = 10
 FOUND_SHARE: Final = 0.9
 HALF_WIDTH: Final = 0.03
 INSTRUMENT: Final = (
-    "drive/client", "drive/loops/loop", "drive/generator", "drive/schedule", "study/window", "study/cell", "study/rounds",
-    "analyse/samples/metrics", "analyse/comparisons", "analyse/statistics/inference", "analyse/samples/validity",
-    "experiments/selftest/null_server", "experiments/selftest/known_effect", "experiments/selftest/trials",
-)  # fmt: skip
-"""The modules that a verdict on two servers depends on."""
+    "harness.experiments.selftest.trials",
+    "harness.experiments.selftest.null_server",
+    "harness.drive.generator",
+)
+"""What these reach decides on a verdict on two servers; the last two run in processes of their own."""
 
 
 def instrument_hash() -> str:
     """Return a hash of the sources that a verdict depends on."""
-    sources = [PROJECT / f"harness/{module}.py" for module in INSTRUMENT]
-    return sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+    return fingerprint(*INSTRUMENT)
 
 
 def read_runs(log: Path = LOG) -> list[ResolutionRun]:
@@ -94,18 +101,18 @@ def _told(ratio: LogRatio) -> Told:
     return Told(ratio.ratio, *ratio.interval(CONFIDENCE), found.verdict)
 
 
-def repeated(_: Console) -> Result:
+def repeated(_: Console) -> CheckResult:
     """Count the verdicts on record: equal servers called different, and 6 % more work found."""
     runs = read_runs()
     if len(runs) < ENOUGH_RUNS:
         line = (
             f"{len(runs)} runs of this instrument are on record, it takes {ENOUGH_RUNS}: harness resolution"
         )
-        return Result(Outcome.NOT_POSSIBLE, line)
+        return CheckResult(CheckOutcome.NOT_POSSIBLE, line)
     return verdict_on(runs)
 
 
-def verdict_on(runs: Sequence[ResolutionRun]) -> Result:
+def verdict_on(runs: Sequence[ResolutionRun]) -> CheckResult:
     """Judge the instrument by its runs."""
     equals = [told for run in runs for told in run.equals]
     false = rate(sum(told.verdict in {BETTER, WORSE} for told in equals), len(equals))

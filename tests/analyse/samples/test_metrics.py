@@ -12,7 +12,7 @@ from harness.analyse.samples.quantiles import quantile_ns
 from harness.analyse.samples.validity import assess, invalidity, limited_by
 from harness.analyse.slopes import slope
 from harness.plan import Background
-from harness.record import Sample, histogram, merged
+from harness.record import Sample, add_histograms, histogram
 
 THROUGHPUT = metric("throughput_rps")
 
@@ -39,7 +39,7 @@ def test_a_quantile_with_too_few_observations_beyond_it_is_not_given() -> None:
 @given(st.lists(st.lists(st.integers(min_value=0, max_value=10**9), max_size=30), max_size=5))
 def test_histograms_merge_like_their_values(lists: list[list[int]]) -> None:
     together = [value for values in lists for value in values]
-    assert merged(map(as_histogram, lists)) == as_histogram(together)
+    assert add_histograms(map(as_histogram, lists)) == as_histogram(together)
 
 
 @pytest.mark.parametrize(

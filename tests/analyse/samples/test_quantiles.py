@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.analyse.samples.quantiles import UNKNOWN, Quantile, quantile, requests_for
-from harness.record import Histogram, histogram, merged
+from harness.record import Histogram, add_histograms, histogram
 
 values = st.lists(st.integers(min_value=0, max_value=10**10), max_size=40)
 
@@ -51,8 +51,12 @@ def test_the_number_of_requests_that_a_quantile_takes() -> None:
 @given(values, values, values)
 def test_merging_is_associative_and_commutative(one: list[int], two: list[int], three: list[int]) -> None:
     a, b, c = map(as_histogram, (one, two, three))
-    assert merged([merged([a, b]), c]) == merged([a, merged([b, c])]) == merged([c, b, a])
-    assert merged([a, b, c]) == as_histogram([*one, *two, *three])
+    assert (
+        add_histograms([add_histograms([a, b]), c])
+        == add_histograms([a, add_histograms([b, c])])
+        == add_histograms([c, b, a])
+    )
+    assert add_histograms([a, b, c]) == as_histogram([*one, *two, *three])
 
 
 def test_repeats_have_their_rank_and_are_no_observations_beyond() -> None:

@@ -17,9 +17,9 @@ from harness.analyse.statistics.inference import (
     LogRatio,
     arithmetic_estimate,
     clopper_pearson,
+    decide,
     estimate,
     holm,
-    judged,
     letters,
     paired,
     unpaired,
@@ -92,7 +92,7 @@ def test_holm_by_the_book() -> None:
 @given(st.lists(values_of_two, min_size=1, max_size=6))
 def test_the_interval_shown_is_that_of_the_test(family: list[tuple[list[float], list[float]]]) -> None:
     ratios = [a_ratio(a, b) for a, b in family]
-    for ratio, finding in zip(ratios, judged(ratios), strict=True):
+    for ratio, finding in zip(ratios, decide(ratios), strict=True):
         excludes_1 = finding.low > 1 or finding.high < 1
         inside = finding.low >= 1 / EQUIVALENCE and finding.high <= EQUIVALENCE
         assert finding.low <= finding.ratio * (1 + 1e-9)
@@ -110,7 +110,7 @@ def test_the_interval_shown_is_that_of_the_test(family: list[tuple[list[float], 
 @given(values_of_two)
 def test_b_against_a_is_the_inverse_of_a_against_b(values: tuple[list[float], list[float]]) -> None:
     a, b = values
-    (forth,), (back,) = judged([a_ratio(a, b)]), judged([a_ratio(b, a)])
+    (forth,), (back,) = decide([a_ratio(a, b)]), decide([a_ratio(b, a)])
     assert back.direction is OPPOSITE[forth.direction]
     assert back.ratio == pytest.approx(1 / forth.ratio)
     assert (back.low, back.high) == pytest.approx((1 / forth.high, 1 / forth.low))
@@ -139,7 +139,7 @@ def test_a_large_enough_factor_swaps_the_verdict() -> None:
     rng = np.random.default_rng(2)
     a = list(np.exp(rng.normal(0, 0.02, 8)))
     (slower,), (faster,) = (
-        judged([a_ratio(a, [factor * value * math.exp(rng.normal(0, 0.02)) for value in a])])
+        decide([a_ratio(a, [factor * value * math.exp(rng.normal(0, 0.02)) for value in a])])
         for factor in (0.8, 1.25)
     )
     assert (slower.direction, faster.direction) == (Direction.BELOW, Direction.ABOVE)
@@ -168,8 +168,8 @@ def test_an_unpaired_ratio_by_the_book() -> None:
 
 def test_equal_values_are_equivalent_and_a_constant_factor_is_certain() -> None:
     same, doubled = (
-        judged([a_ratio([1.0, 2.0, 4.0], [1.0, 2.0, 4.0])]),
-        judged([a_ratio([1.0, 2.0], [2.0, 4.0])]),
+        decide([a_ratio([1.0, 2.0, 4.0], [1.0, 2.0, 4.0])]),
+        decide([a_ratio([1.0, 2.0], [2.0, 4.0])]),
     )
     assert same[0].direction is Direction.EQUIVALENT
     assert doubled[0].direction is Direction.ABOVE

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from harness.conformance.fuzz.inputs import MOST_STREAM_BYTES, Conversation, Pace, cut
-from harness.conformance.fuzz.model import Client, Crowd
+from harness.conformance.fuzz.model import ModelClient, ServerModel
 from harness.conformance.fuzz.search import play, trouble_of
 from harness.conformance.peer import SMALL_BUFFER_BYTES
 from harness.conformance.target import Target, shared_target
@@ -42,53 +42,53 @@ class ClientsOfOneServer(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.crowd = Crowd(self.target)
+        self.crowd = ServerModel(self.target)
 
     @initialize(target=Clients)
-    def somebody_comes(self) -> Client:
+    def somebody_comes(self) -> ModelClient:
         return self.crowd.connect()
 
     @precondition(lambda self: len(self.crowd.clients) < MOST_CLIENTS)
     @rule(target=Clients, buffer_bytes=st.sampled_from([None, None, SMALL_BUFFER_BYTES]))
-    def connect(self, buffer_bytes: int | None) -> Client:
+    def connect(self, buffer_bytes: int | None) -> ModelClient:
         return self.crowd.connect(buffer_bytes)
 
     @rule(client=Clients, segments=cut(), pace=st.sampled_from(Pace))
-    def send(self, client: Client, segments: tuple[bytes, ...], pace: Pace) -> None:
+    def send(self, client: ModelClient, segments: tuple[bytes, ...], pace: Pace) -> None:
         for segment in segments:
             if not client.half_closed and len(client.peer.sent) + len(segment) <= MOST_STREAM_BYTES:
                 self.crowd.send(client, segment, pace)
 
     @rule(client=Clients)
-    def send_much_and_read_nothing(self, client: Client) -> None:
+    def send_much_and_read_nothing(self, client: ModelClient) -> None:
         if not client.half_closed and not client.peer.sent:
             self.crowd.send(client, FLOOD)
 
     @rule(client=Clients, most_bytes=st.integers(1, 65536))
-    def read_some(self, client: Client, most_bytes: int) -> None:
+    def read_some(self, client: ModelClient, most_bytes: int) -> None:
         self.crowd.read_some(client, most_bytes)
 
     @rule(client=Clients)
-    def expect_all(self, client: Client) -> None:
+    def expect_all(self, client: ModelClient) -> None:
         self.crowd.catch_up(client)
 
     @rule(client=Clients)
-    def half_close(self, client: Client) -> None:
+    def half_close(self, client: ModelClient) -> None:
         self.crowd.half_close(client)
 
     @rule(client=consumes(Clients))
-    def finish(self, client: Client) -> None:
+    def finish(self, client: ModelClient) -> None:
         if self.crowd.must_be_served(client):
             self.crowd.finish(client)
         else:
             self.crowd.close(client)
 
     @rule(client=consumes(Clients))
-    def reset(self, client: Client) -> None:
+    def reset(self, client: ModelClient) -> None:
         self.crowd.reset(client)
 
     @rule(client=consumes(Clients))
-    def close(self, client: Client) -> None:
+    def close(self, client: ModelClient) -> None:
         self.crowd.close(client)
 
     @invariant()
@@ -113,7 +113,7 @@ def targets() -> Iterator[dict[str, Target]]:
 @pytest.mark.parametrize("name", NAMES)
 def test_clients_do_what_they_like(name: str, targets: dict[str, Target]) -> None:
     target = targets[name]
-    Crowd(target).end()
+    ServerModel(target).end()
     files, threads = target.files(), target.threads()
     machine = type(f"ClientsOf_{name}", (ClientsOfOneServer,), {"target": target})
     run_state_machine_as_test(
@@ -149,7 +149,7 @@ def test_the_same_segments_give_the_same_bytes(
 
 def test_the_model_notices_who_is_served_out_of_turn(targets: dict[str, Target]) -> None:
     concurrent = targets["threaded"]
-    crowd = Crowd(changed(concurrent, candidate=changed(concurrent.candidate, declares=frozenset())))
+    crowd = ServerModel(changed(concurrent, candidate=changed(concurrent.candidate, declares=frozenset())))
     crowd.catch_up(crowd.connect())
     second = crowd.connect()
     assert second.peer.wait_for(select.POLLIN, concurrent.patience_s)

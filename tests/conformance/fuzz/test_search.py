@@ -10,7 +10,7 @@ from hypothesis import given
 from harness.conformance.fuzz.inputs import Conversation, Encounter, Ending, Pace, encounters
 from harness.conformance.fuzz.model import answerable
 from harness.conformance.fuzz.reproducer import WIDTH, reproducer
-from harness.conformance.fuzz.search import Outcome, fuzz
+from harness.conformance.fuzz.search import FuzzResult, fuzz
 from harness.conformance.proof.mutants import Edit, Mutant, planted
 from harness.launch.candidates import Candidate
 from harness.launch.selection import ours
@@ -44,7 +44,7 @@ MISTAKES = {
 }
 
 
-def outcome_of(mistake: Mistake) -> Outcome:
+def outcome_of(mistake: Mistake) -> FuzzResult:
     edits = (Edit("protocol.py", mistake.old, mistake.new),)
     with planted(
         Mutant(

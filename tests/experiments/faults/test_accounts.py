@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.experiments.faults.accounts import Books, Tally, compare, judged, reply_to
+from harness.experiments.faults.accounts import Accounts, Tally, compare, judged, reply_to
 from harness.oracle import oracle
 from harness.record import MEMORY_BOUND_BYTES, FaultResult
 from tests.makers import changed
 
 
 def test_right_replies_are_counted_and_timed() -> None:
-    books = Books()
+    books = Accounts()
     for took_ns in (30, 10, 20):
         books.hear(reply_to(books.ask(1000)), 1000 + took_ns)
     found = books.figures(cut_off=False)
@@ -20,7 +20,7 @@ def test_right_replies_are_counted_and_timed() -> None:
 
 
 def test_a_reply_may_come_in_pieces() -> None:
-    books = Books()
+    books = Accounts()
     for byte in reply_to(books.ask(0)):
         assert books.waiting
         books.hear(bytes([byte]), 5)
@@ -29,14 +29,14 @@ def test_a_reply_may_come_in_pieces() -> None:
 
 
 def test_a_reply_that_comes_twice_is_a_duplicate() -> None:
-    books = Books()
+    books = Accounts()
     books.hear(2 * reply_to(books.ask(0)), 1)
     found = books.figures(cut_off=False)
     assert (found.checked, found.duplicated, found.wrong) == (1, 1, 0)
 
 
 def test_a_wrong_reply_answers_the_request_it_came_to() -> None:
-    books = Books()
+    books = Accounts()
     request = books.ask(0)
     books.sent(request, 1)
     books.hear(b"Sum of input numbers: '0'\r\n", 2)
@@ -46,7 +46,7 @@ def test_a_wrong_reply_answers_the_request_it_came_to() -> None:
 
 
 def test_what_never_came_is_known_by_when_it_was_sent() -> None:
-    books = Books()
+    books = Accounts()
     lost, late, unsent = books.ask(0), books.ask(10), books.ask(20)
     books.sent(lost, 1)
     books.sent(late, 11)

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from harness.cli.app import main
 from harness.experiments.selftest.basics import load, mean_ns
-from harness.experiments.selftest.check import Outcome
+from harness.experiments.selftest.check import CheckOutcome
 from harness.experiments.selftest.known_effect import BASE, BLOCKS, judgement, simulated
 from harness.experiments.selftest.null_server import null
 from harness.experiments.selftest.queueing import waits
@@ -41,7 +41,7 @@ def samples_of(make_sample: Callable[..., Sample], noise: float, error: float = 
 
 def test_a_machine_of_little_noise_tells_the_known_work_apart(make_sample: Callable[..., Sample]) -> None:
     result = judgement(samples_of(make_sample, 0.005), "clients_64", TURNS)
-    assert result.outcome is Outcome.PASSED
+    assert result.outcome is CheckOutcome.PASSED
     assert result.figures["plus_6_truth"] == pytest.approx(1.06, abs=0.002)
     assert result.figures["plus_6_ratio"] == pytest.approx(1.06, abs=0.01)
     assert result.figures["plus_5_verdict"] == result.figures["plus_6_verdict"] == "worse"
@@ -51,23 +51,24 @@ def test_a_machine_of_little_noise_tells_the_known_work_apart(make_sample: Calla
 
 def test_a_machine_of_much_noise_does_not_pass(make_sample: Callable[..., Sample]) -> None:
     result = judgement(samples_of(make_sample, 0.3), "clients_64", TURNS)
-    assert result.outcome is Outcome.FAILED
+    assert result.outcome is CheckOutcome.FAILED
     assert isinstance(result.figures["resolvable"], float)
     assert result.figures["resolvable"] > 0.2
 
 
 def test_equal_servers_that_are_told_apart_are_a_failure(make_sample: Callable[..., Sample]) -> None:
     assert (
-        judgement(samples_of(make_sample, 0.005, error=0.08), "clients_64", TURNS).outcome is Outcome.FAILED
+        judgement(samples_of(make_sample, 0.005, error=0.08), "clients_64", TURNS).outcome
+        is CheckOutcome.FAILED
     )
 
 
 def test_too_few_launches_are_a_failure(make_sample: Callable[..., Sample]) -> None:
-    assert judgement([make_sample(BASE, 0)], "clients_64", TURNS).outcome is Outcome.FAILED
+    assert judgement([make_sample(BASE, 0)], "clients_64", TURNS).outcome is CheckOutcome.FAILED
 
 
 def test_simulated_coverage_and_power_pass() -> None:
-    assert simulated(Console(quiet=True)).outcome is Outcome.PASSED
+    assert simulated(Console(quiet=True)).outcome is CheckOutcome.PASSED
 
 
 def test_the_mean_of_a_histogram() -> None:
@@ -139,14 +140,14 @@ def made_up_run(verdict: str = "equivalent", found: str = "worse", half: float =
 @pytest.mark.parametrize(
     ("runs", "outcome"),
     [
-        ([made_up_run()] * 10, Outcome.PASSED),
-        ([made_up_run()] * 9 + [made_up_run("worse", "undecided")], Outcome.PASSED),
-        ([made_up_run()] * 7 + [made_up_run("worse")] * 3, Outcome.FAILED),
-        ([made_up_run()] * 8 + [made_up_run(found="undecided")] * 2, Outcome.FAILED),
-        ([made_up_run(half=0.05)] * 10, Outcome.FAILED),
+        ([made_up_run()] * 10, CheckOutcome.PASSED),
+        ([made_up_run()] * 9 + [made_up_run("worse", "undecided")], CheckOutcome.PASSED),
+        ([made_up_run()] * 7 + [made_up_run("worse")] * 3, CheckOutcome.FAILED),
+        ([made_up_run()] * 8 + [made_up_run(found="undecided")] * 2, CheckOutcome.FAILED),
+        ([made_up_run(half=0.05)] * 10, CheckOutcome.FAILED),
     ],
 )
-def test_the_instrument_is_judged_by_its_runs(runs: list[ResolutionRun], outcome: Outcome) -> None:
+def test_the_instrument_is_judged_by_its_runs(runs: list[ResolutionRun], outcome: CheckOutcome) -> None:
     assert verdict_on(runs).outcome is outcome
 
 

@@ -9,9 +9,9 @@ from harness.errors import ResultsError
 from harness.record import (
     PROOF,
     AlarmRun,
-    Finding,
     Proof,
     Results,
+    SpecimenVerdict,
     Trial,
     as_json,
     read_results,
@@ -32,8 +32,8 @@ TRIAL = Trial(
     also_caught_by=(),
 )
 FINDINGS = (
-    Finding("naive", "F01", "The greeting", "PASS", ""),
-    Finding("naive", "F02", "LF", "CRASH", "died"),
+    SpecimenVerdict("naive", "F01", "The greeting", "PASS", ""),
+    SpecimenVerdict("naive", "F02", "LF", "CRASH", "died"),
 )
 RUNS = (AlarmRun("abc", "threaded", 78, (), 12.0, 2.5),) * 200
 WHOLE = Proof("abc", (TRIAL,), (), FINDINGS, RUNS)

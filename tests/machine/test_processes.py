@@ -1,0 +1,66 @@
+"""What the kernel tells of processes."""
+
+import subprocess
+import sys
+
+import pytest
+
+from harness.machine.processes import (
+    Snapshot,
+    Usage,
+    cpu_ns_of,
+    demand_ns,
+    footprint,
+    number_in,
+    processes_of,
+    snapshot,
+    usage,
+)
+
+WAITS = 50
+
+
+def test_a_process_that_waits_is_seen_to_wait_and_to_be_woken() -> None:
+    code = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        for number in range(WAITS + 1):
+            if number == 1:
+                before = usage([process.pid])
+            process.stdin.write(b"x\n")
+            process.stdin.flush()
+            process.stdout.readline()
+        used = usage([process.pid]) - before
+        process.stdin.close()
+    assert used.cpu_ns > 0
+    assert used.voluntary + used.involuntary >= WAITS / 2  # it may be so quick that it need not wait
+    assert abs(used.wakeups - used.voluntary) <= 2
+    assert 0 <= used.user_share <= 1
+
+
+def test_usages_add_up_and_wakeups_leave_out_preemptions() -> None:
+    one = Usage(cpu_ns=10, voluntary=3, involuntary=2, timeslices=5)
+    assert one + one - one == one
+    assert one.wakeups == 3
+    assert Usage(user_ticks=3, system_ticks=1).user_share == 0.75
+
+
+def test_what_a_process_holds_is_seen_and_what_has_ended_is_gone() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        assert processes_of(process.pid) == (process.pid,)
+        assert footprint(process.pid).threads == 1
+        assert snapshot(process.pid).descriptors >= 3
+        assert demand_ns([process.pid]) > 0
+        process.communicate(b"\n")
+    assert snapshot(process.pid) == Snapshot() == snapshot(None)
+    with pytest.raises(ProcessLookupError):
+        footprint(process.pid)
+    assert cpu_ns_of([process.pid]) == 0
+
+
+def test_a_number_in_the_kernels_texts_is_found_by_its_name() -> None:
+    assert number_in("a: 1 b: 2 b: 3", "b:") == 2
+    assert number_in("a: 1", "b:") == 0

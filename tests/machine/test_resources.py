@@ -1,0 +1,49 @@
+"""Cores and open files: what the machine gives, and what it does not."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from harness.errors import LaunchError
+from harness.machine.resources import allow_files, cores_for, most_files, no_more_files, our_cores, pinned
+
+
+def test_cores_are_dealt_to_server_and_generators_or_to_nobody() -> None:
+    found = cores_for()
+    assert found.pinned == (len(our_cores()) > 1)
+    assert set(found.both) <= set(our_cores())
+    assert len(set(found.both)) == len(found.both)
+    assert cores_for(10_000).both == ()
+
+
+def test_processes_started_meanwhile_run_on_these_cores_alone() -> None:
+    core, own = our_cores()[0], os.sched_getaffinity(0)
+    with pinned([core]):
+        found = subprocess.run(
+            [sys.executable, "-c", "import os; print(os.sched_getaffinity(0))"],
+            capture_output=True,
+            check=True,
+        )
+    assert found.stdout.split() == [b"{%d}" % core]
+    assert os.sched_getaffinity(0) == own
+
+
+def test_more_files_than_there_may_be_are_refused() -> None:
+    allow_files(1)
+    with pytest.raises(LaunchError, match="this machine allows"):
+        allow_files(most_files() + 1)
+
+
+def test_a_process_may_be_kept_from_opening_one_more_file() -> None:
+    code = "print('ready', flush=True)\ninput()\ntry: open('/dev/null')\nexcept OSError as error: print(error.errno)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        with no_more_files([process.pid]):
+            said, _ = process.communicate(b"\n")
+    assert said.split() == [b"%d" % errno.EMFILE]
