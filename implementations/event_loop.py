@@ -14,7 +14,6 @@ from implementations import server
 from implementations.server import Server, fail
 
 STOCK: Final = "asyncio"
-
 UVLOOP: Final = "uvloop"
 
 LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]

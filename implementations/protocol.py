@@ -12,13 +12,9 @@ MAX_LINE_BYTES: Final = 4096
 """The longest line, its ending not counted [2.4]."""
 
 GREETING: Final = b"<welcome: starting in sum mode>\n"
-
 TO_SUM: Final = b"<switching to sum mode>\r\n"
-
 TO_PRODUCT: Final = b"<switching to product mode>\r\n"
-
 GOODBYE: Final = b"connection closed\r\n"
-
 ERROR: Final = b"ERROR. Enter only integers separated by commas\n"
 
 _LIST_BYTES: Final = b"0123456789+-, \t"

@@ -33,7 +33,6 @@ from implementations.server import (
 )
 
 SELECT_FILES = 1024
-
 SWEEP_S = 0.1
 
 

@@ -37,13 +37,9 @@ UNSENT_BYTES: Final = 16 * 1024
 reader so long that it would seem dead [6.3]. trio sets the same by itself."""
 
 BACKLOG: Final = 1024
-
 ACCEPT_RETRY_S: Final = 0.1
-
 LINGER_S: Final = 1.0
-
 LINGER_BYTES: Final = 1024 * 1024
-
 DELIVERY_CHECK_S: Final = 0.01
 
 TICKS: Final = 8
@@ -53,7 +49,6 @@ SLACK: Final = 1.2
 """Where a library's timer is dear, it is set this much too late, and moved only when it has become too early."""
 
 DEFAULT_CLIENTS: Final = 1000
-
 RESERVED_FILES: Final = 24
 """Standard streams, the listener, an event loop's own; of the 1,024 that select() can watch, 1,000 are left."""
 
@@ -64,7 +59,6 @@ TCP_CLOSE: Final = 7
 """The kernel's number for a connection that is gone (include/net/tcp_states.h)."""
 
 STOP_SIGNALS: Final = {signal.SIGTERM, signal.SIGINT}
-
 GRACE_USED: Final = 0.8
 """The share of the grace that clients get; the rest is for exiting in time [7.4]."""
 

@@ -15,7 +15,6 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import TypeAlias
 
 Callback: TypeAlias = "Callable[[Processing, int], Callback]"
-
 Processing: TypeAlias = Coroutine[Callback, int, None]
 
 

@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 FOLDER: Final = Path(__file__).resolve().parent.parent
-
 BY_HAND: Final = "select_generators"
-
 FILES: Final = {"asyncio": "asyncio_streams", "trio": "trio_nursery", "gevent": "gevent_greenlets"}
 
 

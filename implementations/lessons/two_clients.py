@@ -12,9 +12,7 @@ from socket import create_connection
 from typing import Final
 
 LIMIT_S: Final = 30.0
-
 SILENCE_S: Final = 0.5
-
 COLUMN_WIDTH: Final = 32
 
 Address = tuple[str, int]
