@@ -1,15 +1,18 @@
 # `make report` and `make test` need nothing but Python 3.11+ and make.
 PYTHON ?= python3
 BIN := .venv/bin
-# The environment is rebuilt when the lock changes, and only then.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# The environment is rebuilt when its lock changes, and only then; what development needs comes on top.
 READY := .venv/ready-$(shell sha256sum < requirements.lock | cut -c1-16)
+READY_DEV := $(READY)-dev-$(shell sha256sum < requirements-dev.lock | cut -c1-16)
 
-.PHONY: help setup report test check benchmark reference lock clean
+.PHONY: help setup setup-dev report test check benchmark reference lock clean
 
 help:
 	@echo "make report     set up, check conformance, measure quickly (about 10 minutes), write a report"
 	@echo "make test       set up, check style and types, run all tests"
-	@echo "make setup      only set up, into .venv"
+	@echo "make setup      only set up what make report needs, into .venv"
+	@echo "make setup-dev  and what tests, style and types need besides"
 	@echo "make check      only style and types"
 	@echo "make benchmark  micro-benchmarks of the core and of a request's round trip"
 	@echo "make reference  measure anew, in full, what results/reference and report.md show (about 90 minutes)"
@@ -23,22 +26,28 @@ $(READY): requirements.lock
 		|| { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3" >&2; exit 2; }
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	touch $@
+
+setup-dev: $(READY_DEV)
+
+$(READY_DEV): $(READY) requirements-dev.lock
+	$(PIP) --require-hashes -r requirements-dev.lock
 	touch $@
 
 report: setup
 	$(BIN)/harness bench --quick
 
-test: check
+test: check setup-dev
 	$(BIN)/python -m pytest --benchmark-disable
 
-check: setup
+check: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-benchmark: setup
+benchmark: setup-dev
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-sort=name --benchmark-columns=min,median,iqr,rounds
 
 reference: setup
@@ -46,9 +55,12 @@ reference: setup
 	$(BIN)/harness bench --full --out results/reference
 	$(BIN)/harness report
 
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	--upgrade --quiet --extra install
+
 lock:
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-		--no-header --no-emit-index-url --upgrade --quiet --output-file requirements.lock
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks

@@ -11,12 +11,12 @@ from typing import Final, NoReturn
 
 import click
 
-from harness.cli.options import COULD_NOT_RUN, INTERRUPTED, USAGE
+from harness.cli.exit_codes import COULD_NOT_RUN, INTERRUPTED, USAGE
 from harness.errors import CannotRun, UsageError
 
 COMMANDS: Final = {
-    "list": "catalogue:list_command",
-    "serve": "catalogue:serve",
+    "list": "list:list_command",
+    "serve": "serve:serve",
     "lesson": "lesson:lesson",
     "conform": "conform:conform",
     "prove": "prove:prove",

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from harness.analyse.comparisons import COMPARED
 from harness.analyse.precision import PILOT_BLOCKS
-from harness.cli.options import FAILED, python_option, server_options
+from harness.cli.exit_codes import FAILED
+from harness.cli.options import python_option, server_options
 from harness.errors import UsageError
 from harness.launch.candidates import all_cores
 from harness.launch.selection import selected

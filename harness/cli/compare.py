@@ -27,7 +27,8 @@ from harness.analyse.comparisons import (
 )
 from harness.analyse.samples.metrics import METRICS
 from harness.analyse.samples.metrics import metric as metric_of
-from harness.cli.options import FAILED, server_options, write_to
+from harness.cli.exit_codes import FAILED
+from harness.cli.options import server_options, write_to
 from harness.cli.terminal import console_for
 from harness.errors import ResultsError, UsageError
 from harness.launch.candidates import all_cores

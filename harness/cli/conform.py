@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import click
 
+from harness.cli.exit_codes import COULD_NOT_RUN, FAILED
 from harness.cli.matrix import print_matrix, to_json, to_junit
-from harness.cli.options import COULD_NOT_RUN, FAILED, connect_option, python_option, server_options, write_to
+from harness.cli.options import connect_option, python_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.conformance.catalogue import selected_cases
 from harness.conformance.judge import judge

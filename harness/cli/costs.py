@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.analyse.slopes import Slope, per_connection
-from harness.cli.options import FAILED, server_options, write_to
+from harness.cli.exit_codes import FAILED
+from harness.cli.options import server_options, write_to
 from harness.cli.terminal import console_for
 from harness.errors import CannotRun
 from harness.experiments.costs.run import costs as run_costs

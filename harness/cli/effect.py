@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.cli.options import FAILED, write_to
+from harness.cli.exit_codes import FAILED
+from harness.cli.options import write_to
 from harness.cli.terminal import console_for
 from harness.errors import LaunchError
 from harness.experiments.effects.effects import let_happen, selected_effects

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import FAILED
+from harness.cli.exit_codes import FAILED
 from harness.cli.terminal import console_for
 from harness.conformance.proof.false_alarms import LOG, run_until
 from harness.launch.selection import ours

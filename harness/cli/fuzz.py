@@ -9,7 +9,8 @@ import click
 from hypothesis.configuration import set_hypothesis_home_dir
 from rich.console import Console
 
-from harness.cli.options import FAILED, connect_option, server_options, write_to
+from harness.cli.exit_codes import FAILED
+from harness.cli.options import connect_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.conformance.fuzz.reproducer import reproducer
 from harness.conformance.fuzz.search import Effort, FuzzResult, fuzz

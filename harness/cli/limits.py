@@ -8,7 +8,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from harness.cli.options import FAILED, server_options, write_to
+from harness.cli.exit_codes import FAILED
+from harness.cli.options import server_options, write_to
 from harness.cli.terminal import console_for
 from harness.errors import UsageError
 from harness.experiments.capacity import kept, limit_of

@@ -5,9 +5,10 @@ import json
 import click
 
 from harness.analyse.samples.validity import assess
+from harness.cli.exit_codes import FAILED
 from harness.cli.load_options import Given, loading, measured
 from harness.cli.load_table import as_json, show
-from harness.cli.options import FAILED, write_to
+from harness.cli.options import write_to
 from harness.cli.terminal import console_for
 from harness.errors import UsageError
 

@@ -1,18 +1,13 @@
-"""What several subcommands share: exit codes, the options that name servers, files to write to."""
+"""What several subcommands share: the options that name servers, files to write to."""
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from harness.errors import UsageError
-
-FAILED: Final = 1
-USAGE: Final = 2
-COULD_NOT_RUN: Final = 3
-INTERRUPTED: Final = 130
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

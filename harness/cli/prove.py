@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.options import FAILED, write_to
+from harness.cli.exit_codes import FAILED
+from harness.cli.options import write_to
 from harness.cli.terminal import console_for
 from harness.conformance.catalogue import CASES, selected_cases
 from harness.conformance.proof.false_alarms import read_alarm_runs, suite_hash

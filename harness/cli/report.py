@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import FAILED
+from harness.cli.exit_codes import FAILED
 from harness.launch.facts import changed_since
 from harness.record import REFERENCE, read_results, shown
 from harness.report.files import stale_files, write_report

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import FAILED
+from harness.cli.exit_codes import FAILED
 from harness.cli.terminal import console_for
 from harness.experiments.selftest.check import CheckOutcome
 from harness.experiments.selftest.trials import ENOUGH_RUNS, LOG, run_until, verdict_on

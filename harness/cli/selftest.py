@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.options import FAILED, write_to
+from harness.cli.exit_codes import FAILED
+from harness.cli.options import write_to
 from harness.cli.terminal import console_for
 from harness.errors import UsageError
 from harness.experiments.selftest import basics, stall

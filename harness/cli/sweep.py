@@ -16,9 +16,10 @@ from harness.analyse.knee import RatePoint, Slo, knee, next_rate, probe, rates_f
 from harness.analyse.samples.metrics import throughput_rps
 from harness.analyse.samples.quantiles import QUANTILES, Quantile, quantile, requests_for, response
 from harness.analyse.samples.validity import limited_by
+from harness.cli.exit_codes import FAILED
 from harness.cli.load_options import Given, check_rate, loading, measured
 from harness.cli.load_table import as_json
-from harness.cli.options import FAILED, write_to
+from harness.cli.options import write_to
 from harness.cli.terminal import console_for
 from harness.errors import UsageError
 from harness.plan import CONSTANT, OVERLOAD, RELIEF, Load

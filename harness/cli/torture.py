@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.cli.options import FAILED, server_options, write_to
+from harness.cli.exit_codes import FAILED
+from harness.cli.options import server_options, write_to
 from harness.cli.terminal import console_for
 from harness.experiments.faults.faults import selected_faults
 from harness.experiments.faults.run import AFTER, ALONE

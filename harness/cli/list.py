@@ -1,17 +1,12 @@
-"""`harness list` and `harness serve`: what there is, and one of it in the foreground."""
+"""`harness list`: which servers and workloads there are."""
 
 import json
-import os
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from harness.cli.options import python_option
 from harness.cli.terminal import print_rows
-from harness.launch.selection import selected
 from harness.plan import WORKLOADS, Workload, regime_of
-from harness.record import PROJECT
 from implementations.catalogue import SERVERS
 
 
@@ -59,19 +54,3 @@ def list_command(*, as_json: bool, workloads: bool) -> None:
 
 def _in_two_lines(workload: Workload) -> str:
     return f"{workload.title}: {workload.purpose}\n→ {workload.separates}"
-
-
-@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
-@click.argument("name")
-@click.argument("options", nargs=-1, type=click.UNPROCESSED)
-@python_option
-def serve(name: str, options: Sequence[str], python: str | None) -> NoReturn:
-    """Run one of our servers in the foreground; its own options follow its name (--help lists them)."""
-    (candidate,) = selected([name], python=python)
-    assert candidate.implementation  # noqa: S101 - it is ours
-    interpreter = candidate.command[0]
-    os.chdir(PROJECT)  # where any interpreter finds it
-    os.execvp(  # noqa: S606 - our own server
-        interpreter,
-        [interpreter, "-m", candidate.implementation.module, *candidate.implementation.options, *options],
-    )
