@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from queue import SimpleQueue
 from typing import Final
 
@@ -13,12 +14,18 @@ from harness.conformance.catalogue import CASES
 from harness.conformance.target import Target, shared_target
 from harness.conformance.violations import NotApplicable, StaleClaim, Violation
 from harness.errors import LaunchError
-from harness.launch.candidates import Candidate
+from harness.launch.candidates import GREETING, STOP, Candidate
 from harness.machine.processes import GONE
 from harness.record import Judgement, Verdict
 
 SIDE_BY_SIDE: Final = 4
 ENDING_S: Final = 0.3
+FEW_CASES: Final = 8
+"""So few are judged at once; before more of them it is found out what is hopeless."""
+HOPELESS: Final = {
+    GREETING: "it greets nobody who says nothing",
+    STOP: "it does not end when it is told to stop",
+}
 
 
 def judge(
@@ -41,6 +48,8 @@ def judge(
     Raises:
         LaunchError: the server cannot even be started, or does not answer at its address.
     """
+    if len(cases) > FEW_CASES:
+        candidate = replace(candidate, hopeless=hopeless(candidate))
     workers = 1 if candidate.address is not None else min(side_by_side, len(cases))
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(workers))
@@ -63,6 +72,30 @@ def judge(
         return [futures[case.id].result() for case in cases]
 
 
+def hopeless(candidate: Candidate) -> frozenset[str]:
+    """Say what a server does not do at all, within the time that every case would wait for it: greet, end when told to.
+
+    Raises:
+        LaunchError: the server cannot even be started, or does not answer at its address.
+    """
+    found = set()
+    with shared_target(candidate) as target:
+        try:
+            with target.connect() as peer:
+                peer.greeted()
+        except TimeoutError:
+            found.add(GREETING)
+        except Violation:
+            pass  # whatever that is, cases tell
+        if target.launched is not None:
+            target.launched.process.terminate()
+            try:
+                target.launched.process.wait(target.patience_s)
+            except subprocess.TimeoutExpired:
+                found.add(STOP)
+    return frozenset(found)
+
+
 class JudgingWorker(ExitStack):
     """Holds an instance of the server, for one case at a time."""
 
@@ -77,6 +110,9 @@ class JudgingWorker(ExitStack):
         """Run one case; whatever a failure leaves behind must not count against the next one, so start anew then."""
         started = time.monotonic()
         verdict, detail = run_case(case, self.target)
+        if verdict is Verdict.TIMEOUT and self.candidate.hopeless:
+            known = " and ".join(HOPELESS[each] for each in sorted(self.candidate.hopeless))
+            detail = f"{detail} (tried before: {known}, so that nobody waits long for it)"
         if self.isolated or (verdict.failed and self.candidate.address is None):
             self.close()
             self.target = self.enter_context(shared_target(self.candidate))

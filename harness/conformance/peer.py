@@ -37,8 +37,14 @@ class Peer:
         segments: the bytes of each send, for the reproducer.
     """
 
-    def __init__(self, address: Address, patience_s: float, buffer_bytes: int | None = None) -> None:
-        """Connect; every wait is limited to `patience_s` (TimeoutError).
+    def __init__(
+        self,
+        address: Address,
+        patience_s: float,
+        buffer_bytes: int | None = None,
+        greeting_s: float | None = None,
+    ) -> None:
+        """Connect; every wait is limited to `patience_s`, that for the greeting to `greeting_s` if given (TimeoutError).
 
         With small buffers the server soon notices that a client does not read.
         """
@@ -47,6 +53,7 @@ class Peer:
         self.at_end = False
         self.segments: list[bytes] = []
         self._patience_s = patience_s
+        self._greeting_s = patience_s if greeting_s is None else greeting_s
         self._expected = 0
         self._half_closed = False
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
@@ -86,7 +93,9 @@ class Peer:
 
     def greeted(self) -> Self:
         """Expect the greeting."""
+        self.socket.settimeout(self._greeting_s)
         self.expect(GREETING)
+        self.socket.settimeout(self._patience_s)
         return self
 
     def expect(self, reply: bytes) -> None:
@@ -233,7 +242,7 @@ class Peer:
             yield
         except TimeoutError:
             raise TimeoutError(
-                f"sent {shown(self.sent)}; nothing more came within {self._patience_s:.1f} s"
+                f"sent {shown(self.sent)}; nothing more came within {self.socket.gettimeout():.1f} s"
                 f" after {shown(self.received[self._expected :])}"
             ) from None
         except OSError as error:

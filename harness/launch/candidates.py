@@ -13,6 +13,10 @@ from implementations.catalogue import Implementation
 
 PLACEHOLDERS: Final = ("host", "port", "max_clients", "idle_timeout", "grace")
 HOST: Final = "127.0.0.1"
+GREETING: Final = "greeting"
+STOP: Final = "stop"
+HOPELESS_S: Final = 0.3
+"""So long is waited for what has been found to be hopeless."""
 FEW_CLIENTS: Final = 1000
 """Whoever serves clients side by side, and does not declare `many_clients`, is asked for no more."""
 
@@ -29,6 +33,7 @@ class Candidate:
         announces: it is known to print the readiness line, so that it may choose its port.
         implementation: what it is in the catalogue, if it is ours.
         python: the interpreter that it runs on, if it is ours and that is not the harness's own.
+        hopeless: what it was found not to do at all, `GREETING` or `STOP`: nobody waits long for that any more.
     """
 
     label: str
@@ -38,6 +43,7 @@ class Candidate:
     announces: bool = False
     implementation: Implementation | None = None
     python: Interpreter | None = None
+    hopeless: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:

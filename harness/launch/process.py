@@ -15,7 +15,7 @@ from threading import Thread
 from typing import IO, Final
 
 from harness.errors import LaunchError
-from harness.launch.candidates import HOST, Candidate
+from harness.launch.candidates import HOPELESS_S, HOST, STOP, Candidate
 from harness.machine.connections import Address, is_listened_on
 from harness.machine.processes import processes_of, reap
 from harness.machine.resources import give_files, pinned
@@ -27,6 +27,7 @@ READY_LINE: Final = re.compile(r"Server up, running, and waiting for call on (\S
 START_LIMIT_S: Final = 30.0
 PORT_CHECK_S: Final = 0.02
 STOP_MARGIN_S: Final = 5.0
+REAP_S: Final = 1.0
 
 DEFAULT_CLIENTS: Final = 1000
 DEFAULT_IDLE_TIMEOUT_S: Final = 300.0
@@ -68,12 +69,12 @@ class Launched:
 
     def wait(self) -> int:
         """Wait for its end and return the exit code; TimeoutError if it outlives its grace by far."""
+        hopeless = STOP in self.candidate.hopeless
+        limit_s = HOPELESS_S if hopeless else self.grace_s + STOP_MARGIN_S
         try:
-            return self.process.wait(self.grace_s + STOP_MARGIN_S)
+            return self.process.wait(limit_s)
         except subprocess.TimeoutExpired:
-            raise TimeoutError(
-                f"still running {self.grace_s + STOP_MARGIN_S:g} s after it was to stop"
-            ) from None
+            raise TimeoutError(f"still running {limit_s:g} s after it was to stop") from None
 
 
 @contextmanager
@@ -119,7 +120,7 @@ def launch(  # noqa: PLR0913 - a server has that many options
             address = _await_readiness(candidate.label, process, port, errors)
             yield Launched(candidate, process, address, time.monotonic() - started, grace_s, errors)
         finally:
-            reap(process)
+            reap(process, 0.0 if STOP in candidate.hopeless else REAP_S)
 
 
 def start(command: Sequence[str], errors: IO[bytes], cores: Sequence[int] = ()) -> subprocess.Popen[bytes]:

@@ -39,13 +39,13 @@ def child_running(module: str) -> int | None:
     return None
 
 
-def reap(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its group for good: politely first, unless it does not listen."""
+def reap(process: subprocess.Popen[bytes], patience_s: float = 1.0) -> None:
+    """End a process and its group for good: politely first, for so long, unless it does not listen."""
     if process.poll() is None:
         process.terminate()
         process.send_signal(signal.SIGCONT)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(1.0)
+            process.wait(patience_s)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -77,17 +77,6 @@ def waited_ns() -> int:
     """Return how long this process has waited for a core so far, ready to run (proc/schedstat, run delay)."""
     _, waited, _ = Path("/proc/self/schedstat").read_text(encoding="ascii").split()
     return int(waited)
-
-
-def demand_ns(pids: Iterable[int]) -> int:
-    """Return how long the threads of processes have run, or waited for a core: a busy machine does not hide it."""
-    demand_ns = 0
-    for pid in pids:
-        for schedstat in Path(f"/proc/{pid}").glob("task/*/schedstat"):
-            with suppress(OSError):  # a thread that has just ended
-                ran, waited, _ = schedstat.read_text(encoding="ascii").split()
-                demand_ns += int(ran) + int(waited)
-    return demand_ns
 
 
 def busy_ns(cores: Sequence[int]) -> int:

@@ -15,12 +15,12 @@ from harness.cli.matrix import print_matrix, summary, to_json, to_junit
 from harness.conformance import target as targets
 from harness.conformance.case import Case
 from harness.conformance.catalogue import CASES, selected_cases
-from harness.conformance.judge import judge, run_case
+from harness.conformance.judge import HOPELESS, hopeless, judge, run_case
 from harness.conformance.peer import Peer
 from harness.conformance.target import Target, shared_target
 from harness.conformance.violations import Violation
 from harness.errors import LaunchError, UsageError
-from harness.launch.candidates import HOST, Candidate
+from harness.launch.candidates import GREETING, HOST, STOP, Candidate
 from harness.launch.process import free_port, launch
 from harness.launch.selection import ours
 from harness.record import Judgement, Verdict
@@ -59,6 +59,19 @@ def test_a_case_that_the_defect_does_not_concern_passes(faulty: Callable[..., Ca
 def test_no_answer_is_a_timeout(faulty: Callable[..., Candidate]) -> None:
     found = verdict_of(faulty("silent"), "F01")
     assert found.verdict is Verdict.TIMEOUT
+
+
+@pytest.mark.usefixtures("_impatient")
+@pytest.mark.parametrize(("defect", "known"), [("greets_after_input", GREETING), ("ignores_signals", STOP)])
+def test_nobody_waits_long_for_what_is_hopeless_and_the_verdict_says_so(
+    faulty: Callable[..., Candidate], defect: str, known: str
+) -> None:
+    assert hopeless(faulty("none")) == frozenset()
+    assert hopeless(faulty(defect)) == {known}
+    found = judge(faulty(defect), selected_cases(["F", "L02"]))
+    waited = [judgement.detail for judgement in found if judgement.verdict is Verdict.TIMEOUT]
+    assert waited
+    assert all(HOPELESS[known] in detail for detail in waited)
 
 
 def test_a_server_that_dies_has_crashed_and_the_next_case_gets_a_new_one(

@@ -9,7 +9,6 @@ from harness.machine.processes import (
     Snapshot,
     Usage,
     cpu_ns_of,
-    demand_ns,
     footprint,
     number_in,
     processes_of,
@@ -53,7 +52,7 @@ def test_what_a_process_holds_is_seen_and_what_has_ended_is_gone() -> None:
         assert processes_of(process.pid) == (process.pid,)
         assert footprint(process.pid).threads == 1
         assert snapshot(process.pid).descriptors >= 3
-        assert demand_ns([process.pid]) > 0
+        assert cpu_ns_of([process.pid]) > 0
         process.communicate(b"\n")
     assert snapshot(process.pid) == Snapshot() == snapshot(None)
     with pytest.raises(ProcessLookupError):

@@ -4,9 +4,11 @@ usage: faulty.py PORT DEFECT
 """
 
 import os
+import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 
 from implementations.protocol import Connection
 
@@ -24,10 +26,18 @@ def leak(client: socket.socket, defect: str) -> None:
 
 
 def serve(client: socket.socket, defect: str) -> None:
-    """Serve one client, with the defect."""
+    """Serve one client, with the defect; that the client goes away is none."""
+    with client, suppress(ConnectionError):
+        converse(client, defect)
+
+
+def converse(client: socket.socket, defect: str) -> None:
+    """Greet, and answer."""
     connection = Connection()
     leak(client, defect)
     greeting = connection.greeting
+    if defect == "greets_after_input":
+        client.recv(1, socket.MSG_PEEK)
     client.sendall(greeting.upper() if defect == "greets_wrongly" else greeting)
     while not connection.closed:
         data = client.recv(16384)
@@ -46,7 +56,6 @@ def serve(client: socket.socket, defect: str) -> None:
             os._exit(3)
         client.sendall(b"" if defect == "loses_replies" and connection.lines_completed > 20 else replies)
     client.shutdown(socket.SHUT_WR)
-    client.close()
 
 
 def main() -> None:
@@ -54,6 +63,9 @@ def main() -> None:
     port, defect = int(sys.argv[1]), sys.argv[2]
     if defect == "never_ready":
         threading.Event().wait()
+    if defect == "ignores_signals":
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
     if defect == "does_not_start":
         sys.exit("cannot start, for a reason")
     listener = socket.create_server(("127.0.0.1", port))

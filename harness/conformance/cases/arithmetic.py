@@ -1,5 +1,7 @@
 """A: which lines are lists, and what they come to."""
 
+from itertools import cycle
+from math import prod
 from typing import Final
 
 from harness.conformance.case import Cases
@@ -127,3 +129,18 @@ def a16_error_changes_nothing(target: Target) -> None:
     target.answers(
         b"x\n1,2\nproduct\nx\n3,4\n", ERROR, sums(3), TO_PRODUCT, ERROR, products(12), mode=b"Product"
     )
+
+
+@case("3.2")
+def a17_every_length_and_every_sign(target: Target) -> None:
+    """Lists of every length up to 40, of every sign, are added up and multiplied."""
+    signs = ((1,), (-1,), (1, -1), (-1, 1))
+    lists = [
+        [sign * number for sign, number in zip(cycle(pattern), range(2, 2 + length), strict=False)]
+        for length in range(1, 41)
+        for pattern in signs
+    ]
+    lines = b"".join(b"%s\n" % b",".join(b"%d" % number for number in numbers) for numbers in lists)
+    with target.greeted() as peer:
+        peer.exchange(lines, sums(*map(sum, lists)))
+        peer.exchange(b"product\n" + lines, TO_PRODUCT, products(*map(prod, lists)))

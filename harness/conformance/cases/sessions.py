@@ -1,6 +1,7 @@
 """S: modes, quit, and what belongs to one connection."""
 
 import time
+from itertools import product
 from typing import Final
 
 from harness.conformance.case import STRICT, Cases
@@ -18,6 +19,14 @@ LONG_LINE_BYTES: Final = 3000
 WAITING_LINES: Final = 12
 """Their replies are more than the kernel takes for a client that does not read, if the server limits what is unsent."""
 TIME_TO_ANSWER_S: Final = 0.05
+
+
+MODES: Final = (b"sum\n", b"product\n")
+KINDS: Final = (
+    b"1,2\n", b"7\n", b"-3,4,-5\n", b"+5,-0\n", b" 6\t, 7 \r\n", b"0,9\n", b"%d,-2\n" % 10**40, b"2,3,5,7,11,13\n",
+    b"\n", b"x\n", b"1,,2\n", b"1 2\n", b"\xff\n", b"SUM\n", b"products\n", b"sum \t\n", b"product\n", b"9" * 5000 + b"\n",
+)  # fmt: skip
+"""Lines of every kind but `quit`: lists of each length and sign that matters, what is none, and the commands."""
 
 
 @case("3.6")
@@ -138,3 +147,30 @@ def s13_half_close_of_a_slow_reader(target: Target) -> None:
             time.sleep(TIME_TO_ANSWER_S)  # to be slow is what this client is for
             slow.expect(oracle(sent)[len(GREETING) :])
             slow.expect_end()
+
+
+@case("3.2, 3.6, 3.7")
+def s14_every_kind_of_line_after_every_kind(target: Target) -> None:
+    """Every kind of line is answered the same after every kind of line, in both modes."""
+    with target.greeted() as peer:
+        for mode, first in product(MODES, KINDS):
+            lines = [mode + first + second for second in KINDS]
+            peer.exchange(b"".join(lines), *map(answered, lines))
+        peer.exchange(b"sum\n", TO_SUM)
+        peer.fence()
+
+
+@case("2.5, 2.6, 3.7")
+def s15_every_kind_of_line_at_the_end(target: Target) -> None:
+    """Every kind of line is answered in both modes if it is the last one, with its LF, without, or after a CR."""
+    for mode, kind, end in product(MODES, KINDS, (b"\n", b"", b"\r")):
+        with target.greeted() as peer:
+            peer.send(mode + kind.removesuffix(b"\n") + end)
+            peer.half_close()
+            peer.expect(answered(mode + kind.removesuffix(b"\n") + end))
+            peer.expect_end()
+
+
+def answered(lines: bytes) -> bytes:
+    """Return what answers lines of which the first chooses the mode."""
+    return oracle(lines).removeprefix(GREETING)

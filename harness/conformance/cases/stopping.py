@@ -63,11 +63,7 @@ def l04_no_new_clients_while_draining(target: Target) -> None:
     with patient(target) as own:
         deaf = deaf_client(own)
         own.server.process.send_signal(signal.SIGTERM)
-        limit = time.monotonic() + own.patience_s
-        while not refused(own):
-            if time.monotonic() > limit:
-                raise Violation("a new client was accepted, or kept waiting, while the server drained")
-            time.sleep(0.01)
+        await_refusal(own)
         if own.server.process.poll() is not None:
             raise Violation(
                 "the server ended before its client had its replies and before the grace was over"
@@ -96,8 +92,7 @@ def l06_second_signal(target: Target) -> None:
         with target.fresh(grace_s=LONG_GRACE_S) as own:
             deaf = deaf_client(own)
             own.server.process.send_signal(signal.SIGTERM)
-            while not refused(own):
-                time.sleep(0.01)
+            await_refusal(own)
             own.server.process.send_signal(second)
             expect_exit(own, -second)
             deaf.reset()
@@ -263,6 +258,15 @@ def expect_exit(target: Target, code: int) -> None:
     if ended_with != code:
         said = target.server.error_output()
         raise Violation(f"exit code {ended_with}, expected {code}; standard error: {said!r}")
+
+
+def await_refusal(target: Target) -> None:
+    """Wait until new clients are turned away."""
+    limit = time.monotonic() + target.patience_s
+    while not refused(target):
+        if time.monotonic() > limit:
+            raise Violation("a new client was accepted, or kept waiting, while the server drained")
+        time.sleep(0.01)
 
 
 def refused(target: Target) -> bool:

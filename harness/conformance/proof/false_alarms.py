@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from harness.errors import LaunchError
 from harness.launch.candidates import Candidate
+from harness.machine.spinning import spinning
 from harness.record import PROJECT, AlarmRun, Verdict, append_to_log, fingerprint, read_log
 
 Process = subprocess.Popen[str]
@@ -26,7 +27,6 @@ SUITE: Final = "harness.conformance.judge"
 """What it reaches decides on a verdict, the servers excepted."""
 OPTIONS: Final[tuple[str, ...]] = ()
 """Of the suite's command: none."""
-IDLE_LOOP: Final = "while True: pass"
 
 
 def suite_hash() -> str:
@@ -42,16 +42,10 @@ def read_alarm_runs(log: Path = LOG) -> list[AlarmRun]:
 @contextmanager
 def busy_cores() -> Iterator[None]:
     """Keep every core busy with somebody else's work."""
-    hogs = [
-        subprocess.Popen([sys.executable, "-c", IDLE_LOOP], process_group=0)
-        for _ in range(os.cpu_count() or 1)
-    ]
-    try:
+    with ExitStack() as stack:
+        for _ in range(os.cpu_count() or 1):
+            stack.enter_context(spinning())
         yield
-    finally:
-        for hog in hogs:
-            hog.kill()
-            hog.wait()
 
 
 def run_until(

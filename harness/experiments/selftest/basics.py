@@ -1,11 +1,7 @@
 """Checks that take a second or two: the ceiling, a known delay, the count of requests, and a hogged core."""
 
 import json
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +14,8 @@ from harness.conformance.smoke import SHORT_CHECK
 from harness.experiments.selftest.check import CheckOutcome, CheckResult, judged
 from harness.experiments.selftest.null_server import null
 from harness.launch.selection import ours
-from harness.machine.resources import cores_for, pinned
+from harness.machine.resources import cores_for
+from harness.machine.spinning import spinning
 from harness.plan import CORE, Load
 from harness.record import Figure, Histogram, bucket_bounds
 from harness.study.cell import measure
@@ -27,7 +24,6 @@ FASTEST: Final = "select_generators"
 """Of our servers; what the ceiling must be above, since a server that is faster than the generator is not measured."""
 HEADROOM: Final = 1.1
 TRIES: Final = 2
-HOG: Final = "print('busy', flush=True)\nwhile True: pass"
 DELAY_MS: Final = 5.0
 QUEUED_CLIENTS: Final = 8
 DELAY_TOLERANCE: Final = 0.1
@@ -124,7 +120,7 @@ def hogged_core(_: Console) -> CheckResult:
     figures: dict[str, Figure] = {}
     unnoticed = []
     for side, cores in (("generator", pair.generators), ("server", pair.server)):
-        with hog(cores):
+        with spinning(cores):
             sample = measure(ours(FASTEST), load(64))
         reasons = invalidity(sample)
         figures[f"{side}_core_hogged_reasons"] = "; ".join(reasons)
@@ -144,20 +140,6 @@ def hogged_core(_: Console) -> CheckResult:
         }
     )
     return judged(True, f"launches beside a hog are invalid: {', '.join(kinds)}", figures)
-
-
-@contextmanager
-def hog(cores: tuple[int, ...]) -> Iterator[None]:
-    """Keep cores busy meanwhile."""
-    with pinned(cores):
-        process = subprocess.Popen([sys.executable, "-c", HOG], stdout=subprocess.PIPE)
-    with process:
-        assert process.stdout  # noqa: S101 - it was started with a pipe
-        process.stdout.readline()  # from now on it is busy
-        try:
-            yield
-        finally:
-            process.kill()
 
 
 def mean_ns(values: Histogram) -> float:
