@@ -1,10 +1,14 @@
 """`harness prove`: what the suite is worth, shown by servers that are known to be wrong."""
 
+import itertools
+import sys
 from collections.abc import Sequence
+from typing import Final
 
 import click
 from rich import box
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -12,10 +16,15 @@ from harness.cli.exit_codes import FAILED
 from harness.cli.options import write_to
 from harness.cli.terminal import console_for
 from harness.conformance.catalogue import CASES, selected_cases
-from harness.conformance.proof.false_alarms import read_alarm_runs, suite_hash
-from harness.conformance.proof.mutants import mutants, try_all, untested_cases
+from harness.conformance.proof.false_alarms import standing_runs
+from harness.conformance.proof.mutants import Mutant, mutants, stale_mutants, try_all, untested_cases
+from harness.conformance.proof.renewal import cases_to_prove
 from harness.conformance.proof.specimens import SPECIMENS, examine
-from harness.record import Proof, Trial, Verdict, as_json
+from harness.conformance.proof.states import suite_state
+from harness.errors import UsageError
+from harness.record import PROOF, REFERENCE, Proof, Trial, Verdict, as_json, read_results, write_whole
+
+NOTHING_KNOWN: Final = Proof("", (), (), (), ())
 
 
 @click.command()
@@ -26,33 +35,56 @@ from harness.record import Proof, Trial, Verdict, as_json
 @click.option(
     "--json", "json_file", metavar="FILE", help="Write the evidence as JSON; - for standard output."
 )
-def prove(case_ids: Sequence[str], *, no_specimens: bool, json_file: str | None) -> int:
+@click.option(
+    "--stale",
+    is_flag=True,
+    help="Only what is older than its sources in the reference run's proof; renew it there.",
+)
+def prove(case_ids: Sequence[str], *, no_specimens: bool, json_file: str | None, stale: bool) -> int:
     """Let the suite meet servers with one mistake each; every one must be caught by the case that is there for it."""
+    if stale and (case_ids or no_specimens or json_file):
+        raise UsageError("--stale renews a proof as a whole: without --case, --no-specimens and --json")
     cases = selected_cases(
         [case_id for listed in case_ids for case_id in listed.split(",") if case_id.strip()]
     )
-    tried = [mutant for mutant in mutants() if mutant.case in {case.id for case in cases}]
+    asked = [mutant for mutant in mutants() if mutant.case in {case.id for case in cases}]
+    known = (read_results(REFERENCE).proof if stale else None) or NOTHING_KNOWN
     console = console_for(to_errors=json_file == "-")
-    trials: list[Trial] = []
+    if stale:
+        print(f"older than its sources: {', '.join(cases_to_prove(known)) or 'nothing'}", file=sys.stderr)
     with console.status("") as status:
-
-        def note(trial: Trial) -> None:
-            trials.append(trial)
-            status.update(f"{len(trials)} of {len(tried)} mutants")
-
-        ordered = try_all(tried, note)
+        trials = renewed_trials(asked, known, status)
         findings = (
             []
             if no_specimens
-            else examine(cases=cases, progress=lambda name: status.update(f"specimen {name}"))
+            else examine(
+                cases=cases, progress=lambda name: status.update(f"specimen {name}"), known=known.findings
+            )
         )
-    untested = untested_cases(tried) if len(cases) == len(CASES) else []
-    suite = suite_hash()
-    alarm_runs = tuple(run for run in read_alarm_runs() if run.suite == suite)
-    proof = Proof(suite, tuple(ordered), tuple(untested), tuple(findings), alarm_runs)
+    untested = untested_cases(asked) if len(cases) == len(CASES) else []
+    alarm_runs, case_alarms = standing_runs()
+    proof = Proof(
+        suite_state().suite,
+        tuple(trials),
+        tuple(untested),
+        tuple(findings),
+        tuple(alarm_runs),
+        tuple(case_alarms),
+    )
     _print(proof, console)
     write_to(json_file, as_json(proof))
+    if stale:
+        write_whole(REFERENCE / PROOF, as_json(proof))
     return FAILED if proof.survivors or untested else 0
+
+
+def renewed_trials(asked: Sequence[Mutant], known: Proof, status: Status) -> list[Trial]:
+    """Try the mutants that are asked for, unless their trials still stand; return the trials of all of them."""
+    tried = [mutant for mutant in stale_mutants(known.trials) if mutant in asked]
+    count = itertools.count(1)
+    anew = try_all(tried, lambda _: status.update(f"{next(count)} of {len(tried)} mutants"))
+    by_title = {trial.title: trial for trial in [*known.trials, *anew]}
+    return [by_title[mutant.title] for mutant in asked]
 
 
 def _print(proof: Proof, console: Console) -> None:

@@ -3,9 +3,11 @@
 from harness.record.conformance import (
     GROUP_TITLES,
     AlarmRun,
+    CaseAlarms,
     Judgement,
     Proof,
     SpecimenVerdict,
+    SuiteState,
     Trial,
     Verdict,
 )
@@ -45,8 +47,9 @@ from harness.record.files import (
     read_results,
     schema,
     write_manifest,
+    write_whole,
 )
-from harness.record.fingerprint import DIGITS, OURS, fingerprint, reached_from
+from harness.record.fingerprint import DIGITS, OURS, fingerprint, fingerprint_of, reached_from
 from harness.record.folders import PROJECT, REFERENCE, RESULTS, new_folder, shown, take
 from harness.record.histogram import (
     BUCKETS_PER_DOUBLING,
@@ -95,6 +98,7 @@ __all__ = [
     "AlarmRun",
     "Arm",
     "BackgroundRequests",
+    "CaseAlarms",
     "ConnectionLimit",
     "ConnectionScaling",
     "Design",
@@ -126,6 +130,7 @@ __all__ = [
     "ServerFacts",
     "ServerUse",
     "SpecimenVerdict",
+    "SuiteState",
     "Times",
     "Told",
     "Trial",
@@ -141,6 +146,7 @@ __all__ = [
     "decode",
     "drop_half_written_sample",
     "fingerprint",
+    "fingerprint_of",
     "histogram",
     "new_folder",
     "reached_from",
@@ -150,4 +156,5 @@ __all__ = [
     "shown",
     "take",
     "write_manifest",
+    "write_whole",
 ]

@@ -82,6 +82,7 @@ class Trial(Record, frozen=True):
         caught: the case noticed.
         passed: other cases that were tried, and rightly saw nothing.
         also_caught_by: other cases that were tried, and noticed.
+        state: the hash of what this stands on: the case, the mistake, and the server in which it is made.
     """
 
     case: str
@@ -93,28 +94,41 @@ class Trial(Record, frozen=True):
     caught: bool
     passed: tuple[str, ...]
     also_caught_by: tuple[str, ...]
+    state: str = ""
 
 
 class SpecimenVerdict(Record, frozen=True):
-    """What one case says of a textbook's server."""
+    """What one case says of a textbook's server.
+
+    Attributes:
+        specimen: the server's name.
+        case: the case's id.
+        title: what is promised.
+        verdict: the case's verdict.
+        detail: its words.
+        state: the hash of what this stands on: the case and the server.
+    """
 
     specimen: str
     case: str
     title: str
     verdict: str
     detail: str
+    state: str = ""
 
 
 class AlarmRun(Record, frozen=True):
-    """One run of the whole suite on a server that conforms, while every core was busy.
+    """The suite, or some of its cases, on a server that conforms, while every core was busy.
 
     Attributes:
         suite: the hash of the suite's sources.
         server: the server.
-        cases: how many were judged.
+        cases: how many verdicts there were.
         alarms: each failure, in words.
         seconds: how long it took.
         load: processes that wanted a core, on average over the last minute, per core.
+        only: the cases that were judged, unless it was the whole suite.
+        times: how often each of them was.
     """
 
     suite: str
@@ -123,6 +137,36 @@ class AlarmRun(Record, frozen=True):
     alarms: tuple[str, ...]
     seconds: float
     load: float
+    only: tuple[str, ...] = ()
+    times: int = 1
+
+
+class SuiteState(Record, frozen=True):
+    """What the suite was like in a run that looked for false alarms.
+
+    Attributes:
+        suite: the hash of all its sources.
+        cases: for each case, the hash of what it stands on.
+    """
+
+    suite: str
+    cases: dict[str, str]
+
+
+class CaseAlarms(Record, frozen=True):
+    """How often a case, as it is now, has met servers that conform, on busy cores.
+
+    Attributes:
+        case: its id.
+        state: the hash of what it stands on.
+        runs: how often.
+        alarms: how often it was wrong about them.
+    """
+
+    case: str
+    state: str
+    runs: int
+    alarms: int
 
 
 class Proof(Record, frozen=True):
@@ -133,7 +177,8 @@ class Proof(Record, frozen=True):
         trials: of all mutants.
         untested: cases that no mutant puts to the test.
         findings: of all cases on all specimens.
-        alarm_runs: those on record.
+        alarm_runs: those on record that tell of a case as it is.
+        case_alarms: what they come to, case by case.
     """
 
     suite: str
@@ -141,6 +186,7 @@ class Proof(Record, frozen=True):
     untested: tuple[str, ...]
     findings: tuple[SpecimenVerdict, ...]
     alarm_runs: tuple[AlarmRun, ...]
+    case_alarms: tuple[CaseAlarms, ...] = ()
 
     @property
     def survivors(self) -> list[Trial]:

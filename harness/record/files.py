@@ -71,9 +71,7 @@ class Results(Record, frozen=True, kw_only=True):
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write, or write anew, what a run is: all of it or nothing, since without it nothing can be resumed."""
-    unfinished = folder / f"{MANIFEST}.unfinished"
-    unfinished.write_text(as_json(manifest), encoding="utf-8")
-    unfinished.replace(folder / MANIFEST)
+    write_whole(folder / MANIFEST, as_json(manifest))
 
 
 def append_sample(folder: Path, sample: Sample) -> None:
@@ -95,6 +93,13 @@ def drop_half_written_sample(folder: Path) -> None:
 def as_json(record: Record | Sequence[Record]) -> str:
     """Return a record as a JSON object, or several as a list of objects, for people to read, too."""
     return msgspec.json.format(msgspec.json.encode(record), indent=1).decode() + "\n"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that others read: it is there as it was, or as it is to be, whatever interrupts."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
 
 
 def read_results(folder: Path) -> Results:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.record.fingerprint import fingerprint, reached_from
+from harness.record.fingerprint import fingerprint, fingerprint_of, reached_from
 
 SOURCES = {
     "harness/__init__.py": "",
@@ -56,6 +56,58 @@ def test_only_what_is_reached_counts(
     before, after = project(), project(**changes)
     found = fingerprint("harness.case", root=after) == fingerprint("harness.case", root=before)
     assert found == stands
+
+
+CASES = {
+    "cases/__init__": "",
+    "cases/one": """
+from harness.cases.steps import twice as again
+from harness.peer import send
+LIMIT: int = 3
+def first(): return again(LIMIT)
+def second(): return send()
+""",
+    "cases/steps": "def twice(n): return 2 * n\ndef thrice(n): return 3 * n\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "void"),
+    [
+        ("cases/one", "again(LIMIT)", "again(LIMIT + 1)", {"first"}),
+        ("cases/one", "LIMIT: int = 3", "LIMIT: int = 4", {"first"}),
+        ("cases/one", "return send()", "return send() or 1", {"second"}),
+        ("cases/steps", "2 * n", "n + n", {"first"}),
+        ("cases/steps", "3 * n", "n + n + n", set()),
+    ],
+)
+def test_a_function_stands_on_the_names_that_it_uses(
+    project: Callable[..., Path], file: str, old: str, new: str, void: set[str]
+) -> None:
+    before, after = project(**CASES), project(**CASES | {file: CASES[file].replace(old, new)})
+    assert void == {
+        name
+        for name in ("first", "second")
+        if fingerprint_of("harness.cases.one", name, "harness.cases", root=before)
+        != fingerprint_of("harness.cases.one", name, "harness.cases", root=after)
+    }
+
+
+def test_a_name_from_elsewhere_stands_for_all_that_its_module_reaches(project: Callable[..., Path]) -> None:
+    before, after = project(**CASES), project(**CASES, wire="PORT = 2\n")
+    found = [
+        fingerprint_of("harness.cases.one", name, "harness.cases", root=root)
+        for name in ("first", "second")
+        for root in (before, after)
+    ]
+    assert found[0] == found[1]
+    assert found[2] != found[3]
+
+
+def test_what_is_left_out_is_not_looked_at(project: Callable[..., Path]) -> None:
+    assert reached_from("harness.case", root=project(), without={"harness.peer"}) == {
+        "harness.case", "harness.kept.verdict"
+    }  # fmt: skip
 
 
 def test_a_module_that_is_not_there_is_no_module(project: Callable[..., Path]) -> None:

@@ -4,7 +4,7 @@ import shutil
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,9 +15,10 @@ from typing import Any, Final
 from harness.conformance.case import Case
 from harness.conformance.catalogue import CASES
 from harness.conformance.judge import JudgingWorker
+from harness.conformance.proof.states import state_of, together
 from harness.launch.candidates import Candidate
 from harness.launch.selection import ours
-from harness.record import PROJECT, Trial, Verdict
+from harness.record import PROJECT, Trial, Verdict, fingerprint
 
 TABLE: Final = Path(__file__).with_name("mutants.toml")
 SIDE_BY_SIDE: Final = 4
@@ -134,14 +135,15 @@ def try_all(
         StaleMutant: the table does not fit the sources.
         LaunchError: a mutant cannot even be started.
     """
+    places = {mutant.title: place for place, mutant in enumerate(mutants())}
 
-    def try_next(number: int) -> Trial:
-        trial = _try(tried[number], _sample(tried[number], number))
+    def try_one(mutant: Mutant) -> Trial:
+        trial = _try(mutant, _sample(mutant, places[mutant.title]))
         progress(trial)
         return trial
 
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(try_next, range(len(tried))))
+        return list(pool.map(try_one, tried))
 
 
 def _sample(mutant: Mutant, number: int) -> list[Case]:
@@ -151,10 +153,26 @@ def _sample(mutant: Mutant, number: int) -> list[Case]:
     return [others[(number + step * SAMPLED) % len(others)] for step in range(SAMPLED)]
 
 
+def state_of_mutant(mutant: Mutant) -> str:
+    """Return a hash of what its trial stands on: the case, the server and the mistake, but not the cases tried besides."""
+    base = fingerprint(f"implementations.{mutant.base}", package="implementations")
+    return together(state_of(case_of(mutant)), base, repr(mutant.edits), " ".join(sorted(mutant.declares)))
+
+
+def stale_mutants(trials: Iterable[Trial]) -> list[Mutant]:
+    """Return the mutants that have not been tried as they, their servers and their cases are now."""
+    tried = {(trial.title, trial.state) for trial in trials}
+    return [mutant for mutant in mutants() if (mutant.title, state_of_mutant(mutant)) not in tried]
+
+
+def case_of(mutant: Mutant) -> Case:
+    """Return the case that must catch it."""
+    return next(case for case in CASES if case.id == mutant.case)
+
+
 def _try(mutant: Mutant, sample: Sequence[Case]) -> Trial:
-    named = next(case for case in CASES if case.id == mutant.case)
     with planted(mutant) as candidate, JudgingWorker(candidate) as worker:
-        verdict = worker.judge(named)
+        verdict = worker.judge(case_of(mutant))
         others = [worker.judge(case) for case in sample]
     return Trial(
         case=mutant.case,
@@ -166,6 +184,7 @@ def _try(mutant: Mutant, sample: Sequence[Case]) -> Trial:
         caught=verdict.verdict.failed and verdict.verdict is not Verdict.HARNESS,
         passed=tuple(other.case for other in others if not other.verdict.failed),
         also_caught_by=tuple(other.case for other in others if other.verdict.failed),
+        state=state_of_mutant(mutant),
     )
 
 

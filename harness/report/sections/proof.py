@@ -32,6 +32,8 @@ def _mutants_sentence(proof: Proof) -> str:
 
 
 def _alarms_sentence(proof: Proof) -> str:
+    if any(each.runs for each in proof.case_alarms):
+        return _case_alarms_sentence(proof)
     runs, alarmed = len(proof.alarm_runs), sum(bool(run.alarms) for run in proof.alarm_runs)
     if not runs:
         return "False alarms: no runs of this state of the suite are on record (`harness false-alarms`)."
@@ -42,6 +44,21 @@ def _alarms_sentence(proof: Proof) -> str:
         f"False alarms: of {runs} runs of the whole suite on {servers} conforming servers, with every core busy ({load:.1f} "
         f"processes for each, on average), {alarmed or 'none'} had a failure. With 95 % confidence, fewer than {bound:.1%} of runs do."
     )
+
+
+def _case_alarms_sentence(proof: Proof) -> str:
+    known = [each for each in proof.case_alarms if each.runs]
+    unknown = [each.case for each in proof.case_alarms if not each.runs]
+    runs, alarms = sum(each.runs for each in known), sum(each.alarms for each in known)
+    servers = len({run.server for run in proof.alarm_runs})
+    load = sum(run.load for run in proof.alarm_runs) / len(proof.alarm_runs)
+    bound = max(clopper_pearson(each.alarms, each.runs, 0.90)[1] for each in known)
+    sentence = (
+        f"False alarms: each case, as it is now, has judged conforming servers at least {min(each.runs for each in known)} "
+        f"times, {servers} of them in turn, with every core busy ({load:.1f} processes for each, on average). Of these {runs:,} "
+        f"verdicts, {alarms or 'none'} was a failure. For any one case that means, with 95 % confidence, fewer than {bound:.1%}."
+    )
+    return f"{sentence} Not yet: {', '.join(unknown)}." if unknown else sentence
 
 
 def mutants_table(proof: Proof) -> list[str]:

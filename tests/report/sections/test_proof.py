@@ -9,6 +9,7 @@ from harness.errors import ResultsError
 from harness.record import (
     PROOF,
     AlarmRun,
+    CaseAlarms,
     Proof,
     Results,
     SpecimenVerdict,
@@ -53,6 +54,18 @@ def test_the_bound_on_false_alarms_follows_from_the_runs() -> None:
     assert "none had a failure. With 95 % confidence, fewer than 1.5% of runs do." in text_of(WHOLE)
     alarmed = changed(RUNS[0], alarms=("FAIL C09: spins",))
     assert "1 had a failure" in text_of(changed(WHOLE, alarm_runs=(*RUNS[1:], alarmed)))
+
+
+def test_the_bound_on_false_alarms_of_cases_follows_from_their_runs() -> None:
+    cases = (CaseAlarms("F01", "a", 200, 0), CaseAlarms("F02", "b", 215, 0))
+    text = text_of(changed(WHOLE, case_alarms=cases))
+    assert "at least 200 times" in text
+    assert "Of these 415 verdicts, none was a failure." in text
+    assert "with 95 % confidence, fewer than 1.5%." in text
+    alarmed = (*cases, CaseAlarms("C09", "c", 200, 1), CaseAlarms("S15", "d", 0, 0))
+    text = text_of(changed(WHOLE, case_alarms=alarmed))
+    assert "Of these 615 verdicts, 1 was a failure." in text
+    assert "fewer than 2.3%. Not yet: S15." in text
 
 
 def test_survivors_and_untested_cases_are_published() -> None:
