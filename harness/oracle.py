@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from math import prod
 from typing import Final
 
@@ -11,6 +12,8 @@ GREETING: Final = b"<welcome: starting in sum mode>\n"
 _ITEM = rb"[ \t]*[+-]?[0-9]+[ \t]*"
 _LIST = re.compile(_ITEM + rb"(?:," + _ITEM + rb")*")
 _LONGEST = 4096
+_SUM, _PRODUCT = b"Sum", b"Product"
+_GOODBYE = b"connection closed\r\n"
 _NOT_UNDERSTOOD = b"ERROR. Enter only integers separated by commas\n"
 
 
@@ -25,25 +28,28 @@ def oracle(sent: bytes) -> bytes:
 def replies(sent: bytes) -> Iterator[bytes]:
     """Return the same, greeting and replies one by one, for whoever does not need all of them."""
     yield GREETING
-    word = b"Sum"
+    word = _SUM
     for match in re.finditer(rb"[^\n]*\n|[^\n]+", sent):
-        line = match[0]
-        text = re.sub(rb"\r?\n?\Z", b"", line, count=1)
-        command = text.rstrip(b" \t")
-        if len(text) > _LONGEST:
-            yield _NOT_UNDERSTOOD
-        elif command == b"quit":
-            yield b"connection closed\r\n"
+        reply, word = _answer(re.sub(rb"\r?\n?\Z", b"", match[0], count=1), word)
+        yield reply
+        if reply == _GOODBYE:
             break
-        elif command == b"sum":
-            word = b"Sum"
-            yield b"<switching to sum mode>\r\n"
-        elif command == b"product":
-            word = b"Product"
-            yield b"<switching to product mode>\r\n"
-        elif _LIST.fullmatch(text):
-            numbers = [int(item.strip(b" \t")) for item in text.split(b",")]
-            result = sum(numbers) if word == b"Sum" else prod(numbers)
-            yield word + b" of input numbers: '" + str(result).encode() + b"'\r\n"
-        else:
-            yield _NOT_UNDERSTOOD
+
+
+@lru_cache(maxsize=1024)  # whoever floods says the same again and again
+def _answer(text: bytes, word: bytes) -> tuple[bytes, bytes]:
+    """Return the reply to a line without its end, and the word for the mode that is on after it."""
+    command = text.rstrip(b" \t")
+    if len(text) > _LONGEST:
+        return _NOT_UNDERSTOOD, word
+    if command == b"quit":
+        return _GOODBYE, word
+    if command == b"sum":
+        return b"<switching to sum mode>\r\n", _SUM
+    if command == b"product":
+        return b"<switching to product mode>\r\n", _PRODUCT
+    if _LIST.fullmatch(text):
+        numbers = [int(item.strip(b" \t")) for item in text.split(b",")]
+        result = sum(numbers) if word == _SUM else prod(numbers)
+        return word + b" of input numbers: '" + str(result).encode() + b"'\r\n", word
+    return _NOT_UNDERSTOOD, word

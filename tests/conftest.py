@@ -35,8 +35,8 @@ from harness.record import (
     ServerUse,
     Verdict,
     Window,
-    histogram,
 )
+from harness.record.buckets import histogram
 from tests.makers import changed
 
 # How long an example takes is the machine's business: it may be busy.

@@ -301,7 +301,9 @@ TESTED_IN = {
     "machine.threads": "conformance/proof/test_mutants.py",
     "oracle": "implementations/test_protocol.py",
     "plan.regimes": "implementations/test_factors.py",
+    "record.buckets": "record/test_histogram.py",
     "record.folders": "study/test_bench.py",
+    "report.names": "conformance/test_judge.py",
     "report": "report/test_markdown.py",
     "study": "study/test_bench.py",
     "study.observe": "study/test_cell.py",
@@ -333,12 +335,22 @@ def test_every_module_with_functions_is_tested_in_its_own_file_or_it_is_said_whe
 
 def test_a_generator_loads_no_server_and_nothing_large() -> None:
     unwanted = {"implementations", "scipy", "rich", "click", "matplotlib", "hypothesis"}
-    command = "import sys; import harness.drive.generator; print(*sys.modules)"
+    assert not unwanted & loaded_with("harness.drive.generator")
+
+
+@pytest.mark.parametrize("command", ["conform", "prove", "false_alarms", "torture", "list", "serve"])
+def test_a_command_that_computes_no_figures_does_not_wait_for_what_would(command: str) -> None:
+    assert not {"numpy", "scipy", "matplotlib", "hypothesis"} & loaded_with(f"harness.cli.{command}")
+
+
+def loaded_with(module: str) -> set[str]:
+    """Return the packages that are loaded with a module of ours."""
+    command = f"import sys; import {module}; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", command], cwd=PROJECT, capture_output=True, text=True, check=True
     ).stdout.split()
-    assert "harness.drive.generator" in loaded
-    assert not unwanted & {module.partition(".")[0] for module in loaded}
+    assert module in loaded
+    return {name.partition(".")[0] for name in loaded}
 
 
 LIBRARY_OF = {"trio_nursery": {"trio"}, "gevent_greenlets": {"gevent"}}

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from harness.cli.terminal import WIDTH
 from harness.record import GROUP_TITLES, Judgement, Verdict, as_json
-from harness.report.wording import short_names
+from harness.report.names import short_names
 
 STYLES: Final = {
     Verdict.PASS: "green",

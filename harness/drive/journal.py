@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from harness.record import Times
+from harness.record.buckets import Times
 
 COLUMNS: Final = 6
 COUNT: Final = 4

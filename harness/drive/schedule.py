@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.plan import CONSTANT, POISSON, Load
-from harness.record import Times
+from harness.record.buckets import Times
 
 Turn = tuple[int, int, int]
 """A request that may be sent now: its connection, when it was intended, and when it was ready (ns)."""

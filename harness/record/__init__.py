@@ -51,15 +51,7 @@ from harness.record.files import (
 )
 from harness.record.fingerprint import DIGITS, OURS, fingerprint, fingerprint_of, reached_from
 from harness.record.folders import PROJECT, REFERENCE, RESULTS, new_folder, shown, take
-from harness.record.histogram import (
-    BUCKETS_PER_DOUBLING,
-    Histogram,
-    Times,
-    add_histograms,
-    bucket_bounds,
-    bucket_of,
-    histogram,
-)
+from harness.record.histogram import BUCKETS_PER_DOUBLING, Histogram, add_histograms, bucket_bounds
 from harness.record.manifest import Design, Environment, Manifest, PrecisionGoal, RunProgress, ServerFacts
 from harness.record.sample import (
     BackgroundRequests,
@@ -131,7 +123,6 @@ __all__ = [
     "ServerUse",
     "SpecimenVerdict",
     "SuiteState",
-    "Times",
     "Told",
     "Trial",
     "Verdict",
@@ -141,13 +132,11 @@ __all__ = [
     "append_to_log",
     "as_json",
     "bucket_bounds",
-    "bucket_of",
     "check_schema",
     "decode",
     "drop_half_written_sample",
     "fingerprint",
     "fingerprint_of",
-    "histogram",
     "new_folder",
     "reached_from",
     "read_log",

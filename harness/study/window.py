@@ -9,7 +9,8 @@ from harness.drive.journal import Columns
 from harness.drive.orders import LoadOutcome
 from harness.drive.schedule import intended_ns, phases_of
 from harness.plan import CLOSED, Load
-from harness.record import Distribution, Histogram, RequestTimes, Times, Window, histogram
+from harness.record import Distribution, Histogram, RequestTimes, Window
+from harness.record.buckets import Times, histogram
 
 STEPS: Final = 20
 """A window's throughput is looked at in so many steps."""

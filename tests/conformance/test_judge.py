@@ -24,7 +24,7 @@ from harness.launch.candidates import GREETING, HOST, STOP, Candidate
 from harness.launch.process import free_port, launch
 from harness.launch.selection import ours
 from harness.record import Judgement, Verdict
-from harness.report.wording import short_names
+from harness.report.names import short_names
 
 FORKING = Path(__file__).parents[1] / "servers" / "forking.py"
 

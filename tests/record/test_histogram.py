@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.record import add_histograms, bucket_bounds, bucket_of, histogram
+from harness.record import add_histograms, bucket_bounds
+from harness.record.buckets import bucket_of, histogram
 
 nanoseconds = st.integers(min_value=0, max_value=2**50)
 

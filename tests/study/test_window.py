@@ -10,7 +10,8 @@ from harness.drive.journal import Columns
 from harness.drive.orders import LoadOutcome, Reading, merge_outcomes
 from harness.drive.schedule import intended_ns, phases_of, share_of
 from harness.plan import Load
-from harness.record import Requests, RequestTimes, Window, add_histograms, bucket_of
+from harness.record import Requests, RequestTimes, Window, add_histograms
+from harness.record.buckets import bucket_of
 from harness.study.window import SLICES, jain_index, repeats, response_slices, tally, worst_share
 from tests.makers import changed
 

@@ -1,8 +1,8 @@
 """What is said of conformance."""
 
 from harness.record import GROUP_TITLES, Results, Verdict
+from harness.report.names import short_names
 from harness.report.sections.proof import cell, mutants_table, specimens_table
-from harness.report.wording import short_names
 
 
 def conformance_section(results: Results, cases_at: str) -> list[str]:

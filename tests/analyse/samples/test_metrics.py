@@ -12,7 +12,8 @@ from harness.analyse.samples.quantiles import quantile_ns
 from harness.analyse.samples.validity import assess, invalidity, limited_by
 from harness.analyse.slopes import slope
 from harness.plan import Background
-from harness.record import Sample, add_histograms, histogram
+from harness.record import Sample, add_histograms
+from harness.record.buckets import histogram
 
 THROUGHPUT = metric("throughput_rps")
 

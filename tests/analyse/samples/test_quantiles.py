@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.analyse.samples.quantiles import UNKNOWN, Quantile, quantile, requests_for
-from harness.record import Histogram, add_histograms, histogram
+from harness.record import Histogram, add_histograms
+from harness.record.buckets import histogram
 
 values = st.lists(st.integers(min_value=0, max_value=10**10), max_size=40)
 

@@ -15,7 +15,8 @@ from harness.analyse.samples.validity import (
     littles_law_holds,
 )
 from harness.plan import ALL_CORES
-from harness.record import Sample, histogram
+from harness.record import Sample
+from harness.record.buckets import histogram
 from tests.makers import changed
 
 

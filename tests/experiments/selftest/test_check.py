@@ -21,7 +21,8 @@ from harness.experiments.selftest.null_server import null
 from harness.experiments.selftest.queueing import waits
 from harness.experiments.selftest.stall import expected_share
 from harness.experiments.selftest.trials import instrument_hash, read_runs, run_of, verdict_on
-from harness.record import ResolutionRun, Sample, Told, histogram
+from harness.record import ResolutionRun, Sample, Told
+from harness.record.buckets import histogram
 from harness.study.cell import measure
 from tests.makers import changed
 

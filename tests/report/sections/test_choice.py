@@ -10,7 +10,8 @@ from harness.analyse.blocks import launches_of
 from harness.analyse.rankings import ranking, tail_ranking
 from harness.analyse.samples.metrics import metric
 from harness.plan import ALL_CORES, by_name
-from harness.record import Results, Sample, ServerFacts, histogram
+from harness.record import Results, Sample, ServerFacts
+from harness.record.buckets import histogram
 from harness.report.sections.choice import choice_section, in_words
 from tests.makers import changed
 
