@@ -14,15 +14,24 @@ from rich.console import Console
 from harness.analyse.comparisons import COMPARED
 from harness.analyse.precision import PILOT_BLOCKS
 from harness.cli.exit_codes import FAILED
+from harness.cli.freshness import effect_states, present_states
 from harness.cli.options import python_option, server_options
 from harness.errors import UsageError
 from harness.launch.candidates import all_cores
 from harness.launch.selection import selected
 from harness.plan import CORE, PROFILES, WORKLOADS, Plan, by_name
-from harness.record import PrecisionGoal, Results, drop_half_written_sample, new_folder, read_results
+from harness.record import (
+    REFERENCE,
+    PrecisionGoal,
+    Results,
+    drop_half_written_sample,
+    new_folder,
+    read_results,
+)
 from harness.report.files import write_report
 from harness.study.bench import Extras
 from harness.study.bench import bench as run_bench
+from harness.study.parts import Part, listed, older_parts
 from implementations.catalogue import SERVERS, VARIANTS
 
 WITHIN_MINUTES: Final = 20
@@ -104,29 +113,43 @@ QUICK_COSTS: Final = 0.2
     type=click.Path(path_type=Path),
     help="Go on with a run that was interrupted, and with nothing else.",
 )
+@click.option(
+    "--stale",
+    is_flag=True,
+    help="Make anew what is older than its sources in the run of --out, the reference run if not given; nothing else.",
+)
 @click.pass_context
-def bench(context: click.Context, /, resume: Path | None, **asked: object) -> int:
+def bench(context: click.Context, /, resume: Path | None, *, stale: bool, **asked: object) -> int:
     """Measure servers side by side and write a report: NAMES of ours, or any by --server; all of ours by default."""
-    if resume is None:
+    if resume is None and not stale:
         return _bench(**asked)  # type: ignore[arg-type] # click has checked them
-    more = [name for name in asked if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
-    if more:
+    given = {name for name in asked if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    if resume is not None and (given or stale):
         raise UsageError("--resume takes everything from the run that it goes on with: leave out the rest")
-    return _resumed(resume)
+    if given - {"out"}:
+        raise UsageError("--stale takes everything from the run that it renews: leave out all but --out")
+    folder = resume or context.params["out"] or REFERENCE
+    return _done_again(folder, stale=stale)
 
 
-def _resumed(folder: Path) -> int:
-    """Carry out again the command that a run was begun with, and leave out what it has recorded."""
+def _done_again(folder: Path, *, stale: bool) -> int:
+    """Carry out again the command that a run was begun with, and leave out what it has recorded, unless that is stale."""
     drop_half_written_sample(folder)
-    interrupted = read_results(folder)
-    manifest = interrupted.manifest
+    recorded = read_results(folder)
+    manifest = recorded.manifest
     if manifest.command[:2] != ("harness", "bench"):
         raise UsageError(f"{folder} was not made by `harness bench`: it cannot be resumed")
     if manifest.goal is not None:
         raise UsageError(f"{folder} was to reach a precision within a time: begin it anew")
+    parts = older_parts(recorded, present_states(manifest)) if stale else None
+    if parts is not None:
+        print(f"older than their sources: {listed(parts) or 'nothing'}", file=sys.stderr)
+        if not parts:
+            return 0
     asked = bench.make_context("harness bench", list(manifest.command[2:])).params
-    del asked["resume"]
-    return _bench(**asked | {"seed": manifest.design.seed, "out": folder, "interrupted": interrupted})
+    del asked["resume"], asked["stale"]
+    known = {"seed": manifest.design.seed, "out": folder, "interrupted": recorded, "stale": parts}
+    return _bench(**asked | known)
 
 
 def _bench(  # noqa: PLR0913 - one parameter for each option
@@ -150,6 +173,7 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     limits: bool | None,
     costs: bool | None,
     interrupted: Results | None = None,
+    stale: Sequence[Part] | None = None,
 ) -> int:
     everything = profile == "full" and not (names or servers)
     candidates = selected(tuple(SERVERS) if everything else names, servers, declarations, python=python)
@@ -190,8 +214,10 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
             limits=profile != "quick" if limits is None else limits,
             costs_scale=_costs_scale(profile, costs=costs),
             torture=profile != "quick" if torture is None else torture,
+            effects=effect_states(),
         ),
         interrupted,
+        stale,
     )
     return 0 if done else FAILED
 

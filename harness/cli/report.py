@@ -6,10 +6,9 @@ from pathlib import Path
 import click
 
 from harness.cli.exit_codes import FAILED
-from harness.conformance.catalogue import CASES
-from harness.conformance.proof.renewal import cases_to_prove, cases_without_runs
+from harness.cli.freshness import tell_what_is_stale
 from harness.launch.facts import changed_since
-from harness.record import REFERENCE, Proof, read_results, shown
+from harness.record import REFERENCE, read_results, shown
 from harness.report.files import stale_files, write_report
 
 
@@ -22,8 +21,7 @@ def report(folder: Path | None, *, check: bool) -> int:
     results = read_results(folder)
     for label in changed_since(results):
         print(f"note: {label} has changed since these results were measured", file=sys.stderr)
-    if results.proof:
-        _tell_what_is_stale(results.proof)
+    tell_what_is_stale(results)
     if not check:
         print(shown(write_report(folder)))
         return 0
@@ -34,17 +32,3 @@ def report(folder: Path | None, *, check: bool) -> int:
             file=sys.stderr,
         )
     return FAILED if stale else 0
-
-
-def _tell_what_is_stale(proof: Proof) -> None:
-    for cases, what, renewal in (
-        (cases_to_prove(proof), "mutants", "harness prove --stale"),
-        (
-            cases_without_runs(proof),
-            "false-alarm runs",
-            "harness false-alarms --stale, harness prove --stale",
-        ),
-    ):
-        if cases:
-            named = ", ".join(cases) if len(cases) < len(CASES) else "every case"
-            print(f"note: older than their sources: {what} of {named} ({renewal})", file=sys.stderr)

@@ -49,7 +49,7 @@ from harness.record.files import (
     write_manifest,
     write_whole,
 )
-from harness.record.fingerprint import DIGITS, OURS, fingerprint, fingerprint_of, reached_from
+from harness.record.fingerprint import DIGITS, OURS, fingerprint, fingerprint_of, reached_from, together
 from harness.record.folders import PROJECT, REFERENCE, RESULTS, new_folder, shown, take
 from harness.record.histogram import BUCKETS_PER_DOUBLING, Histogram, add_histograms, bucket_bounds
 from harness.record.manifest import Design, Environment, Manifest, PrecisionGoal, RunProgress, ServerFacts
@@ -144,6 +144,7 @@ __all__ = [
     "schema",
     "shown",
     "take",
+    "together",
     "write_manifest",
     "write_whole",
 ]

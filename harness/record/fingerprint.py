@@ -33,6 +33,11 @@ def fingerprint(
     return _digest({module: _dump(_path(module, root)) for module in reached})
 
 
+def together(*parts: str) -> str:
+    """Return one hash for several."""
+    return sha256("\n".join(parts).encode()).hexdigest()[:DIGITS]
+
+
 @cache
 def fingerprint_of(module: str, name: str, within: str, *, root: Path = PROJECT) -> str:
     """Return a hash of one function of a module, and of the names that it uses, and of those that these use.

@@ -104,6 +104,7 @@ class Manifest(Record, frozen=True, kw_only=True):
         harness_hash: of the harness's own sources.
         remark: what else a reader has to know of how this run came about.
         goal: the precision to reach; None if the number of blocks was given.
+        states: for each part of the run, the hash of what it stands on.
     """
 
     schema: int
@@ -117,3 +118,4 @@ class Manifest(Record, frozen=True, kw_only=True):
     design: Design
     goal: PrecisionGoal | None = None
     progress: RunProgress = RunProgress()
+    states: dict[str, str] = field(default_factory=dict)

@@ -1,8 +1,8 @@
 """The study: the conformance gate, then every cell of a plan, then the report; what was measured is never lost."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from harness.analyse.samples.validity import invalidity
 from harness.launch.candidates import Candidate
 from harness.plan import Plan, twin_of
 from harness.record import (
+    EFFECTS,
     SAMPLES,
     PrecisionGoal,
     Results,
@@ -25,6 +26,7 @@ from harness.record import (
 )
 from harness.study.campaign import campaign
 from harness.study.manifest import manifest_of
+from harness.study.parts import Part, drop_parts
 from harness.study.phases import (
     CONNECTIONS,
     FAULTS,
@@ -35,7 +37,7 @@ from harness.study.phases import (
     WHAT_IT_COSTS,
     run_phase,
 )
-from harness.study.resume import gone_on_with
+from harness.study.resume import gone_on_with, renewed
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Extras:
         costs_scale: look for what requests and connections cost, and for known effects, with so much of the full number
             of requests and connections; None for not at all.
         torture: let faults happen to the servers in the end.
+        effects: for each known effect, the hash of what it stands on.
     """
 
     prove: bool = True
@@ -56,6 +59,7 @@ class Extras:
     limits: bool = False
     costs_scale: float | None = None
     torture: bool = False
+    effects: Mapping[str, str] = field(default_factory=dict)
 
 
 def bench(  # noqa: PLR0913 - what, where and how well
@@ -68,6 +72,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     target: PrecisionGoal | None = None,
     extras: Extras = Extras(),
     interrupted: Results | None = None,
+    stale: Sequence[Part] | None = None,
 ) -> bool:
     """Carry out a plan, and write its results and report into a folder.
 
@@ -81,6 +86,8 @@ def bench(  # noqa: PLR0913 - what, where and how well
         target: the precision to reach, if the number of blocks is to follow from it.
         extras: what else to do.
         interrupted: a run of the same plan in this folder, to go on with: what it has recorded is not done again.
+        stale: parts of that run that are older than their sources; made anew, and nothing else is. None if it was
+            interrupted.
 
     Returns:
         Whether every server passed the gate, survived the faults, gave no wrong reply under load, left no request without
@@ -91,11 +98,15 @@ def bench(  # noqa: PLR0913 - what, where and how well
         LaunchError, MeasureError: a server cannot be started or measured. What was measured is kept and reported.
         KeyboardInterrupt: likewise.
     """
-    manifest = manifest_of(candidates, plan, command, target)
+    manifest = manifest_of(candidates, plan, command, target, extras.effects)
     if interrupted is None:
         take(folder)
-    else:
+    elif stale is None:
         manifest = gone_on_with(folder, interrupted.manifest, manifest)
+    else:
+        manifest = renewed(folder, interrupted.manifest, manifest, stale)
+        drop_parts(folder, stale)
+        interrupted = read_results(folder)
     before_s, started_s = manifest.progress.seconds, time.monotonic()
     write_manifest(folder, manifest)
     (folder / SAMPLES).touch()
@@ -120,7 +131,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
         progress = structs.replace(manifest.progress, complete=True)
         manifest = structs.replace(manifest, progress=progress)
         if conforming:
-            _look_further(conforming, folder, console, extras)
+            _look_further(conforming, folder, console, extras, stale or ())
     finally:
         progress = structs.replace(
             manifest.progress, seconds=round(before_s + time.monotonic() - started_s, 1)
@@ -152,13 +163,16 @@ def _prepare(
     return [candidate for candidate in candidates if candidate.label not in failed]
 
 
-def _look_further(conforming: Sequence[Candidate], folder: Path, console: Console, extras: Extras) -> None:
+def _look_further(
+    conforming: Sequence[Candidate], folder: Path, console: Console, extras: Extras, stale: Sequence[Part]
+) -> None:
     """Do what comes after measuring."""
     if extras.limits:
         run_phase(CONNECTIONS, conforming, folder, console)
     if extras.costs_scale is not None:
         run_phase(WHAT_IT_COSTS, conforming, folder, console, "--scale", str(extras.costs_scale))
-        run_phase(KNOWN_EFFECTS, conforming, folder, console)
+        effects = [part.name for part in stale if part.file == EFFECTS]
+        run_phase(KNOWN_EFFECTS, conforming, folder, console, names=effects)
     if extras.torture:
         run_phase(FAULTS, conforming, folder, console)
 

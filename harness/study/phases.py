@@ -13,7 +13,18 @@ from rich.console import Console
 
 from harness.errors import LaunchError
 from harness.launch.candidates import Candidate
-from harness.record import CONFORMANCE, COSTS, EFFECTS, LIMITS, PROJECT, PROOF, SELFTEST, TORTURE, Verdict
+from harness.record import (
+    CONFORMANCE,
+    COSTS,
+    EFFECTS,
+    LIMITS,
+    PROJECT,
+    PROOF,
+    SELFTEST,
+    TORTURE,
+    Verdict,
+    write_whole,
+)
 
 OUR_NAME: Final = "harness: "
 """What we say on standard error begins so."""
@@ -26,7 +37,7 @@ class Phase:
     """One of our commands.
 
     Attributes:
-        file: what it writes, in the run's folder. If that is there, the phase was carried out before.
+        file: what it writes, in the run's folder. What that has was found before.
         command: its name.
         doing: what is shown meanwhile.
         told: what came of it, in lines.
@@ -41,21 +52,48 @@ class Phase:
 
 
 def run_phase(
-    phase: Phase, candidates: Sequence[Candidate], folder: Path, console: Console, *options: str
+    phase: Phase,
+    candidates: Sequence[Candidate],
+    folder: Path,
+    console: Console,
+    *options: str,
+    names: Sequence[str] = (),
 ) -> None:
-    """Carry out a phase unless that was done before, keep what it writes, and say what came of it.
+    """Carry out a phase as far as that was not done before, keep what it writes, and say what came of it.
+
+    Args:
+        phase: which.
+        candidates: the servers, if it is of servers.
+        folder: of the run.
+        console: where what came of it is said.
+        options: of the command.
+        names: what is to be made anew besides, if it is not of servers.
 
     Raises:
         LaunchError: the command could not be run.
     """
-    if (folder / phase.file).exists():
+    path = folder / phase.file
+    known: Found | None = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    words = list(names)
+    if phase.of_servers:
+        served = {each["server"] for each in known or ()}
+        words = [word for each in candidates if each.label not in served for word in each.words]
+    if known is not None and not words:
         return
-    servers = [word for candidate in candidates for word in candidate.words] if phase.of_servers else []
     with console.status(phase.doing):
-        written, remarks = run_apart([phase.command, *servers, *options, "--json"])
-    (folder / phase.file).write_text(written, encoding="utf-8")
-    for line in (*phase.told(json.loads(written)), *(f"  {remark}" for remark in remarks)):
+        written, remarks = run_apart([phase.command, *words, *options, "--json"])
+    found = json.loads(written)
+    if known:
+        found = _in_order([*known, *found], [each.label for each in candidates])
+        written = json.dumps(found, indent=1) + "\n"
+    write_whole(path, written)
+    for line in (*phase.told(found), *(f"  {remark}" for remark in remarks)):
         console.print(line, markup=False, highlight=False)
+
+
+def _in_order(found: Found, labels: Sequence[str]) -> Found:
+    """Sort by server, in the order of the run; all else stays as it came."""
+    return sorted(found, key=lambda each: labels.index(each["server"]) if each.get("server") in labels else 0)
 
 
 def run_apart(words: Sequence[str]) -> tuple[str, list[str]]:

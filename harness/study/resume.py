@@ -1,17 +1,20 @@
-"""Whether an interrupted run may be gone on with."""
+"""Whether an interrupted run may be gone on with, and a whole one be made anew in part."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from harness.errors import UsageError
 from harness.record import Environment, Manifest, shown
+from harness.study.parts import Part, listed
 
 
 def gone_on_with(folder: Path, begun: Manifest, now: Manifest) -> Manifest:
     """Return the manifest of a run that is resumed; UsageError if its figures and the coming ones would not go together."""
-    if changed := list(differing(begun, now)):
+    if changed := list(chain(differing_sources(begun, now), differing_setting(begun, now))):
         raise UsageError(
             f"{shown(folder)} cannot be resumed: since it was begun, {', '.join(changed)} changed"
         )
@@ -19,17 +22,46 @@ def gone_on_with(folder: Path, begun: Manifest, now: Manifest) -> Manifest:
     return replace(begun, progress=progress)
 
 
-def differing(begun: Manifest, now: Manifest) -> Iterator[str]:
-    """Name what has changed: of the servers, of the harness, of the plan, and of the machine."""
+def renewed(folder: Path, begun: Manifest, now: Manifest, parts: Sequence[Part]) -> Manifest:
+    """Return the manifest of a run of which some parts are made anew; UsageError if they would not go with the others."""
+    if changed := list(differing_setting(begun, now)):
+        raise UsageError(
+            f"{shown(folder)} cannot be renewed in part: since it was made, {', '.join(changed)} changed"
+        )
+    anew = f"Made anew on {datetime.now(UTC):%Y-%m-%d}: {listed(parts)}."
+    return replace(
+        begun,
+        revision=now.revision,
+        harness_hash=now.harness_hash,
+        remark=f"{begun.remark} {anew}".strip(),
+        servers=now.servers,
+        environment=now.environment,
+        states=now.states,
+        progress=replace(begun.progress, complete=False),
+    )
+
+
+def differing_sources(begun: Manifest, now: Manifest) -> Iterator[str]:
+    """Name what has changed of the harness, of the servers, and of installed libraries."""
     if begun.harness_hash != now.harness_hash:
         yield "the harness's source"
+    of_now = {each.label: each for each in now.servers}
+    yield from (each.label for each in begun.servers if each != of_now.get(each.label, each))
+    if begun.environment.libraries != now.environment.libraries:
+        yield "the machine's libraries"
+
+
+def differing_setting(begun: Manifest, now: Manifest) -> Iterator[str]:
+    """Name what has changed of the plan and the machine, the versions of what the servers stand on included."""
     if [each.label for each in begun.servers] != [each.label for each in now.servers]:
         yield "the servers"
-    else:
-        yield from (a.label for a, b in zip(begun.servers, now.servers, strict=True) if a != b)
+    of_now = {each.label: each for each in now.servers}
+    for each in begun.servers:
+        if each.factors != of_now.get(each.label, each).factors:
+            yield f"what {each.label} stands on"
     for name in ("workloads", "blocks_of", "warmup_s", "duration_s", "seed"):
         if getattr(begun.design, name) != getattr(now.design, name):
             yield f"the plan's {name}"
     for name in Environment.__struct_fields__:
-        if getattr(begun.environment, name) != getattr(now.environment, name):
+        if name != "libraries" and getattr(begun.environment, name) != getattr(now.environment, name):
             yield f"the machine's {name}"

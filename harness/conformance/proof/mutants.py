@@ -15,10 +15,10 @@ from typing import Any, Final
 from harness.conformance.case import Case
 from harness.conformance.catalogue import CASES
 from harness.conformance.judge import JudgingWorker
-from harness.conformance.proof.states import state_of, together
+from harness.conformance.proof.states import state_of
 from harness.launch.candidates import Candidate
 from harness.launch.selection import ours
-from harness.record import PROJECT, Trial, Verdict, fingerprint
+from harness.record import PROJECT, Trial, Verdict, fingerprint, together
 
 TABLE: Final = Path(__file__).with_name("mutants.toml")
 SIDE_BY_SIDE: Final = 4

@@ -9,9 +9,9 @@ from typing import Final
 from harness.conformance.case import Case
 from harness.conformance.catalogue import CASES
 from harness.conformance.judge import judge
-from harness.conformance.proof.states import state_of, together
+from harness.conformance.proof.states import state_of
 from harness.launch.candidates import Candidate
-from harness.record import SpecimenVerdict
+from harness.record import SpecimenVerdict, together
 
 FOLDER: Final = Path(__file__).with_name("specimens")
 SIDE_BY_SIDE: Final = 8

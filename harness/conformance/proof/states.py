@@ -1,19 +1,17 @@
 """What a proof stands on: each case by what its own function reaches, and the machinery that all cases share."""
 
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from harness.conformance.case import Case
 from harness.conformance.catalogue import CASES
-from harness.record import PROJECT, SuiteState, fingerprint, fingerprint_of
+from harness.record import PROJECT, SuiteState, fingerprint, fingerprint_of, together
 
 SUITE: Final = "harness.conformance.judge"
 """What it reaches decides on a verdict, the servers excepted."""
 CATALOGUE: Final = frozenset({"harness.conformance.catalogue"})
 GROUPS: Final = "harness.conformance.cases"
-DIGITS: Final = 12
 
 
 def suite_state() -> SuiteState:
@@ -26,8 +24,3 @@ def state_of(case: Case, root: Path = PROJECT) -> str:
     """Return a hash of the sources that a case's verdict depends on, the servers' excepted."""
     own = fingerprint_of(case.check.__module__, case.check.__name__, GROUPS, root=root)
     return together(own, fingerprint(SUITE, without=CATALOGUE, root=root))
-
-
-def together(*parts: str) -> str:
-    """Return one hash for several."""
-    return sha256("\n".join(parts).encode()).hexdigest()[:DIGITS]

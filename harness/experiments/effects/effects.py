@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pkgutil import iter_modules
 from threading import Event, Thread, Timer
 from typing import Final
 
@@ -19,6 +20,7 @@ from harness.analyse.causes.waiting import (
 )
 from harness.errors import LaunchError, MeasureError, UsageError
 from harness.experiments.costs.serving import own_core
+from harness.experiments.effects import programs
 from harness.experiments.effects.programs.costly_and_light import COST_S
 from harness.experiments.effects.setup import (
     ask,
@@ -36,7 +38,7 @@ from harness.machine.connections import Address
 from harness.machine.strace import TraceError
 from harness.machine.threads import BusyThreads
 from harness.oracle import oracle
-from harness.record import Arm, EffectResult
+from harness.record import PROJECT, Arm, EffectResult, fingerprint, fingerprint_of, together
 
 REQUESTS: Final = 2000
 TRACED: Final = 300
@@ -51,6 +53,9 @@ AT_1S: Final = (0.9, 2.5)
 """A connect that took so long was lucky when the first SYN was sent again; one that took longer, at the second time."""
 
 Figures = dict[str, float]
+
+_PROGRAM_NAMES: Final = {module.name for module in iter_modules(programs.__path__)}
+_SERVER_NAMES: Final = {path.stem for path in (PROJECT / "implementations").glob("*.py")}
 
 
 @dataclass(frozen=True)
@@ -300,6 +305,24 @@ def selected_effects(names: Sequence[str]) -> list[Effect]:
         if name not in known:
             raise UsageError(f"no effect is called {name!r}; there are {', '.join(known)}")
     return [known[name] for name in names] or list(EFFECTS)
+
+
+def state_of(effect: Effect) -> str:
+    """Return a hash of what an experiment's outcome stands on: what is done on each side, of whom, and the rule."""
+    sides = [measured.__code__ for _, measured in (effect.present, effect.absent)]
+    used = sorted({name for side in sides for name in side.co_names})
+    said = {str(each) for side in sides for each in side.co_consts}
+    said |= {str(each) for name in used for each in globals()[name].__code__.co_consts}
+    return together(
+        *(fingerprint_of(__name__, name, __name__) for name in used),
+        *(repr(side.co_consts) for side in sides),
+        *(fingerprint(f"{programs.__name__}.{name}") for name in sorted(said & _PROGRAM_NAMES)),
+        *(
+            fingerprint(f"implementations.{name}", package="implementations")
+            for name in sorted(said & _SERVER_NAMES)
+        ),
+        fingerprint(effect.rule.__module__),
+    )
 
 
 def let_happen(effect: Effect) -> EffectResult:

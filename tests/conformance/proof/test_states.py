@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.conformance.catalogue import CASES
-from harness.conformance.proof.states import state_of, suite_state, together
-from harness.record import PROJECT
+from harness.conformance.proof.states import state_of, suite_state
+from harness.record import PROJECT, together
 
 Edited = Callable[[str, str, str], set[str]]
 

@@ -1,0 +1,128 @@
+"""The parts of a run, each with the hash of what it stands on, so that what is older than its sources can be made anew.
+
+A part is a server's share of one of the run's files, an effect, the self-test, or a workload: a server that was measured
+on another day shares no block with the rest, so that a workload is made anew for all servers.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from harness.plan import by_name
+from harness.record import (
+    CONFORMANCE,
+    COSTS,
+    EFFECTS,
+    LIMITS,
+    SAMPLES,
+    SELFTEST,
+    TORTURE,
+    Design,
+    Results,
+    ServerFacts,
+    fingerprint,
+    together,
+    write_whole,
+)
+
+GENERATORS: Final = ("harness.drive.generator", "harness.drive.background.__main__")
+"""They run in processes of their own, so that nobody imports them."""
+MEASURING: Final = ("harness.study.cell", *GENERATORS)
+OF_SERVERS: Final = {
+    CONFORMANCE: ("harness.conformance.judge",),
+    LIMITS: ("harness.experiments.capacity",),
+    COSTS: ("harness.experiments.costs.run", *GENERATORS),
+    TORTURE: ("harness.experiments.faults.run", *GENERATORS),
+}
+"""Files that hold something of each server, and the modules that find it out."""
+SELF_TESTING: Final = ("harness.cli.selftest", "harness.experiments.selftest.null_server", *GENERATORS)
+THE_WHOLE: Final = ""
+
+
+class Part(NamedTuple):
+    """A part of a run: the file that holds it, and whose it is, `THE_WHOLE` if it is all of it."""
+
+    file: str
+    name: str
+
+    def __str__(self) -> str:
+        """Write it as the manifest does."""
+        return f"{self.file} {self.name}".strip()
+
+
+def states_of(servers: Sequence[ServerFacts], design: Design, effects: Mapping[str, str]) -> dict[Part, str]:
+    """Return what each part of such a run stands on now.
+
+    Args:
+        servers: those of the run.
+        design: its plan.
+        effects: the same of each known effect, by name.
+    """
+    of_server = {each.label: _state_of_server(each) for each in servers}
+    states = {
+        Part(file, label): together(fingerprint(*modules), state)
+        for file, modules in OF_SERVERS.items()
+        for label, state in of_server.items()
+    }
+    states |= {Part(EFFECTS, name): state for name, state in effects.items()}
+    states[Part(SELFTEST, THE_WHOLE)] = fingerprint(*SELF_TESTING)
+    measured = together(
+        fingerprint(*MEASURING), *of_server.values(), f"{design.warmup_s} {design.duration_s}"
+    )
+    return states | {
+        Part(SAMPLES, name): together(measured, repr(by_name(name).load)) for name in design.workloads
+    }
+
+
+def _state_of_server(server: ServerFacts) -> str:
+    if not server.file:
+        return server.command
+    return fingerprint(
+        server.file.removesuffix(".py").replace("/", "."), package=server.file.partition("/")[0]
+    )
+
+
+def parts_in(results: Results) -> list[Part]:
+    """Return the parts that a run has."""
+    named = [
+        *((SAMPLES, sample.cell.workload) for sample in results.samples),
+        *((CONFORMANCE, verdict.server) for verdict in results.conformance),
+        *((LIMITS, limit.server) for limit in results.limits),
+        *((COSTS, costs.server) for costs in results.costs),
+        *((TORTURE, fault.server) for fault in results.torture),
+        *((EFFECTS, effect.effect) for effect in results.effects),
+        *((SELFTEST, THE_WHOLE) for _ in results.selftest),
+    ]
+    return [Part(file, name) for file, name in dict.fromkeys(named)]
+
+
+def older_parts(results: Results, now: Mapping[Part, str]) -> list[Part]:
+    """Return the parts of a run that are older than their sources."""
+    then = results.manifest.states
+    return [part for part in parts_in(results) if then.get(str(part)) != now.get(part)]
+
+
+def drop_parts(folder: Path, parts: Collection[Part]) -> None:
+    """Take parts out of a run's files."""
+    for file in {part.file for part in parts}:
+        path = folder / file
+        names = {part.name for part in parts if part.file == file}
+        if file == SELFTEST:
+            path.unlink()
+        elif file == SAMPLES:
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            left = [line for line in lines if json.loads(line)["cell"]["workload"] not in names]
+            write_whole(path, "".join(left))
+        else:
+            key = "effect" if file == EFFECTS else "server"
+            found = [each for each in json.loads(path.read_text(encoding="utf-8")) if each[key] not in names]
+            write_whole(path, json.dumps(found, indent=1) + "\n")
+
+
+def listed(parts: Sequence[Part]) -> str:
+    """Name parts, file by file."""
+    names: dict[str, list[str]] = {}
+    for part in parts:
+        names.setdefault(part.file.partition(".")[0], []).append(part.name)
+    return "; ".join(f"{file} of {', '.join(of)}" if any(of) else file for file, of in names.items())

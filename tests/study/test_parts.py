@@ -1,0 +1,99 @@
+"""Parts of a run: what is older than its sources is named, taken out, and nothing else."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.cli.freshness import effect_states, present_states
+from harness.record import (
+    COSTS,
+    EFFECTS,
+    REFERENCE,
+    SAMPLES,
+    SELFTEST,
+    TORTURE,
+    Results,
+    ServerFacts,
+    read_results,
+)
+from harness.study.parts import Part, drop_parts, listed, older_parts, parts_in, states_of
+from tests.makers import changed
+
+States = dict[Part, str]
+
+
+@pytest.fixture(scope="module")
+def kept() -> Results:
+    """Return the reference run, as if all of it stood."""
+    results = read_results(REFERENCE)
+    states = {str(part): state for part, state in present_states(results.manifest).items()}
+    return changed(results, manifest=changed(results.manifest, states=states))
+
+
+@pytest.fixture(scope="module")
+def now(kept: Results) -> States:
+    return present_states(kept.manifest)
+
+
+def test_every_part_of_a_run_stands_on_something(kept: Results, now: States) -> None:
+    assert set(parts_in(kept)) <= now.keys()
+    assert older_parts(kept, now) == []
+    assert set(older_parts(changed(kept, manifest=changed(kept.manifest, states={})), now)) == set(
+        parts_in(kept)
+    )
+
+
+def with_another_source(server: ServerFacts) -> ServerFacts:
+    return changed(server, file="implementations/catalogue.py")
+
+
+def test_a_changed_server_makes_its_own_parts_older_and_every_workload(kept: Results) -> None:
+    servers = tuple(
+        with_another_source(each) if each.label == "trio_nursery" else each for each in kept.manifest.servers
+    )
+    older = older_parts(kept, states_of(servers, kept.manifest.design, effect_states()))
+    assert {part.name for part in older if part.file != SAMPLES} == {"trio_nursery"}
+    assert {part.name for part in older if part.file == SAMPLES} == set(kept.manifest.design.workloads)
+
+
+def test_effects_stand_on_what_they_do_and_on_whom(kept: Results) -> None:
+    states = effect_states()
+    assert len(set(states.values())) == len(states)
+    one = states | {"convoy": "changed"}
+    assert older_parts(kept, states_of(kept.manifest.servers, kept.manifest.design, one)) == [
+        Part(EFFECTS, "convoy")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("part", "held"),
+    [
+        (Part(COSTS, "threaded"), lambda results: {each.server for each in results.costs}),
+        (Part(TORTURE, "blocking"), lambda results: {each.server for each in results.torture}),
+        (Part(EFFECTS, "convoy"), lambda results: {each.effect for each in results.effects}),
+        (Part(SAMPLES, "ping_pong"), lambda results: {each.cell.workload for each in results.samples}),
+    ],
+    ids=str,
+)
+def test_what_is_dropped_is_gone_and_the_rest_is_as_it_was(
+    kept: Results, tmp_path: Path, part: Part, held: Callable[[Results], set[str]]
+) -> None:
+    shutil.copytree(REFERENCE, tmp_path / "run")
+    drop_parts(tmp_path / "run", [part])
+    left = read_results(tmp_path / "run")
+    assert held(left) == held(kept) - {part.name}
+    assert set(parts_in(left)) == set(parts_in(kept)) - {part}
+
+
+def test_the_self_test_is_dropped_whole(kept: Results, tmp_path: Path) -> None:
+    shutil.copytree(REFERENCE, tmp_path / "run")
+    drop_parts(tmp_path / "run", [Part(SELFTEST, "")])
+    assert set(parts_in(read_results(tmp_path / "run"))) == set(parts_in(kept)) - {Part(SELFTEST, "")}
+
+
+def test_parts_are_named_file_by_file() -> None:
+    parts = [Part(COSTS, "threaded"), Part(SELFTEST, ""), Part(COSTS, "blocking")]
+    assert listed(parts) == "costs of threaded, blocking; selftest"
+    assert listed([]) == ""
