@@ -6,6 +6,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 READY := .venv/ready-$(shell sha256sum < requirements.lock | cut -c1-16)
 READY_DEV := $(READY)-dev-$(shell sha256sum < requirements-dev.lock | cut -c1-16)
 
+# Tests wait more than they compute; those of a file share what it takes to set them up.
+SIDE_BY_SIDE := --numprocesses=4 --dist=loadfile
+
 .PHONY: help setup setup-dev report test check benchmark reference lock clean
 
 help:
@@ -40,7 +43,7 @@ report: setup
 	$(BIN)/harness bench --quick
 
 test: check setup-dev
-	$(BIN)/python -m pytest --benchmark-disable
+	$(BIN)/python -m pytest --benchmark-disable $(SIDE_BY_SIDE) --durations=10
 
 check: setup-dev
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import platform
 import subprocess
+from functools import cache
 
 from harness.machine.resources import FILES_LIMITS, core_count, cores_for, memory_bytes, processor
 from harness.record import PROJECT, Environment
@@ -25,6 +26,7 @@ def gather() -> Environment:
     )
 
 
+@cache
 def libraries() -> dict[str, str]:
     """Return the version of every installed library."""
     found = {

@@ -65,7 +65,6 @@ def test_a_server_that_runs_already_is_loaded_as_it_is() -> None:
         assert launched.process.poll() is None
     assert real_trouble(sample) == []
     assert (sample.server.threads, sample.server.cpu_ns) == (0, 0)
-    assert sample.machine.foreign_share < 0.2  # what that server takes is not held against the machine
 
 
 def test_every_request_may_be_one_line() -> None:
