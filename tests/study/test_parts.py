@@ -1,7 +1,6 @@
 """Parts of a run: what is older than its sources is named, taken out, and nothing else."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,23 +67,14 @@ def test_effects_stand_on_what_they_do_and_on_whom(kept: Results) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "held"),
-    [
-        (Part(COSTS, "threaded"), lambda results: {each.server for each in results.costs}),
-        (Part(TORTURE, "blocking"), lambda results: {each.server for each in results.torture}),
-        (Part(EFFECTS, "convoy"), lambda results: {each.effect for each in results.effects}),
-        (Part(SAMPLES, "ping_pong"), lambda results: {each.cell.workload for each in results.samples}),
-    ],
+    "part",
+    [Part(COSTS, "threaded"), Part(TORTURE, "blocking"), Part(EFFECTS, "convoy"), Part(SAMPLES, "ping_pong")],
     ids=str,
 )
-def test_what_is_dropped_is_gone_and_the_rest_is_as_it_was(
-    kept: Results, tmp_path: Path, part: Part, held: Callable[[Results], set[str]]
-) -> None:
+def test_what_is_dropped_is_gone_and_the_rest_is_as_it_was(kept: Results, tmp_path: Path, part: Part) -> None:
     shutil.copytree(REFERENCE, tmp_path / "run")
     drop_parts(tmp_path / "run", [part])
-    left = read_results(tmp_path / "run")
-    assert held(left) == held(kept) - {part.name}
-    assert set(parts_in(left)) == set(parts_in(kept)) - {part}
+    assert set(parts_in(read_results(tmp_path / "run"))) == set(parts_in(kept)) - {part}
 
 
 def test_the_self_test_is_dropped_whole(kept: Results, tmp_path: Path) -> None:
