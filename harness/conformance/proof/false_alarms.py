@@ -88,7 +88,7 @@ def run_until(
         progress: is told of each run.
     """
     suite = note_state(log)
-    done = [run for run in read_alarm_runs(log) if run.suite == suite]
+    done = [run for run in read_alarm_runs(log) if run.suite == suite and not run.only]
     turns = [candidates[number % len(candidates)] for number in range(len(done), runs)]
     with busy_cores(), ThreadPoolExecutor(at_once) as pool, running_suites() as suites, ExitStack() as stack:
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
@@ -131,12 +131,13 @@ def run_stale(
     return standing_runs(log)[1]
 
 
-Part = tuple[Candidate, tuple[str, ...], int]
+Share = tuple[Candidate, tuple[str, ...], int]
+"""A server, cases, and how often each of them is run on it."""
 
 
-def shared_out(missing: Mapping[str, int], candidates: Sequence[Candidate]) -> list[Part]:
+def shared_out(missing: Mapping[str, int], candidates: Sequence[Candidate]) -> list[Share]:
     """Share runs of cases out: to each server as many, in parts of as many verdicts at most as the suite has cases."""
-    parts: list[Part] = []
+    shares: list[Share] = []
     for count in sorted(set(missing.values())):
         cases = tuple(case for case, runs in missing.items() if runs == count)
         at_a_time = max(1, WHOLE // len(cases))
@@ -144,9 +145,9 @@ def shared_out(missing: Mapping[str, int], candidates: Sequence[Candidate]) -> l
             share = count // len(candidates) + (number < count % len(candidates))
             while share:
                 times = min(share, at_a_time)
-                parts.append((candidate, cases, times))
+                shares.append((candidate, cases, times))
                 share -= times
-    return parts
+    return shares
 
 
 def note_state(log: Path) -> str:

@@ -82,6 +82,11 @@ def test_only_cases_that_have_changed_are_run_again(log: Path, other_suite: Call
     assert run_stale(3, [ours("blocking")], log) == found
 
 
+def test_runs_of_some_cases_are_no_runs_of_the_suite(log: Path) -> None:
+    append_to_log(AlarmRun(suite_state().suite, "one", 1, (), 1.0, 2.0, only=("F02",)), log)
+    assert [run.server for run in run_until(1, [ours("blocking")], log)] == ["blocking"]
+
+
 def test_an_alarm_counts_for_its_case(log: Path, other_suite: Callable[..., None]) -> None:
     append_to_log(suite_state(), log.with_name(alarms.STATES))
     run = AlarmRun(suite_state().suite, "one", WHOLE, ("FAIL A01: sums", "TIMEOUT C09: spins"), 1.0, 2.0)
