@@ -13,7 +13,6 @@ from harness.analyse.samples.validity import invalidity
 from harness.launch.candidates import Candidate
 from harness.plan import Plan, twin_of
 from harness.record import (
-    EFFECTS,
     SAMPLES,
     PrecisionGoal,
     Results,
@@ -26,7 +25,7 @@ from harness.record import (
 )
 from harness.study.campaign import campaign
 from harness.study.manifest import manifest_of
-from harness.study.parts import Part, drop_parts
+from harness.study.parts import Part, drop_workloads
 from harness.study.phases import (
     CONNECTIONS,
     FAULTS,
@@ -99,13 +98,14 @@ def bench(  # noqa: PLR0913 - what, where and how well
         KeyboardInterrupt: likewise.
     """
     manifest = manifest_of(candidates, plan, command, target, extras.effects)
+    states = manifest.states
     if interrupted is None:
         take(folder)
     elif stale is None:
         manifest = gone_on_with(folder, interrupted.manifest, manifest)
     else:
         manifest = renewed(folder, interrupted.manifest, manifest, stale)
-        drop_parts(folder, stale)
+        drop_workloads(folder, {part.name for part in stale if part.file == SAMPLES})
         interrupted = read_results(folder)
     before_s, started_s = manifest.progress.seconds, time.monotonic()
     write_manifest(folder, manifest)
@@ -113,7 +113,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     recorded = (*interrupted.samples, *interrupted.twins) if interrupted else ()
     _tell_how_long(plan, recorded, console)
     try:
-        conforming = _prepare(candidates, folder, console, extras)
+        conforming = _prepare(candidates, folder, console, extras, stale or ())
         to_measure = plan.without({each.label for each in candidates} - {each.label for each in conforming})
         keep = partial(append_sample, folder)
         with campaign(
@@ -132,6 +132,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
         manifest = structs.replace(manifest, progress=progress)
         if conforming:
             _look_further(conforming, folder, console, extras, stale or ())
+        manifest = structs.replace(manifest, states=states)
     finally:
         progress = structs.replace(
             manifest.progress, seconds=round(before_s + time.monotonic() - started_s, 1)
@@ -150,14 +151,14 @@ def bench(  # noqa: PLR0913 - what, where and how well
 
 
 def _prepare(
-    candidates: Sequence[Candidate], folder: Path, console: Console, extras: Extras
+    candidates: Sequence[Candidate], folder: Path, console: Console, extras: Extras, stale: Sequence[Part]
 ) -> list[Candidate]:
     """Do what comes before measuring; return the servers that passed the gate."""
-    run_phase(GATE, candidates, folder, console)
+    run_phase(GATE, candidates, folder, console, stale=stale)
     if extras.prove:
         run_phase(THE_SUITE, candidates, folder, console)
     if extras.selftest:
-        run_phase(THE_INSTRUMENT, candidates, folder, console)
+        run_phase(THE_INSTRUMENT, candidates, folder, console, stale=stale)
     verdicts = read_results(folder).conformance
     failed = {verdict.server for verdict in verdicts if verdict.verdict.failed}
     return [candidate for candidate in candidates if candidate.label not in failed]
@@ -168,13 +169,13 @@ def _look_further(
 ) -> None:
     """Do what comes after measuring."""
     if extras.limits:
-        run_phase(CONNECTIONS, conforming, folder, console)
+        run_phase(CONNECTIONS, conforming, folder, console, stale=stale)
     if extras.costs_scale is not None:
-        run_phase(WHAT_IT_COSTS, conforming, folder, console, "--scale", str(extras.costs_scale))
-        effects = [part.name for part in stale if part.file == EFFECTS]
-        run_phase(KNOWN_EFFECTS, conforming, folder, console, names=effects)
+        scale = ("--scale", str(extras.costs_scale))
+        run_phase(WHAT_IT_COSTS, conforming, folder, console, *scale, stale=stale)
+        run_phase(KNOWN_EFFECTS, conforming, folder, console, stale=stale)
     if extras.torture:
-        run_phase(FAULTS, conforming, folder, console)
+        run_phase(FAULTS, conforming, folder, console, stale=stale)
 
 
 def _nothing_failed(results: Results, labels: Sequence[str], extras: Extras) -> bool:

@@ -103,21 +103,12 @@ def older_parts(results: Results, now: Mapping[Part, str]) -> list[Part]:
     return [part for part in parts_in(results) if then.get(str(part)) != now.get(part)]
 
 
-def drop_parts(folder: Path, parts: Collection[Part]) -> None:
-    """Take parts out of a run's files."""
-    for file in {part.file for part in parts}:
-        path = folder / file
-        names = {part.name for part in parts if part.file == file}
-        if file == SELFTEST:
-            path.unlink()
-        elif file == SAMPLES:
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            left = [line for line in lines if json.loads(line)["cell"]["workload"] not in names]
-            write_whole(path, "".join(left))
-        else:
-            key = "effect" if file == EFFECTS else "server"
-            found = [each for each in json.loads(path.read_text(encoding="utf-8")) if each[key] not in names]
-            write_whole(path, json.dumps(found, indent=1) + "\n")
+def drop_workloads(folder: Path, workloads: Collection[str]) -> None:
+    """Take what was measured under some workloads out of a run."""
+    path = folder / SAMPLES
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    left = [line for line in lines if json.loads(line)["cell"]["workload"] not in workloads]
+    write_whole(path, "".join(left))
 
 
 def listed(parts: Sequence[Part]) -> str:

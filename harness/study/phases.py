@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from harness.record import (
     Verdict,
     write_whole,
 )
+from harness.study.parts import Part
 
 OUR_NAME: Final = "harness: "
 """What we say on standard error begins so."""
@@ -57,9 +58,11 @@ def run_phase(
     folder: Path,
     console: Console,
     *options: str,
-    names: Sequence[str] = (),
+    stale: Sequence[Part] = (),
 ) -> None:
     """Carry out a phase as far as that was not done before, keep what it writes, and say what came of it.
+
+    What was found before stays until there is something to take its place.
 
     Args:
         phase: which.
@@ -67,33 +70,36 @@ def run_phase(
         folder: of the run.
         console: where what came of it is said.
         options: of the command.
-        names: what is to be made anew besides, if it is not of servers.
+        stale: parts of the run that are to be made anew.
 
     Raises:
         LaunchError: the command could not be run.
     """
     path = folder / phase.file
-    known: Found | None = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-    words = list(names)
+    known: Found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    anew = [part.name for part in stale if part.file == phase.file]
+    words = [name for name in anew if name]
     if phase.of_servers:
-        served = {each["server"] for each in known or ()}
-        words = [word for each in candidates if each.label not in served for word in each.words]
-    if known is not None and not words:
+        fresh = {_name_of(each) for each in known} - set(anew)
+        words = [word for each in candidates if each.label not in fresh for word in each.words]
+    if path.exists() and not words and (phase.of_servers or not anew):
         return
     with console.status(phase.doing):
         written, remarks = run_apart([phase.command, *words, *options, "--json"])
     found = json.loads(written)
-    if known:
-        found = _in_order([*known, *found], [each.label for each in candidates])
+    if words and known:
+        kept = [each for each in known if _name_of(each) not in anew]
+        order = list(dict.fromkeys([*(each.label for each in candidates), *map(_name_of, known)]))
+        found = sorted([*kept, *found], key=lambda each: order.index(_name_of(each)))
         written = json.dumps(found, indent=1) + "\n"
     write_whole(path, written)
     for line in (*phase.told(found), *(f"  {remark}" for remark in remarks)):
         console.print(line, markup=False, highlight=False)
 
 
-def _in_order(found: Found, labels: Sequence[str]) -> Found:
-    """Sort by server, in the order of the run; all else stays as it came."""
-    return sorted(found, key=lambda each: labels.index(each["server"]) if each.get("server") in labels else 0)
+def _name_of(found: Mapping[str, str]) -> str:
+    """Return whose a finding is: a server's, or an effect's."""
+    return found["effect"] if "effect" in found else found["server"]
 
 
 def run_apart(words: Sequence[str]) -> tuple[str, list[str]]:

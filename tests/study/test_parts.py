@@ -12,12 +12,11 @@ from harness.record import (
     REFERENCE,
     SAMPLES,
     SELFTEST,
-    TORTURE,
     Results,
     ServerFacts,
     read_results,
 )
-from harness.study.parts import Part, drop_parts, listed, older_parts, parts_in, states_of
+from harness.study.parts import Part, drop_workloads, listed, older_parts, parts_in, states_of
 from tests.makers import changed
 
 States = dict[Part, str]
@@ -66,21 +65,16 @@ def test_effects_stand_on_what_they_do_and_on_whom(kept: Results) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "part",
-    [Part(COSTS, "threaded"), Part(TORTURE, "blocking"), Part(EFFECTS, "convoy"), Part(SAMPLES, "ping_pong")],
-    ids=str,
-)
-def test_what_is_dropped_is_gone_and_the_rest_is_as_it_was(kept: Results, tmp_path: Path, part: Part) -> None:
+def test_what_was_measured_under_a_workload_is_dropped_and_the_rest_is_as_it_was(
+    kept: Results, tmp_path: Path
+) -> None:
     shutil.copytree(REFERENCE, tmp_path / "run")
-    drop_parts(tmp_path / "run", [part])
-    assert set(parts_in(read_results(tmp_path / "run"))) == set(parts_in(kept)) - {part}
-
-
-def test_the_self_test_is_dropped_whole(kept: Results, tmp_path: Path) -> None:
-    shutil.copytree(REFERENCE, tmp_path / "run")
-    drop_parts(tmp_path / "run", [Part(SELFTEST, "")])
-    assert set(parts_in(read_results(tmp_path / "run"))) == set(parts_in(kept)) - {Part(SELFTEST, "")}
+    drop_workloads(tmp_path / "run", {"ping_pong", "churn"})
+    left = read_results(tmp_path / "run")
+    assert left.samples == tuple(
+        each for each in kept.samples if each.cell.workload not in {"ping_pong", "churn"}
+    )
+    assert set(parts_in(kept)) - set(parts_in(left)) == {Part(SAMPLES, "ping_pong"), Part(SAMPLES, "churn")}
 
 
 def test_parts_are_named_file_by_file() -> None:

@@ -21,6 +21,7 @@ from harness.record import (
     as_json,
 )
 from harness.study import phases
+from harness.study.parts import Part
 from harness.study.phases import (
     CONNECTIONS,
     FAULTS,
@@ -118,3 +119,33 @@ def test_a_command_that_cannot_be_run_ends_a_phase_with_its_reason(
     with pytest.raises(LaunchError, match="cannot start, for a reason"):
         said_of(FAULTS, [faulty("does_not_start")], tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_older_is_asked_for_again_and_takes_its_old_place(
+    tmp_path: Path, written: Callable[..., list[Sequence[str]]]
+) -> None:
+    found = [ConnectionLimit(name, 10, None, "", 10, 10, "", 0.5, 0.5) for name in ("blocking", "threaded")]
+    (tmp_path / CONNECTIONS.file).write_text(as_json(found))
+    anew = ConnectionLimit("blocking", 10, None, "", 9, 9, "no more", 0.5, 0.5)
+    asked = written(as_json([anew]))
+    stale = [Part(CONNECTIONS.file, "blocking"), Part("costs.json", "threaded")]
+    console = Console(file=io.StringIO())
+    run_phase(CONNECTIONS, [ours("blocking"), ours("threaded")], tmp_path, console, stale=stale)
+    assert asked == [["limits", "blocking", "--json"]]
+    run_phase(CONNECTIONS, [ours("threaded")], tmp_path, console, stale=stale)  # as when it fails the gate
+    assert len(asked) == 1
+    assert (tmp_path / CONNECTIONS.file).read_bytes().split() == as_json([anew, found[1]]).encode().split()
+
+
+def test_what_cannot_be_made_anew_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = as_json([ConnectionLimit("blocking", 10, None, "", 10, 10, "", 0.5, 0.5)])
+    (tmp_path / CONNECTIONS.file).write_text(text)
+
+    def run_apart(_: Sequence[str]) -> tuple[str, list[str]]:
+        raise LaunchError("interrupted")
+
+    monkeypatch.setattr(phases, "run_apart", run_apart)
+    stale = [Part(CONNECTIONS.file, "blocking")]
+    with pytest.raises(LaunchError):
+        run_phase(CONNECTIONS, [ours("blocking")], tmp_path, Console(), stale=stale)
+    assert (tmp_path / CONNECTIONS.file).read_text() == text
