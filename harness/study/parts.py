@@ -9,12 +9,13 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from harness.plan import by_name
+from harness.plan import WORKLOADS
 from harness.record import (
     CONFORMANCE,
     COSTS,
     EFFECTS,
     LIMITS,
+    PROJECT,
     SAMPLES,
     SELFTEST,
     TORTURE,
@@ -38,6 +39,7 @@ OF_SERVERS: Final = {
 """Files that hold something of each server, and the modules that find it out."""
 SELF_TESTING: Final = ("harness.cli.selftest", "harness.experiments.selftest.null_server", *GENERATORS)
 THE_WHOLE: Final = ""
+GONE: Final = "gone"
 
 
 class Part(NamedTuple):
@@ -71,13 +73,17 @@ def states_of(servers: Sequence[ServerFacts], design: Design, effects: Mapping[s
         fingerprint(*MEASURING), *of_server.values(), f"{design.warmup_s} {design.duration_s}"
     )
     return states | {
-        Part(SAMPLES, name): together(measured, repr(by_name(name).load)) for name in design.workloads
+        Part(SAMPLES, each.name): together(measured, repr((each.load, each.duration_s, each.of_peak)))
+        for each in WORKLOADS
+        if each.name in design.workloads
     }
 
 
 def _state_of_server(server: ServerFacts) -> str:
     if not server.file:
         return server.command
+    if not (PROJECT / server.file).exists():
+        return GONE
     return fingerprint(
         server.file.removesuffix(".py").replace("/", "."), package=server.file.partition("/")[0]
     )

@@ -56,6 +56,17 @@ def test_a_changed_server_makes_its_own_parts_older_and_every_workload(kept: Res
     assert {part.name for part in older if part.file == SAMPLES} == set(kept.manifest.design.workloads)
 
 
+def test_what_a_run_had_and_is_gone_makes_its_parts_older(kept: Results) -> None:
+    servers = tuple(
+        changed(each, file="implementations/nowhere.py") if each.label == "blocking" else each
+        for each in kept.manifest.servers
+    )
+    design = changed(kept.manifest.design, workloads=("no_more",))
+    older = older_parts(kept, states_of(servers, design, effect_states()))
+    assert {part.name for part in older if part.file != SAMPLES} == {"blocking"}
+    assert {part.name for part in older if part.file == SAMPLES} == set(kept.manifest.design.workloads)
+
+
 def test_effects_stand_on_what_they_do_and_on_whom(kept: Results) -> None:
     states = effect_states()
     assert len(set(states.values())) == len(states)
