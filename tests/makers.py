@@ -1,12 +1,14 @@
 """Records that tests change by the names of their fields, whichever group these are in."""
 
+from collections.abc import Callable
 from dataclasses import is_dataclass, replace
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct, structs
 
 from harness.drive.orders import LoadOrder, LoadOutcome
-from harness.plan import Cell, Load
+from harness.launch.candidates import Candidate
+from harness.plan import Cell, Load, Round
 from harness.record import (
     BackgroundRequests,
     Design,
@@ -20,8 +22,20 @@ from harness.record import (
     ServerUse,
     Window,
 )
+from harness.study.block import BlockOutcome
 
 Path = tuple[str, ...]
+
+
+def blocks_of(measure: Callable[..., Sample]) -> Callable[..., BlockOutcome]:
+    """Return what measures a block by measuring its servers one after the other."""
+
+    def measure_block(cells: Round, candidates: dict[str, Candidate], load: Load, *_: object) -> BlockOutcome:
+        return BlockOutcome(tuple(measure(candidates[cell.server], load, cell=cell) for cell in cells), {})
+
+    return measure_block
+
+
 Changed = TypeVar("Changed")
 
 GROUPS: Final[dict[type[Struct], dict[str, type[Struct]]]] = {

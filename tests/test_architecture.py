@@ -306,7 +306,6 @@ TESTED_IN = {
     "report.names": "conformance/test_judge.py",
     "report": "report/test_markdown.py",
     "study": "study/test_bench.py",
-    "study.observe": "study/test_cell.py",
 }
 """Where modules are tested that have no file of tests of their own: themselves, or all of a package."""
 

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.drive.orders import BackgroundOrder, LoadOrder, LoadOutcome
+from harness.drive.orders import LEAVE, BackgroundOrder, LoadOrder, LoadOutcome, Turn
 from harness.errors import MeasureError
 from harness.machine.connections import Address
 from harness.machine.processes import reap
 from harness.machine.resources import Cores, pinned
-from harness.plan import Background, Load
+from harness.plan import CLOSED, Background, Load
 from harness.record import PROJECT, BackgroundRequests
 
 START_IN_NS: Final = 20_000_000
@@ -81,16 +81,33 @@ def orders_for(  # noqa: PLR0913 - what, where, and whom to look at
     ]
 
 
-def outcomes_of(generators: Sequence["WorkerProcess"], progress: Progress) -> list[LoadOutcome]:
-    """Let all generators start at the same moment, and wait for them; the first one's progress stands for all."""
-    start_ns = time.monotonic_ns() + START_IN_NS
+def take_turn(
+    generators: Sequence["WorkerProcess"], load: Load, progress: Progress, *, settled: bool = False
+) -> list[LoadOutcome]:
+    """Let all generators start at the same moment, and wait for them; the first one's progress stands for all.
+
+    Args:
+        generators: whose clients are connected.
+        load: theirs, with the times of this turn.
+        progress: called with the seconds since the start and the requests sent.
+        settled: whether what counts begins when every client has had a reply.
+    """
+    alone = len(generators) == 1 and load.arrivals == CLOSED
+    start_ns = time.monotonic_ns() + (0 if alone else START_IN_NS)
+    turn = as_line(Turn(start_ns=start_ns, load=load, settled=settled))
     for each in generators:
-        each.tell(str(start_ns), "started")
+        each.tell(turn, "started")
 
     def of_all(elapsed_s: float, sent_by_one: int) -> None:
         progress(elapsed_s, sent_by_one * len(generators))
 
     return [msgspec.convert(each.tell(None, "done", of_all)["outcome"], LoadOutcome) for each in generators]
+
+
+def leave(generators: Sequence["WorkerProcess"]) -> None:
+    """Let all clients leave, and wait until they have left."""
+    for each in generators:
+        each.tell(LEAVE, "left")
 
 
 def background_outcome(background: "WorkerProcess | None") -> BackgroundRequests:
@@ -160,6 +177,6 @@ def worker(module: str, cores: Sequence[int]) -> Iterator[WorkerProcess]:
         reap(process)
 
 
-def as_line(order: LoadOrder | BackgroundOrder) -> str:
+def as_line(order: LoadOrder | Turn | BackgroundOrder) -> str:
     """Write an order as a process of the load reads it."""
     return msgspec.json.encode(order).decode()

@@ -3,17 +3,15 @@
 Every reply is compared with the oracle's bytes; for every request the times at which it was intended, could be sent,
 was sent and was answered are kept. It computes no percentile.
 
-Run as `python -m harness.drive.generator`. It reads an `LoadOrder` as one line of JSON from standard input, connects its clients,
-writes `{"event": "connected"}` and waits for a line, so that the idle server can be looked at; the line holds the time
-at which to start, by the monotonic clock in ns, so that several generators start together. It writes "started", works,
-and writes progress; then it writes an `LoadOutcome` and waits for another line, so that the server's threads can be looked
-at before their clients leave. The times go to the file that the order names.
+Run as `python -m harness.drive.generator`. It reads a `LoadOrder` as one line of JSON from standard input, connects its
+clients, writes `{"event": "connected"}` and waits, so that the idle server can be looked at. Then it reads `Turn`s, a line
+each: it writes "started", works, writes progress, and in the end a `LoadOutcome`; the times go to the file that the order
+names. At the line "leave" its clients leave, and it is ready for another order. Between turns it sleeps.
 """
 
 import gc
 import sys
 import time
-from array import array
 from contextlib import suppress
 from pathlib import Path
 from select import epoll
@@ -27,32 +25,34 @@ from harness.drive.loops.churn import ChurnLoop
 from harness.drive.loops.closed import ClosedLoop
 from harness.drive.loops.loop import Loop
 from harness.drive.loops.open import OpenLoop
-from harness.drive.orders import LoadOrder
+from harness.drive.orders import LEAVE, LoadOrder, Turn
 from harness.drive.pipe import tell
-from harness.drive.schedule import intended_ns, phases_of, share_of
+from harness.drive.schedule import phases_of
 from harness.drive.script import Script
 from harness.machine.resources import allow_files, most_files
 from harness.plan import CLOSED
 
 EXPECTED_RATE: Final = 400_000
 LONGEST_PREALLOCATION_S: Final = 10.0
+MORE_THAN_EXPECTED: Final = 1.2
+"""Random arrivals may be more than their mean."""
 TIMER_SLACK: Final = Path("/proc/self/timerslack_ns")
 
 
 def connected_loop(order: LoadOrder) -> Loop:
     """Prepare all that can be prepared, and connect all clients; ConnectError says why that failed."""
-    script = Script(order.load.line, order.load.pipeline)
+    load = order.load
+    script = Script(load.line, load.pipeline)
     poller = epoll()  # before the clients, since select() takes no descriptor above 1023
-    if order.load.arrivals == CLOSED:
-        total_s = min(order.load.warmup_s + order.load.duration_s, LONGEST_PREALLOCATION_S)
-        journal = Journal(int(total_s * EXPECTED_RATE) + order.clients * order.load.pipeline)
-        if order.load.churn:
-            return ChurnLoop(order, poller, script, journal)
-        return ClosedLoop(order, poller, connected_clients(order, script, journal), journal)
-    times = intended_ns(phases_of(order.load), order.load.arrivals, order.load.seed)
-    intended = array("q", share_of(times, order.generator, order.generators).tobytes())
-    journal = Journal(len(intended))
-    return OpenLoop(order, poller, connected_clients(order, script, journal), journal, intended)
+    if load.arrivals != CLOSED:
+        steps = phases_of(load)
+        journal = Journal(int(MORE_THAN_EXPECTED * sum(step.rate * step.duration_s for step in steps)))
+        return OpenLoop(order, poller, connected_clients(order, script, journal), journal)
+    total_s = min(load.warmup_s + load.duration_s, LONGEST_PREALLOCATION_S)
+    journal = Journal(int(total_s * EXPECTED_RATE) + order.clients * load.pipeline)
+    if load.churn:
+        return ChurnLoop(order, poller, script, journal)
+    return ClosedLoop(order, poller, connected_clients(order, script, journal), journal)
 
 
 def connected_clients(order: LoadOrder, script: Script, journal: Journal) -> list[Client]:
@@ -70,14 +70,16 @@ def connected_clients(order: LoadOrder, script: Script, journal: Journal) -> lis
 
 
 def main() -> None:
-    """Take an order from standard input, carry it out, and tell the outcome."""
-    line = sys.stdin.readline()
-    if not line:
-        return  # the server did not start
-    order = msgspec.json.decode(line, type=LoadOrder)
+    """Take orders from standard input, and carry them out."""
     allow_files(most_files())
     with suppress(OSError):
         TIMER_SLACK.write_text("1", encoding="ascii")  # else the kernel may wake it 50 µs late, to save power
+    for line in iter(sys.stdin.readline, ""):
+        carry_out(msgspec.json.decode(line, type=LoadOrder))
+
+
+def carry_out(order: LoadOrder) -> None:
+    """Let the clients of an order come, take their turns, and leave."""
     started = time.monotonic()
     try:
         loop = connected_loop(order)
@@ -85,17 +87,21 @@ def main() -> None:
         tell("failed", reason=str(error))
         return
     tell("connected", connect_s=time.monotonic() - started)
-    start = sys.stdin.readline()
-    if not start:
-        return  # nobody is there any more
-    tell("started")
     gc.collect()
     gc.freeze()
     gc.disable()
-    outcome = loop.run(int(start), show_progress if order.generator == 0 else lambda *_: None)
-    loop.journal.save(order.times_file)
-    tell("done", outcome=outcome)
-    sys.stdin.readline()
+    for line in iter(sys.stdin.readline, ""):
+        if line.strip() == LEAVE:
+            break
+        turn = msgspec.json.decode(line, type=Turn)
+        tell("started")
+        outcome = loop.run(turn, show_progress if order.generator == 0 else lambda *_: None)
+        loop.journal.move_to(order.times_file)
+        tell("done", outcome=outcome)
+    loop.leave()
+    gc.unfreeze()
+    gc.enable()
+    tell("left")
 
 
 def show_progress(elapsed_ns: int, sent: int) -> None:

@@ -41,9 +41,11 @@ class Journal:
         rows = np.frombuffer(self._rows.getbuffer(), dtype=np.int64, count=self.used * COLUMNS)
         return int(rows[COUNT::COLUMNS].sum())
 
-    def save(self, path: str) -> None:
-        """Write the rows one after the other."""
-        Path(path).write_bytes(self._rows.getbuffer()[: self._rows.tell()])
+    def move_to(self, path: str) -> None:
+        """Append the rows to a file, one after the other, and begin anew."""
+        with Path(path).open("ab") as file:
+            file.write(self._rows.getbuffer()[: self._rows.tell()])
+        self._rows.seek(0)
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,19 @@ class Columns:
         return Columns(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
-def read_times(paths: Sequence[Path]) -> Columns:
-    """Read the rows of one generator, or of several, whose clients are then numbered all together."""
+def read_times(paths: Sequence[Path], records: Sequence[Sequence[int]]) -> list[Columns]:
+    """Read the rows of one generator, or of several, whose clients are then numbered all together.
+
+    Args:
+        paths: of the generators' files.
+        records: for each turn, how many rows each generator has of it.
+
+    Returns:
+        The rows of each turn.
+    """
     each = [np.fromfile(path, dtype=np.int64).reshape(-1, len(fields(Columns))) for path in paths]
     for place, rows in enumerate(each):
         rows[:, -1] = rows[:, -1] * len(each) + place
-    return Columns(*np.concatenate(each).T)
+    ends = np.cumsum(np.array(records).reshape(-1, len(each)), axis=0)
+    by_turn = zip(*(np.split(rows, ends[:-1, place]) for place, rows in enumerate(each)), strict=True)
+    return [Columns(*np.concatenate(of_turn).T) for of_turn in by_turn]

@@ -1,21 +1,25 @@
 """What the processes of a load are told, and what they tell: frozen data, no I/O."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
 from harness.plan import Load, Record
 from harness.record import Requests
 
+LEAVE: Final = "leave"
+"""What a generator is told when its clients have had all their turns."""
+
 
 class LoadOrder(Record, frozen=True, kw_only=True):
-    """What one generator does.
+    """Whom one generator's clients connect to; what they do then is told turn by turn.
 
     Attributes:
         host, port: of the server.
-        load: of all generators together.
+        load: of all generators together, with the longest times of all turns.
         generator, generators: which of how many this one is; they share clients and schedule like cards.
-        times_file: where the times go.
+        times_file: where the times go, those of a turn behind those of the one before.
         server_pids: the server's processes, whose CPU clocks are read as the window begins and ends.
         background_pids: those of the clients in the background, likewise.
         cores: those that server and generators have to themselves, or should have.
@@ -37,6 +41,22 @@ class LoadOrder(Record, frozen=True, kw_only=True):
     def clients(self) -> int:
         """Count the connections of this generator."""
         return len(range(self.generator, self.load.clients, self.generators))
+
+
+class Turn(Record, frozen=True, kw_only=True):
+    """What a generator's clients do once: ask from a moment on, for so long, and wait for what is in flight.
+
+    What counts lies between two marks, the edges of the measuring window.
+
+    Attributes:
+        start_ns: when it begins, by the monotonic clock.
+        load: whose it is, with the times and the seed of this turn.
+        settled: the first mark waits until every client has had a reply, so that nothing of the start is counted.
+    """
+
+    start_ns: int
+    load: Load
+    settled: bool = False
 
 
 class BackgroundOrder(Record, frozen=True):
@@ -80,13 +100,15 @@ class Reading(Record, frozen=True, kw_only=True):
 
 
 class LoadOutcome(Record, frozen=True, kw_only=True):
-    """What came of an order, warm-up included.
+    """What came of a turn, warm-up included.
 
     Attributes:
         requests: what became of them.
         started_ns: the schedule's zero.
         begin, end: the edges of the measuring window, as they were.
-        records: how many rows the times file has.
+        records: how many rows it has in the times file.
+        ended_ns: when nothing was in flight any more.
+        server_found_ns, server_left_ns: the server's CPU clock before the first request, and then.
     """
 
     requests: Requests
@@ -94,6 +116,9 @@ class LoadOutcome(Record, frozen=True, kw_only=True):
     begin: Reading
     end: Reading
     records: int
+    ended_ns: int = 0
+    server_found_ns: int = 0
+    server_left_ns: int = 0
 
 
 def merge_outcomes(outcomes: Sequence[LoadOutcome]) -> LoadOutcome:
@@ -102,21 +127,27 @@ def merge_outcomes(outcomes: Sequence[LoadOutcome]) -> LoadOutcome:
     Counts and CPU times add up. The window's edges, and the server's clocks at them, are those of the first.
     """
     first, requests = outcomes[0], [each.requests for each in outcomes]
-    return LoadOutcome(
-        requests=Requests(
-            planned=sum(each.planned for each in requests),
-            sent=sum(each.sent for each in requests),
-            ok=sum(each.ok for each in requests),
-            wrong=sum(each.wrong for each in requests),
-            error=sum(each.error for each in requests),
-            timeout=sum(each.timeout for each in requests),
-            in_flight=sum(each.in_flight for each in requests),
-            fault=next((each.fault for each in requests if each.fault), ""),
-        ),
-        started_ns=first.started_ns,
+    return replace(
+        first,
+        requests=sum_of_requests(requests),
         begin=_merged_reading([each.begin for each in outcomes]),
         end=_merged_reading([each.end for each in outcomes]),
         records=sum(each.records for each in outcomes),
+        ended_ns=max(each.ended_ns for each in outcomes),
+    )
+
+
+def sum_of_requests(requests: Sequence[Requests]) -> Requests:
+    """Add up what became of requests, of several generators or in several turns; the first fault stands for all."""
+    return Requests(
+        planned=sum(each.planned for each in requests),
+        sent=sum(each.sent for each in requests),
+        ok=sum(each.ok for each in requests),
+        wrong=sum(each.wrong for each in requests),
+        error=sum(each.error for each in requests),
+        timeout=sum(each.timeout for each in requests),
+        in_flight=sum(each.in_flight for each in requests),
+        fault=next((each.fault for each in requests if each.fault), ""),
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from harness.plan import CONSTANT, POISSON, Load
 from harness.record.buckets import Times
 
-Turn = tuple[int, int, int]
+Due = tuple[int, int, int]
 """A request that may be sent now: its connection, when it was intended, and when it was ready (ns)."""
 
 
@@ -97,29 +97,29 @@ class Agenda:
         """Return when the next request becomes due; infinity if all are."""
         return self._intended[self._cursor] if self._cursor < self.planned else math.inf
 
-    def due(self, now_ns: int, most: int) -> list[Turn]:
+    def due(self, now_ns: int, most: int) -> list[Due]:
         """Return requests that have become due and whose connections are free, not more than so many."""
-        turns: list[Turn] = []
+        found: list[Due] = []
         intended, planned = self._intended, self.planned
-        while self._cursor < planned and intended[self._cursor] <= now_ns and len(turns) < most:
+        while self._cursor < planned and intended[self._cursor] <= now_ns and len(found) < most:
             connection = self._cursor % self._connections
             self._cursor += 1
             if self._room[connection]:
-                turns.append(self._turn(connection))
-        return turns
+                found.append(self._take(connection))
+        return found
 
-    def freed(self, connection: int, now_ns: int) -> Turn | None:
+    def freed(self, connection: int, now_ns: int) -> Due | None:
         """Take note of a reply on a connection; return what has been waiting for it, if anything has."""
         if not self._room[connection]:
             self._free_since_ns[connection] = now_ns
         self._room[connection] += 1
-        return self._turn(connection) if self._following[connection] < self._cursor else None
+        return self._take(connection) if self._following[connection] < self._cursor else None
 
     def lose(self, connection: int) -> None:
         """Take note that a connection is gone: its remaining requests will never be sent."""
         self._room[connection] = 0
 
-    def _turn(self, connection: int) -> Turn:
+    def _take(self, connection: int) -> Due:
         request = self._following[connection]
         self._following[connection] = request + self._connections
         self._room[connection] -= 1

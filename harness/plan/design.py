@@ -9,16 +9,52 @@ from msgspec import structs
 
 from harness.plan.base import Record
 from harness.plan.load import Load
-from harness.plan.workloads import Workload, by_name, why_not
+from harness.plan.workloads import WORKLOADS, Workload, by_name, why_not
 
 LAUNCH_S: Final = 0.5
 """About what a launch takes besides its warm-up and window: two interpreters start, a server stops."""
+START_S: Final = 0.35
+"""The same in a block of slices, whose generators have been started before."""
+TURN_S: Final = 0.02
+"""About what a turn takes besides its length: it settles, and what is in flight is waited for."""
 CONNECT_S: Final = 2e-4
 """About what it takes to connect a client."""
 MOST_ATTEMPTS: Final = 3
 """So often is a block measured that has an invalid launch each time."""
 REPEATED_SHARE: Final = 0.2
 """Of the planned launches so many may be made again in all, however bad the machine is: a run keeps to its time."""
+
+
+class Slicing(Record, frozen=True, kw_only=True):
+    """How all servers of a block, alive at the same time, are loaded in turn.
+
+    Attributes:
+        cycles: in each of which every server has one slice, in an order of its own.
+        slice_s: from the first mark to the second.
+        settle_s: what goes before the first mark at least; it comes when every client has had a reply.
+        warmup_s: of one turn that every server has before the first cycle.
+        window_s: of the continuous window, of which every server has one in each block.
+    """
+
+    cycles: int = 10
+    slice_s: float = 0.1
+    settle_s: float = 0.005
+    warmup_s: float = 0.2
+    window_s: float = 1.0
+
+    @property
+    def lasts_s(self) -> float:
+        """Return how long one server is loaded in a block."""
+        return self.warmup_s + self.cycles * self.slice_s + self.window_s
+
+    def seconds(self, load: Load) -> float:
+        """Estimate how long one launch takes."""
+        turns = 1 + self.cycles + 1
+        return START_S + CONNECT_S * load.connections + self.lasts_s + turns * (self.settle_s + TURN_S)
+
+
+SLICING: Final = Slicing()
+"""What has given the narrowest intervals for the time."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +74,7 @@ class Profile:
 PROFILES: Final = {
     "quick": Profile(core_blocks=5, other_blocks=0, warmup_s=0.3, duration_s=1.0),
     "standard": Profile(core_blocks=8, other_blocks=3, warmup_s=0.3, duration_s=1.0),
-    "full": Profile(core_blocks=12, other_blocks=5, warmup_s=0.3, duration_s=1.0),
+    "full": Profile(core_blocks=8, other_blocks=5, warmup_s=0.3, duration_s=1.0),
 }
 
 
@@ -69,6 +105,7 @@ class Plan:
         blocks: of each workload.
         all_cores: the servers that use more than one core: they are measured on their own, and not compared with others.
         core_only: the servers that meet the core workloads only.
+        slicing: how the servers of a block are loaded in turn, under the workloads for which they are.
     """
 
     servers: tuple[str, ...]
@@ -80,6 +117,7 @@ class Plan:
     seed: int
     all_cores: frozenset[str] = frozenset()
     core_only: frozenset[str] = frozenset()
+    slicing: Slicing = SLICING
 
     def rounds(
         self, wanted: Mapping[str, int] | None = None, done: Mapping[str, int] | None = None
@@ -120,8 +158,10 @@ class Plan:
         )
 
     def again(self, cells: Round, attempt: int) -> Round:
-        """Return the launches of a round once more."""
+        """Return the launches of a round once more; none if its servers are loaded in turn."""
         first = cells[0]
+        if in_slices(first.workload):
+            return ()
         return self.round(first.block, first.workload, attempt, on_all_cores=first.server in self.all_cores)
 
     def cells(self) -> tuple[Cell, ...]:
@@ -147,7 +187,8 @@ class Plan:
 
     def seconds_of(self, workload: str) -> float:
         """Estimate how long one launch takes."""
-        return launch_seconds(self.load_of(workload))
+        load = self.load_of(workload)
+        return self.slicing.seconds(load) if in_slices(workload) else launch_seconds(load)
 
     def load_of(self, workload: str) -> Load:
         """Return what a workload does to a server; what depends on the server's peak is still missing."""
@@ -177,6 +218,11 @@ class Plan:
     def doubled(self) -> str:
         """Return the server that has a twin; empty if none has."""
         return next((server for server in self.servers if twin_of(server) in self.servers), "")
+
+
+def in_slices(workload: str) -> bool:
+    """Tell whether all servers of a block are loaded in turn under a workload, those that have no entry here included."""
+    return all(each.in_slices for each in WORKLOADS if each.name == workload)
 
 
 def twin_of(server: str) -> str:

@@ -21,6 +21,7 @@ class Workload:
         of_peak: of an open loop, its rate as a share of what the server answers in a closed loop of 64 clients; before and
             after its window it has `RELIEF` of that.
         core: it belongs to the few that every run measures, and measures most often.
+        alone: why it needs a server to itself, launch by launch; empty if all servers of a block can be loaded in turn.
     """
 
     name: str
@@ -31,6 +32,12 @@ class Workload:
     duration_s: float | None = None
     of_peak: float = 0.0
     core: bool = False
+    alone: str = ""
+
+    @property
+    def in_slices(self) -> bool:
+        """Tell whether all servers of a block are alive at once, and loaded in turn, in short slices."""
+        return not self.alone
 
     @property
     def connections(self) -> int:
@@ -102,6 +109,7 @@ WORKLOADS: Final = (
         "each request is a new connection: connect, greeting, one request, reply, close, 64 at a time",
         "what accepting, starting and ending a client costs: a thread, a task, a greenlet, a callback",
         Load(churn=True),
+        alone="connections that were closed weigh on the kernel, and so on the next server",
     ),
     Workload(
         "idle_10000",
@@ -109,6 +117,7 @@ WORKLOADS: Final = (
         "10,000 open connections are silent while 64 ask; then each of them asks once",
         "what an idle connection costs: memory, and time if readiness is looked for among all",
         Load(background=Background(IDLE, 10_000)),
+        alone="10,000 connections to each server at once are more than a process may open",
     ),
     Workload(
         "slow_readers",
@@ -116,6 +125,7 @@ WORKLOADS: Final = (
         "200 clients have asked a lot and read slowly, slow but alive",
         "whether one that does not read holds up the others, and what waiting to send costs",
         Load(background=Background(SLOW_READERS, 200)),
+        alone="the clients in the background do not stop between slices",
     ),
     Workload(
         "trickle",
@@ -123,6 +133,7 @@ WORKLOADS: Final = (
         "200 clients send a byte every 50 ms, so that most of what arrives completes nothing",
         "what a wake-up for less than a request costs",
         Load(background=Background(TRICKLE, 200)),
+        alone="the clients in the background do not stop between slices",
     ),
     _of_bytes(8, "the price of a request of next to nothing"),
     _of_bytes(512, "what a request's bytes cost beside the request"),
@@ -133,6 +144,7 @@ WORKLOADS: Final = (
         "4 clients ask for products of 4,096-byte lines, some 0.4 ms each; measured is what the light ones wait",
         "head-of-line blocking: who waits for another one's computation",
         Load(clients=8, background=Background(COSTLY, 4)),
+        alone="the clients in the background do not stop between slices",
     ),
     Workload(
         "flood",
@@ -140,6 +152,7 @@ WORKLOADS: Final = (
         "one client pipelines as deep as the server lets it; measured is what the light ones get",
         "fairness: how much one that takes all it can get leaves to the others, and whether evenly",
         Load(clients=8, background=Background(FLOOD, 1)),
+        alone="the clients in the background do not stop between slices",
     ),
     Workload(
         "overload",
@@ -148,6 +161,7 @@ WORKLOADS: Final = (
         "whether it still answers as many when there are too many, and how soon it recovers",
         Load(arrivals=POISSON, relief_s=1.5),
         of_peak=OVERLOAD,
+        alone="what is in flight after an overload is what is looked at",
     ),
     Workload(
         "soak",
@@ -156,6 +170,7 @@ WORKLOADS: Final = (
         "memory that grows",
         Load(),
         duration_s=10.0,
+        alone="memory is watched without a pause",
     ),
 )  # fmt: skip
 

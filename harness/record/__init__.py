@@ -37,7 +37,7 @@ from harness.record.files import (
     TORTURE,
     Kind,
     Results,
-    append_sample,
+    append_samples,
     append_to_log,
     as_json,
     check_schema,
@@ -63,6 +63,7 @@ from harness.record.sample import (
     RequestTimes,
     Sample,
     ServerUse,
+    Slice,
     Window,
 )
 
@@ -121,6 +122,7 @@ __all__ = [
     "ServerCosts",
     "ServerFacts",
     "ServerUse",
+    "Slice",
     "SpecimenVerdict",
     "SuiteState",
     "Told",
@@ -128,7 +130,7 @@ __all__ = [
     "Verdict",
     "Window",
     "add_histograms",
-    "append_sample",
+    "append_samples",
     "append_to_log",
     "as_json",
     "bucket_bounds",

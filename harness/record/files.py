@@ -74,10 +74,10 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_whole(folder / MANIFEST, as_json(manifest))
 
 
-def append_sample(folder: Path, sample: Sample) -> None:
-    """Add one line to the samples; a run that is interrupted keeps what it has measured."""
+def append_samples(folder: Path, samples: Sequence[Sample]) -> None:
+    """Add lines to the samples, all at once; a run that is interrupted keeps what it has measured."""
     with (folder / SAMPLES).open("ab") as file:
-        file.write(msgspec.json.encode(sample) + b"\n")
+        file.write(b"".join(msgspec.json.encode(sample) + b"\n" for sample in samples))
 
 
 def drop_half_written_sample(folder: Path) -> None:

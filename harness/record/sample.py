@@ -190,16 +190,49 @@ class BackgroundRequests(Record, frozen=True, kw_only=True):
     fault: str = ""
 
 
+class Slice(Record, frozen=True, array_like=True):
+    """A short turn under load, one of many that a launch has between those of the other servers of its block.
+
+    Attributes:
+        cycle, place: each server has one slice in each cycle, at a place of it.
+        length_s: from its first mark to its second.
+        answered: requests answered between the marks.
+        cpu_ns: of the server's processes, likewise.
+        in_flight_ns: of all requests, for how long they were in flight between the marks, added up: in a closed loop
+            always clients x pipeline x length, exactly.
+        waited_ns: how long the generator could have run, and something else ran on its core.
+        rest_cpu_ns, rest_s: what the server used since its turn before, while it was to lie still, and how long that was.
+        reason: why it is left out; empty if it counts.
+    """
+
+    cycle: int
+    place: int
+    length_s: float
+    answered: int
+    cpu_ns: int
+    in_flight_ns: int
+    waited_ns: int = 0
+    rest_cpu_ns: int = 0
+    rest_s: float = 0.0
+    reason: str = ""
+
+
 class Sample(Record, frozen=True, kw_only=True):
     """One launch of one server under one workload.
+
+    Under a steady workload all servers of a block are alive, and loaded in turn, in short slices: throughput and CPU time come
+    from these. Each has one continuous window besides, for quantiles, maxima and fairness. Under other workloads
+    there is the window alone.
 
     Attributes:
         cell: its place in the plan.
         load: what was done to the server.
         placement: where.
-        window, requests, times: what came of it.
+        window, times: what came of its continuous window.
+        requests: of the whole launch, slices and warm-up included.
         server, generator, machine: what it took.
         background: what became of those in the background.
+        slices: in the order in which they were made; empty if the launch had none.
     """
 
     cell: Cell
@@ -212,3 +245,9 @@ class Sample(Record, frozen=True, kw_only=True):
     generator: GeneratorUse
     machine: MachineUse
     background: BackgroundRequests = BackgroundRequests()
+    slices: tuple[Slice, ...] = ()
+
+    @property
+    def kept_slices(self) -> tuple[Slice, ...]:
+        """Return the slices that count."""
+        return tuple(each for each in self.slices if not each.reason)

@@ -17,7 +17,7 @@ from harness.record import (
     PrecisionGoal,
     Results,
     Sample,
-    append_sample,
+    append_samples,
     read_results,
     shown,
     take,
@@ -115,7 +115,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     try:
         conforming = _prepare(candidates, folder, console, extras, stale or ())
         to_measure = plan.without({each.label for each in candidates} - {each.label for each in conforming})
-        keep = partial(append_sample, folder)
+        keep = partial(append_samples, folder)
         with campaign(
             _with_twin(candidates, plan), to_measure, console, keep, recorded=recorded
         ) as measuring:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from statistics import median
 from typing import Final
 
@@ -14,9 +14,11 @@ from harness.analyse.blocks import Launch, Repetition, repetition, under
 from harness.analyse.precision import PILOT_BLOCKS, Reach, blocks_in_time, reach, sentence
 from harness.analyse.samples.metrics import throughput_rps
 from harness.analyse.samples.validity import assess
+from harness.errors import CannotRun
 from harness.launch.candidates import Candidate
-from harness.plan import CLOSED, OF_PEAK, PEAK, RELIEF, Cell, Load, Plan, launch_seconds
+from harness.plan import CLOSED, OF_PEAK, PEAK, RELIEF, Cell, Load, Plan, Round, in_slices, launch_seconds
 from harness.record import PrecisionGoal, Sample
+from harness.study.block import Crew, measure_block
 from harness.study.cell import measure
 from harness.study.rounds import Allowance, run_rounds
 
@@ -38,8 +40,9 @@ class Campaign:
         candidates: Sequence[Candidate],
         plan: Plan,
         loads: Mapping[str, Load],
-        keep: Callable[[Sample], None],
+        keep: Callable[[Sequence[Sample]], None],
         progress: Progress,
+        crew: Crew,
         recorded: Sequence[Sample] = (),
     ) -> None:
         """Take the servers, what each workload does to them, what to do with each sample, and what was measured before."""
@@ -55,6 +58,8 @@ class Campaign:
         self._recorded = {sample.cell: sample for sample in recorded}
         self._short_peaks: dict[str, float] = {}
         self._allowance = Allowance()
+        self._crew = crew
+        self._seconds: dict[str, float] = {}
         self._begun_s = time.monotonic()
 
     def measure_blocks(self, wanted: Mapping[str, int], until_s: float | None = None) -> None:
@@ -64,8 +69,13 @@ class Campaign:
         to_come_s = sum(self._seconds_of(cell) for cell in cells if cell not in self._recorded)
         task = self._progress.tasks[self._task]
         self._progress.update(self._task, total=task.completed + to_come_s, of=len(self.samples) + len(cells))
-        out_of_time = (lambda: time.monotonic() > until_s) if until_s is not None else (lambda: False)
-        run_rounds(self.plan, rounds, self._measure, self._allowance, out_of_time)
+
+        def out_of_time(cells: Round) -> bool:
+            return (
+                until_s is not None and time.monotonic() + self._seconds.get(cells[0].workload, 0.0) > until_s
+            )
+
+        run_rounds(self.plan, rounds, self._measure_round, self._allowance, out_of_time)
         for measured in rounds:
             workload, block = measured[0].workload, measured[0].block
             if any((sample.cell.workload, sample.cell.block) == (workload, block) for sample in self.samples):
@@ -75,7 +85,9 @@ class Campaign:
         """Measure a pilot, and then what the target takes, as far as time allows; say how far that was."""
         until_s = time.monotonic() + target.within_s
         wanted = dict.fromkeys(self.plan.workloads, PILOT_BLOCKS)
-        while wanted != self.done and time.monotonic() <= until_s:
+        before = None
+        while self.done not in (wanted, before):
+            before = dict(self.done)
             self.measure_blocks(wanted, until_s)
             needed = {found.workload: found.needed for found in self._reaches(target)}
             left_s = until_s - time.monotonic()
@@ -116,33 +128,70 @@ class Campaign:
         launches = {name: sum(map(len, self.plan.rounds_of(0, name))) for name in self.plan.workloads}
         return {name: per_launch_s * launches[name] for name in self.plan.workloads}
 
-    def _measure(self, cell: Cell) -> Sample:
-        """Make a launch, unless that has been done before the run was resumed."""
-        known = self._recorded.get(cell)
-        self._show(cell, f", attempt {cell.attempt}" if cell.attempt > 1 else "")
-        sample = known or measure(self._candidates[cell.server], self._load(cell), cell=cell)
-        launch = Launch(sample, assess(sample))
-        self.samples.append(sample)
-        self._launches.append(launch)
-        if known is None:
-            self._keep(sample)
-            for reason in launch.validity.invalidity:
-                self._say(f"  invalid: {cell.server}, {cell.workload}: {reason}")
-            self._progress.advance(self._task, self._seconds_of(cell))
-        return sample
+    def _measure_round(self, cells: Round) -> list[Sample]:
+        """Measure what of a round has not been measured before the run was resumed."""
+        began_s = time.monotonic()
+        known = [self._recorded[cell] for cell in cells if cell in self._recorded]
+        self._take(known)
+        to_measure = tuple(cell for cell in cells if cell not in self._recorded)
+        if not to_measure:
+            return known
+        measured = self._block(to_measure) if in_slices(cells[0].workload) else self._launches_of(to_measure)
+        self._seconds[cells[0].workload] = time.monotonic() - began_s
+        return known + measured
 
-    def _show(self, cell: Cell, again: str) -> None:
+    def _block(self, cells: Round) -> list[Sample]:
+        """Measure servers that are loaded in turn."""
+        self._show(cells[0], len(cells))
+        first = cells[0]
+        seed = f"{self.plan.seed} {first.workload} {first.block}"
+        outcome = measure_block(
+            cells, self._candidates, self._load(first), self.plan.slicing, self._crew, seed
+        )
+        self._keep(outcome.samples)
+        self._take(outcome.samples)
+        self._progress.advance(self._task, sum(map(self._seconds_of, cells)))
+        for cell, reason in outcome.unmeasured.items():
+            self._say(f"  not measured: {cell.server}, {cell.workload}: {reason}", "yellow")
+        return list(outcome.samples)
+
+    def _launches_of(self, cells: Round) -> list[Sample]:
+        """Measure servers one after the other, each launched by itself."""
+        samples = []
+        for cell in cells:
+            self._show(cell)
+            try:
+                sample = measure(self._candidates[cell.server], self._load(cell), cell=cell)
+            except CannotRun as error:
+                self._say(f"  not measured: {cell.server}, {cell.workload}: {error}", "yellow")
+            else:
+                samples.append(sample)
+                self._keep([sample])
+                self._take([sample])
+            self._progress.advance(self._task, self._seconds_of(cell))
+        return samples
+
+    def _take(self, samples: Sequence[Sample]) -> None:
+        """Take note of samples."""
+        for sample in samples:
+            launch = Launch(sample, assess(sample))
+            self.samples.append(sample)
+            self._launches.append(launch)
+            for reason in launch.validity.invalidity if sample.cell not in self._recorded else ():
+                self._say(f"  invalid: {sample.cell.server}, {sample.cell.workload}: {reason}")
+
+    def _show(self, cell: Cell, launches: int = 1) -> None:
+        """Show what is measured next."""
         task = self._progress.tasks[self._task]
         of, total = task.fields["of"], task.total or 0
-        if again:
-            of += 1
-            total += 0 if cell in self._recorded else self._seconds_of(cell)
+        again = cell.attempt > 1
         self._progress.update(
             self._task,
-            description=f"{cell.workload}, block {cell.block + 1}{again}",
-            total=total,
-            launches=len(self.samples) + 1,
-            of=of,
+            description=f"{cell.workload}, block {cell.block + 1}"
+            + (f", attempt {cell.attempt}" if again else ""),
+            total=total + again * self._seconds_of(cell),
+            launches=len(self.samples) + launches,
+            of=of + again,
         )
 
     def _load(self, cell: Cell) -> Load:
@@ -172,7 +221,8 @@ class Campaign:
         return self._short_peaks[server]
 
     def _seconds_of(self, cell: Cell) -> float:
-        return launch_seconds(self._loads[cell.workload])
+        load = self._loads[cell.workload]
+        return self.plan.slicing.seconds(load) if in_slices(cell.workload) else launch_seconds(load)
 
 
 @contextmanager
@@ -180,7 +230,7 @@ def campaign(  # noqa: PLR0913 - likewise
     candidates: Sequence[Candidate],
     plan: Plan,
     console: Console,
-    keep: Callable[[Sample], None] = lambda _: None,
+    keep: Callable[[Sequence[Sample]], None] = lambda _: None,
     loads: Mapping[str, Load] | None = None,
     recorded: Sequence[Sample] = (),
 ) -> Iterator[Campaign]:
@@ -190,7 +240,7 @@ def campaign(  # noqa: PLR0913 - likewise
         candidates: the servers of the plan.
         plan: what to measure.
         console: where progress is shown.
-        keep: is given each sample as soon as there is one.
+        keep: is given samples as soon as they are there.
         loads: what the plan's workloads do, if they are not those known by these names.
         recorded: samples of the plan that are there already: they are neither made again nor kept again.
     """
@@ -201,13 +251,14 @@ def campaign(  # noqa: PLR0913 - likewise
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console) as progress, ExitStack() as stack:
         under_way = Campaign(
             candidates,
             plan,
             loads or {name: plan.load_of(name) for name in plan.workloads},
             keep,
             progress,
+            Crew(stack),
             recorded,
         )
         yield under_way

@@ -4,17 +4,20 @@ Clients in the background share the generator's core.
 """
 
 import tempfile
-from contextlib import ExitStack, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from harness.conformance.smoke import check_shortly
 from harness.drive.fleet import Progress, workers_for
-from harness.drive.orders import Reading
+from harness.drive.orders import Reading, sum_of_requests
 from harness.launch.candidates import Candidate
-from harness.launch.process import DEFAULT_CLIENTS, launch
+from harness.launch.process import DEFAULT_CLIENTS, Launched, launch
+from harness.machine.connections import Address
 from harness.machine.resources import Cores, cores_for, our_cores
 from harness.plan import ALL_CORES, Cell, Load
-from harness.record import GeneratorUse, MachineUse, Placement, Sample, ServerUse
-from harness.study.observe import Observation, observe
+from harness.record import GeneratorUse, MachineUse, Placement, Sample, ServerUse, Slice
+from harness.study.observe import Observation, Session
 from harness.study.window import tally
 
 
@@ -40,35 +43,54 @@ def measure(
         MeasureError: it answers wrongly, or the clients cannot connect.
     """
     cores = cores_for(generators, all_cores=candidate.regime == ALL_CORES)
-    serving = (
-        nullcontext(None)
-        if candidate.address is not None
-        else launch(candidate, max_clients=_places(candidate, load), cores=cores.server)
-    )
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as working:
         # Before the server, so that all of them start at the same time, each on its own core.
         workers = working.enter_context(workers_for(load, cores, generators))
-        with serving as launched:
-            address = launched.address if launched is not None else candidate.address
-            assert address is not None  # noqa: S101 - it is launched, or has an address
+        with serving(candidate, load, cores) as (address, launched):
             try:
                 check_shortly(candidate.label, address)
-                seen = observe(address, launched, load, cores, workers, scratch, progress)
+                session = Session(address, launched, load, cores, workers, Path(scratch))
+                session.turn(load, progress)
+                seen = session.end()
             finally:
                 working.close()  # before the server, which would wait for its clients to leave
-    placement = Placement(
+    placement = placement_of(candidate, cores, generators)
+    return sample_of(cell or Cell(0, candidate.label, ""), load, placement, cores, seen)
+
+
+@contextmanager
+def serving(candidate: Candidate, load: Load, cores: Cores) -> Iterator[tuple[Address, Launched | None]]:
+    """Run a server with places enough for a load, unless it runs already; LaunchError if it does not start."""
+    if candidate.address is not None:
+        yield candidate.address, None
+        return
+    with launch(candidate, max_clients=_places(candidate, load), cores=cores.server) as launched:
+        yield launched.address, launched
+
+
+def placement_of(candidate: Candidate, cores: Cores, generators: int = 1) -> Placement:
+    """Say where a server and its generators run."""
+    return Placement(
         generators=generators,
         pinned=cores.pinned,
         regime=candidate.regime,
         server_cores=len(our_cores()) if candidate.regime == ALL_CORES else 1,
     )
-    foreign_share = _foreign_share(cores, generators, load, seen.outcome.begin, seen.outcome.end)
-    return _sample(cell or Cell(0, candidate.label, ""), load, placement, foreign_share, seen)
 
 
-def _sample(cell: Cell, load: Load, placement: Placement, foreign_share: float, seen: Observation) -> Sample:
-    window, times = tally(load, seen.outcome, seen.times)
-    begin, end = seen.outcome.begin, seen.outcome.end
+def sample_of(  # noqa: PLR0913 - all that a sample tells of
+    cell: Cell,
+    load: Load,
+    placement: Placement,
+    cores: Cores,
+    seen: Observation,
+    window_turn: int = 0,
+    slices: tuple[Slice, ...] = (),
+) -> Sample:
+    """Sum up a launch, of which one turn was its continuous window, and others were slices."""
+    in_window = seen.turns[window_turn]
+    window, times = tally(in_window.load, in_window.outcome, in_window.times)
+    begin, end = in_window.outcome.begin, in_window.outcome.end
     user_ns, system_ns = _divided_cpu_ns(begin, end)
     ready, connected, afterwards = seen.ready, seen.connected, seen.afterwards
     return Sample(
@@ -76,7 +98,7 @@ def _sample(cell: Cell, load: Load, placement: Placement, foreign_share: float, 
         load=load,
         placement=placement,
         window=window,
-        requests=seen.outcome.requests,
+        requests=sum_of_requests([turn.outcome.requests for turn in seen.turns]),
         times=times,
         server=ServerUse(
             cpu_ns=end.server_cpu_ns - begin.server_cpu_ns,
@@ -97,8 +119,18 @@ def _sample(cell: Cell, load: Load, placement: Placement, foreign_share: float, 
             spin_ns=end.spun_ns - begin.spun_ns,
             connect_s=seen.connect_s,
         ),
-        machine=MachineUse(steal_share=seen.steal_share, foreign_share=foreign_share),
+        machine=MachineUse(
+            steal_share=sum(turn.stolen_s for turn in seen.turns)
+            / sum(turn.machine_s for turn in seen.turns),
+            foreign_share=_foreign_share(
+                cores,
+                placement.generators,
+                load,
+                [(turn.outcome.begin, turn.outcome.end) for turn in seen.turns],
+            ),
+        ),
         background=seen.background,
+        slices=slices,
     )
 
 
@@ -113,7 +145,9 @@ def _divided_cpu_ns(begin: Reading, end: Reading) -> tuple[int, int]:
     return user_ns, used_ns - user_ns
 
 
-def _foreign_share(cores: Cores, generators: int, load: Load, begin: Reading, end: Reading) -> float:
+def _foreign_share(
+    cores: Cores, generators: int, load: Load, windows: Sequence[tuple[Reading, Reading]]
+) -> float:
     """Return what nobody who takes part took of their cores' time; 0 where they have none to themselves.
 
     The kernel counts a core's time in ticks, which miss work that is done in between, in step with them. A generator that
@@ -122,15 +156,17 @@ def _foreign_share(cores: Cores, generators: int, load: Load, begin: Reading, en
     """
     if not cores.own:
         return 0.0
-    server_is_ours = end.server_cpu_ns > 0
-    window_ns = end.at_ns - begin.at_ns
-    clocks = ("server_cpu_ns", "generator_cpu_ns", "background_cpu_ns")
-    ours_ns: int = sum(getattr(end, name) - getattr(begin, name) for name in clocks)
-    others_ns = end.cores_busy_ns - begin.cores_busy_ns - ours_ns if server_is_ours else 0
-    kept_ns = (
-        end.generator_waited_ns - begin.generator_waited_ns if cores.pinned and load.background is None else 0
-    )
-    return max(0.0, others_ns / (window_ns * len(cores.own)), kept_ns / (window_ns * generators))
+
+    def between(*clocks: str) -> int:
+        """Add up by how much clocks went on in all windows."""
+        return sum(getattr(end, clock) - getattr(begin, clock) for begin, end in windows for clock in clocks)
+
+    server_is_ours = windows[-1][1].server_cpu_ns > 0
+    windows_ns = between("at_ns")
+    ours_ns = between("server_cpu_ns", "generator_cpu_ns", "background_cpu_ns")
+    others_ns = between("cores_busy_ns") - ours_ns if server_is_ours else 0
+    kept_ns = between("generator_waited_ns") if cores.pinned and load.background is None else 0
+    return max(0.0, others_ns / (windows_ns * len(cores.own)), kept_ns / (windows_ns * generators))
 
 
 def _places(candidate: Candidate, load: Load) -> int | None:

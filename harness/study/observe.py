@@ -11,9 +11,10 @@ from harness.drive.fleet import (
     Workers,
     as_line,
     background_outcome,
+    leave,
     let_background_come,
     orders_for,
-    outcomes_of,
+    take_turn,
 )
 from harness.drive.journal import Columns, read_times
 from harness.drive.orders import LoadOutcome, merge_outcomes
@@ -28,6 +29,17 @@ MEMORY_EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True)
+class TurnSeen:
+    """A turn: what was done, what came of it, the times of all its requests, and how long, of all cores' time, was stolen."""
+
+    load: Load
+    outcome: LoadOutcome
+    times: Columns
+    stolen_s: float
+    machine_s: float
+
+
+@dataclass(frozen=True)
 class Observation:
     """All that was seen of one launch."""
 
@@ -36,53 +48,96 @@ class Observation:
     ready: Snapshot
     connected: Snapshot
     afterwards: Snapshot
-    steal_share: float
-    outcome: LoadOutcome
-    times: Columns
+    turns: tuple[TurnSeen, ...]
     background: BackgroundRequests
     memory_series_bytes: tuple[int, ...]
 
 
-def observe(  # noqa: PLR0913 - all who take part
-    address: Address,
-    launched: Launched | None,
-    load: Load,
-    cores: Cores,
-    workers: Workers,
-    scratch: str,
-    progress: Progress,
-) -> Observation:
-    """Load a server that runs, and look at it and at the machine meanwhile."""
-    leader = launched.process.pid if launched is not None else None
-    pids = launched.pids if launched is not None else ()
-    ready = snapshot(leader)
-    memory = MemorySeries(pids, load)
-    if workers.background is not None and load.background is not None:
-        let_background_come(workers.background, address, load.background)
-    orders = orders_for(address, load, cores, workers, pids, scratch)
-    connect_s = sum(
-        float(each.tell(as_line(order), "connected")["connect_s"])
-        for each, order in zip(workers.generators, orders, strict=True)
-    )
-    connected = snapshot(leader)
-    if workers.background is not None:
-        workers.background.tell(GO_ON, "started")
-    idle_before, stolen_before = machine_time()
-    outcome = merge_outcomes(outcomes_of(workers.generators, memory.watched(progress)))
-    idle_after, stolen_after = machine_time()
-    afterwards = snapshot(leader)
-    return Observation(
-        launched_s=launched.startup_s if launched is not None else 0.0,
-        connect_s=connect_s,
-        ready=ready,
-        connected=connected,
-        afterwards=afterwards,
-        steal_share=(stolen_after - stolen_before) / max(idle_after - idle_before, 1e-9),
-        outcome=outcome,
-        background=background_outcome(workers.background),
-        times=read_times([Path(order.times_file) for order in orders]),
-        memory_series_bytes=tuple(memory.seen_bytes),
-    )
+class Session:
+    """A server to which all clients of a load have connected, and which is loaded in turns, one or many."""
+
+    def __init__(  # noqa: PLR0913 - all who take part
+        self,
+        address: Address,
+        launched: Launched | None,
+        load: Load,
+        cores: Cores,
+        workers: Workers,
+        scratch: Path,
+    ) -> None:
+        """Let the clients come, those in the background first.
+
+        Args:
+            address: of the server.
+            launched: the server, if it is ours.
+            load: with the longest times of all turns.
+            cores: where server and generators run.
+            workers: the processes of the load.
+            scratch: an empty folder, for the times.
+
+        Raises:
+            MeasureError: they cannot connect, or are not greeted.
+        """
+        self._leader = launched.process.pid if launched is not None else None
+        self._pids = launched.pids if launched is not None else ()
+        self._launched_s = launched.startup_s if launched is not None else 0.0
+        self._workers = workers
+        self._ready = snapshot(self._leader)
+        if workers.background is not None and load.background is not None:
+            let_background_come(workers.background, address, load.background)
+        orders = orders_for(address, load, cores, workers, self._pids, str(scratch))
+        self._files = [Path(order.times_file) for order in orders]
+        self._connect_s = sum(
+            float(each.tell(as_line(order), "connected")["connect_s"])
+            for each, order in zip(workers.generators, orders, strict=True)
+        )
+        self._connected = snapshot(self._leader)
+        self._loads: list[Load] = []
+        self._outcomes: list[list[LoadOutcome]] = []
+        self._machine: list[tuple[float, float]] = []
+        self._memory_bytes: list[int] = []
+        if workers.background is not None:
+            workers.background.tell(GO_ON, "started")
+
+    def turn(self, load: Load, progress: Progress = lambda *_: None, *, settled: bool = False) -> None:
+        """Let the clients take a turn; see `fleet.take_turn`."""
+        memory = MemorySeries(self._pids, load)
+        total_before, stolen_before = machine_time()
+        outcomes = take_turn(self._workers.generators, load, memory.watched(progress), settled=settled)
+        total_after, stolen_after = machine_time()
+        self._loads.append(load)
+        self._outcomes.append(outcomes)
+        self._machine.append((stolen_after - stolen_before, max(total_after - total_before, 1e-9)))
+        self._memory_bytes += memory.seen_bytes
+
+    @property
+    def turns(self) -> int:
+        """Count the turns that were taken."""
+        return len(self._outcomes)
+
+    def end(self) -> Observation:
+        """Look once more, let all clients leave, and return what was seen."""
+        afterwards = snapshot(self._leader)
+        background = background_outcome(self._workers.background)
+        leave(self._workers.generators)
+        records = [[each.records for each in of_turn] for of_turn in self._outcomes]
+        turns = zip(
+            self._loads,
+            map(merge_outcomes, self._outcomes),
+            read_times(self._files, records),
+            self._machine,
+            strict=True,
+        )
+        return Observation(
+            launched_s=self._launched_s,
+            connect_s=self._connect_s,
+            ready=self._ready,
+            connected=self._connected,
+            afterwards=afterwards,
+            turns=tuple(TurnSeen(load, outcome, times, *machine) for load, outcome, times, machine in turns),
+            background=background,
+            memory_series_bytes=tuple(self._memory_bytes),
+        )
 
 
 class MemorySeries:

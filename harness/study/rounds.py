@@ -3,14 +3,14 @@
 Whatever measures is given as a function, so that these rules can be tested without a server.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.analyse.samples.validity import invalidity
-from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, Cell, Plan, Round
+from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, Plan, Round
 from harness.record import Sample
 
-MeasureCell = Callable[[Cell], Sample]
+MeasureRound = Callable[[Round], Sequence[Sample]]
 
 
 @dataclass
@@ -28,16 +28,18 @@ class Allowance:
 def run_rounds(
     plan: Plan,
     rounds: Iterable[Round],
-    measure_cell: MeasureCell,
+    measure_round: MeasureRound,
     allowance: Allowance,
-    enough: Callable[[], bool] = lambda: False,
+    enough: Callable[[Round], bool] = lambda _: False,
 ) -> list[Sample]:
     """Measure rounds one after the other.
+
+    A round of launches by themselves is measured again if one of them is invalid; slices are left out by cycles instead.
 
     Args:
         plan: what the rounds are of; it decides on the order in which a round is measured again.
         rounds: what to measure.
-        measure_cell: makes a launch, and keeps what came of it.
+        measure_round: measures one, and keeps what came of it.
         allowance: of the whole run; it is used up.
         enough: asked before each round, and each repetition; True ends the work.
 
@@ -48,17 +50,22 @@ def run_rounds(
     to_come = sum(map(len, rounds))
     samples: list[Sample] = []
     for cells in rounds:
-        if enough():
+        if enough(cells):
             break
-        launched = [measure_cell(cell) for cell in cells]
+        launched = measure_round(cells)
         samples += launched
         to_come -= len(cells)
         allowance.planned += len(cells)
         for attempt in range(2, MOST_ATTEMPTS + 1):
-            if not any(map(invalidity, launched)) or not allowance.permits(len(cells), to_come) or enough():
-                break
             again = plan.again(cells, attempt)
-            launched = [measure_cell(cell) for cell in again]
+            if (
+                not again
+                or not any(map(invalidity, launched))
+                or not allowance.permits(len(cells), to_come)
+                or enough(again)
+            ):
+                break
+            launched = measure_round(again)
             samples += launched
             allowance.again += len(again)
     return samples

@@ -15,7 +15,7 @@ from harness.drive.generator import connected_loop
 from harness.drive.journal import ROW, Columns, Journal, read_times
 from harness.drive.loops.churn import source_for
 from harness.drive.loops.loop import Loop
-from harness.drive.orders import LoadOrder, LoadOutcome
+from harness.drive.orders import LoadOrder, LoadOutcome, Turn
 from harness.drive.schedule import intended_ns, phases_of
 from harness.drive.script import Script
 from harness.launch.candidates import Candidate
@@ -155,8 +155,9 @@ def test_a_journal_grows_when_there_are_more_rows_than_expected(tmp_path: Path) 
     for n in range(9):
         journal.write(ROW.pack(n, n + 1, n + 2, n + 3, 2, n % 4))
     assert (journal.used, journal.requests()) == (9, 18)
-    journal.save(str(tmp_path / "times"))
-    times = read_times([tmp_path / "times"])
+    journal.move_to(str(tmp_path / "times"))
+    assert journal.used == 0
+    (times,) = read_times([tmp_path / "times"], [[9]])
     assert list(times.intended_ns) == list(range(9))
     assert set(times.ready_ns - times.intended_ns) == {1}
     assert set(times.received_ns - times.sent_ns) == {1}
@@ -178,17 +179,17 @@ def order_for(address: tuple[str, int], tmp_path: Path, clients: int = 5, pipeli
 def work(order: LoadOrder) -> tuple[LoadOutcome, Columns]:
     loop = connected_loop(order)
     try:
-        outcome = loop.run(monotonic_ns(), lambda *_: None)
+        outcome = take_turn(loop, order.load)
     finally:
-        close(loop)
-    loop.journal.save(order.times_file)
-    return outcome, read_times([Path(order.times_file)])
+        loop.leave()
+    (times,) = read_times([Path(order.times_file)], [[outcome.records]])
+    return outcome, times
 
 
-def close(loop: Loop) -> None:
-    for client in loop.clients.values():
-        client.socket.close()
-    loop.poller.close()
+def take_turn(loop: Loop, load: Load, *, settled: bool = False) -> LoadOutcome:
+    outcome = loop.run(Turn(start_ns=monotonic_ns(), load=load, settled=settled), lambda *_: None)
+    loop.journal.move_to(loop.order.times_file)
+    return outcome
 
 
 def assert_conserved(outcome: LoadOutcome) -> None:

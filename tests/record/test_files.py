@@ -27,7 +27,7 @@ from harness.record import (
     FaultResult,
     Results,
     ServerCosts,
-    append_sample,
+    append_samples,
     append_to_log,
     as_json,
     drop_half_written_sample,
@@ -42,7 +42,7 @@ from tests.makers import changed
 def write(folder: Path, results: Results) -> None:
     write_manifest(folder, results.manifest)
     for sample in results.samples:
-        append_sample(folder, sample)
+        append_samples(folder, [sample])
     (folder / CONFORMANCE).write_text(as_json(results.conformance), encoding="utf-8")
 
 

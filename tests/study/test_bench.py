@@ -18,7 +18,7 @@ from harness.study import campaign, manifest, phases
 from tests.makers import changed
 
 CANDIDATES = [ours("threaded"), ours("trio_nursery")]
-BLOCKS = {"clients_64": 3, "churn": 2}
+BLOCKS = {"flood": 3, "churn": 2}
 PLAN = Plan(("threaded", "trio_nursery"), tuple(BLOCKS), {}, BLOCKS, 0.1, 1.0, 7)
 
 

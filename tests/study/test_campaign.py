@@ -12,6 +12,7 @@ from rich.console import Console
 
 from harness.analyse.precision import PILOT_BLOCKS
 from harness.analyse.samples.validity import invalidity
+from harness.errors import MeasureError
 from harness.launch.candidates import Candidate
 from harness.launch.selection import ours
 from harness.plan import CLOSED, WORKLOADS, Cell, Load, Plan, Workload
@@ -19,7 +20,7 @@ from harness.record import PrecisionGoal, Sample
 from harness.study import campaign as module
 from harness.study.campaign import campaign
 from harness.study.cell import measure
-from tests.makers import changed
+from tests.makers import blocks_of, changed
 
 PLAN = Plan(("a", "b"), ("clients_64",), {}, {"clients_64": 3}, 0.1, 1.0, 7)
 CANDIDATES = [Candidate("a"), Candidate("b")]
@@ -39,6 +40,7 @@ def noise(monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample]) -
         return make_sample(cell=cell, rps=1000, cpu_us=cost_us, wrong=wrong, sent=1010 + wrong)
 
     monkeypatch.setattr(module, "measure", fake)
+    monkeypatch.setattr(module, "measure_block", blocks_of(fake))
     yield level
     assert next(launches) > 0
 
@@ -50,7 +52,7 @@ def console() -> tuple[Console, io.StringIO]:
 
 def test_a_plan_is_measured_and_every_sample_kept(noise: list[float]) -> None:
     kept: list[Sample] = []
-    with campaign(CANDIDATES, PLAN, console()[0], kept.append) as measuring:
+    with campaign(CANDIDATES, PLAN, console()[0], kept.extend) as measuring:
         measuring.measure_blocks({"clients_64": 2})
         assert measuring.done == {"clients_64": 2}
         measuring.measure_blocks({"clients_64": 3})
@@ -99,8 +101,9 @@ def test_no_block_begins_after_the_time(noise: list[float]) -> None:
 def test_what_was_measured_again_is_counted_aloud(noise: list[float]) -> None:
     noise[0] = -0.01
     shown, said = console()
-    with campaign(CANDIDATES, PLAN, shown) as measuring:
-        measuring.measure_blocks({"clients_64": 5})
+    plan = changed(PLAN, workloads=("flood",))
+    with campaign(CANDIDATES, plan, shown) as measuring:
+        measuring.measure_blocks({"flood": 5})
     found = measuring.repetition
     assert (found.launches, found.left) == (2, 10)  # a fifth of 10 planned launches, in rounds of 2: one
     assert (
@@ -108,6 +111,29 @@ def test_what_was_measured_again_is_counted_aloud(noise: list[float]) -> None:
         in said.getvalue()
     )
     assert "wrong-replies" in said.getvalue()
+
+
+def test_a_block_of_slices_is_not_measured_again(noise: list[float]) -> None:
+    noise[0] = -0.01
+    with campaign(CANDIDATES, PLAN, console()[0]) as measuring:
+        measuring.measure_blocks({"clients_64": 5})
+    assert (measuring.repetition.launches, measuring.repetition.left) == (0, 10)
+
+
+def test_a_server_that_cannot_be_measured_does_not_keep_others_from_it(
+    monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample]
+) -> None:
+    def fake(candidate: Candidate, _: Load, *, cell: Cell) -> Sample:
+        if candidate.label == "a":
+            raise MeasureError("client 7 of 8 cannot connect")
+        return make_sample(cell=cell)
+
+    monkeypatch.setattr(module, "measure", fake)
+    shown, said = console()
+    with campaign(CANDIDATES, changed(PLAN, workloads=("flood",)), shown) as measuring:
+        measuring.measure_blocks({"flood": 2})
+    assert [sample.cell.server for sample in measuring.samples] == ["b", "b"]
+    assert "not measured: a, flood: client 7 of 8 cannot connect" in said.getvalue()
 
 
 @pytest.fixture
@@ -121,6 +147,7 @@ def loads(monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample]) -
         return make_sample(cell=cell, rps={"a": 8000, "b": 2000}[candidate.label])
 
     monkeypatch.setattr(module, "measure", fake)
+    monkeypatch.setattr(module, "measure_block", blocks_of(fake))
     return made
 
 

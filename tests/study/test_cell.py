@@ -241,9 +241,9 @@ def test_a_generator_that_was_kept_from_its_core_tells_of_others_work() -> None:
         generator_waited_ns=300_000_000,
     )
     beside = changed(SHORT, background=Background(TRICKLE, 5))
-    assert _foreign_share(alone, 1, SHORT, begin, end) == pytest.approx(0.3)
-    assert _foreign_share(alone, 1, beside, begin, end) == 0
-    assert _foreign_share(Cores(), 1, SHORT, begin, end) == 0
+    assert _foreign_share(alone, 1, SHORT, [(begin, end)]) == pytest.approx(0.3)
+    assert _foreign_share(alone, 1, beside, [(begin, end)]) == 0
+    assert _foreign_share(Cores(), 1, SHORT, [(begin, end)]) == 0
 
 
 def test_the_work_of_a_server_that_is_not_ours_is_not_told_from_others() -> None:
@@ -251,4 +251,4 @@ def test_the_work_of_a_server_that_is_not_ours_is_not_told_from_others() -> None
     end = Reading(
         at_ns=10**9, server_cpu_ns=0, generator_cpu_ns=400_000_000, spun_ns=0, cores_busy_ns=1_300_000_000
     )
-    assert _foreign_share(Cores((0,), (1,)), 1, SHORT, begin, end) == 0
+    assert _foreign_share(Cores((0,), (1,)), 1, SHORT, [(begin, end)]) == 0

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Callable
 
 from harness.analyse.blocks import counted, launches_of, repetition
-from harness.plan import REPEATED_SHARE, Cell, Plan
+from harness.plan import REPEATED_SHARE, Cell, Plan, Round
 from harness.record import Sample
 from harness.study.rounds import Allowance, run_rounds
 from tests.makers import changed
 
-NAMES = ("clients_64", "clients_500")
+NAMES = ("churn", "flood")
 PLAN = Plan(("a", "b", "c"), NAMES, {}, dict.fromkeys(NAMES, 4), 0.1, 1.0, 7)
 
 LONGER = changed(PLAN, blocks=dict.fromkeys(NAMES, 10))
@@ -25,7 +25,10 @@ def launches(make_sample: MakeSample, is_bad: Callable[[Cell], bool], plan: Plan
             cell.server, cell.block, cell.workload, attempt=cell.attempt, timeout=int(bad), sent=10_010 + bad
         )
 
-    return run_rounds(plan, plan.rounds(), measure_cell, Allowance())
+    def measure_round(cells: Round) -> list[Sample]:
+        return [measure_cell(cell) for cell in cells]
+
+    return run_rounds(plan, plan.rounds(), measure_round, Allowance())
 
 
 def test_without_trouble_a_plan_is_carried_out_as_it_is(make_sample: MakeSample) -> None:
@@ -37,15 +40,13 @@ def test_without_trouble_a_plan_is_carried_out_as_it_is(make_sample: MakeSample)
 
 
 def test_a_round_with_an_invalid_launch_is_measured_again_whole_and_at_once(make_sample: MakeSample) -> None:
-    trouble = Cell(2, "b", "clients_500")
+    trouble = Cell(2, "b", "flood")
     samples = launches(make_sample, lambda cell: cell == trouble)
     again = [index for index, sample in enumerate(samples) if sample.cell.attempt == 2]
     assert {samples[index].cell.server for index in again} == {"a", "b", "c"}
     assert again == list(range(again[0], again[0] + 3))
-    assert {(samples[index].cell.workload, samples[index].cell.block) for index in again} == {
-        ("clients_500", 2)
-    }
-    assert {(samples[again[0] - 1].cell.workload, samples[again[0] - 1].cell.block)} == {("clients_500", 2)}
+    assert {(samples[index].cell.workload, samples[index].cell.block) for index in again} == {("flood", 2)}
+    assert {(samples[again[0] - 1].cell.workload, samples[again[0] - 1].cell.block)} == {("flood", 2)}
     assert all(launch.valid for launch in counted(launches_of(samples)))
     assert repetition(launches_of(samples)).left == 0
 
@@ -74,5 +75,8 @@ def test_no_new_round_begins_when_it_is_enough(make_sample: MakeSample) -> None:
         made.append(cell)
         return make_sample(cell.server, cell.block, cell.workload, wrong=1)
 
-    run_rounds(PLAN, PLAN.rounds(), measure_cell, Allowance(), lambda: len(made) >= 3)
+    def measure_round(cells: Round) -> list[Sample]:
+        return [measure_cell(cell) for cell in cells]
+
+    run_rounds(PLAN, PLAN.rounds(), measure_round, Allowance(), lambda _: len(made) >= 3)
     assert tuple(made) == PLAN.rounds()[0]

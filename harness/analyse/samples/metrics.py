@@ -40,15 +40,22 @@ def response_us(q: float) -> Callable[[Sample], float | None]:
 
 
 def throughput_rps(sample: Sample) -> float:
-    """Requests answered in a second."""
+    """Requests answered in a second: in all slices that count together, or in the window if there are none."""
+    kept = sample.kept_slices
+    if kept:
+        return sum(each.answered for each in kept) / sum(each.length_s for each in kept)
     return sample.window.answered / sample.window.length_s
 
 
 def cpu_us_per_request(sample: Sample) -> float | None:
     """CPU time of the server's process for one request, user and system, all threads.
 
-    If others ask besides, what the server does for them cannot be told from it, so that nothing can be said.
+    In all slices that count together, or in the window if there are none. If others ask besides, what the server does for
+    them cannot be told from it, so that nothing can be said.
     """
+    if kept := sample.kept_slices:
+        answered, cpu_ns = sum(each.answered for each in kept), sum(each.cpu_ns for each in kept)
+        return cpu_ns / 1e3 / answered if answered and cpu_ns else None
     if not sample.window.answered or not sample.server.cpu_ns or others_ask(sample):
         return None
     return sample.server.cpu_ns / 1e3 / sample.window.answered

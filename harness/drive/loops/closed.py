@@ -43,6 +43,10 @@ class ClosedLoop(Loop):
         """Hear, and ask no more."""
         client.hear()
 
+    def settled(self, asked_ns: int) -> bool:
+        """Tell whether every client has had the replies to its first requests: then it has asked again since."""
+        return all(client.oldest_sent_ns > asked_ns for client in self.clients.values())
+
     def _turn(self, client: Client) -> None:
         self.sent += client.turn()
         if client.unsent:

@@ -1,7 +1,7 @@
 """The ways to load a server: a closed loop, an open one, and connections that come and go. They compute no percentile.
 
-Raw non-blocking sockets and epoll. All work until the window begins, read the clocks, work until it ends, read them
-again, and then wait for what is still to come.
+Raw non-blocking sockets and epoll. A load is done in turns, one or many: all work until the window begins, read the clocks,
+work until it ends, read them again, and then wait for what is still to come, so that between turns nothing is in flight.
 """
 
 import time
@@ -11,13 +11,16 @@ from typing import Final
 
 from harness.drive.client import Client, ClientFailure
 from harness.drive.journal import Journal
-from harness.drive.orders import LoadOrder, LoadOutcome, Reading
+from harness.drive.orders import LoadOrder, LoadOutcome, Reading, Turn
 from harness.machine.processes import busy_ns, cpu_ns_of, ticks_of, waited_ns
+from harness.plan import Load
 from harness.record import Requests
 
 POLL_S: Final = 0.05
 TICK_NS: Final = 250_000_000
 MOST_EVENTS: Final = 256
+SETTLING_NS: Final = 2_000_000
+"""So often is looked whether every client has had a reply."""
 Progress = Callable[[int, int], None]
 clock = time.monotonic_ns
 
@@ -44,23 +47,32 @@ class Loop:
         self._next_check_ns = 0
         self._progress: Callable[[], None] = lambda: None
 
-    def run(self, started_ns: int, progress: Progress) -> LoadOutcome:
+    def run(self, turn: Turn, progress: Progress) -> LoadOutcome:
         """Work through warm-up and window, then wait for what is in flight.
 
         Args:
-            started_ns: when to start; what is intended is counted from then.
+            turn: which; what is intended is counted from when it starts.
             progress: called four times a second with the time since the start in ns and the requests sent.
         """
+        load, started_ns = turn.load, turn.start_ns
+        self.sent = 0
+        self.lost = {"wrong": 0, "error": 0, "timeout": 0}
+        self.fault = ""
         self._progress = lambda: progress(clock() - started_ns, self.sent)
+        self.prepare(load)
+        server_found_ns = cpu_ns_of(self.order.server_pids)
         time.sleep(max(0.0, (started_ns - clock()) / 1e9))
-        begin_ns = started_ns + int(self.order.load.warmup_s * 1e9)
-        end_ns = begin_ns + int(self.order.load.duration_s * 1e9)
+        begin_ns = started_ns + int(load.warmup_s * 1e9)
         self.start(started_ns)
+        asked_ns = clock()
         self.work_until(begin_ns)
+        if turn.settled:
+            self._settle(asked_ns)
         begin = self._read_clocks()
+        end_ns = (begin.at_ns if turn.settled else begin_ns) + int(load.duration_s * 1e9)
         self.work_until(end_ns)
         end = self._read_clocks()
-        self.work_until(end_ns + int(self.order.load.relief_s * 1e9))
+        self.work_until(end_ns + int(load.relief_s * 1e9))
         self._await_replies()
         return LoadOutcome(
             requests=Requests(
@@ -75,7 +87,20 @@ class Loop:
             begin=begin,
             end=end,
             records=self.journal.used,
+            ended_ns=clock(),
+            server_found_ns=server_found_ns,
+            server_left_ns=cpu_ns_of(self.order.server_pids),
         )
+
+    def leave(self) -> None:
+        """Close all connections."""
+        for client in self.clients.values():
+            client.socket.close()
+        self.clients.clear()
+        self.poller.close()
+
+    def prepare(self, load: Load) -> None:
+        """Do before a turn what would take time in it."""
 
     def start(self, started_ns: int) -> None:
         """Do what is done once."""
@@ -93,8 +118,18 @@ class Loop:
         """Tell whether there is anything left to wait for."""
         return any(client.in_flight for client in self.clients.values())
 
+    def settled(self, asked_ns: int) -> bool:  # noqa: ARG002 - when the last client had asked for the first time
+        """Tell whether nothing of the start of a turn is left."""
+        return True
+
     def forget(self, client: Client) -> None:
         """Take note that a client was lost."""
+
+    def _settle(self, asked_ns: int) -> None:
+        """Work until nothing of the start is left, or until that takes too long."""
+        limit_ns = clock() + self._timeout_ns
+        while not self.settled(asked_ns) and (now_ns := clock()) < limit_ns:
+            self.work_until(now_ns + SETTLING_NS)
 
     def _await_replies(self) -> None:
         """Listen until all is answered, or until it takes too long."""

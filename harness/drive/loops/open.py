@@ -9,7 +9,8 @@ from harness.drive.client import Client, ClientFailure
 from harness.drive.journal import Journal
 from harness.drive.loops.loop import POLL_S, Loop, clock
 from harness.drive.orders import LoadOrder
-from harness.drive.schedule import Agenda, Turn
+from harness.drive.schedule import Agenda, Due, intended_ns, phases_of, share_of
+from harness.plan import Load
 
 SHORT_NS: Final = 100_000
 """What is shorter cannot be slept through."""
@@ -21,32 +22,35 @@ Event = tuple[int, int]
 class OpenLoop(Loop):
     """Requests are sent when they are intended, or as soon after that as their connection is free."""
 
-    def __init__(
-        self,
-        order: LoadOrder,
-        poller: epoll,
-        clients: Sequence[Client],
-        journal: Journal,
-        intended_ns: Sequence[int],
-    ) -> None:
-        """Take connected clients, and when they are to ask, counted from the start."""
+    def __init__(self, order: LoadOrder, poller: epoll, clients: Sequence[Client], journal: Journal) -> None:
+        """Take connected clients."""
         super().__init__(order, poller, clients, journal)
-        self.planned = len(intended_ns)
-        self._offsets_ns = intended_ns
+        self.planned = 0
+        self._offsets_ns = array("q")
         self._numbered = list(clients)
+        self._gone: list[Client] = []
         self._agenda = Agenda((), len(clients))
+
+    def prepare(self, load: Load) -> None:
+        """Work out when to ask, counted from the start."""
+        times_ns = intended_ns(phases_of(load), load.arrivals, load.seed)
+        share_ns = share_of(times_ns, self.order.generator, self.order.generators)
+        self._offsets_ns = array("q", share_ns.tobytes())
+        self.planned = len(self._offsets_ns)
 
     def start(self, started_ns: int) -> None:
         """Fix the intended times."""
-        intended_ns = array("q", (started_ns + offset_ns for offset_ns in self._offsets_ns))
-        self._agenda = Agenda(intended_ns, len(self._numbered), self.order.load.pipeline)
+        intended = array("q", (started_ns + offset_ns for offset_ns in self._offsets_ns))
+        self._agenda = Agenda(intended, len(self._numbered), self.order.load.pipeline)
+        for client in self._gone:
+            self._agenda.lose(client.number)
 
     def work_until(self, end_ns: int) -> None:
         """Send what is due, and listen until the next is."""
         agenda = self._agenda
         while (now_ns := clock()) < end_ns and self.clients:
-            for turn in agenda.due(now_ns, BATCH):
-                self._send(turn)
+            for due in agenda.due(now_ns, BATCH):
+                self._send(due)
             for descriptor, event in self._wait(min(agenda.next_ns, end_ns)):
                 self._attend(descriptor, event, self.listen)
             if now_ns > self._next_tick_ns:
@@ -56,21 +60,22 @@ class OpenLoop(Loop):
         """Hear, and send what has been waiting for this connection."""
         answered, heard_ns = client.hear()
         for _ in range(answered):
-            if turn := self._agenda.freed(client.number, heard_ns):
-                self._send(turn)
+            if due := self._agenda.freed(client.number, heard_ns):
+                self._send(due)
 
     def outstanding(self) -> bool:
         """Send what was due at the end of the window and had not its turn yet; the rest is waited for."""
-        for turn in self._agenda.due(clock(), self.planned):
-            self._send(turn)
+        for due in self._agenda.due(clock(), self.planned):
+            self._send(due)
         return super().outstanding()
 
     def forget(self, client: Client) -> None:
         """Send nothing more on this connection."""
+        self._gone.append(client)
         self._agenda.lose(client.number)
 
-    def _send(self, turn: Turn) -> None:
-        number, intended_ns, ready_ns = turn
+    def _send(self, due: Due) -> None:
+        number, intended_ns, ready_ns = due
         client = self._numbered[number]
         try:
             self.sent += client.ask(1, intended_ns, ready_ns)
