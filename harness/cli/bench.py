@@ -47,13 +47,13 @@ QUICK_COSTS: Final = 0.2
     "--quick",
     "profile",
     flag_value="quick",
-    help="5 blocks of the four core workloads, about 10 minutes for all of ours.",
+    help="64 and 500 clients, as many blocks as fit into five minutes, all else included.",
 )
 @click.option(
     "--full",
     "profile",
     flag_value="full",
-    help="12 blocks of the core workloads, 5 of all others, about 90 minutes; of all of ours, their variants under the core "
+    help="8 blocks of the core workloads, 5 of all others, about 90 minutes; of all of ours, their variants under the core "
     "workloads.  [default: 8 and 3]",
 )
 @click.option(
@@ -96,7 +96,11 @@ QUICK_COSTS: Final = 0.2
 @click.option(
     "--out", metavar="DIR", type=click.Path(path_type=Path), help="A new folder; under results/ if not given."
 )
-@click.option("--prove/--no-prove", default=True, help="Try the suite on its mutants, too (two minutes).")
+@click.option(
+    "--prove/--no-prove",
+    default=None,
+    help="Try the suite on its mutants, too (two minutes).  [default: unless --quick]",
+)
 @click.option(
     "--selftest/--no-selftest",
     default=None,
@@ -166,7 +170,7 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     seed: int | None,
     out: Path | None,
     *,
-    prove: bool,
+    prove: bool | None,
     torture: bool | None,
     selftest: bool | None,
     twin: bool,
@@ -194,6 +198,7 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         seed=secrets.randbelow(2**32) if seed is None else seed,
         all_cores=all_cores(candidates),
         core_only=frozenset(each.name for each in VARIANTS) if everything and not workloads else frozenset(),
+        whole_s=None if blocks or target else size.whole_s,
     )
     if not plan.cells():
         raise UsageError("nothing is left to measure: these servers cannot serve these workloads")
@@ -209,7 +214,8 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         write_report,
         target,
         Extras(
-            prove=prove,
+            anew=profile == "full",
+            prove=profile != "quick" if prove is None else prove,
             selftest=profile == "full" if selftest is None else selftest,
             limits=profile != "quick" if limits is None else limits,
             costs_scale=_costs_scale(profile, costs=costs),

@@ -59,20 +59,36 @@ SLICING: Final = Slicing()
 
 @dataclass(frozen=True)
 class Profile:
-    """How long a run is: blocks of the core workloads and of the others, and seconds in each cell."""
+    """How long a run is: blocks of the core workloads and of the others, and seconds in each cell.
+
+    Attributes:
+        only: the workloads, if they are but these.
+        whole_s: the time that all takes, the gate and the report included; the blocks are as many as fit, up to those given.
+    """
 
     core_blocks: int
     other_blocks: int
     warmup_s: float
     duration_s: float
+    only: tuple[str, ...] = ()
+    whole_s: float | None = None
 
     def blocks(self, workload: Workload) -> int:
         """Return how often a workload is measured that was not asked for by name; 0: not at all."""
+        if self.only and workload.name not in self.only:
+            return 0
         return self.core_blocks if workload.core else self.other_blocks
 
 
 PROFILES: Final = {
-    "quick": Profile(core_blocks=5, other_blocks=0, warmup_s=0.3, duration_s=1.0),
+    "quick": Profile(
+        core_blocks=8,
+        other_blocks=0,
+        warmup_s=0.3,
+        duration_s=1.0,
+        only=("clients_64", "clients_500"),
+        whole_s=285.0,
+    ),
     "standard": Profile(core_blocks=8, other_blocks=3, warmup_s=0.3, duration_s=1.0),
     "full": Profile(core_blocks=8, other_blocks=5, warmup_s=0.3, duration_s=1.0),
 }
@@ -106,6 +122,7 @@ class Plan:
         all_cores: the servers that use more than one core: they are measured on their own, and not compared with others.
         core_only: the servers that meet the core workloads only.
         slicing: how the servers of a block are loaded in turn, under the workloads for which they are.
+        whole_s: the time that the run is to take, all that comes before and after measuring included; None: as long as it takes.
     """
 
     servers: tuple[str, ...]
@@ -118,6 +135,7 @@ class Plan:
     all_cores: frozenset[str] = frozenset()
     core_only: frozenset[str] = frozenset()
     slicing: Slicing = SLICING
+    whole_s: float | None = None
 
     def rounds(
         self, wanted: Mapping[str, int] | None = None, done: Mapping[str, int] | None = None

@@ -35,6 +35,7 @@ from harness.record.files import (
     SCHEMA,
     SELFTEST,
     TORTURE,
+    UNMEASURED,
     Kind,
     Results,
     append_samples,
@@ -64,6 +65,7 @@ from harness.record.sample import (
     Sample,
     ServerUse,
     Slice,
+    Unmeasured,
     Window,
 )
 
@@ -88,6 +90,7 @@ __all__ = [
     "SCHEMA",
     "SELFTEST",
     "TORTURE",
+    "UNMEASURED",
     "AlarmRun",
     "Arm",
     "BackgroundRequests",
@@ -127,6 +130,7 @@ __all__ = [
     "SuiteState",
     "Told",
     "Trial",
+    "Unmeasured",
     "Verdict",
     "Window",
     "add_histograms",

@@ -16,11 +16,12 @@ from harness.record.conformance import Judgement, Proof
 from harness.record.costs import ServerCosts
 from harness.record.experiments import ConnectionLimit, EffectResult, FaultResult, SelfCheck
 from harness.record.manifest import Manifest
-from harness.record.sample import Sample
+from harness.record.sample import Sample, Unmeasured
 
 SCHEMA: Final = 3
 MANIFEST: Final = "manifest.json"
 SAMPLES: Final = "samples.jsonl"
+UNMEASURED: Final = "unmeasured.jsonl"
 CONFORMANCE: Final = "conformance.json"
 PROOF: Final = "suite.json"
 TORTURE: Final = "torture.json"
@@ -39,7 +40,7 @@ FILES: Final[dict[str, Any]] = {
     COSTS: tuple[ServerCosts, ...],
     EFFECTS: tuple[EffectResult, ...],
 }
-"""What each file holds; `SAMPLES` holds a `Sample` on each of its lines."""
+"""What each file holds; `SAMPLES` holds a `Sample` on each of its lines, and `UNMEASURED` an `Unmeasured`."""
 
 Kind = TypeVar("Kind")
 
@@ -50,6 +51,7 @@ class Results(Record, frozen=True, kw_only=True):
     Attributes:
         samples: all launches but those under the twin's name, which are never compared with other servers'.
         twins: these.
+        unmeasured: launches of which there is no sample.
     """
 
     manifest: Manifest
@@ -62,6 +64,7 @@ class Results(Record, frozen=True, kw_only=True):
     costs: tuple[ServerCosts, ...] = ()
     effects: tuple[EffectResult, ...] = ()
     twins: tuple[Sample, ...] = ()
+    unmeasured: tuple[Unmeasured, ...] = ()
 
     @property
     def measured_cells(self) -> int:
@@ -127,6 +130,7 @@ def read_results(folder: Path) -> Results:
         limits=found.get(LIMITS, ()),
         costs=found.get(COSTS, ()),
         effects=found.get(EFFECTS, ()),
+        unmeasured=tuple(read_log(Unmeasured, folder / UNMEASURED)),
     )
 
 
@@ -199,14 +203,14 @@ def _samples(path: Path) -> Iterable[Sample]:
 
 def schema() -> str:
     """Return the JSON Schema of all files, made from their types."""
-    found, components = msgspec.json.schema_components((*FILES.values(), Sample))
+    found, components = msgspec.json.schema_components((*FILES.values(), Sample, Unmeasured))
     for each in components.values():
         each["description"] = cleandoc(each["description"])
     whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"The files of a run's folder, schema {SCHEMA}",
-        "description": f"Each line of {SAMPLES} is one object.",
-        "properties": dict(zip((*FILES, SAMPLES), found, strict=True)),
+        "description": f"Each line of {SAMPLES} and {UNMEASURED} is one object.",
+        "properties": dict(zip((*FILES, SAMPLES, UNMEASURED), found, strict=True)),
         "$defs": components,
     }
     return msgspec.json.format(msgspec.json.encode(whole), indent=1).decode() + "\n"

@@ -2,7 +2,7 @@
 
 from msgspec import field
 
-from harness.plan import ONE_CORE, Record
+from harness.plan import ONE_CORE, Record, Slicing
 
 
 class ServerFacts(Record, frozen=True):
@@ -54,6 +54,8 @@ class Design(Record, frozen=True, kw_only=True):
         seed: it decides on the order.
         planned_cells: launches, those not counted that were made again.
         twin_of, twin: a server that was measured under two names, and the second name; empty if none was.
+        slicing: how the servers of a block were loaded in turn; None if each was launched by itself.
+        whole_s: the time that all was to take, whatever number of blocks that gives; None if that number was given.
     """
 
     workloads: tuple[str, ...]
@@ -65,6 +67,8 @@ class Design(Record, frozen=True, kw_only=True):
     planned_cells: int
     twin_of: str = ""
     twin: str = ""
+    slicing: Slicing | None = None
+    whole_s: float | None = None
 
 
 class PrecisionGoal(Record, frozen=True):
@@ -105,6 +109,8 @@ class Manifest(Record, frozen=True, kw_only=True):
         remark: what else a reader has to know of how this run came about.
         goal: the precision to reach; None if the number of blocks was given.
         states: for each part of the run, the hash of what it stands on.
+        proved_by: of servers that an earlier run judged by exactly the same suite, in the same state and on the same machine:
+            the folder of that run. Their verdicts are copies.
     """
 
     schema: int
@@ -119,3 +125,4 @@ class Manifest(Record, frozen=True, kw_only=True):
     goal: PrecisionGoal | None = None
     progress: RunProgress = RunProgress()
     states: dict[str, str] = field(default_factory=dict)
+    proved_by: dict[str, str] = field(default_factory=dict)

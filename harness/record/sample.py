@@ -190,6 +190,18 @@ class BackgroundRequests(Record, frozen=True, kw_only=True):
     fault: str = ""
 
 
+class Unmeasured(Record, frozen=True):
+    """A launch of which there is no sample: it could not be made, or not be ended.
+
+    Attributes:
+        cell: its place in the plan.
+        reason: why.
+    """
+
+    cell: Cell
+    reason: str
+
+
 class Slice(Record, frozen=True, array_like=True):
     """A short turn under load, one of many that a launch has between those of the other servers of its block.
 

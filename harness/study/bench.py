@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from msgspec import structs
 from rich.console import Console
@@ -13,17 +14,25 @@ from harness.analyse.samples.validity import invalidity
 from harness.launch.candidates import Candidate
 from harness.plan import Plan, twin_of
 from harness.record import (
+    CONFORMANCE,
+    PROOF,
     SAMPLES,
+    UNMEASURED,
+    Manifest,
     PrecisionGoal,
     Results,
     Sample,
     append_samples,
+    append_to_log,
+    as_json,
     read_results,
     shown,
     take,
     write_manifest,
+    write_whole,
 )
 from harness.study.campaign import campaign
+from harness.study.known import known_verdicts, standing_proof
 from harness.study.manifest import manifest_of
 from harness.study.parts import Part, drop_workloads
 from harness.study.phases import (
@@ -38,6 +47,11 @@ from harness.study.phases import (
 )
 from harness.study.resume import gone_on_with, renewed
 
+REPORT_S: Final = 12.0
+"""About what a quick run's report takes."""
+LEAST_MEASURING: Final = 0.4
+"""Of the time of a whole run, so much at least is measured, however long the gate has taken."""
+
 
 @dataclass(frozen=True)
 class Extras:
@@ -51,8 +65,10 @@ class Extras:
             of requests and connections; None for not at all.
         torture: let faults happen to the servers in the end.
         effects: for each known effect, the hash of what it stands on.
+        anew: let every server pass the gate, even if an earlier run has proved the same of it.
     """
 
+    anew: bool = False
     prove: bool = True
     selftest: bool = False
     limits: bool = False
@@ -97,35 +113,42 @@ def bench(  # noqa: PLR0913 - what, where and how well
         LaunchError, MeasureError: a server cannot be started or measured. What was measured is kept and reported.
         KeyboardInterrupt: likewise.
     """
+    started_s = time.monotonic()
     manifest = manifest_of(candidates, plan, command, target, extras.effects)
     states = manifest.states
     if interrupted is None:
         take(folder)
+        manifest = _with_what_is_known(manifest, folder, extras)
     elif stale is None:
         manifest = gone_on_with(folder, interrupted.manifest, manifest)
     else:
         manifest = renewed(folder, interrupted.manifest, manifest, stale)
         drop_workloads(folder, {part.name for part in stale if part.file == SAMPLES})
         interrupted = read_results(folder)
-    before_s, started_s = manifest.progress.seconds, time.monotonic()
+    before_s = manifest.progress.seconds
     write_manifest(folder, manifest)
     (folder / SAMPLES).touch()
     recorded = (*interrupted.samples, *interrupted.twins) if interrupted else ()
-    _tell_how_long(plan, recorded, console)
+    _tell_how_long(plan, manifest, recorded, console)
     try:
         conforming = _prepare(candidates, folder, console, extras, stale or ())
         to_measure = plan.without({each.label for each in candidates} - {each.label for each in conforming})
         keep = partial(append_samples, folder)
+        note = partial(append_to_log, log=folder / UNMEASURED)
         with campaign(
-            _with_twin(candidates, plan), to_measure, console, keep, recorded=recorded
+            _with_twin(candidates, plan), to_measure, console, keep, note, recorded=recorded
         ) as measuring:
-            if target is None:
-                measuring.measure_blocks(plan.blocks)
-            else:
+            if target is not None:
                 measuring.reach(target)
+            else:
+                measuring.measure_blocks(plan.blocks, _until_s(plan, started_s))
+            if target is not None or plan.whole_s is not None:
                 cells = sum(map(len, plan.rounds(measuring.done)))
                 design = structs.replace(
-                    manifest.design, blocks=max(measuring.done.values()), planned_cells=cells
+                    manifest.design,
+                    blocks=max(measuring.done.values()),
+                    blocks_of=dict(measuring.done),
+                    planned_cells=cells,
                 )
                 manifest = structs.replace(manifest, design=design)
         progress = structs.replace(manifest.progress, complete=True)
@@ -157,6 +180,8 @@ def _prepare(
     run_phase(GATE, candidates, folder, console, stale=stale)
     if extras.prove:
         run_phase(THE_SUITE, candidates, folder, console)
+    elif (proof := standing_proof()) is not None:
+        write_whole(folder / PROOF, proof)
     if extras.selftest:
         run_phase(THE_INSTRUMENT, candidates, folder, console, stale=stale)
     verdicts = read_results(folder).conformance
@@ -195,10 +220,38 @@ def _with_twin(candidates: Sequence[Candidate], plan: Plan) -> list[Candidate]:
     return [*candidates, *twins]
 
 
-def _tell_how_long(plan: Plan, recorded: Sequence[Sample], console: Console) -> None:
+def _with_what_is_known(manifest: Manifest, folder: Path, extras: Extras) -> Manifest:
+    """Copy what an earlier run has proved of the same servers, and note whose it is."""
+    known = {} if extras.anew else known_verdicts(manifest)
+    if known:
+        verdicts = [verdict for each in known.values() for verdict in each.verdicts]
+        write_whole(folder / CONFORMANCE, as_json(verdicts))
+    return structs.replace(manifest, proved_by={server: each.folder for server, each in known.items()})
+
+
+def _until_s(plan: Plan, started_s: float) -> float | None:
+    """Return the moment at which measuring ends, if the whole is to take so long: a fair part is left, however long the gate took."""
+    if plan.whole_s is None:
+        return None
+    return max(
+        started_s + plan.whole_s - REPORT_S,
+        time.monotonic() + LEAST_MEASURING * plan.whole_s,
+    )
+
+
+def _tell_how_long(plan: Plan, manifest: Manifest, recorded: Sequence[Sample], console: Console) -> None:
     """Print an estimate before anything begins."""
     done = {(sample.cell.block, sample.cell.server, sample.cell.workload) for sample in recorded}
     cells = [cell for cell in plan.cells() if (cell.block, cell.server, cell.workload) not in done]
+    known = len(manifest.proved_by)
+    if known:
+        console.print(
+            f"{known} servers have passed the same suite on this machine before, and are not judged again",
+            highlight=False,
+        )
+    if plan.whole_s is not None and not done:
+        console.print(f"This will take about {plan.whole_s / 60:.0f} minutes in all", highlight=False)
+        return
     minutes = sum(plan.seconds_of(cell.workload) for cell in cells) / 60
     before = (
         f"{len(plan.cells()) - len(cells)} of {len(plan.cells())} launches were made before; " if done else ""

@@ -17,11 +17,13 @@ from harness.analyse.samples.validity import assess
 from harness.errors import CannotRun
 from harness.launch.candidates import Candidate
 from harness.plan import CLOSED, OF_PEAK, PEAK, RELIEF, Cell, Load, Plan, Round, in_slices, launch_seconds
-from harness.record import PrecisionGoal, Sample
+from harness.record import PrecisionGoal, Sample, Unmeasured
 from harness.study.block import Crew, measure_block
 from harness.study.cell import measure
 from harness.study.rounds import Allowance, run_rounds
 
+MOST_FAILURES: Final = 2
+"""A server that could not be measured so often under a workload is spared it from then on."""
 PEAK_S: Final = 0.5
 """So long is a server's peak measured if it is needed and not known."""
 
@@ -32,6 +34,7 @@ class Campaign:
     Attributes:
         plan: what is measured.
         samples: all so far, invalid ones included.
+        unmeasured: launches that could not be made.
         done: blocks so far, of each workload.
     """
 
@@ -41,6 +44,7 @@ class Campaign:
         plan: Plan,
         loads: Mapping[str, Load],
         keep: Callable[[Sequence[Sample]], None],
+        note: Callable[[Unmeasured], None],
         progress: Progress,
         crew: Crew,
         recorded: Sequence[Sample] = (),
@@ -48,11 +52,13 @@ class Campaign:
         """Take the servers, what each workload does to them, what to do with each sample, and what was measured before."""
         self.plan = plan
         self.samples: list[Sample] = []
+        self.unmeasured: list[Unmeasured] = []
         self._launches: list[Launch] = []
         self.done = dict.fromkeys(plan.workloads, 0)
         self._candidates = {candidate.label: candidate for candidate in candidates}
         self._loads = loads
         self._keep = keep
+        self._note = note
         self._progress = progress
         self._task = progress.add_task("measuring", total=None, launches=0, of=0)
         self._recorded = {sample.cell: sample for sample in recorded}
@@ -133,7 +139,9 @@ class Campaign:
         began_s = time.monotonic()
         known = [self._recorded[cell] for cell in cells if cell in self._recorded]
         self._take(known)
-        to_measure = tuple(cell for cell in cells if cell not in self._recorded)
+        to_measure = tuple(
+            cell for cell in cells if cell not in self._recorded and not self._is_hopeless(cell)
+        )
         if not to_measure:
             return known
         measured = self._block(to_measure) if in_slices(cells[0].workload) else self._launches_of(to_measure)
@@ -152,7 +160,7 @@ class Campaign:
         self._take(outcome.samples)
         self._progress.advance(self._task, sum(map(self._seconds_of, cells)))
         for cell, reason in outcome.unmeasured.items():
-            self._say(f"  not measured: {cell.server}, {cell.workload}: {reason}", "yellow")
+            self._give_up(cell, reason)
         return list(outcome.samples)
 
     def _launches_of(self, cells: Round) -> list[Sample]:
@@ -163,13 +171,23 @@ class Campaign:
             try:
                 sample = measure(self._candidates[cell.server], self._load(cell), cell=cell)
             except CannotRun as error:
-                self._say(f"  not measured: {cell.server}, {cell.workload}: {error}", "yellow")
+                self._give_up(cell, str(error))
             else:
                 samples.append(sample)
                 self._keep([sample])
                 self._take([sample])
             self._progress.advance(self._task, self._seconds_of(cell))
         return samples
+
+    def _give_up(self, cell: Cell, reason: str) -> None:
+        """Take note that a launch could not be made; its server is tried once more, and then spared this workload."""
+        self.unmeasured.append(Unmeasured(cell, reason))
+        self._note(self.unmeasured[-1])
+        self._say(f"  not measured: {cell.server}, {cell.workload}: {reason}", "yellow")
+
+    def _is_hopeless(self, cell: Cell) -> bool:
+        failures = [each for each in self.unmeasured if each.cell.workload == cell.workload]
+        return sum(each.cell.server == cell.server for each in failures) >= MOST_FAILURES
 
     def _take(self, samples: Sequence[Sample]) -> None:
         """Take note of samples."""
@@ -231,6 +249,7 @@ def campaign(  # noqa: PLR0913 - likewise
     plan: Plan,
     console: Console,
     keep: Callable[[Sequence[Sample]], None] = lambda _: None,
+    note: Callable[[Unmeasured], None] = lambda _: None,
     loads: Mapping[str, Load] | None = None,
     recorded: Sequence[Sample] = (),
 ) -> Iterator[Campaign]:
@@ -241,6 +260,7 @@ def campaign(  # noqa: PLR0913 - likewise
         plan: what to measure.
         console: where progress is shown.
         keep: is given samples as soon as they are there.
+        note: is given launches that could not be made.
         loads: what the plan's workloads do, if they are not those known by these names.
         recorded: samples of the plan that are there already: they are neither made again nor kept again.
     """
@@ -257,6 +277,7 @@ def campaign(  # noqa: PLR0913 - likewise
             plan,
             loads or {name: plan.load_of(name) for name in plan.workloads},
             keep,
+            note,
             progress,
             Crew(stack),
             recorded,

@@ -30,6 +30,8 @@ def manifest_of(
         planned_cells=len(plan.cells()),
         twin_of=plan.doubled,
         twin=twin_of(plan.doubled) if plan.doubled else "",
+        slicing=plan.slicing,
+        whole_s=plan.whole_s,
     )
     return Manifest(
         schema=SCHEMA,

@@ -22,6 +22,7 @@ LAG_LIMIT: Final = 0.1
 KEPT_UP: Final = 0.99
 """A server that answers a smaller share of what it is offered is overloaded."""
 LITTLE_TOLERANCE: Final = 0.05
+AWAKE_LIMIT: Final = 0.01
 
 
 class Severity(Enum):
@@ -49,6 +50,12 @@ class Reason(Enum):
         "other processes worked on the cores of server and generator",
         Severity.INVALID,
     )
+    NEIGHBOUR = (
+        "neighbour",
+        "others had a part of the machine, beside all servers of the block alike",
+        Severity.DOUBT,
+    )
+    RESTLESS = "restless", "the server worked while it was to lie still", Severity.REMARK
     SHARED_CORE = "shared-core", "server and generator did not have cores of their own", Severity.DOUBT
     OVERLOADED = "overloaded", "the server answered less than it was offered", Severity.REMARK
     CENSORED = "censored", "responses that never came rank above all that did", Severity.REMARK
@@ -150,6 +157,12 @@ def generator_share(sample: Sample) -> float:
     return working_ns / (sample.window.length_s * 1e9 * sample.placement.generators)
 
 
+def awake_share(sample: Sample) -> float:
+    """Return how much of a core a server used between its slices, while it was to lie still."""
+    rest_s = sum(each.rest_s for each in sample.slices)
+    return sum(each.rest_cpu_ns for each in sample.slices) / 1e9 / rest_s if rest_s else 0.0
+
+
 def _of_the_books(sample: Sample) -> Iterator[Flag]:
     accounted = (
         sample.requests.ok
@@ -176,12 +189,30 @@ def _of_the_books(sample: Sample) -> Iterator[Flag]:
     )
     if unanswered:
         yield Flag(Reason.TIMEOUTS, f"{unanswered} not answered within {sample.load.timeout_s:g} s")
+    yield from _of_the_slices(sample)
     if not sample.window.answered:
         yield Flag(Reason.NOTHING_ANSWERED, "no reply came in the measuring window")
     elif not littles_law_holds(sample):
         mean = sample.times.response_sum_ns / (sample.window.length_s * 1e9)
         detail = f"{mean:.1f} requests in flight by their times, {sample.load.clients * sample.load.pipeline} in truth"
         yield Flag(Reason.LITTLES_LAW, detail)
+
+
+def _of_the_slices(sample: Sample) -> Iterator[Flag]:
+    """Hold the books of each slice against what was in flight: in a closed loop always the same number, to the nanosecond.
+
+    Of several generators each has edges of its own, and a request that was lost leaves a gap, which is told of elsewhere.
+    """
+    exact = sample.load.arrivals == CLOSED and sample.placement.generators == 1
+    if not exact or sample.requests.sent != sample.requests.ok:
+        return
+    in_flight = sample.load.clients * sample.load.pipeline
+    for each in sample.slices:
+        if each.in_flight_ns != in_flight * round(each.length_s * 1e9):
+            mean = each.in_flight_ns / (each.length_s * 1e9)
+            detail = f"{mean:.3f} requests in flight by their times in cycle {each.cycle + 1}, {in_flight} in truth"
+            yield Flag(Reason.CONSERVATION, detail)
+            return
 
 
 def _of_the_company(sample: Sample) -> Iterator[Flag]:
@@ -199,12 +230,12 @@ def _of_the_company(sample: Sample) -> Iterator[Flag]:
 
 
 def littles_law_holds(sample: Sample) -> bool:
-    """Check the bookkeeping of a closed loop: N D = throughput x mean response (Little 1961).
+    """Check the bookkeeping of a closed loop: N D = throughput x mean response (Little 1961); of slices it is known exactly.
 
     Throughput x mean response is the sum of the responses over the window. Of each request in flight at an edge, up to one
     response too much or too little is counted, so that both sides may differ by the largest response over the window.
     """
-    if sample.load.arrivals != CLOSED or sample.requests.sent != sample.requests.ok:
+    if sample.slices or sample.load.arrivals != CLOSED or sample.requests.sent != sample.requests.ok:
         return True
     window_ns = sample.window.length_s * 1e9
     in_flight = sample.load.clients * sample.load.pipeline
@@ -228,12 +259,13 @@ def _of_the_instrument(sample: Sample) -> Iterator[Flag]:
             else "server and generator did not have a core each"
         )
         yield Flag(Reason.SHARED_CORE, why)
+    # In slices the servers of a block have suffered alike, and cycles that were hit hard are left out.
     if sample.machine.steal_share > STEAL_LIMIT:
         detail = f"the hypervisor gave {sample.machine.steal_share:.1%} of the machine's time to others"
-        yield Flag(Reason.STEAL, detail)
+        yield Flag(Reason.NEIGHBOUR if sample.slices else Reason.STEAL, detail)
     if sample.machine.foreign_share > FOREIGN_LIMIT:
         detail = f"others took {sample.machine.foreign_share:.0%} of the time of these cores"
-        yield Flag(Reason.FOREIGN_WORK, detail)
+        yield Flag(Reason.NEIGHBOUR if sample.slices else Reason.FOREIGN_WORK, detail)
 
 
 def _late_quantiles(sample: Sample) -> Iterator[str]:
@@ -245,6 +277,8 @@ def _late_quantiles(sample: Sample) -> Iterator[str]:
 
 
 def _of_the_server(sample: Sample) -> Iterator[Flag]:
+    if (share := awake_share(sample)) > AWAKE_LIMIT:
+        yield Flag(Reason.RESTLESS, f"it used {share:.1%} of a core between its slices")
     if sample.load.arrivals != CLOSED and achieved_share(sample) < KEPT_UP:
         detail = f"{achieved_share(sample):.1%} of what was offered was answered in the window"
         yield Flag(Reason.OVERLOADED, detail)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from harness.analyse.samples.validity import (
     Reason,
@@ -11,11 +12,12 @@ from harness.analyse.samples.validity import (
     achieved_share,
     assess,
     generator_share,
+    invalidity,
     limited_by,
     littles_law_holds,
 )
 from harness.plan import ALL_CORES
-from harness.record import Sample
+from harness.record import Sample, Slice
 from harness.record.buckets import histogram
 from tests.makers import changed
 
@@ -156,3 +158,35 @@ def test_what_limits_a_server_on_all_cores(
     (doubt,) = assess(sample).doubts
     assert doubt == "shared-core: the server uses all 2 cores, the generator's among them"
     assert assess(sample).valid
+
+
+def sliced(make_sample: Callable[..., Sample], **changes: object) -> Sample:
+    """Return a sample with three slices of 64 clients, in which all books are right."""
+    slices = tuple(Slice(cycle, 0, 0.1, 1000, 50_000_000, 64 * 100_000_000, rest_s=0.9) for cycle in range(3))
+    return structs.replace(make_sample(**changes), slices=slices)
+
+
+def test_what_slows_all_servers_of_a_block_alike_is_told_and_does_not_void_it(
+    make_sample: Callable[..., Sample],
+) -> None:
+    for name in ("steal_share", "foreign_share"):
+        assert invalidity(make_sample(**{name: 0.3}))
+        found = assess(sliced(make_sample, **{name: 0.3}))
+        assert found.valid
+        assert [doubt.partition(":")[0] for doubt in found.doubts] == ["neighbour"]
+
+
+def test_a_slice_whose_requests_do_not_fill_its_time_voids_a_launch(
+    make_sample: Callable[..., Sample],
+) -> None:
+    right = sliced(make_sample)
+    assert assess(right).valid
+    short = structs.replace(right.slices[1], in_flight_ns=right.slices[1].in_flight_ns - 1)
+    wrong = structs.replace(right, slices=(right.slices[0], short, right.slices[2]))
+    assert [reason.partition(":")[0] for reason in invalidity(wrong)] == ["conservation"]
+
+
+def test_a_server_that_works_between_its_slices_is_told_of(make_sample: Callable[..., Sample]) -> None:
+    right = sliced(make_sample)
+    restless = tuple(structs.replace(each, rest_cpu_ns=20_000_000) for each in right.slices)
+    assert "restless" in str(assess(structs.replace(right, slices=restless)).of(Severity.REMARK)[0])
