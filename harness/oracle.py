@@ -30,15 +30,16 @@ def replies(sent: bytes) -> Iterator[bytes]:
     yield GREETING
     word = _SUM
     for match in re.finditer(rb"[^\n]*\n|[^\n]+", sent):
-        reply, word = _answer(re.sub(rb"\r?\n?\Z", b"", match[0], count=1), word)
+        reply, word = _answer(match[0], word)
         yield reply
         if reply == _GOODBYE:
             break
 
 
 @lru_cache(maxsize=1024)  # whoever floods says the same again and again
-def _answer(text: bytes, word: bytes) -> tuple[bytes, bytes]:
-    """Return the reply to a line without its end, and the word for the mode that is on after it."""
+def _answer(line: bytes, word: bytes) -> tuple[bytes, bytes]:
+    """Return the reply to a line, and the word for the mode that is on after it."""
+    text = re.sub(rb"\r?\n?\Z", b"", line, count=1)
     command = text.rstrip(b" \t")
     if len(text) > _LONGEST:
         return _NOT_UNDERSTOOD, word
