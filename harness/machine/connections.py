@@ -20,7 +20,11 @@ ANY_STATE: Final = 0xFFFF_FFFF
 NO_COOKIE: Final = bytes([0xFF] * 8)
 HEADER: Final = struct.Struct("=IHHII")
 REQUEST: Final = struct.Struct("=BBBBI")
+STATE_AT: Final = HEADER.size + 1
+TCP_LISTEN: Final = 10
 QUEUES_AT: Final = HEADER.size + 4 + 48 + 4
+QUEUES_AND_FILE: Final = struct.Struct("=IIII")
+"""Bytes to be read, bytes to be acknowledged, the owner, the inode."""
 ATTRIBUTES_AT: Final = HEADER.size + 72
 BYTES_RECEIVED_AT: Final = 128
 """In struct tcp_info."""
@@ -33,8 +37,17 @@ class Entry(NamedTuple):
     inode: int
 
 
-def servers_entry(client: tuple[str, int], server: tuple[str, int]) -> Entry | None:
+def servers_entry(client: Address, server: Address) -> Entry | None:
     """Look for the server's end of a connection, if that is on this machine."""
+    if answer := _told(server, client):
+        unread_bytes, _, _, inode = QUEUES_AND_FILE.unpack_from(answer, QUEUES_AT)
+        return Entry(unread_bytes, inode)
+    if _told(client, server):  # a kernel that knows the one end would know the other
+        return None
+    return _entry_in_table(client, server)
+
+
+def _entry_in_table(client: Address, server: Address) -> Entry | None:
     if len(client) != 2:  # IPv6 has a table of its own
         return None
     ends = f" {_in_hexadecimal(server)} {_in_hexadecimal(client)} "
@@ -74,13 +87,10 @@ def input_of(end: Address, peer: Address) -> Input | None:
 
     None if this kernel knows no such end (any more), or answers no such questions.
     """
-    try:
-        answer = _ask(end, peer)
-    except OSError:
+    answer = _told(end, peer)
+    if not answer:
         return None
-    if struct.unpack_from("=H", answer, 4)[0] != SOCK_DIAG_BY_FAMILY:
-        return None
-    (unread_bytes,) = struct.unpack_from("=I", answer, QUEUES_AT)
+    unread_bytes, *_ = QUEUES_AND_FILE.unpack_from(answer, QUEUES_AT)
     place = ATTRIBUTES_AT
     while place < len(answer):
         length, kind = struct.unpack_from("=HH", answer, place)
@@ -88,6 +98,18 @@ def input_of(end: Address, peer: Address) -> Input | None:
             return Input(struct.unpack_from("=Q", answer, place + 4 + BYTES_RECEIVED_AT)[0], unread_bytes)
         place += length + 3 & ~3
     return None
+
+
+def _told(end: Address, peer: Address) -> bytes:
+    """Ask the kernel for one end of a connection; b"" if it knows none such, or answers no such questions."""
+    try:
+        answer = _ask(end, peer)
+    except OSError:
+        return b""
+    if struct.unpack_from("=H", answer, 4)[0] != SOCK_DIAG_BY_FAMILY:
+        return b""
+    # Where an end is gone, the kernel tells of whoever listens there.
+    return b"" if answer[STATE_AT] == TCP_LISTEN else answer
 
 
 def _ask(end: Address, peer: Address) -> bytes:
