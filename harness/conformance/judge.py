@@ -104,20 +104,23 @@ class JudgingWorker(ExitStack):
         super().__init__()
         self.candidate = candidate
         self.isolated = isolated
-        self.target = self.enter_context(shared_target(candidate))
+        self._target: Target | None = self.enter_context(shared_target(candidate))
 
     def judge(self, case: Case) -> Judgement:
-        """Run one case; whatever a failure leaves behind must not count against the next one, so start anew then."""
+        """Run one case; whatever a failure leaves behind must not count against the next one, which then starts anew."""
+        target = self._target or self.enter_context(shared_target(self.candidate))
         started = time.monotonic()
-        verdict, detail = run_case(case, self.target)
+        verdict, detail = run_case(case, target)
         if verdict is Verdict.TIMEOUT and self.candidate.hopeless:
             known = " and ".join(HOPELESS[each] for each in sorted(self.candidate.hopeless))
             detail = f"{detail} (tried before: {known}, so that nobody waits long for it)"
         if self.isolated or (verdict.failed and self.candidate.address is None):
             self.close()
-            self.target = self.enter_context(shared_target(self.candidate))
-        self.target.peers.clear()
-        self.target.error_outputs.clear()
+            target = None
+        else:
+            target.peers.clear()
+            target.error_outputs.clear()
+        self._target = target
         return Judgement(
             self.candidate.label, case.id, case.title, case.level, verdict, detail, time.monotonic() - started
         )

@@ -114,9 +114,9 @@ def planted(mutant: Mutant) -> Iterator[Candidate]:
     """Write a copy of the servers with the mistake in it, and offer it as a candidate for as long as the context lasts."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         package = Path(folder) / "implementations"
-        package.mkdir()
-        for source in (PROJECT / "implementations").glob("*.py"):
-            shutil.copy(source, package)
+        # With what is compiled already, which costs a server more than all the rest of its start.
+        others = shutil.ignore_patterns(*(f"{Path(edit.file).stem}.*" for edit in mutant.edits))
+        shutil.copytree(PROJECT / "implementations", package, ignore=others)
         for edit in mutant.edits:
             (package / edit.file).write_text(mutated_source(mutant, edit.file), encoding="utf-8")
         stock = ours(mutant.base)
@@ -172,8 +172,8 @@ def case_of(mutant: Mutant) -> Case:
 
 def _try(mutant: Mutant, sample: Sequence[Case]) -> Trial:
     with planted(mutant) as candidate, JudgingWorker(candidate) as worker:
-        verdict = worker.judge(case_of(mutant))
         others = [worker.judge(case) for case in sample]
+        verdict = worker.judge(case_of(mutant))  # last, since nobody needs the server after a failure
     return Trial(
         case=mutant.case,
         title=mutant.title,
