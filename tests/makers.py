@@ -1,9 +1,12 @@
-"""Records that tests change by the names of their fields, whichever group these are in."""
+"""Records that tests change by the names of their fields, whichever group these are in; reports without figures."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import is_dataclass, replace
 from typing import Any, Final, TypeVar
 
+import pytest
 from msgspec import Struct, structs
 
 from harness.drive.orders import LoadOrder, LoadOutcome
@@ -95,3 +98,11 @@ def _put(record: Any, path: Path, value: object) -> Any:  # noqa: ANN401 - likew
     if rest:
         value = _put(getattr(record, first), tuple(rest), value)
     return structs.replace(record, **{first: value})
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Let a report's figures be set up but not drawn, which takes far longer than all the rest of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.report.figures.panels._svg", lambda _: "")
+        yield

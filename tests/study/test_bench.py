@@ -15,7 +15,7 @@ from harness.record import CONFORMANCE, SAMPLES, Judgement, Sample, Verdict, as_
 from harness.report.files import write_report
 from harness.study import bench as study
 from harness.study import campaign, manifest, phases
-from tests.makers import changed
+from tests.makers import changed, undrawn
 
 CANDIDATES = [ours("threaded"), ours("trio_nursery")]
 BLOCKS = {"flood": 3, "churn": 2}
@@ -64,7 +64,8 @@ def run(folder: Path, *, resume: bool = False, plan: Plan = PLAN) -> str:
     said = io.StringIO()
     interrupted = read_results(folder) if resume else None
     command, console = ("harness", "bench"), Console(file=said, width=200)
-    study.bench(CANDIDATES, plan, folder, command, console, write_report, interrupted=interrupted)
+    with undrawn():
+        study.bench(CANDIDATES, plan, folder, command, console, write_report, interrupted=interrupted)
     return said.getvalue()
 
 
