@@ -17,9 +17,8 @@ import sys
 import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from threading import Thread
-from typing import Final, NoReturn, Protocol
+from typing import Final, NamedTuple, NoReturn, Protocol
 
 from implementations.protocol import Connection
 
@@ -63,8 +62,7 @@ GRACE_USED: Final = 0.8
 """The share of the grace that clients get; the rest is for exiting in time [7.4]."""
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """The command line of every server [5.1]; `math.inf` as idle timeout means never."""
 
     host: str
