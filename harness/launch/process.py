@@ -67,14 +67,14 @@ class Launched:
         self.process.send_signal(number)
         return self.wait()
 
-    def wait(self) -> int:
-        """Wait for its end and return the exit code; TimeoutError if it outlives its grace by far."""
+    def wait(self, margin_s: float = STOP_MARGIN_S) -> int:
+        """Wait for its end and return the exit code; TimeoutError if it outlives its grace by so much, by far if not given."""
         hopeless = STOP in self.candidate.hopeless
-        limit_s = HOPELESS_S if hopeless else self.grace_s + STOP_MARGIN_S
+        limit_s = HOPELESS_S if hopeless else self.grace_s + margin_s
         try:
             return self.process.wait(limit_s)
         except subprocess.TimeoutExpired:
-            raise TimeoutError(f"still running {limit_s:g} s after it was to stop") from None
+            raise TimeoutError(f"still running {limit_s:.3g} s after it was to stop") from None
 
 
 @contextmanager
