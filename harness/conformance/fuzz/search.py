@@ -34,6 +34,10 @@ SEARCH: Final = settings(
 )
 
 
+class TimeIsUp(BaseException):
+    """No more is tried. It is no error, and no Exception, which Hypothesis would take for a finding."""
+
+
 @dataclass(frozen=True)
 class FuzzFailure:
     """What went wrong.
@@ -177,10 +181,11 @@ class Fuzzer(ExitStack):
 
     def search(self, random: Random) -> FuzzFailure | None:
         """Try one batch, and shrink what goes wrong."""
-        try:
-            smallest = find(encounters, self._goes_wrong, settings=SEARCH, random=random)
-        except NoSuchExample:
+        with suppress(NoSuchExample, TimeIsUp):
+            find(encounters, self._goes_wrong, settings=SEARCH, random=random)
+        if not self._failures:
             return None
+        smallest = min(self._failures, key=_size)
         return self._confirmed() or FuzzFailure(smallest, self._failures[smallest], seen_again=False)
 
     def _confirmed(self) -> FuzzFailure | None:
@@ -197,18 +202,20 @@ class Fuzzer(ExitStack):
         return None
 
     def _goes_wrong(self, encounter: Encounter) -> bool:
-        """Tell whether an encounter goes wrong, and remember it; once the time is up, only what is known does.
+        """Tell whether an encounter goes wrong, and remember it.
 
         A failure that comes and goes is thus one to Hypothesis as well, which asks again for what it has found.
         """
         self._progress(self.effort)
-        if encounter in self._failures or time.monotonic() > self._until:
-            return encounter in self._failures
+        if encounter in self._failures:
+            return True
+        if time.monotonic() > self._until:
+            raise TimeIsUp
         try:
             message = self._try(encounter, SHRINKING_PATIENCE_S if self._has_hung else self._patience_s)
         except LaunchError:
             self._until = 0
-            return False
+            raise TimeIsUp from None
         if message and not self._failures:
             self._until = time.monotonic() + self._shrink_s
         if message:
