@@ -539,16 +539,12 @@ def killing(process: subprocess.Popen[str]) -> Iterator[None]:
         process.kill()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_bench_keeps_what_it_has_and_leaves_no_process(
-    tmp_path: Path, number: signal.Signals, code: int
-) -> None:
+def test_an_interrupted_bench_keeps_what_it_has_and_leaves_no_process(tmp_path: Path) -> None:
+    """By either signal; the second run goes on with the first, whose servers need not be judged again."""
     folder = tmp_path / "run"
-    command = [
-        sys.executable,
-        "-m",
-        "harness",
-        "bench",
+    bench = [sys.executable, "-m", "harness", "bench"]
+    begun = [
+        *bench,
         "--no-prove",
         "--no-costs",
         "--no-limits",
@@ -557,12 +553,21 @@ def test_an_interrupted_bench_keeps_what_it_has_and_leaves_no_process(
         "ping_pong",
         "--blocks",
         "500",
+        "--out",
+        str(folder),
     ]
-    process = started_bench([*command, "--out", str(folder)], number)
+    interrupt_after_a_sample(begun, folder, signal.SIGINT, code=130)
+    interrupt_after_a_sample([*bench, "--resume", str(folder)], folder, signal.SIGTERM, code=143)
+    assert read_results(folder).manifest.progress.resumed == 1
+
+
+def interrupt_after_a_sample(command: list[str], folder: Path, number: signal.Signals, code: int) -> None:
+    samples = folder / "samples.jsonl"
+    before = samples.read_bytes() if samples.exists() else b""
+    process = started_bench(command, number)
     with process, killing(process):
         limit = time.monotonic() + LIMIT_S
-        samples = folder / "samples.jsonl"
-        while not (samples.exists() and samples.stat().st_size):
+        while not (samples.exists() and samples.stat().st_size > len(before)):
             assert time.monotonic() < limit
             assert process.poll() is None
             time.sleep(0.05)
@@ -573,6 +578,7 @@ def test_an_interrupted_bench_keeps_what_it_has_and_leaves_no_process(
     assert "Traceback" not in said
     _, alive = psutil.wait_procs(started, timeout=10)
     assert not alive
+    assert samples.read_bytes().startswith(before)
     results = read_results(folder)
     assert not results.manifest.progress.complete
     assert results.measured_cells
