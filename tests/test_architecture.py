@@ -297,7 +297,6 @@ TESTED_IN = {
     "experiments.faults": "experiments/faults/test_run.py",
     "experiments.selftest": "experiments/selftest/test_check.py",
     "launch.selection": "launch/test_candidates.py",
-    "machine.connections": "conformance/fuzz/test_model.py",
     "machine.threads": "conformance/proof/test_mutants.py",
     "oracle": "implementations/test_protocol.py",
     "plan.regimes": "implementations/test_factors.py",
