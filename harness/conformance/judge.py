@@ -116,11 +116,11 @@ class JudgingWorker(ExitStack):
             detail = f"{detail} (tried before: {known}, so that nobody waits long for it)"
         if self.isolated or (verdict.failed and self.candidate.address is None):
             self.close()
-            target = None
+            self._target = None
         else:
             target.peers.clear()
             target.error_outputs.clear()
-        self._target = target
+            self._target = target
         return Judgement(
             self.candidate.label, case.id, case.title, case.level, verdict, detail, time.monotonic() - started
         )
