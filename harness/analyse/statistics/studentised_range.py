@@ -1,0 +1,73 @@
+"""The studentised range: by how much the largest of several means exceeds the smallest, in standard errors (Tukey 1953).
+
+`scipy.stats.studentized_range` knows it, too, but takes half a second for each quantile, and a report asks for hundreds:
+here one takes milliseconds. The probability is a double integral of smooth functions,
+
+    P(Q <= q) = ∫ P(range of k standard normal values <= q s) dP(s),    s = sqrt(chi-squared of n degrees / n),
+    P(range <= w) = k ∫ φ(z) (Φ(z) - Φ(z - w))**(k-1) dz,
+
+which Gauss and Legendre's rule sums to seven digits; the outer one runs over the logarithm of s, on which nothing is steep
+even with one degree of freedom. scipy is the oracle in the tests.
+"""
+
+import math
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from scipy import special
+
+NODES: Final = 128
+FARTHEST: Final = 9.0
+"""Standard deviations; what a normal distribution has beyond is less than a double can add to 1."""
+NEGLIGIBLE: Final = 1e-10
+PRECISION: Final = 1e-9
+
+_PLACES, _WEIGHTS = np.polynomial.legendre.leggauss(NODES)
+_Z = FARTHEST * _PLACES
+_BELOW_Z = special.ndtr(_Z)
+_DENSITY = FARTHEST * _WEIGHTS * np.exp(-(_Z**2) / 2) / math.sqrt(2 * math.pi)
+
+
+def probability(q: float, groups: int, degrees: float) -> float:
+    """Return how likely it is that the studentised range of so many groups is not above q."""
+    if q <= 0:
+        return 0.0
+    # The logarithm of s, between the quantiles that leave next to nothing out on either side.
+    tails = special.chdtri(degrees, [1 - NEGLIGIBLE, NEGLIGIBLE])
+    low, high = np.log(np.maximum(tails, 1e-300) / degrees) / 2
+    log_s = (low + high) / 2 + (high - low) / 2 * _PLACES
+    log_density = (
+        degrees * (log_s - np.exp(2 * log_s) / 2)
+        + math.log(2)
+        + degrees / 2 * math.log(degrees / 2)
+        - special.gammaln(degrees / 2)
+    )
+    between = _BELOW_Z - special.ndtr(_Z - q * np.exp(log_s)[:, np.newaxis])
+    of_ranges = groups * (between ** (groups - 1) @ _DENSITY)
+    beyond = (high - low) / 2 * (_WEIGHTS * np.exp(log_density)) @ (1 - of_ranges)
+    return min(1.0, max(0.0, 1 - float(beyond)))
+
+
+@lru_cache(maxsize=4096)
+def quantile(share: float, groups: int, degrees: float) -> float:
+    """Return the value that the studentised range of so many groups does not exceed with this probability."""
+
+    def error(q: float) -> float:
+        return probability(q, groups, degrees) - share
+
+    low, high = 0.0, 2.0
+    while (above := error(high)) < 0:
+        low, high = high, 2 * high
+    below = error(low)
+    # False position; the end that stays counts half, so that it does not stay for long.
+    while high - low > PRECISION * high:
+        q = high - above * (high - low) / (above - below)
+        at_q = error(q)
+        if abs(at_q) < PRECISION:
+            return q
+        if at_q < 0:
+            low, below, above = q, at_q, above / 2
+        else:
+            high, above, below = q, at_q, below / 2
+    return high
