@@ -12,7 +12,6 @@ from harness.analyse.advice import Advice, advice
 from harness.analyse.blocks import (
     Launch,
     Repetition,
-    by_block,
     counted,
     launches_of,
     of_regime,
@@ -21,13 +20,12 @@ from harness.analyse.blocks import (
 )
 from harness.analyse.causes.evidence import Cause, evidence
 from harness.analyse.causes.rules import causes
-from harness.analyse.comparisons import COMPARED, log_ratio
+from harness.analyse.comparisons import COMPARED, Comparison, compare_all
 from harness.analyse.precision import Reach, reach
 from harness.analyse.rankings import RankedTail, tail_ranking
 from harness.analyse.samples.metrics import FEWEST_READINGS, metric
 from harness.analyse.samples.validity import STEAL_LIMIT
 from harness.analyse.slopes import Slope, per_connection, slope
-from harness.analyse.statistics.inference import LogRatio
 from harness.analyse.tables import Table, tabulate
 from harness.plan import ALL_CORES, ONE_CORE, WORKLOADS
 from harness.record import Holding, Results, Sample, ServerCosts, ServerFacts
@@ -59,14 +57,6 @@ class RegimeAnalysis:
         return any(row.server == server for table in self.tables.values() for row in table.rows)
 
 
-class TwinRatio(NamedTuple):
-    """What the two names of one server came out as: the second's figure against the first's."""
-
-    workload: str
-    metric: str
-    ratio: LogRatio
-
-
 class StolenTime(NamedTuple):
     """In how many launches, of how many, the hypervisor gave too much of its time to others; and the most that it gave."""
 
@@ -83,7 +73,7 @@ class Analysis:
         results: the run itself.
         one_core, all_cores: what is said of the servers of each regime.
         tails: of one core's servers, by workload, those of which something is known.
-        twins: the ratios of the server that was measured under two names.
+        twins: the second name of a server that was measured under two, against the first.
         precision: what was reached under each workload, if a precision was asked for.
         repetition: what was measured again; None if nothing was measured.
         stolen: likewise.
@@ -96,7 +86,7 @@ class Analysis:
     one_core: RegimeAnalysis
     all_cores: RegimeAnalysis
     tails: Mapping[str, RankedTail]
-    twins: tuple[TwinRatio, ...]
+    twins: tuple[Comparison, ...]
     precision: tuple[Reach, ...]
     repetition: Repetition | None
     stolen: StolenTime | None
@@ -152,17 +142,21 @@ def growth_under(launches: Sequence[Launch], workload: str) -> Growth | None:
     return Growth(growing, medians[growing])
 
 
-def twin_ratios(results: Results, launches: Sequence[Launch]) -> Iterator[TwinRatio]:
-    """Yield what was said of a server and itself."""
+def twin_ratios(results: Results, launches: Sequence[Launch]) -> Iterator[Comparison]:
+    """Yield what was said of a server and itself, as one more pair among all servers of its regime.
+
+    So it is judged as every other pair is, by an interval that holds for all at once. All else is worked out without the
+    twin: what the instrument is tested by is not to make the letters of others wider.
+    """
     design = results.manifest.design
-    both = [launch for launch in launches if launch.sample.cell.server == design.twin_of]
-    both += launches_of(results.twins)
-    for workload in design.workloads:
+    twins = launches_of(results.twins)
+    regimes = {launch.sample.placement.regime for launch in twins}
+    everybody = [launch for launch in launches if launch.sample.placement.regime in regimes] + [*twins]
+    for workload in design.workloads if twins else ():
         for name in COMPARED:
-            values = by_block(both, workload, metric(name))
-            ratio = log_ratio(values.get(design.twin_of, {}), values.get(design.twin, {}))
-            if ratio is not None:
-                yield TwinRatio(workload, name, ratio)
+            for each in compare_all(everybody, workload, metric(name)):
+                if (each.a, each.b) == (design.twin_of, design.twin):
+                    yield each
 
 
 def _precision(results: Results, launches: Sequence[Launch]) -> Iterator[Reach]:

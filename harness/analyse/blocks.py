@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from harness.analyse.samples.metrics import Metric
 from harness.analyse.samples.validity import Validity, assess
@@ -10,9 +11,9 @@ from harness.record import Sample
 Block = tuple[str, str, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Launch:
-    """A sample, and what was found when it was judged."""
+    """A sample, and what was found when it was judged. Each is equal to itself alone, so that it can be looked up quickly."""
 
     sample: Sample
     validity: Validity
@@ -21,6 +22,16 @@ class Launch:
     def valid(self) -> bool:
         """Tell whether it may be used."""
         return self.validity.valid
+
+    def value(self, of: Metric) -> float | None:
+        """Return a metric of the sample, worked out once."""
+        if of not in self._values:
+            self._values[of] = of.value(self.sample)
+        return self._values[of]
+
+    @cached_property
+    def _values(self) -> dict[Metric, float | None]:
+        return {}
 
 
 def launches_of(samples: Iterable[Sample]) -> tuple[Launch, ...]:
@@ -103,7 +114,7 @@ def by_block(launches: Iterable[Launch], workload: str, of: Metric) -> dict[str,
     for launch in counted(under(launches, workload)):
         if launch.valid:
             cell = launch.sample.cell
-            values.setdefault(cell.server, {})[cell.block] = of.value(launch.sample)
+            values.setdefault(cell.server, {})[cell.block] = launch.value(of)
     known = {
         server: {block: value for block, value in of_server.items() if value is not None}
         for server, of_server in values.items()

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import product
 
 from harness.analyse.blocks import by_block, launches_of, of_regime
-from harness.analyse.comparisons import COMPARED, UNDECIDED, Comparison, compared
+from harness.analyse.comparisons import COMPARED, HOLM, UNDECIDED, Comparison, compared
 from harness.analyse.samples.metrics import metric
-from harness.analyse.statistics.inference import unpaired
+from harness.analyse.statistics.inference import decide_each, unpaired
 from harness.record import Manifest, Results
 
 
@@ -17,8 +17,9 @@ def compare_runs(
 ) -> list[Comparison]:
     """Compare each server of one run with that of the same name in another, launches unpaired.
 
-    The family is all servers of a regime that both runs have, under one workload and in one metric. What changed in the machine
-    between the two runs is in the ratio, and not in its interval.
+    They have no blocks in common, so that each ratio has an error of its own (Welch's t-test). The family is all servers of
+    a regime that both runs have, under one workload and in one metric. What changed in the machine between the two runs
+    is in the ratio, and not in its interval.
 
     Args:
         a: the earlier run.
@@ -39,7 +40,11 @@ def compare_runs(
                 and min(*values_a[server].values(), *values_b[server].values()) > 0
                 and (ratio := unpaired(list(values_a[server].values()), list(values_b[server].values())))
             }
-            found += compared(ratios, workload, metric(name))
+            findings = decide_each(list(ratios.values()))
+            found += [
+                compared(pair, finding, workload, metric(name), HOLM, ratio.blocks)
+                for (pair, ratio), finding in zip(ratios.items(), findings, strict=True)
+            ]
     return found
 
 

@@ -1,13 +1,14 @@
-"""Compare servers: ratios of their metrics, paired by block, with intervals and verdicts. Pure."""
+"""Compare servers: ratios of their metrics by one model of all blocks, with intervals and verdicts. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from functools import cached_property, lru_cache
 from typing import Final
 
 from harness.analyse.blocks import Launch, by_block, launches_of, of_regime
 from harness.analyse.samples.metrics import Metric, metric
-from harness.analyse.statistics.inference import Direction, LogRatio, RatioTest, decide, paired
+from harness.analyse.statistics.inference import ALPHA, Direction, LogRatio, RatioTest
+from harness.analyse.statistics.two_way import Pair, TwoWay, fit, uneven
 from harness.record import Results
 
 BETTER: Final = "better"
@@ -19,15 +20,19 @@ COMPARED: Final = ("throughput_rps", "cpu_us_per_request")
 """The metrics for which servers are compared pair by pair."""
 
 
+TUKEY: Final = "tukey"
+HOLM: Final = "holm"
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Server b against server a: the ratio b/a of a metric.
 
     Attributes:
-        ci_low, ci_high, confidence: the interval of the test that gave the verdict; see `inference.Finding`.
-        p, adjusted_p: of the t-test, alone and after Holm's adjustment.
-        bootstrap_low, bootstrap_high: what resampling blocks gives instead, as a check; None from fewer than 8.
-        blocks: in which both were measured.
+        ci_low, ci_high: the interval that gave the verdict.
+        adjustment: for being one of many: "tukey", with one error for all pairs, whose intervals hold at once in 95 % of
+            families; or "holm", with an error for each, and Holm's share of the 5 %.
+        blocks: in which both were measured; of two runs, the smaller number of launches.
         verdict: of b: better, worse, equivalent or undecided.
     """
 
@@ -38,77 +43,106 @@ class Comparison:
     ratio: float
     ci_low: float
     ci_high: float
-    confidence: float
-    p: float
-    adjusted_p: float
-    bootstrap_low: float | None
-    bootstrap_high: float | None
+    adjustment: str
     blocks: int
     verdict: str
 
 
-def compare_all(launches: Sequence[Launch], workload: str, of: Metric) -> list[Comparison]:
+@dataclass(frozen=True)
+class Family:
+    """All pairs of the servers of one regime under one workload, in one metric.
+
+    Attributes:
+        model: all their launches, fitted at once.
+        alone: each pair has its own error, since the servers of this run scatter too differently for a common one.
+    """
+
+    model: TwoWay
+    alone: bool
+
+    @cached_property
+    def ratios(self) -> dict[Pair, LogRatio]:
+        """Return the ratio b/a of each pair; the keys are the names of a and b."""
+        return self.model.ratios_alone() if self.alone else self.model.ratios()
+
+    @property
+    def widest(self) -> LogRatio:
+        """Return the ratio that is known worst."""
+        return max(self.ratios.values(), key=lambda ratio: ratio.half_width(self.confidence))
+
+    @property
+    def confidence(self) -> float:
+        """Return the confidence of each interval with which those of all pairs hold at once."""
+        return 1 - ALPHA / max(1, len(self.ratios)) if self.alone else 1 - ALPHA
+
+
+def compare_all(
+    launches: Sequence[Launch], workload: str, of: Metric, among: Collection[str] | None = None
+) -> list[Comparison]:
     """Compare all pairs of servers under one workload, in the order in which the launches name them.
 
-    The pairs of a regime are one family: Holm's adjustment is over all of them. Servers of different regimes are never
-    compared.
+    The pairs of a regime are one family. Servers of different regimes are never compared.
+
+    Args:
+        launches: of the run, all of them: they tell whether the servers scatter alike.
+        workload: under which they are compared.
+        of: what is compared.
+        among: these servers alone, if not all.
     """
-    return [each for family in families(launches, workload, of) for each in compared(family, workload, of)]
-
-
-def families(
-    launches: Sequence[Launch], workload: str, of: Metric
-) -> Iterator[dict[tuple[str, str], LogRatio]]:
-    """Yield the ratios b/a of each regime's pairs of servers; the keys are the names of a and b."""
-    for regime in dict.fromkeys(launch.sample.placement.regime for launch in launches):
-        values = by_block(of_regime(launches, regime), workload, of)
-        pairs = combinations(values, 2)
-        yield {(a, b): ratio for a, b in pairs if (ratio := log_ratio(values[a], values[b]))}
-
-
-def compared(ratios: Mapping[tuple[str, str], LogRatio], workload: str, of: Metric) -> list[Comparison]:
-    """Judge ratios b/a of one metric as one family; the keys are the names of a and b."""
-    findings = decide(list(ratios.values()))
     return [
-        _comparison(workload, of, names, ratio, finding)
-        for (names, ratio), finding in zip(ratios.items(), findings, strict=True)
+        compared(pair, finding, workload, of, HOLM if family.alone else TUKEY, ratio.blocks)
+        for family in families(launches, workload, of, among)
+        for (pair, finding), ratio in zip(
+            family.model.judged(alone=family.alone).items(), family.ratios.values(), strict=True
+        )
     ]
 
 
-def _comparison(
-    workload: str, of: Metric, names: tuple[str, str], ratio: LogRatio, finding: RatioTest
+def families(
+    launches: Sequence[Launch], workload: str, of: Metric, among: Collection[str] | None = None
+) -> Iterator[Family]:
+    """Yield the family of each regime that has one; the arguments are those of `compare_all`."""
+    for regime in dict.fromkeys(launch.sample.placement.regime for launch in launches):
+        mine = tuple(of_regime(launches, regime))
+        values = {
+            server: of_server
+            for server, of_server in _positive(by_block(mine, workload, of)).items()
+            if among is None or server in among
+        }
+        model = fit(values) if len(values) > 1 else None
+        if model is not None:
+            yield Family(model, scatter_unevenly(mine, of))
+
+
+@lru_cache(maxsize=256)
+def scatter_unevenly(launches: tuple[Launch, ...], of: Metric) -> bool:
+    """Tell whether the servers of a regime scatter too differently for one error, over all workloads of a run."""
+    workloads = dict.fromkeys(launch.sample.cell.workload for launch in launches)
+    models = (fit(_positive(by_block(launches, workload, of))) for workload in workloads)
+    return uneven([model for model in models if model is not None])
+
+
+def _positive(values: Mapping[str, Mapping[int, float]]) -> dict[str, Mapping[int, float]]:
+    """Leave out servers with a value that has no logarithm."""
+    return {server: of_server for server, of_server in values.items() if min(of_server.values()) > 0}
+
+
+def compared(  # noqa: PLR0913 - who, of what, and what was found
+    pair: Pair, finding: RatioTest, workload: str, of: Metric, adjustment: str, blocks: int
 ) -> Comparison:
-    bootstrap_low, bootstrap_high = ratio.bootstrap(finding.confidence) or (None, None)
+    """Return a comparison, given what was found of a ratio."""
+    a, b = pair
+    verdict = verdict_of(finding.direction, of)
     return Comparison(
-        workload=workload,
-        metric=of.name,
-        a=names[0],
-        b=names[1],
-        ratio=finding.ratio,
-        ci_low=finding.low,
-        ci_high=finding.high,
-        confidence=finding.confidence,
-        p=finding.p,
-        adjusted_p=finding.adjusted_p,
-        bootstrap_low=bootstrap_low,
-        bootstrap_high=bootstrap_high,
-        blocks=ratio.blocks,
-        verdict=_verdict(finding.direction, of),
+        workload, of.name, a, b, finding.ratio, finding.low, finding.high, adjustment, blocks, verdict
     )
 
 
-def _verdict(direction: Direction, of: Metric) -> str:
+def verdict_of(direction: Direction, of: Metric) -> str:
+    """Say it of the second server: what is better, is the metric's to say."""
     if direction in {Direction.ABOVE, Direction.BELOW}:
         return BETTER if (direction is Direction.ABOVE) == of.higher_is_better else WORSE
     return EQUIVALENT if direction is Direction.EQUIVALENT else UNDECIDED
-
-
-def log_ratio(a: Mapping[int, float], b: Mapping[int, float]) -> LogRatio | None:
-    """Pair two servers' values by block; None if there are too few, or one that has no logarithm."""
-    both = sorted(a.keys() & b.keys())
-    if len(both) < 2 or min((*a.values(), *b.values())) <= 0:
-        return None
-    return paired([a[block] for block in both], [b[block] for block in both])
 
 
 def compare_servers(results: Results, a: str, b: str, metrics: Sequence[str] = COMPARED) -> list[Comparison]:
@@ -131,7 +165,6 @@ def compare_servers(results: Results, a: str, b: str, metrics: Sequence[str] = C
 def inverse(comparison: Comparison) -> Comparison:
     """Return the comparison of a against b, given that of b against a."""
     opposite = {BETTER: WORSE, WORSE: BETTER}
-    low, high = comparison.bootstrap_low, comparison.bootstrap_high
     return replace(
         comparison,
         a=comparison.b,
@@ -139,7 +172,5 @@ def inverse(comparison: Comparison) -> Comparison:
         ratio=1 / comparison.ratio,
         ci_low=1 / comparison.ci_high,
         ci_high=1 / comparison.ci_low,
-        bootstrap_low=None if high is None else 1 / high,
-        bootstrap_high=None if low is None else 1 / low,
         verdict=opposite.get(comparison.verdict, comparison.verdict),
     )

@@ -82,7 +82,7 @@ def _sustained(sample: Sample, slo: Slo, found: Quantile, share: float) -> tuple
         return None, invalid[0].reason.code
     if share < KEPT_UP:
         return False, "overloaded"
-    beyond = found.exceeds(slo.limit_ns)
+    beyond = found.exceeds(slo.limit_ns) if found.enough else None
     if beyond is None:
         return None, "too few requests"
     return not beyond, f"{slo.name} over limit" if beyond else ""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.analyse.blocks import Launch, under
-from harness.analyse.comparisons import families
+from harness.analyse.comparisons import Family, families
 from harness.analyse.samples.metrics import metric
-from harness.analyse.statistics.inference import CONFIDENCE, LogRatio, half_width
+from harness.analyse.statistics.inference import CONFIDENCE, half_width
 from harness.record import PrecisionGoal
 
 PILOT_BLOCKS: Final = 5
@@ -26,7 +26,7 @@ class Reach:
 
     Attributes:
         blocks: measured.
-        half_width: of the widest 95 % interval of a ratio, as a share.
+        half_width: of the widest interval of a ratio, as a share: 95 % for all pairs of servers at once.
         needed: the blocks that the target takes, as far as is known by now; no fewer than were measured.
         reached: the half-width is not above the target's.
     """
@@ -40,33 +40,37 @@ class Reach:
 
 def reach(launches: Sequence[Launch], workload: str, target: PrecisionGoal) -> Reach | None:
     """Say how precise the ratios under a workload are; None if no two servers have two blocks in common."""
-    found = families(launches, workload, metric(target.metric))
-    ratios = [ratio for family in found for ratio in family.values()]
-    if not ratios:
+    found = [family for family in families(launches, workload, metric(target.metric)) if family.ratios]
+    if not found:
         return None
     blocks = 1 + max(launch.sample.cell.block for launch in under(launches, workload))
-    widest = max(math.expm1(half_width(ratio.error, ratio.degrees, CONFIDENCE)) for ratio in ratios)
+    widest = max(math.expm1(family.widest.half_width(family.confidence)) for family in found)
     reached = widest <= target.half_width
-    needed = max(_needed(ratio, blocks, target) for ratio in ratios)
+    needed = max(_needed(family, blocks, target) for family in found)
     return Reach(workload, blocks, widest, blocks if reached else max(blocks + 1, needed), reached)
 
 
-def _needed(ratio: LogRatio, blocks: int, target: PrecisionGoal) -> int:
-    """Return the blocks to be measured for one ratio, if as many of them stay unusable as did so far."""
-    spread = ratio.error * math.sqrt(ratio.blocks)
-    return math.ceil(blocks_for(spread, target.half_width) * blocks / ratio.blocks)
+def _needed(family: Family, blocks: int, target: PrecisionGoal) -> int:
+    """Return the blocks to be measured for a family's ratios, if as many of them stay unusable as did so far."""
+    ratio = family.widest
+    used = max(1, ratio.blocks)
+    spread = ratio.error * math.sqrt(used)
+    return math.ceil(blocks_for(spread, target.half_width, ratio.servers, family.confidence) * blocks / used)
 
 
-def blocks_for(spread: float, wanted: float) -> int:
-    """Return the fewest blocks for which the 95 % interval of a ratio is no wider than wanted.
+def blocks_for(spread: float, wanted: float, servers: int = 2, confidence: float = CONFIDENCE) -> int:
+    """Return the fewest blocks for which the interval of a ratio is no wider than wanted.
 
     Args:
-        spread: the standard deviation of the paired differences of logarithms.
+        spread: the standard deviation of the differences of logarithms within blocks.
         wanted: the interval's half-width, as a share.
+        servers: that have one error, and of which all pairs are looked at.
+        confidence: of the interval.
     """
 
     def wide_enough(blocks: int) -> bool:
-        return half_width(spread / math.sqrt(blocks), blocks - 1, CONFIDENCE) <= math.log1p(wanted)
+        degrees = (blocks - 1) * (servers - 1)
+        return half_width(spread / math.sqrt(blocks), degrees, confidence, servers) <= math.log1p(wanted)
 
     enough = 2
     while not wide_enough(enough) and enough < MOST_BLOCKS:

@@ -4,9 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from harness.analyse.blocks import Launch, by_block, of_regime, under
+from harness.analyse.blocks import Launch, by_block, counted, of_regime, under
 from harness.analyse.comparisons import BETTER, WORSE, compare_all
-from harness.analyse.samples.metrics import Metric, metric
+from harness.analyse.samples.metrics import QUANTILES, Metric, metric
+from harness.analyse.samples.quantiles import together
 from harness.analyse.statistics.inference import Estimate, estimate
 from harness.analyse.tables import Row, Table
 from harness.plan import ONE_CORE
@@ -72,15 +73,12 @@ class Ranking:
 def ranking(
     launches: Sequence[Launch], workload: str, of: Metric, among: Collection[str] | None = None
 ) -> Ranking | None:
-    """Rank servers of one core; None if fewer than two have figures."""
-    chosen = [
-        launch
-        for launch in under(of_regime(launches, ONE_CORE), workload)
-        if among is None or launch.sample.cell.server in among
-    ]
+    """Rank servers of one core, all or some; None if fewer than two have figures."""
+    mine = of_regime(launches, ONE_CORE)
     found = {
         server: known
-        for server, values in by_block(chosen, workload, of).items()
+        for server, values in by_block(mine, workload, of).items()
+        if among is None or server in among
         if (known := estimate(list(values.values()))) is not None
     }
     if len(found) < 2:
@@ -88,7 +86,7 @@ def ranking(
     ranked = sorted(found, key=lambda server: found[server].mean, reverse=of.higher_is_better)
     apart = {
         frozenset((each.a, each.b))
-        for each in compare_all(chosen, workload, of)
+        for each in compare_all(mine, workload, of, among)
         if each.verdict in {BETTER, WORSE}
     }
     leaders = tuple(server for server in ranked if frozenset((ranked[0], server)) not in apart)
@@ -96,23 +94,31 @@ def ranking(
 
 
 class RankedTail(NamedTuple):
-    """Servers by a quantile of the response."""
+    """Servers by a quantile of the response; and those of whom too little is known to be ranked by it."""
 
     tail: Tail
     ranking: Ranking
+    without: tuple[str, ...] = ()
 
 
 def tail_ranking(launches: Sequence[Launch], workload: str) -> RankedTail | None:
-    """Rank servers by the farthest quantile that all of them have.
+    """Rank servers by the farthest quantile that most of them have: those that have it, naming who has not.
 
-    It takes many requests to know a far one; if only those were ranked that have it, the best might be missing.
+    It takes many requests to know a far one, all launches together 100 events beyond it. If only few were ranked, the best
+    might be missing; if one that has too few took the quantile from all, so would what it tells of the others.
     """
-    mine = under(of_regime(launches, ONE_CORE), workload)
-    measured = {launch.sample.cell.server for launch in mine if launch.valid}
+    mine = [launch for launch in counted(under(of_regime(launches, ONE_CORE), workload)) if launch.valid]
+    servers = dict.fromkeys(launch.sample.cell.server for launch in mine)
+    responses = {
+        server: together(launch.sample for launch in mine if launch.sample.cell.server == server)
+        for server in servers
+    }
     for tail in TAILS:
-        found = ranking(mine, workload, metric(tail.metric))
-        if found is not None and found.estimates.keys() == measured:
-            return RankedTail(tail, found)
+        known = [server for server in servers if responses[server].quantile(QUANTILES[tail.metric]).enough]
+        found = ranking(launches, workload, metric(tail.metric), known)
+        if found is not None and 2 * len(found.estimates) > len(servers):
+            without = tuple(server for server in servers if server not in found.estimates)
+            return RankedTail(tail, found, without)
     return None
 
 

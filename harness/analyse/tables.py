@@ -7,24 +7,25 @@ from dataclasses import dataclass, replace
 from harness.analyse.blocks import Launch, counted, of_regime, under
 from harness.analyse.comparisons import BETTER, COMPARED, WORSE, Comparison, compare_all
 from harness.analyse.samples.metrics import METRICS, QUANTILES, Metric, metric
-from harness.analyse.samples.quantiles import quantile
+from harness.analyse.samples.quantiles import together
 from harness.analyse.samples.validity import limited_by
 from harness.analyse.statistics.inference import Estimate, arithmetic_estimate, estimate, letters
 from harness.plan import ONE_CORE
-from harness.record import Histogram, Sample, add_histograms
+from harness.record import Histogram, Sample
 
 
 @dataclass(frozen=True)
 class Row:
     """A server under a workload: all estimates by metric name, and what is to be known about them.
 
-    A quantile that no single launch has enough observations for is that of all launches together, without an interval.
+    A quantile that some launch cannot say is that of all launches together, without an interval.
 
     Attributes:
         launches: that count; `valid` of them can be used.
         invalid: a reason for each launch that cannot be used, those included that were measured again.
         disturbed: launches that can be used, but have been disturbed.
         values: of each launch, by metric name; none at all if some launch cannot say.
+        few: the quantiles behind which little stands, by metric name: fewer than 100 events in all launches together.
         responses: of all launches together.
         limits: what limited the closed loop, in how many launches.
         response_max_ms: the largest response of all launches: a record, not a quantile.
@@ -38,6 +39,7 @@ class Row:
     disturbed: int
     values: Mapping[str, tuple[float, ...]]
     estimates: Mapping[str, Estimate | None]
+    few: frozenset[str]
     responses: Histogram
     limits: Mapping[str, int]
     response_max_ms: float
@@ -65,10 +67,11 @@ class Table:
 def tabulate(launches: Sequence[Launch], workload: str, regime: str = ONE_CORE) -> Table:
     """Work out all that is said of one workload and one regime: a table never holds two of these."""
     made: dict[str, list[Launch]] = {}
-    for launch in (of_workload := under(of_regime(launches, regime), workload)):
+    of_all_workloads = of_regime(launches, regime)
+    for launch in (of_workload := under(of_all_workloads, workload)):
         made.setdefault(launch.sample.cell.server, []).append(launch)
     mine = counted(of_workload)
-    comparisons = {name: tuple(compare_all(mine, workload, metric(name))) for name in COMPARED}
+    comparisons = {name: tuple(compare_all(of_all_workloads, workload, metric(name))) for name in COMPARED}
     rows = {
         server: _row(server, [launch for launch in mine if launch.sample.cell.server == server], made[server])
         for server in dict.fromkeys(launch.sample.cell.server for launch in mine)
@@ -103,11 +106,11 @@ def _row(server: str, launches: Sequence[Launch], made: Sequence[Launch]) -> Row
     estimates = {
         each.name: (arithmetic_estimate if each.additive else estimate)(values[each.name]) for each in METRICS
     }
-    together = add_histograms(sample.times.response.histogram for sample in valid)
-    repeats = add_histograms(sample.times.response_repeats_ns for sample in valid)
-    for name, q in QUANTILES.items():
-        if estimates[name] is None and (pooled_ns := quantile(together, q, repeats=repeats).ns) is not None:
-            estimates[name] = Estimate(pooled_ns / 1e3, None, None, len(valid))
+    responses = together(valid)
+    pooled = {name: responses.quantile(q) for name, q in QUANTILES.items()}
+    for name, found in pooled.items():
+        if estimates[name] is None and found.ns is not None:
+            estimates[name] = Estimate(found.ns / 1e3, None, None, len(valid))
     return Row(
         server=server,
         launches=len(launches),
@@ -116,7 +119,8 @@ def _row(server: str, launches: Sequence[Launch], made: Sequence[Launch]) -> Row
         disturbed=sum(bool(launch.validity.doubts) for launch in launches if launch.valid),
         values=values,
         estimates=estimates,
-        responses=together,
+        few=frozenset(name for name, found in pooled.items() if not found.enough),
+        responses=responses.values,
         limits=limits,
         response_max_ms=max((sample.times.response.max_ns for sample in valid), default=0) / 1e6,
         letters={},

@@ -107,7 +107,7 @@ def compare(  # noqa: PLR0913 - one parameter for each option
 ) -> int:
     """Compare B with A: two servers of a run, two folders of runs, or, with --server, two servers measured now.
 
-    Two servers of a run, or measured now, are paired by block. With --server, names of ours may be given as well; every
+    Two servers of a run, or measured now, are compared within blocks, and those of a run as one pair among all of it. With --server, names of ours may be given as well; every
     reply is compared with the oracle's, but whether they conform is for `harness conform` to say.
     """
     thresholds = [_threshold(text) for text in limits]
@@ -211,6 +211,8 @@ def _check_regimes(regimes: Mapping[str, str]) -> None:
 
 def print_comparisons(found: Sequence[Comparison], console: Console) -> None:
     """Print comparisons as a person reads them: one pair by workload, or each workload's pairs."""
+    adjusted = " or ".join(dict.fromkeys(each.adjustment.capitalize() for each in found))
+    console.print(f"95 % for all pairs of a workload together ({adjusted})", style="dim", highlight=False)
     if len({(each.a, each.b) for each in found}) == 1:
         heading = f"{found[0].b} against {found[0].a}"
         console.print(heading, _table("workload", [(each.workload, each) for each in found]), highlight=False)
@@ -226,7 +228,7 @@ def _table(first: str, rows: Sequence[tuple[str, Comparison]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for column in (first, "metric"):
         table.add_column(column, no_wrap=True)
-    for column in ("ratio", "interval", "level", "bootstrap", "n"):
+    for column in ("ratio", "95 %", "n"):
         table.add_column(column, no_wrap=True, justify="right")
     table.add_column("verdict", no_wrap=True)
     for name, each in rows:
@@ -235,8 +237,6 @@ def _table(first: str, rows: Sequence[tuple[str, Comparison]]) -> Table:
             each.metric,
             f"{each.ratio:.3f}",
             f"{each.ci_low:.3f}–{each.ci_high:.3f}",
-            f"{each.confidence:.1%}",
-            "–" if each.bootstrap_low is None else f"{each.bootstrap_low:.3f}–{each.bootstrap_high:.3f}",
             str(each.blocks),
             Text(each.verdict, STYLES.get(each.verdict, "")),
         )

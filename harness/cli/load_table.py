@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.analyse.samples.metrics import throughput_rps
-from harness.analyse.samples.quantiles import QUANTILES, Quantile, quantile, requests_for, response
+from harness.analyse.samples.quantiles import ENOUGH_EVENTS, QUANTILES, Observed, Quantile, responses
 from harness.analyse.samples.steadiness import steadiness
 from harness.analyse.samples.validity import Severity, achieved_share, assess, generator_share, limited_by
 from harness.plan import CLOSED
@@ -16,19 +16,23 @@ from harness.record import Distribution, Sample
 
 VIEWS: Final = ("response", "service", "queueing", "lag")
 MAX: Final = "max"
+MARK: Final = "*"
+"""Of a quantile behind which little stands."""
 
 
 def as_json(sample: Sample) -> dict[str, Any]:
     """Return the contract's keys, and what else is known.
 
-    A quantile is null if it is not known. If that is because requests never came, `censored` names it, and says what it
-    is above.
+    A quantile is null if nothing was observed beyond it. If that is because requests never came, `censored` names it, and
+    says what it is above. `behind` tells of each quantile how many observations lie beyond it, how many events these are,
+    and its 95 % interval; null where it has none.
     """
     verdict = assess(sample)
     quantiles = {view: _quantiles(sample, view) for view in VIEWS}
     return {
         "throughput_rps": throughput_rps(sample),
         **{f"{view}_us": {name: _us(found.ns) for name, found in quantiles[view].items()} for view in VIEWS},
+        "behind": {f"{view}_us": _behind(sample, view) for view in VIEWS},
         "requests": {
             name: getattr(sample.requests, name)
             for name in ("planned", "sent", "ok", "wrong", "error", "timeout", "in_flight", "never_sent")
@@ -82,18 +86,34 @@ def _us(ns: float | None) -> float | None:
     return None if ns is None else ns / 1e3
 
 
-def _quantiles(sample: Sample, view: str) -> dict[str, Quantile]:
-    """Return the quantiles and the largest of one view. What never came has no times: that counts for the response."""
+def _observed(sample: Sample, view: str) -> Observed:
+    """Return the times of one view. What never came has no times: that counts for the response."""
     times: Distribution = getattr(sample.times, view)
-    if view == "response":
-        found = {name: response(sample, q) for name, q in QUANTILES.items()}
-    else:
-        found = {name: quantile(times.histogram, q) for name, q in QUANTILES.items()}
-    if view == "response" and sample.times.censored:
-        found[MAX] = Quantile(above_ns=max(sample.load.timeout_s * 1e9, times.max_ns))
+    return responses(sample) if view == "response" else Observed(times.histogram)
+
+
+def _quantiles(sample: Sample, view: str) -> dict[str, Quantile]:
+    """Return the quantiles and the largest of one view."""
+    times: Distribution = getattr(sample.times, view)
+    observed = _observed(sample, view)
+    found = {name: observed.quantile(q) for name, q in QUANTILES.items()}
+    if observed.censored:
+        found[MAX] = Quantile(above_ns=max(observed.waited_ns, times.max_ns))
     else:
         found[MAX] = Quantile(ns=times.max_ns if times.histogram else None)
     return found
+
+
+def _behind(sample: Sample, view: str) -> dict[str, dict[str, Any]]:
+    observed = _observed(sample, view)
+    told = {}
+    for name, q in QUANTILES.items():
+        found, interval = observed.quantile(q), observed.rank_interval(q)
+        low, high = interval or (None, None)
+        told[name] = {
+            "beyond": found.beyond, "events": found.events, "ci_low": _us(low), "ci_high": _us(high)
+        }  # fmt: skip
+    return told
 
 
 def show(sample: Sample, console: Console) -> None:
@@ -127,8 +147,21 @@ def _table(sample: Sample) -> Table:
         table.add_column(title_of(name), justify="right", min_width=9)
     views = ("response", "service", "lag") if sample.load.arrivals == CLOSED else VIEWS
     for view in views:
-        table.add_row(view, *(in_words_us(found) for found in _quantiles(sample, view).values()))
+        found = _quantiles(sample, view)
+        table.add_row(view, *(marked(found[name]) for name in QUANTILES), in_words_us(found[MAX]))
+        if view == "response":
+            intervals = (responses(sample).rank_interval(q) for q in QUANTILES.values())
+            table.add_row("  95 %", *map(_interval, intervals), "", style="dim")
     return table
+
+
+def marked(found: Quantile) -> str:
+    """Write a quantile in µs, with a mark if little stands behind it."""
+    return in_words_us(found) + (MARK if found.known and not found.enough else "")
+
+
+def _interval(found: tuple[float, float] | None) -> str:
+    return "" if found is None else f"{found[0] / 1e3:,.0f}–{found[1] / 1e3:,.0f}"
 
 
 def title_of(name: str) -> str:
@@ -165,12 +198,11 @@ def _facts(sample: Sample) -> Iterator[str]:
             f"{sample.window.offered:,}, {sample.window.late:,} sent over 1 ms late"
         )
     yield f"steady     {steadiness(sample.window.series).value}"
-    seen = sum(sample.times.response.histogram.values()) + sample.times.censored
-    missing = [name for name, q in QUANTILES.items() if seen < requests_for(q)]
     if repeated := sum(sample.times.response_repeats_ns.values()):
-        yield f"stalls     {repeated:,} responses shared a stall with a longer one, and are not counted beyond a quantile"
-    if missing:
-        needed = requests_for(QUANTILES[missing[0]])
-        yield (
-            f"quantiles  {title_of(missing[0])} takes {needed:,} requests, 100 of them beyond it: there were {seen:,}"
-        )
+        yield f"stalls     {repeated:,} responses shared a stall with a longer one: such a stall is one event"
+    found = {name: responses(sample).quantile(q) for name, q in QUANTILES.items()}
+    few = [
+        f"{title_of(name)} {each.events:,}" for name, each in found.items() if each.known and not each.enough
+    ]
+    if few:
+        yield f"quantiles  {MARK} fewer than {ENOUGH_EVENTS} events lie beyond, not enough to rank by: {', '.join(few)}"

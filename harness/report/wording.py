@@ -8,6 +8,8 @@ from harness.analyse.statistics.inference import Estimate
 from harness.analyse.tables import Row
 
 WIDE: Final = 1.3
+MARK: Final = "\\*"
+"""Of a quantile behind which little stands."""
 
 
 def names_of(rows: Sequence[Row]) -> str:
@@ -55,6 +57,12 @@ def with_error(found: Estimate | None, form: str) -> str:
     factor = found.high / found.mean
     error = f"±{factor - 1:.0%}" if factor < WIDE else f"×/÷ {factor:.1f}"
     return f"{form.format(found.mean)} {error}"
+
+
+def quantile_of(row: Row, name: str) -> str:
+    """Write a quantile in µs, with a mark if little stands behind it."""
+    found = row.estimates[name]
+    return with_error(found, "{:,.0f}") + (MARK if found is not None and name in row.few else "")
 
 
 def capital(text: str) -> str:

@@ -59,7 +59,10 @@ def test_a_server_under_two_names_is_held_against_itself(make_results: Callable[
     manifest = changed(results.manifest, twin_of="threaded", twin=twin)
     found = analyse(changed(results, manifest=manifest, twins=twins))
     assert [each.metric for each in found.twins] == ["throughput_rps", "cpu_us_per_request"]
-    assert [each.ratio.ratio for each in found.twins] == pytest.approx([1, 1])
+    assert [each.ratio for each in found.twins] == pytest.approx([1, 1])
+    assert {(each.a, each.b) for each in found.twins} == {("threaded", twin)}
+    alone = analyse(results).one_core.tables["clients_64"].comparisons
+    assert found.one_core.tables["clients_64"].comparisons == alone, "the twin is in nobody's way"
 
 
 def test_a_precision_is_told_if_one_was_asked_for(make_results: Callable[..., Results]) -> None:

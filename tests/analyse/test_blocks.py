@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from harness.analyse.blocks import Launch, by_block, counted, launches_of, repetition
-from harness.analyse.samples.metrics import metric
+from harness.analyse.samples.metrics import Metric, metric
 from harness.plan import Cell
 from harness.record import Sample
 
@@ -61,5 +61,18 @@ def test_what_was_measured_again_is_counted(make_sample: Callable[..., Sample]) 
 def test_a_server_that_cannot_always_say_is_not_judged_by_when_it_can(
     make_sample: Callable[..., Sample],
 ) -> None:
-    samples = [make_sample("a", block, rps=rps) for block, rps in enumerate((20_000, 5_000, 20_000))]
+    samples = [make_sample("a", block, rps=rps) for block, rps in enumerate((20_000, 80, 20_000))]
     assert by_block(launches_of(samples), "clients_64", metric("response_p99_us")) == {}
+
+
+def test_a_metric_is_worked_out_once_for_each_launch(make_sample: Callable[..., Sample]) -> None:
+    asked: list[Sample] = []
+
+    def value(sample: Sample) -> float:
+        asked.append(sample)
+        return 1.0
+
+    of = Metric("made_up", "made up", higher_is_better=True, value=value)
+    launches = launches_of([make_sample("a", 0), make_sample("a", 1)])
+    assert by_block(launches, "clients_64", of) == by_block(launches, "clients_64", of) == {"a": {0: 1, 1: 1}}
+    assert len(asked) == 2

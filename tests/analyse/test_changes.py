@@ -9,6 +9,8 @@ from harness.analyse.changes import compare_runs, differences, threshold
 from harness.analyse.comparisons import (
     BETTER,
     EQUIVALENT,
+    HOLM,
+    TUKEY,
     UNDECIDED,
     WORSE,
     Comparison,
@@ -26,7 +28,7 @@ NAMES = ("throughput_rps", "cpu_us_per_request")
 
 def a_comparison(verdict: str, low: float, high: float, name: str = "cpu_us_per_request") -> Comparison:
     ratio = math.sqrt(low * high)
-    return Comparison("clients_64", name, "a", "b", ratio, low, high, 0.95, 0.5, 0.5, None, None, 8, verdict)
+    return Comparison("clients_64", name, "a", "b", ratio, low, high, TUKEY, 8, verdict)
 
 
 def in_two_regimes(make_sample: Callable[..., Sample]) -> list[Sample]:
@@ -49,7 +51,7 @@ def test_two_runs_are_compared_server_by_server(make_results: Callable[..., Resu
     assert found[0].verdict == EQUIVALENT
     assert found[1].verdict == BETTER
     assert found[1].ratio == pytest.approx(1.6, rel=0.02)
-    assert found[1].bootstrap_low is None
+    assert found[1].adjustment == HOLM
 
 
 def test_unlike_conditions_and_other_versions_are_told_apart(make_results: Callable[..., Results]) -> None:

@@ -23,20 +23,31 @@ def test_invalid_samples_stay_visible_and_are_not_ranked(make_sample: Callable[.
     assert table.comparisons["throughput_rps"] == ()
 
 
-def test_a_quantile_too_far_out_for_one_launch_is_that_of_all_together(
+def test_a_quantile_that_some_launch_cannot_say_is_that_of_all_together(
     make_sample: Callable[..., Sample],
 ) -> None:
-    one = tabulate(
-        launches_of([make_sample("a", block, rps=30_000) for block in range(2)]), "clients_64"
-    ).row("a")
-    many = tabulate(
-        launches_of([make_sample("a", block, rps=30_000) for block in range(4)]), "clients_64"
-    ).row("a")
-    assert one.estimates["response_p999_us"] is None
-    pooled = many.estimates["response_p999_us"]
+    launches = launches_of([make_sample("a", block, rps=rps) for block, rps in enumerate((80, 30_000))])
+    row = tabulate(launches, "clients_64").row("a")
+    pooled = row.estimates["response_p99_us"]
+    assert row.values["response_p99_us"] == ()
     assert pooled is not None
     assert pooled.low is None
-    assert pooled.mean == pytest.approx(4996, rel=0.02)
+    assert pooled.mean == pytest.approx(4960, rel=0.02)
+
+
+def test_a_quantile_behind_which_little_stands_is_known_as_one(make_sample: Callable[..., Sample]) -> None:
+    few, enough = (
+        tabulate(
+            launches_of([make_sample("a", block, rps=30_000) for block in range(blocks)]), "clients_64"
+        ).row("a")
+        for blocks in (2, 4)
+    )
+    assert few.few == {"response_p999_us"}
+    assert not enough.few
+    for row in (few, enough):
+        estimate = row.estimates["response_p999_us"]
+        assert estimate is not None
+        assert estimate.low is not None
 
 
 def test_a_table_is_sorted_by_throughput(make_results: Callable[..., Results]) -> None:

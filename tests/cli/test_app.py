@@ -317,6 +317,9 @@ def test_load_writes_the_keys_of_the_contract(options: list[str], arrivals: str)
     assert figures["throughput_rps"] > 0
     for view in ("response_us", "service_us", "queueing_us", "lag_us"):
         assert list(figures[view]) == ["p50", "p90", "p99", "p999", "max"]
+        for name, behind in figures["behind"][view].items():
+            assert (figures[view][name] is None) == (behind["beyond"] == 0)
+            assert behind["events"] <= behind["beyond"]
     requests = figures["requests"]
     assert requests["planned"] == requests["sent"] + requests["never_sent"] > 0
     assert requests["sent"] == sum(requests[k] for k in ("ok", "wrong", "error", "timeout", "in_flight"))

@@ -3,27 +3,45 @@
 How the truth of "+6 %" is established: the work is an empty loop in the null server, so many turns for each request, and
 its cost is linear in the number of turns. One more server in the same blocks does about 100 % more. Its measured
 ratio R says what its turns cost, and n of its N turns cost n/N of R - 1. An error of 5 % in that is 0.3 points of "+6 %".
+
+What comes out is 1 to 1.5 points more than the turns explain, of +5 as of +6 and +10 %: in fourteen runs of `trials` 1.0 ± 0.4 points
+on average. It is no error of the calibration, which would be a part of the effect, and not the loop's: its turns take the same to
+within 4 %, from 50 to 2,200 of them, between a receive and a send as in a row. So it is a step between the base and all that do
+more, in what the server does besides the loop; its cause is not known (a generator with more time sleeps more often, and who sends
+to it pays for waking it up: to be measured on a quiet machine). Of integers up to 256 Python keeps one ready, and a base with
+fewer turns was spared making one for each request: 11 ns, 0.2 points of the step, and gone.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, median, variance
+from statistics import median
 from typing import Final
 
 from rich.console import Console
 
 from harness.analyse.blocks import by_block, counted, launches_of
-from harness.analyse.comparisons import WORSE, Comparison, compared, log_ratio
+from harness.analyse.comparisons import TUKEY, WORSE, Comparison, compared, families
 from harness.analyse.samples.metrics import metric
-from harness.analyse.statistics.inference import ALPHA, CONFIDENCE, LogRatio, clopper_pearson
-from harness.analyse.statistics.power import coverage, false_verdicts, power, resolvable
+from harness.analyse.statistics.inference import ALPHA, CONFIDENCE, clopper_pearson
+from harness.analyse.statistics.power import (
+    NOISES,
+    Shape,
+    Values,
+    coverage,
+    family_errors,
+    power,
+    resampled,
+    residual_pools,
+    resolvable,
+)
+from harness.analyse.statistics.two_way import fit
 from harness.errors import ResultsError
 from harness.experiments.selftest.basics import load
 from harness.experiments.selftest.check import CheckOutcome, CheckResult, judged
 from harness.experiments.selftest.null_server import null
-from harness.plan import Plan
+from harness.plan import CLOSED, Plan, Workload, by_name
 from harness.record import RESULTS, Figure, Sample, read_results
 from harness.study.campaign import campaign
 from harness.study.cell import measure
@@ -38,15 +56,16 @@ EFFECTS: Final = {"plus_5": 0.05, "plus_6": 0.06, "plus_10": 0.10}
 DOUBLE: Final = "plus_100"
 BASE: Final = "null"
 AGAIN: Final = "null_again"
-BASE_TURNS: Final = 200
+BASE_TURNS: Final = 300
 """Some work for every request, so that all these servers go through the same loop and differ in its turns alone."""
 TRIAL_TURNS: Final = 2000
 TRIALS: Final = 4
 FALSE_ALARM: Final = 0.001
 """A check is a failure only at this p-value: at 5 % every twentieth good machine would fail it."""
-SIMULATED: Final = 600
-"""Comparisons: 400 would do; a rate of 5 % is then known to within two points."""
-ENOUGH_LAUNCHES: Final = 5
+SIMULATED: Final = 300
+"""Runs made up, of some workloads each: a rate of 5 % is then known to within two points."""
+ENOUGH_LAUNCHES: Final = 40
+MADE_UP: Final = Shape(servers=8, blocks=8, workloads=2)
 SEED: Final = 20_120
 
 
@@ -65,34 +84,35 @@ class Known:
 
 
 def archived(_: Console) -> CheckResult:
-    """Let launches of one server, from all results there are, pretend to be two: how often are these told apart?"""
+    """Let what is left of real launches, servers and blocks taken away, pretend to be servers: are equals told apart?"""
     figures: dict[str, Figure] = {}
     good = True
     for name in ("cpu_us_per_request", "throughput_rps"):
-        archive = archived_launches(sorted(RESULTS.glob("*/")), name)
-        if not archive:
+        pools = archived_residuals(sorted(RESULTS.glob("*/")), name)
+        if len(pools) < MADE_UP.servers:
             return CheckResult(
-                CheckOutcome.NOT_POSSIBLE, "there are no results with five launches of a server"
+                CheckOutcome.NOT_POSSIBLE,
+                f"there are no results of {MADE_UP.servers} servers in {ENOUGH_LAUNCHES} launches each",
             )
-        found = false_verdicts(archive, BLOCKS, SIMULATED, SEED)
+        found = family_errors(resampled(pools), MADE_UP, SIMULATED, SEED)
         figures |= {
-            f"{name}_launches": sum(map(len, archive)),
             f"{name}_false_share": found.share,
             f"{name}_false_low": found.low,
             f"{name}_false_high": found.high,
-            f"{name}_comparisons": found.trials,
+            f"{name}_families": found.trials,
         }
         good &= clopper_pearson(found.hits, found.trials, 1 - FALSE_ALARM)[0] <= ALPHA
     line = (
-        f"of {SIMULATED} comparisons of a server with itself {figures['cpu_us_per_request_false_share']:.1%} "
-        f"({figures['cpu_us_per_request_false_low']:.1%} to {figures['cpu_us_per_request_false_high']:.1%}) were called "
-        f"different in CPU, {figures['throughput_rps_false_share']:.1%} in requests/s; 5 % or less are allowed"
+        f"of {figures['cpu_us_per_request_families']} tables of {MADE_UP.servers} equal servers, with the noise of real launches, "
+        f"{figures['cpu_us_per_request_false_share']:.1%} "
+        f"({figures['cpu_us_per_request_false_low']:.1%} to {figures['cpu_us_per_request_false_high']:.1%}) told some apart "
+        f"in CPU, {figures['throughput_rps_false_share']:.1%} in requests/s; 5 % or less are allowed"
     )
     return judged(good, line, figures)
 
 
-def archived_launches(folders: Sequence[Path], name: str) -> list[list[float]]:
-    """Return a metric's values of each server under each workload of runs that can be read, of five launches or more."""
+def archived_residuals(folders: Sequence[Path], name: str) -> list[Values]:
+    """Return what is left of a metric of each server when servers and blocks are taken away, over runs that can be read."""
     found = []
     for folder in folders:
         try:
@@ -100,24 +120,39 @@ def archived_launches(folders: Sequence[Path], name: str) -> list[list[float]]:
         except ResultsError:
             continue  # half written, or of another schema: there may be others
         launches = launches_of(results.samples)
-        for workload in results.manifest.design.workloads:
-            values = by_block(launches, workload, metric(name)).values()
-            found += [list(of_server.values()) for of_server in values if len(of_server) >= ENOUGH_LAUNCHES]
-    return [launches for launches in found if min(launches) > 0]
+        models = [
+            family.model
+            for workload in results.manifest.design.workloads
+            if not is_given(by_name(workload), name)
+            for family in families(launches, workload, metric(name))
+        ]
+        found += [pool for pool in residual_pools(models) if len(pool) >= ENOUGH_LAUNCHES]
+    return found
+
+
+def is_given(workload: Workload, name: str) -> bool:
+    """Tell whether a metric is what was offered, so that it has hardly any noise: an open loop's throughput."""
+    return name == "throughput_rps" and workload.load.arrivals != CLOSED
 
 
 def simulated(_: Console) -> CheckResult:
-    """Check the interval's coverage and the power of the whole procedure on made-up launches."""
-    noise = 0.03
-    covered = {blocks: coverage(1.06, noise, blocks, SIMULATED, SEED) for blocks in (5, 8, 12)}
-    found = {effect: power(1 + effect, noise, BLOCKS, SIMULATED, SEED) for effect in EFFECTS.values()}
-    figures: dict[str, Figure] = {f"coverage_{blocks}_blocks": one.share for blocks, one in covered.items()}
+    """Check on made-up launches how often equal servers are told apart, how often intervals are right, and what is found."""
+    false = {name: family_errors(noise, MADE_UP, SIMULATED, SEED) for name, noise in NOISES.items()}
+    covered = coverage(NOISES["normal"], MADE_UP, SIMULATED // 2, SEED)
+    found = {
+        effect: power(1 + effect, 0.03, Shape(2, BLOCKS, 1), SIMULATED, SEED) for effect in EFFECTS.values()
+    }
+    figures: dict[str, Figure] = {f"false_{name}": one.share for name, one in false.items()}
+    figures["coverage"] = covered.share
     figures |= {f"power_{effect:.0%}": one.share for effect, one in found.items()}
-    exact = [clopper_pearson(one.hits, one.trials, 1 - FALSE_ALARM) for one in covered.values()]
-    good = all(low <= CONFIDENCE <= high for low, high in exact)
+    least = [clopper_pearson(one.hits, one.trials, 1 - FALSE_ALARM)[0] for one in false.values()]
+    low, high = clopper_pearson(covered.hits, covered.trials, 1 - FALSE_ALARM)
+    good = max(least) <= ALPHA and low <= CONFIDENCE <= high
     line = (
-        f"95 % intervals cover {', '.join(f'{one.share:.1%} ({blocks} blocks)' for blocks, one in covered.items())}; with 3 % of "
-        f"noise 12 blocks find {', '.join(f'+{effect:.0%} in {one.share:.0%}' for effect, one in found.items())} of runs"
+        f"of tables of {MADE_UP.servers} equal servers in {MADE_UP.blocks} blocks some were told apart in "
+        f"{', '.join(f'{one.share:.1%} ({name} noise)' for name, one in false.items())}; the intervals of all pairs held in "
+        f"{covered.share:.1%}; with 3 % of noise {BLOCKS} blocks of two servers find "
+        f"{', '.join(f'+{effect:.0%} in {one.share:.0%}' for effect, one in found.items())} of runs"
     )
     return judged(good, line, figures)
 
@@ -155,22 +190,24 @@ def turns_for(console: Console, effects: Mapping[str, float]) -> dict[str, int]:
 def judgement(samples: Sequence[Sample], workload: str, turns: Mapping[str, int]) -> CheckResult:
     """Hold what was measured against the truth: equal servers not told apart, +10 % found."""
     launches = launches_of(samples)
-    values = by_block(launches, workload, CPU)
-    ratios = {
-        label: ratio
-        for label in (AGAIN, *EFFECTS, DOUBLE)
-        if BASE in values and label in values and (ratio := log_ratio(values[BASE], values[label]))
-    }
-    if len(ratios) < len(EFFECTS) + 2:
+    model = fit(by_block(launches, workload, CPU))
+    ratios = {} if model is None else model.ratios()
+    labels = (AGAIN, *EFFECTS, DOUBLE)
+    if model is None or any((BASE, label) not in ratios for label in labels):
         return judged(
             False, "too few valid launches of the null servers", {"launches": len(counted(launches))}
         )
-    double = compared({(BASE, DOUBLE): ratios[DOUBLE]}, workload, CPU)[0]
-    family = compared({(BASE, label): ratios[label] for label in (AGAIN, *EFFECTS)}, workload, CPU)
+    double = ratios[BASE, DOUBLE]
+    findings = model.judged()
     known = [
-        Known(each.b, 1 + turns.get(each.b, 0) / turns[DOUBLE] * (double.ratio - 1), each) for each in family
+        Known(
+            label,
+            1 + turns.get(label, 0) / turns[DOUBLE] * (double.ratio - 1),
+            compared((BASE, label), findings[BASE, label], workload, CPU, TUKEY, ratios[BASE, label].blocks),
+        )
+        for label in (AGAIN, *EFFECTS)
     ]
-    spread = spread_of([ratios[label] for label in (AGAIN, *EFFECTS)])
+    spread = math.sqrt(2 * model.variance)
     smallest = resolvable(spread, BLOCKS)
     figures: dict[str, Figure] = {
         "spread": spread,
@@ -187,13 +224,9 @@ def judgement(samples: Sequence[Sample], workload: str, turns: Mapping[str, int]
             f"{each.label}_verdict": each.comparison.verdict,
         }
     found = {each.label: each.comparison for each in known}
-    good = found[AGAIN].p >= FALSE_ALARM and found["plus_10"].verdict == WORSE
+    low, high = ratios[BASE, AGAIN].interval(1 - FALSE_ALARM)
+    good = low <= 1 <= high and found["plus_10"].verdict == WORSE
     return judged(good, _in_words(known, smallest), figures)
-
-
-def spread_of(ratios: Sequence[LogRatio]) -> float:
-    """Return the standard deviation of paired differences, of several ratios together."""
-    return math.sqrt(fmean([variance(ratio.differences) for ratio in ratios]))
 
 
 def _in_words(known: Sequence[Known], smallest: float) -> str:

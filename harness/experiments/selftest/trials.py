@@ -13,9 +13,10 @@ from typing import Final
 from rich.console import Console
 
 from harness.analyse.blocks import by_block, launches_of
-from harness.analyse.comparisons import BETTER, UNDECIDED, WORSE, Comparison, compared, log_ratio
-from harness.analyse.statistics.inference import ALPHA, CONFIDENCE, LogRatio
+from harness.analyse.comparisons import BETTER, UNDECIDED, WORSE, verdict_of
+from harness.analyse.statistics.inference import ALPHA, LogRatio, decide
 from harness.analyse.statistics.power import rate
+from harness.analyse.statistics.two_way import fit
 from harness.experiments.selftest.check import CheckOutcome, CheckResult, judged
 from harness.experiments.selftest.known_effect import (
     AGAIN,
@@ -84,21 +85,21 @@ def run_until(
 
 
 def run_of(samples: Sequence[Sample], turns: dict[str, int], started: str) -> ResolutionRun | None:
-    """Judge the launches of a run; None if they are too few."""
+    """Judge the launches of a run, each pair as two servers alone; None if they are too few."""
     values = by_block(launches_of(samples), samples[0].cell.workload, CPU) if samples else {}
     pairs = (*EQUALS, (BASE, MORE), (BASE, DOUBLE))
-    ratios = [log_ratio(values.get(a, {}), values.get(b, {})) for a, b in pairs]
-    known = [ratio for ratio in ratios if ratio is not None]
-    if len(known) < len(pairs):
+    models = [fit({name: values[name] for name in pair}) for pair in pairs if set(pair) <= values.keys()]
+    ratios = [ratio for model in models if model is not None for ratio in model.ratios().values()]
+    if len(ratios) < len(pairs):
         return None
-    *equals, more, double = known
+    *equals, more, double = ratios
     truth = 1 + turns[MORE] / turns[DOUBLE] * (double.ratio - 1)
     return ResolutionRun(instrument_hash(), started, tuple(map(_told, equals)), _told(more), truth)
 
 
 def _told(ratio: LogRatio) -> Told:
-    found: Comparison = compared({("a", "b"): ratio}, "", CPU)[0]
-    return Told(ratio.ratio, *ratio.interval(CONFIDENCE), found.verdict)
+    (finding,) = decide([ratio])
+    return Told(finding.ratio, finding.low, finding.high, verdict_of(finding.direction, CPU))
 
 
 def repeated(_: Console) -> CheckResult:

@@ -68,17 +68,18 @@ def cpu_sentence(table: Table, rows: Sequence[Row]) -> str:
 
 
 def tail_sentence(of_tail: RankedTail | None) -> str:
-    """Say who has the shortest tail, and who the longest, by the farthest quantile that all have."""
+    """Say who has the shortest tail, and who the longest, by the farthest quantile that most have."""
     if of_tail is None:
         return "too few requests were answered to speak of the tail."
-    tail, found = of_tail
+    tail, found, without = of_tail
+    unknown = f" (too little is known of {listed(without)})" if without else ""
     shortest, longest = (f"{found.mean(server) / 1e3:.1f}" for server in (found.first, found.last))
     if not found.tells_apart:
-        return f"{tail.share} of the responses came within {shortest} to {longest} ms, first and last not told apart."
+        return f"{tail.share} of the responses came within {shortest} to {longest} ms{unknown}, first and last not told apart."
     tied = " (not told apart)" if len(found.leaders) > 1 else ""
     return (
         f"{tail.share} of the responses came within {shortest} ms from {few(found.leaders, MOST_NAMED)}{tied}, and within "
-        f"{longest} ms from `{found.last}`."
+        f"{longest} ms from `{found.last}`{unknown}."
     )
 
 

@@ -66,11 +66,11 @@ def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901 - a situation for
                 f"with 500 clients the one served worst got {found.mean(found.first):.0%} of an equal share; at `{found.last}` "
                 f"{found.mean(found.last):.0%}",
             )
-        case ComputingOnOneCore(light=(tail, found), costly=costly):
+        case ComputingOnOneCore(light=(tail, found, without), costly=costly):
             return (
                 "Requests that compute, on one core",
                 f"beside costly requests {tail.share} of the light ones were answered within {_ms(found, found.first)} ms, "
-                f"at `{found.last}` within {_ms(found, found.last)} ms{_price_of(found, costly)}",
+                f"at `{found.last}` within {_ms(found, found.last)} ms{_unranked(without)}{_price_of(found, costly)}",
             )
         case ComputingOnAllCores(tail=tail, light=light, costly=heavy):
             answered = f"; of the costly ones {heavy.mean:,.0f} a second" if heavy else ""
@@ -133,18 +133,23 @@ def _idle(advice: MostlyIdle) -> str:
 
 
 def _short_tail(advice: ShortTail) -> str:
-    tail, found = advice.of_hundreds
+    tail, found, without = advice.of_hundreds
     return (
         f"{tail.share} of the responses came within {_ms(found, found.first)} ms with 500 clients that each wait "
-        f"for their reply; `{found.last}` took {_ms(found, found.last)} ms{_at_a_rate(advice.at_a_rate)}"
+        f"for their reply; `{found.last}` took {_ms(found, found.last)} ms{_unranked(without)}{_at_a_rate(advice.at_a_rate)}"
     )
+
+
+def _unranked(without: Sequence[str]) -> str:
+    """Name those of whom too little is known."""
+    return f"; too few requests lie beyond to say it of {few(without, MOST_NAMED)}" if without else ""
 
 
 def _at_a_rate(offered: tuple[str, RankedTail] | None) -> str:
     """Say what becomes of the difference when requests come at a moderate rate, the same for all."""
     if offered is None:
         return ""
-    workload, (tail, found) = offered
+    workload, (tail, found, _) = offered
     apart = "" if found.tells_apart else ", first and last not told apart"
     return (
         f". With {by_name(workload).title} {tail.share} came within {_ms(found, found.first)} "

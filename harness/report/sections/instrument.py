@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from harness.analyse.analysis import Analysis, TwinRatio
+from harness.analyse.analysis import Analysis
+from harness.analyse.comparisons import BETTER, WORSE, Comparison
 from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import CONFIDENCE
 from harness.plan import by_name
@@ -22,23 +23,22 @@ def _twins(analysis: Analysis) -> list[str]:
     if not analysis.twins:
         return []
     return [
-        f"**A/A**: `{analysis.results.manifest.design.twin_of}` was measured under two names, like two servers. The truth is a ratio of 1, so "
-        f"that {CONFIDENCE:.0%} of such intervals should contain it; their width is what this run could tell apart. The second "
-        "name is in no other table.",
+        f"**A/A**: `{analysis.results.manifest.design.twin_of}` was measured under two names, like two servers, and judged as one more "
+        f"pair among all: by an interval that holds for all pairs at once ({CONFIDENCE:.0%}). The truth is a ratio of 1; to call the two different "
+        "is an error that one run in twenty may make in some pair. The width is what this run could tell apart. The second name is in no other table.",
         "",
-        "| workload | ratio of | second / first | 95 % interval | contains 1 | blocks |",
+        "| workload | ratio of | second / first | interval | called different | blocks |",
         "|---|---|---:|---|---|---:|",
         *map(_twin_row, analysis.twins),
         "",
     ]
 
 
-def _twin_row(found: TwinRatio) -> str:
-    ratio = found.ratio
-    low, high = ratio.interval(CONFIDENCE)
+def _twin_row(found: Comparison) -> str:
+    different = found.verdict in {BETTER, WORSE}
     return (
-        f"| {capital(by_name(found.workload).title)} | {metric(found.metric).title} | {ratio.ratio:.3f} "
-        f"| {low:.3f} to {high:.3f} | {'yes' if low <= 1 <= high else '**no**'} | {ratio.blocks} |"
+        f"| {capital(by_name(found.workload).title)} | {metric(found.metric).title} | {found.ratio:.3f} "
+        f"| {found.ci_low:.3f} to {found.ci_high:.3f} | {'**yes**' if different else 'no'} | {found.blocks} |"
     )
 
 

@@ -6,10 +6,12 @@ from harness.analyse.analysis import Analysis
 from harness.analyse.blocks import Repetition
 from harness.analyse.precision import Reach, sentence
 from harness.analyse.samples.metrics import metric
+from harness.analyse.samples.quantiles import ENOUGH_EVENTS
 from harness.analyse.samples.validity import STEAL_LIMIT
-from harness.analyse.statistics.inference import BOOTSTRAP_FROM, EQUIVALENCE
+from harness.analyse.statistics.inference import EQUIVALENCE
 from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, by_name
 from harness.record import Manifest, PrecisionGoal
+from harness.report.wording import MARK
 
 
 def heading(analysis: Analysis) -> list[str]:
@@ -72,8 +74,8 @@ def what_was_measured(manifest: Manifest, pairs_at: str) -> list[str]:
         "",
         "- **requests/s**: answered in the measuring window. **CPU µs per request**: of the server's process, user and "
         "system, all threads, from its CPU clock. **p50 … p99.9**: response time, from the moment the request could be "
-        "sent to its reply; a quantile with fewer than 100 observations beyond it is not printed, all who waited through the same "
-        "stall being one; one without ± is that of all launches together, since no launch alone has enough. **max**: the "
+        f"sent to its reply; one marked {MARK} has fewer than {ENOUGH_EVENTS} events beyond it in all launches together, too few to be ranked by, all who "
+        "waited through the same stall being one event; one without ± is that of all launches together, since some launch cannot say. **max**: the "
         "largest of all launches, a record and no quantile. **switches**: context switches of the server per request. "
         "**CPU in the kernel**: the share of the CPU time.",
         "- **limited by**, in a closed loop: the side whose core was busy for 95 % of the window or more (server, generator), "
@@ -82,10 +84,11 @@ def what_was_measured(manifest: Manifest, pairs_at: str) -> list[str]:
         "**worst client**: what the one served worst got, of an equal share. **recovery s**: from the end of an overload until "
         "99 % of the responses take 10 ms or less, for good. Where clients in the background ask, too, CPU per request is not told: it is theirs as well.",
         "- A figure is the geometric mean over launches, with its 95 % interval (Student's t on logarithms). "
-        "**Letters**: two servers that share one were not told apart (paired by block, Holm-adjusted, 5 %). "
-        f"**Equivalent** means that the ratio lies within {EQUIVALENCE - 1:.0%} for certain (90 % interval); it is "
-        f"more than “not told apart”. [Pair by pair]({pairs_at}) holds every ratio with the interval of the test that decided "
-        f"on it, and from {BOOTSTRAP_FROM} blocks on a bootstrap beside it.",
+        "**Letters**: two servers that share one were not told apart, by intervals of their ratio that hold for all pairs of a workload at once "
+        "(one model of all launches, log y = server + block, with one error; Tukey, 95 %). "
+        f"**Equivalent** means that the whole interval lies within {EQUIVALENCE - 1:.0%}; it is "
+        f"more than “not told apart”. [Pair by pair]({pairs_at}) holds every ratio with its interval, and says where servers "
+        "scattered too differently for one error, so that each pair has its own.",
         f"- When a launch is invalid, all servers of its block meet that workload again, at most {MOST_ATTEMPTS - 1} times, "
         f"while such launches are at most {REPEATED_SHARE:.0%} of those planned. The attempt with the most valid launches is "
         "used, and of it these alone.",

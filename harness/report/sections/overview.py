@@ -9,7 +9,7 @@ from harness.analyse.samples.metrics import metric
 from harness.analyse.tables import Row, Table
 from harness.plan import CLOSED, Workload, by_name
 from harness.report.sections.workloads import launches, limits_of, memory_growth
-from harness.report.wording import anchor, capital, few, interval, listed, mean_of, with_error
+from harness.report.wording import anchor, capital, few, interval, listed, mean_of, quantile_of
 
 MOST_NAMED: Final = 3
 
@@ -27,8 +27,8 @@ def other_workloads(analysis: Analysis, workloads_at: str) -> list[str]:
     return [
         "## The other workloads",
         "",
-        "Who was first and who was last; servers named together were not told apart. The tail is the farthest quantile that is "
-        f"known of all servers there, in ms. [Workload by workload]({workloads_at}) has the tables.",
+        "Who was first and who was last; servers named together were not told apart. The tail is the farthest quantile of "
+        f"which enough is known of most servers there, in ms. [Workload by workload]({workloads_at}) has the tables.",
         "",
         *_summary(
             analysis.tails,
@@ -88,11 +88,12 @@ def _first_and_last(table: Table, name: str, form: str) -> tuple[str, str]:
 def _tails(of_tail: RankedTail | None) -> tuple[str, str, str]:
     if of_tail is None:
         return "–", "–", "–"
-    tail, found = of_tail
+    tail, found, without = of_tail
+    short = f"{tail.short}, without {few(without, MOST_NAMED)}" if without else tail.short
     shortest, longest = (f"{found.mean(server) / 1e3:.2f}" for server in (found.first, found.last))
     if not found.tells_apart:
-        return tail.short, f"{shortest} to {longest}, first and last not told apart", "–"
-    return tail.short, f"{few(found.leaders, MOST_NAMED)} {shortest}", f"`{found.last}` {longest}"
+        return short, f"{shortest} to {longest}, first and last not told apart", "–"
+    return short, f"{few(found.leaders, MOST_NAMED)} {shortest}", f"`{found.last}` {longest}"
 
 
 def all_cores_section(all_cores: RegimeAnalysis) -> list[str]:
@@ -118,6 +119,5 @@ def _row(workload: Workload, row: Row) -> str:
     return (
         f"| {capital(workload.title)} | `{row.server}` | {interval(row.estimates['throughput_rps'], '{:,.0f}')} "
         f"| {interval(row.estimates['cpu_us_per_request'], '{:.1f}')} "
-        f"| {with_error(row.estimates['response_p50_us'], '{:,.0f}')} "
-        f"| {with_error(row.estimates['response_p99_us'], '{:,.0f}')} | {limits_of(row)} | {launches(row)} |"
+        f"| {quantile_of(row, 'response_p50_us')} | {quantile_of(row, 'response_p99_us')} | {limits_of(row)} | {launches(row)} |"
     )

@@ -12,7 +12,7 @@ from harness.analyse.statistics.inference import Estimate
 from harness.analyse.tables import Row, Table
 from harness.plan import CLOSED, Workload, by_name, why_not
 from harness.record import Judgement, ServerFacts
-from harness.report.wording import capital, interval, listed, with_error
+from harness.report.wording import capital, interval, listed, quantile_of
 
 MOST_NAMED: Final = 3
 """So many undecided pairs are named in a sentence; of more, the letters and the file of all pairs tell."""
@@ -81,9 +81,7 @@ def workload_section(workload: Workload, regime: RegimeAnalysis, analysis: Analy
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in table.rows:
-        quantiles = " | ".join(
-            with_error(row.estimates[f"response_{q}_us"], "{:,.0f}") for q in ("p50", "p90", "p99", "p999")
-        )
+        quantiles = " | ".join(quantile_of(row, f"response_{q}_us") for q in ("p50", "p90", "p99", "p999"))
         switches, peak = row.estimates["switches_per_request"], row.estimates["peak_mib"]
         lines.append(
             f"| `{row.server}` | {quantiles} | {row.response_max_ms:,.1f} "

@@ -78,10 +78,15 @@ def test_a_late_generator_makes_a_measurement_invalid(
     assert assess(sample).valid != invalid
 
 
-def test_lag_counts_at_quantiles_that_are_printed_only(open_sample: Callable[..., Sample]) -> None:
-    """Fifty late requests of ten thousand lie beyond the last quantile that can be given."""
+def test_lag_behind_a_quantile_of_few_is_told_and_makes_nothing_invalid(
+    open_sample: Callable[..., Sample],
+) -> None:
+    """Fifty late requests of ten thousand reach p99.9, which ten lie beyond, and no quantile that decides on anything."""
     lags = histogram(np.array([1000, 10**9]), np.array([9_950, 50]))
-    assert codes(open_sample(lag_ns=lags)) == []
+    sample = open_sample(lag_ns=lags)
+    assert codes(sample) == ["late-tail"]
+    assert "at p999" in str(assess(sample).flags[0])
+    assert assess(sample).valid
 
 
 def test_a_generator_without_time_to_spare_is_saturated(open_sample: Callable[..., Sample]) -> None:

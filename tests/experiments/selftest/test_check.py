@@ -47,7 +47,7 @@ def test_a_machine_of_little_noise_tells_the_known_work_apart(make_sample: Calla
     assert result.figures["plus_6_ratio"] == pytest.approx(1.06, abs=0.01)
     assert result.figures["plus_5_verdict"] == result.figures["plus_6_verdict"] == "worse"
     assert result.figures["null_again_verdict"] == "equivalent"
-    assert "tells differences from 3.0% in 12 blocks of 1 s" in result.line
+    assert "tells differences from 5.0% in 12 blocks of 1 s" in result.line
 
 
 def test_a_machine_of_much_noise_does_not_pass(make_sample: Callable[..., Sample]) -> None:
