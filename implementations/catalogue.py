@@ -128,15 +128,27 @@ CATALOGUE: Final = (
 )
 
 
+ON_ASYNCIO: Final = tuple(model for model in CATALOGUE if model.name.startswith("asyncio_"))
+"""Those whose event loop can be another."""
+
+
+def on_loop(model: Implementation, name: str, factory: str) -> Implementation:
+    """Return an asyncio server on another loop, by the loop's name and by what makes it (see `event_loop`)."""
+    return replace(
+        model,
+        name=f"{model.name}+{name}",
+        model=f"{model.model}, on {name}",
+        own=replace(model.own, event_loop=name, receives="as its loop does"),
+        options=("--loop", factory),
+    )
+
+
 def _variants(model: Implementation) -> tuple[Implementation, ...]:
     """Return an asyncio server on another loop, and with other receives."""
     return (
         replace(
-            model,
-            name=f"{model.name}+uvloop",
-            model=f"{model.model}, on uvloop",
+            on_loop(model, "uvloop", "uvloop"),
             own=replace(model.own, event_loop="uvloop, libuv, epoll", receives="250 KiB"),
-            options=("--loop", "uvloop"),
             libraries=("uvloop",),
         ),
         replace(
@@ -149,9 +161,7 @@ def _variants(model: Implementation) -> tuple[Implementation, ...]:
     )
 
 
-VARIANTS: Final = tuple(
-    variant for model in CATALOGUE if model.name.startswith("asyncio_") for variant in _variants(model)
-)
+VARIANTS: Final = tuple(variant for model in ON_ASYNCIO for variant in _variants(model))
 """The same files, with one factor changed; measured if they are named."""
 
 SERVERS: Final[Mapping[str, Implementation]] = MappingProxyType(

@@ -6,30 +6,36 @@ The stock loop is the default, and left as it is. These are factors: the same se
 import argparse
 import asyncio
 import sys
-from asyncio import selector_events
+from asyncio import AbstractEventLoop, selector_events
 from collections.abc import Callable, Coroutine
-from typing import Final, TypeAlias
+from importlib import import_module
+from typing import Final
 
 from implementations import server
 from implementations.server import Server, fail
 
 STOCK: Final = "asyncio"
-UVLOOP: Final = "uvloop"
-
-LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
+LOOPS: Final = {STOCK: "asyncio:SelectorEventLoop", "uvloop": "uvloop:new_event_loop"}
+"""Loops that have a short name, and what makes them; any other loop is named by what makes it."""
+FORM: Final = "[FOLDER/]MODULE:FACTORY"
 
 
 def run(serve: Callable[[Server], Coroutine[None, None, None]]) -> None:
     """Be a server process that runs on the event loop that its command line names."""
     parser = server.Parser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--loop", choices=(STOCK, UVLOOP), default=STOCK, help="event loop (%(default)s)")
+    parser.add_argument(
+        "--loop",
+        metavar="LOOP",
+        default=STOCK,
+        help=f"event loop: {', '.join(LOOPS)} or {FORM} (%(default)s)",
+    )
     parser.add_argument(
         "--receive-kib", type=_kibibytes, help="what asyncio's own loop receives at once (256)"
     )
     chosen, _ = parser.parse_known_args(sys.argv[1:])
-    make_loop = (
-        uvloop_factory(chosen.receive_kib) if chosen.loop == UVLOOP else stock_factory(chosen.receive_kib)
-    )
+    make_loop = loop_factory(chosen.loop)
+    if chosen.receive_kib is not None:
+        receive_at_once(chosen.receive_kib, chosen.loop)
 
     def run_loop(ready: Server) -> None:
         with asyncio.Runner(loop_factory=make_loop) as runner:
@@ -38,23 +44,36 @@ def run(serve: Callable[[Server], Coroutine[None, None, None]]) -> None:
     server.run(run_loop, own_options=parser)
 
 
-def stock_factory(receive_kib: int | None) -> LoopFactory:
-    """Return the maker of asyncio's own loop, after setting how much its transports receive at once."""
-    if receive_kib is not None:
-        # No public way leads there. CPython allocates as much for each recv(), whatever comes.
-        selector_events._SelectorTransport.max_size = receive_kib * 1024  # type: ignore[attr-defined] # noqa: SLF001
-    return asyncio.SelectorEventLoop
-
-
-def uvloop_factory(receive_kib: int | None) -> LoopFactory:
-    """Return the maker of uvloop's; exit code 2 if it is not installed, or was to receive as it never does."""
-    if receive_kib is not None:
-        fail(2, "--receive-kib is for asyncio's own loop: uvloop has one buffer for all, of 250 KiB")
+def loop_factory(name: str) -> Callable[[], AbstractEventLoop]:
+    """Return the maker of a loop, and let what it makes be a loop; exit code 2 and one line if there is none."""
+    place, _, factory = LOOPS.get(name, name).rpartition(":")
+    folder, _, module = place.rpartition("/")
+    if not (module and factory):
+        fail(2, f"--loop takes {', '.join(LOOPS)} or {FORM}, not {name!r}")
+    if folder:
+        sys.path.insert(0, folder)
     try:
-        import uvloop  # noqa: PLC0415 - only who chooses it needs it
-    except ImportError as error:
-        fail(2, f"--loop uvloop: {error}")
-    return uvloop.new_event_loop
+        make_loop = getattr(import_module(module), factory)
+    except (ImportError, AttributeError) as error:
+        fail(2, f"--loop {name}: {error}")
+    if not callable(make_loop):
+        fail(2, f"--loop {name}: {factory} cannot be called")
+
+    def make_checked() -> AbstractEventLoop:
+        loop = make_loop()
+        if not isinstance(loop, AbstractEventLoop):
+            fail(2, f"--loop {name}: {factory} makes no event loop, but {loop!r}")
+        return loop
+
+    return make_checked
+
+
+def receive_at_once(kibibytes: int, loop: str) -> None:
+    """Set how much the transports of asyncio's own loop receive at once; exit code 2 for any other loop."""
+    if loop != STOCK:
+        fail(2, f"--receive-kib is for asyncio's own loop: {loop} decides for itself how much it receives")
+    # No public way leads there. CPython allocates as much for each recv(), whatever comes.
+    selector_events._SelectorTransport.max_size = kibibytes * 1024  # type: ignore[attr-defined] # noqa: SLF001
 
 
 def _kibibytes(text: str) -> int:

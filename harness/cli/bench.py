@@ -15,7 +15,7 @@ from harness.analyse.comparisons import COMPARED
 from harness.analyse.precision import PILOT_BLOCKS
 from harness.cli.exit_codes import FAILED
 from harness.cli.freshness import effect_states, present_states
-from harness.cli.options import python_option, server_options
+from harness.cli.options import loop_option, python_option, server_options
 from harness.errors import UsageError
 from harness.launch.candidates import all_cores
 from harness.launch.selection import selected
@@ -43,6 +43,7 @@ QUICK_COSTS: Final = 0.2
 @click.argument("names", nargs=-1)
 @server_options
 @python_option
+@loop_option
 @click.option(
     "--quick",
     "profile",
@@ -161,6 +162,7 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     servers: Sequence[str],
     declarations: Sequence[str],
     python: str | None,
+    loops: Sequence[str],
     profile: str | None,
     workloads: Sequence[str],
     blocks: int | None,
@@ -180,7 +182,9 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     stale: Sequence[Part] | None = None,
 ) -> int:
     everything = profile == "full" and not (names or servers)
-    candidates = selected(tuple(SERVERS) if everything else names, servers, declarations, python=python)
+    candidates = selected(
+        tuple(SERVERS) if everything else names, servers, declarations, python=python, loops=loops
+    )
     target = _target(precision, precision_of, within_minutes)
     if target and blocks:
         raise UsageError("--precision chooses the number of blocks: leave out --blocks")

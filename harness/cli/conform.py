@@ -6,7 +6,7 @@ import click
 
 from harness.cli.exit_codes import COULD_NOT_RUN, FAILED
 from harness.cli.matrix import print_matrix, to_json, to_junit
-from harness.cli.options import connect_option, python_option, server_options, write_to
+from harness.cli.options import connect_option, loop_option, python_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.conformance.catalogue import selected_cases
 from harness.conformance.judge import judge
@@ -17,6 +17,7 @@ from harness.record import Judgement, Verdict
 @click.command()
 @click.argument("names", nargs=-1)
 @server_options
+@loop_option
 @connect_option
 @python_option
 @click.option(
@@ -30,6 +31,7 @@ def conform(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
     servers: Sequence[str],
     declarations: Sequence[str],
+    loops: Sequence[str],
     connect: str | None,
     python: str | None,
     case_ids: Sequence[str],
@@ -37,7 +39,7 @@ def conform(  # noqa: PLR0913 - one parameter for each option
     junit_file: str | None,
 ) -> int:
     """Say which promises of the protocol servers keep: NAMES of ours, or any by --server or --connect."""
-    candidates = selected(names, servers, declarations, connect, python)
+    candidates = selected(names, servers, declarations, connect, python, loops=loops)
     cases = selected_cases(
         [case_id for listed in case_ids for case_id in listed.split(",") if case_id.strip()]
     )

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from harness.analyse.slopes import Slope, per_connection
 from harness.cli.exit_codes import FAILED
-from harness.cli.options import server_options, write_to
+from harness.cli.options import loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.errors import CannotRun
 from harness.experiments.costs.run import costs as run_costs
@@ -29,6 +29,7 @@ COLUMNS: Final = ("load", "CPU µs", "user", "voluntary", "involuntary", "wake-u
 @click.command("costs")
 @click.argument("names", nargs=-1)
 @server_options
+@loop_option
 @click.option(
     "--scale",
     type=click.FloatRange(0.001, 1),
@@ -37,10 +38,11 @@ COLUMNS: Final = ("load", "CPU µs", "user", "voluntary", "involuntary", "wake-u
     help="Of the full number of requests and of connections.",
 )
 @click.option("--json", "json_file", metavar="FILE", help="Write the results as JSON; - for standard output.")
-def costs(
+def costs(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
     servers: Sequence[str],
     declarations: Sequence[str],
+    loops: Sequence[str],
     scale: float,
     json_file: str | None,
 ) -> int:
@@ -49,7 +51,7 @@ def costs(
     It fails if a server does not start, or a reply is wrong, missing or too late; what the other servers cost is found out
     all the same.
     """
-    candidates = selected(names, servers, declarations)
+    candidates = selected(names, servers, declarations, loops=loops)
     console = console_for(to_errors=json_file == "-")
     found: list[ServerCosts] = []
     troubles = []

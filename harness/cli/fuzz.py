@@ -10,7 +10,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from rich.console import Console
 
 from harness.cli.exit_codes import FAILED
-from harness.cli.options import connect_option, server_options, write_to
+from harness.cli.options import connect_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.conformance.fuzz.reproducer import reproducer
 from harness.conformance.fuzz.search import Effort, FuzzResult, fuzz
@@ -22,6 +22,7 @@ from harness.record import PROJECT
 @click.command("fuzz")
 @click.argument("names", nargs=-1)
 @server_options
+@loop_option
 @connect_option
 @click.option(
     "--seconds",
@@ -40,6 +41,7 @@ def fuzz_command(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
     servers: Sequence[str],
     declarations: Sequence[str],
+    loops: Sequence[str],
     connect: str | None,
     seconds: float,
     seed: int | None,
@@ -47,7 +49,7 @@ def fuzz_command(  # noqa: PLR0913 - one parameter for each option
 ) -> int:
     """Send generated input, cut anyhow, from several clients at once, and compare every reply with the oracle's."""
     set_hypothesis_home_dir(PROJECT / ".hypothesis")  # what it caches must not lie where the user stands
-    candidates = selected(names, servers, declarations, connect)
+    candidates = selected(names, servers, declarations, connect, loops=loops)
     seed = randbelow(2**32) if seed is None else seed
     console = console_for(to_errors=json_file == "-")
     console.print(f"seed {seed}, {seconds:g} s for each server", highlight=False)

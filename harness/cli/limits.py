@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.cli.exit_codes import FAILED
-from harness.cli.options import server_options, write_to
+from harness.cli.options import loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.errors import UsageError
 from harness.experiments.capacity import kept, limit_of
@@ -23,6 +23,7 @@ OTHER_FILES: Final = 100
 @click.command("limits")
 @click.argument("names", nargs=-1)
 @server_options
+@loop_option
 @click.option(
     "--connections",
     type=click.IntRange(1, 100_000),
@@ -31,10 +32,11 @@ OTHER_FILES: Final = 100
     help="How many to ask for.",
 )
 @click.option("--json", "json_file", metavar="FILE", help="Write the limits as JSON; - for standard output.")
-def limits(
+def limits(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
     servers: Sequence[str],
     declarations: Sequence[str],
+    loops: Sequence[str],
     connections: int,
     json_file: str | None,
 ) -> int:
@@ -42,7 +44,7 @@ def limits(
 
     A server fails if it holds fewer than it declares, or does not answer all that it holds.
     """
-    candidates = selected(names, servers, declarations)
+    candidates = selected(names, servers, declarations, loops=loops)
     if connections + OTHER_FILES > most_files():
         raise UsageError(
             f"{connections:,} connections are too many: a process may have {most_files():,} files open here (ulimit -Hn)"

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from harness.cli.options import connect_option, python_option, server_options
+from harness.cli.options import connect_option, loop_option, python_option, server_options
 from harness.errors import UsageError
 from harness.launch.candidates import Candidate
 from harness.launch.selection import check_clients, selected
@@ -39,6 +39,7 @@ class Given:
     declarations: Sequence[str]
     connect: str | None
     python: str | None
+    loops: Sequence[str]
     clients: int
     pipeline: int
     arrivals: str | None
@@ -53,8 +54,12 @@ class Given:
         """Return the server; UsageError if there is not exactly one, or if it cannot serve so many clients."""
         if (self.name is not None) + len(self.servers) + (self.connect is not None) != 1:
             raise UsageError("one server is needed: a name, --server or --connect")
+        if len(self.loops) > 1:
+            raise UsageError("a server runs on one loop: give one --loop")
         names = [self.name] if self.name else []
-        (candidate,) = selected(names, self.servers, self.declarations, self.connect, self.python)
+        *_, candidate = selected(
+            names, self.servers, self.declarations, self.connect, self.python, self.loops
+        )  # on a loop that is given it is the last
         check_clients(candidate, self.clients)
         return candidate
 
@@ -86,6 +91,7 @@ def loading(duration_s: float) -> Callable[[Command], Command]:
         server_options,
         connect_option,
         python_option,
+        loop_option,
         click.option("--clients", type=click.IntRange(1, 100_000), default=64, show_default=True, help="Connections."),
         click.option("--pipeline", type=click.IntRange(1, 1000), default=1, show_default=True, help="Requests in flight each."),
         click.option("--arrivals", type=click.Choice(OPEN), help="How an open loop's requests arrive; constant if not given."),

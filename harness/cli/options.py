@@ -28,6 +28,10 @@ def server_options(command: Command) -> Command:
 python_option = click.option(
     "--python", metavar="PATH", help="Run ours on this interpreter, instead of the harness's own."
 )
+loop_option = click.option(
+    "--loop", "loops", multiple=True, metavar="NAME=MODULE:FACTORY",
+    help="Run the asyncio servers on this event loop as well, as SERVER+NAME; FOLDER/MODULE says where it lies.",
+)  # fmt: skip
 connect_option = click.option("--connect", metavar="HOST:PORT", help="A server that runs already.")
 
 

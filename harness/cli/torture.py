@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.cli.exit_codes import FAILED
-from harness.cli.options import server_options, write_to
+from harness.cli.options import loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.experiments.faults.faults import selected_faults
 from harness.experiments.faults.run import AFTER, ALONE
@@ -35,6 +35,7 @@ COLUMNS: Final = (
 @click.command("torture")
 @click.argument("names", nargs=-1)
 @server_options
+@loop_option
 @click.option("--fault", "fault_names", multiple=True, metavar="NAME,...", help="Only these.")
 @click.option(
     "--scale",
@@ -48,12 +49,13 @@ def torture(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
     servers: Sequence[str],
     declarations: Sequence[str],
+    loops: Sequence[str],
     fault_names: Sequence[str],
     scale: float,
     json_file: str | None,
 ) -> int:
     """Let faults happen to running servers while a probe measures its replies: NAMES of ours, or any by --server."""
-    candidates = selected(names, servers, declarations)
+    candidates = selected(names, servers, declarations, loops=loops)
     faults = selected_faults([name for listed in fault_names for name in listed.split(",") if name])
     console = console_for(to_errors=json_file == "-")
     results: list[FaultResult] = []

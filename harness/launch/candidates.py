@@ -33,6 +33,7 @@ class Candidate:
         announces: it is known to print the readiness line, so that it may choose its port.
         implementation: what it is in the catalogue, if it is ours.
         python: the interpreter that it runs on, if it is ours and that is not the harness's own.
+        loop: `NAME=FACTORY` of the event loop that it runs on, if the catalogue does not know that.
         hopeless: what it was found not to do at all, `GREETING` or `STOP`: nobody waits long for that any more.
     """
 
@@ -43,6 +44,7 @@ class Candidate:
     announces: bool = False
     implementation: Implementation | None = None
     python: Interpreter | None = None
+    loop: str = ""
     hopeless: frozenset[str] = frozenset()
 
     @property
@@ -56,7 +58,7 @@ class Candidate:
     def words(self) -> tuple[str, ...]:
         """How a command of ours is told to take it."""
         if self.announces:
-            return (self.name,)
+            return (self.name, "--loop", self.loop) if self.loop else (self.name,)
         claims = (
             () if self.declares is None else ("--declare", f"{self.label}={','.join(sorted(self.declares))}")
         )

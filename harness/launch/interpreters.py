@@ -7,6 +7,7 @@ from functools import cache
 from typing import Final
 
 from harness.errors import InterpreterError
+from harness.record import PROJECT
 
 OLDEST: Final = (3, 11)
 LIMIT_S: Final = 30
@@ -78,3 +79,22 @@ def library_version(found: Interpreter, library: str) -> str:
         reason = asked.stderr.strip().rpartition("\n")[2]
         raise InterpreterError(f"{found.path} ({found}) cannot use {library}: {reason}")
     return asked.stdout.strip()
+
+
+@cache
+def refusal_of_loop(found: Interpreter, loop: str) -> str:
+    """Return why our servers cannot run on an event loop there, as they would say it themselves; "" if they can."""
+    question = f"from implementations.event_loop import loop_factory; loop_factory({loop!r})().close()"
+    try:
+        asked = subprocess.run(
+            [found.path, "-c", question],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"it is not made within {LIMIT_S} s"
+    said = asked.stderr.strip().rpartition("\n")[2]
+    return (said or f"exit code {asked.returncode}") if asked.returncode else ""

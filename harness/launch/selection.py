@@ -1,34 +1,55 @@
 """The servers that a command line names: ours by name, anybody's by a command or an address."""
 
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from harness.errors import UsageError
 from harness.launch.candidates import PLACEHOLDERS, Candidate
-from harness.launch.interpreters import interpreter, library_version
+from harness.launch.interpreters import Interpreter, interpreter, library_version, refusal_of_loop
 from harness.machine.connections import Address
-from implementations.catalogue import CAPABILITIES, CATALOGUE, SERVERS
+from implementations.catalogue import (
+    CAPABILITIES,
+    CATALOGUE,
+    ON_ASYNCIO,
+    SERVERS,
+    VARIANTS,
+    Implementation,
+    on_loop,
+)
+
+OWN_LOOP: Final = re.compile(r"(?P<name>[A-Za-z][\w.-]*)=(?P<factory>[^:]+:[^:]+)")
+TAKEN: Final = {variant.name.partition("+")[2] for variant in VARIANTS} | {"fresh", "free"}
+"""What stands behind the `+` of a server's name already: the variants, and how a server may be measured."""
 
 
-def ours(name: str) -> Candidate:
+def ours(name: str, on_own_loops: Mapping[str, Implementation] = MappingProxyType({})) -> Candidate:
     """Return one of our servers; `NAME@PATH` runs it on another interpreter.
 
+    Args:
+        name: of the catalogue, or of a server on a loop of one's own.
+        on_own_loops: these, by their names.
+
     Raises:
-        UsageError: there is none of that name.
+        UsageError: there is none of that name, or its loop cannot be made.
         InterpreterError: the interpreter does not run, or lacks a library that the server needs.
     """
     name, _, path = name.partition("@")
     path = str(Path(path).absolute()) if "/" in path else path
-    if name not in SERVERS:
-        raise UsageError(f"no server is called {name!r}; there are {', '.join(SERVERS)}")
-    found = SERVERS[name]
+    known = {**SERVERS, **on_own_loops}
+    if name not in known:
+        raise UsageError(f"no server is called {name!r}; there are {', '.join(known)}")
+    found = known[name]
     python = interpreter(path) if path else None
+    loop = _own_loop(found, python or interpreter(sys.executable)) if name in on_own_loops else ""
     options = [word for option in PLACEHOLDERS for word in (f"--{option.replace('_', '-')}", f"{{{option}}}")]
     command = (path or sys.executable, "-m", found.module, *found.options, *options)
     if python is None:
-        return Candidate(name, command, found.declares, announces=True, implementation=found)
+        return Candidate(name, command, found.declares, announces=True, implementation=found, loop=loop)
     for library in found.libraries:
         library_version(python, library)
     unlocked = {"parallel"} if python.free_threaded and found.threaded else set()
@@ -40,15 +61,17 @@ def ours(name: str) -> Candidate:
         True,
         found,
         python,
+        loop,
     )
 
 
-def selected(
+def selected(  # noqa: PLR0913 - in so many ways can servers be named
     names: Sequence[str],
     servers: Iterable[str] = (),
     declarations: Iterable[str] = (),
     connect: str | None = None,
     python: str | None = None,
+    loops: Sequence[str] = (),
 ) -> list[Candidate]:
     """Return what the command line selects: names and commands as given; with neither, the catalogue, without variants.
 
@@ -58,16 +81,19 @@ def selected(
         declarations: `LABEL=CAPABILITY,...` each, for the labels of `servers`, or `HOST:PORT` of `connect`.
         connect: `HOST:PORT` of a server that runs.
         python: the interpreter that ours are to run on, unless they name one themselves.
+        loops: `NAME=[FOLDER/]MODULE:FACTORY` each: the asyncio servers that are selected run on these loops as well, as
+            `SERVER+NAME`; unless such names are among those given, and say which.
 
     Raises:
-        UsageError: unknown names, an unreadable command, the same label twice.
+        UsageError: unknown names, an unreadable command, the same label twice, a loop that cannot be made.
         InterpreterError: an interpreter that will not do.
     """
     claims = dict(_declaration(text) for text in declarations)
     if not (names or servers or connect):
         names = [implementation.name for implementation in CATALOGUE]
+    names, on_own_loops = _on_loops(names, loops)
     on_it = f"@{python}" if python else ""
-    candidates = [ours(name if "@" in name else f"{name}{on_it}") for name in names]
+    candidates = [ours(name if "@" in name else f"{name}{on_it}", on_own_loops) for name in names]
     candidates += [_from_command(text, claims) for text in servers]
     if connect is not None:
         address = _address(connect)
@@ -88,6 +114,53 @@ def check_clients(candidate: Candidate, clients: int) -> None:
     if most is not None and clients > most:
         able = "one client at a time" if most == 1 else f"{most:,} clients at once"
         raise UsageError(f"{candidate.label} serves {able}: use --clients {most}")
+
+
+def _on_loops(names: Sequence[str], loops: Sequence[str]) -> tuple[list[str], dict[str, Implementation]]:
+    """Return names, with those on loops of one's own behind their models, and what these are."""
+    made: dict[str, str] = {}
+    for text in loops:
+        given = OWN_LOOP.fullmatch(text)
+        if not given:
+            raise UsageError(f"--loop takes NAME=[FOLDER/]MODULE:FACTORY, not {text!r}")
+        name, factory = given["name"], _placed(given["factory"])
+        if name in TAKEN or made.setdefault(name, factory) != factory:
+            raise UsageError(f"--loop {text}: {name!r} is taken already, give it another name")
+    models = {model.name for model in ON_ASYNCIO}
+    all_names: list[str] = []
+    for name in names:
+        bare, at, path = name.partition("@")
+        to_add = [loop for loop in made if not _is_named(loop, names)] if bare in models else []
+        all_names += [name, *(f"{bare}+{loop}{at}{path}" for loop in to_add)]
+    for loop, factory in made.items():
+        if not _is_named(loop, all_names):
+            raise UsageError(
+                f"--loop {loop}={factory}: of the servers that are selected none runs on asyncio, as "
+                f"{' and '.join(sorted(models))} do"
+            )
+    variants = (on_loop(model, loop, factory) for model in ON_ASYNCIO for loop, factory in made.items())
+    return all_names, {variant.name: variant for variant in variants}
+
+
+def _is_named(loop: str, names: Iterable[str]) -> bool:
+    return any(name.partition("@")[0].endswith(f"+{loop}") for name in names)
+
+
+def _placed(factory: str) -> str:
+    """Say in which folder a module lies, if one is named, or if it lies in the present one: servers run in another."""
+    folder, named, module = factory.rpartition("/")
+    file = Path(folder, module.partition(":")[0].partition(".")[0])
+    lies_here = file.is_dir() or file.with_suffix(".py").exists()
+    return f"{Path(folder).absolute()}/{module}" if named or lies_here else factory
+
+
+def _own_loop(server: Implementation, python: Interpreter) -> str:
+    """Return how a loop of one's own is named on a command line; UsageError if an interpreter cannot make it."""
+    option, factory = server.options
+    loop = f"{server.name.partition('+')[2]}={factory}"
+    if refusal := refusal_of_loop(python, factory):
+        raise UsageError(f"--loop {loop}: {refusal.removeprefix(f'{option} {factory}: ')}")
+    return loop
 
 
 def _from_command(text: str, claims: Mapping[str, frozenset[str]]) -> Candidate:

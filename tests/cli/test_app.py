@@ -113,6 +113,16 @@ def faulty(defect: str) -> list[str]:
         (["report", "/nowhere"], 3, "/nowhere holds no results"),
         (["load", "thread_pool", "--clients", "65"], 2, "64 clients at once"),
         (["conform", "threaded", "--python", "/nowhere"], 3, "/nowhere: No such file or directory"),
+        *(
+            (
+                [command, "asyncio_streams", "--loop", "mine=nowhere:new"],
+                2,
+                "mine=nowhere:new: No module named",
+            )
+            for command in ("load", "sweep", "conform", "torture", "costs", "limits", "bench")
+        ),
+        (["load", "asyncio_streams", "--loop", "a=a:a", "--loop", "b=b:b"], 2, "give one --loop"),
+        (["load", "threaded", "--loop", "mine=asyncio:new_event_loop"], 2, "none runs on asyncio"),
         (["serve", "threaded@/nowhere"], 3, "/nowhere: No such file or directory"),
         (["bench", "threaded", "--python", "/bin/cat"], 3, "does not run Python code"),
         (["serve", "nobody"], 2, "no server is called 'nobody'"),

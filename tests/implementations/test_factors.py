@@ -4,7 +4,7 @@ import asyncio
 import socket
 from asyncio import selector_events
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import gevent.socket
 import pytest
@@ -13,7 +13,7 @@ import uvloop
 
 from harness.plan import ALL_CORES, ONE_CORE, regime_of
 from implementations.catalogue import CATALOGUE, SERVERS, VARIANTS
-from implementations.event_loop import stock_factory, uvloop_factory
+from implementations.event_loop import loop_factory, receive_at_once
 
 OPTIONS = {
     "TCP_NODELAY": (socket.IPPROTO_TCP, socket.TCP_NODELAY),
@@ -100,18 +100,29 @@ def test_the_receive_size_is_what_is_listed(monkeypatch: pytest.MonkeyPatch) -> 
     transports = vars(selector_events)["_SelectorTransport"]
     assert f"{transports.max_size // 1024} KiB" == SERVERS["asyncio_streams"].factors["receives"]
     monkeypatch.setattr(transports, "max_size", transports.max_size)  # is put back afterwards
-    assert stock_factory(None) is asyncio.SelectorEventLoop
     assert transports.max_size == 256 * 1024
-    stock_factory(64)
+    receive_at_once(64, "asyncio")
     assert transports.max_size == 64 * 1024
 
 
-def test_uvloop_without_a_receive_size_is_uvloop(capsys: pytest.CaptureFixture[str]) -> None:
-    assert uvloop_factory(None) is uvloop.new_event_loop
+def test_how_much_is_received_is_for_asyncios_own_loop_alone(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        uvloop_factory(64)
+        receive_at_once(64, "uvloop")
     assert ended.value.code == 2
-    assert "uvloop has one buffer" in capsys.readouterr().err
+    assert "uvloop decides for itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("asyncio", asyncio.SelectorEventLoop),
+        ("uvloop", uvloop.Loop),
+        ("uvloop:new_event_loop", uvloop.Loop),
+    ],
+)
+def test_a_loop_is_what_its_name_says(name: str, kind: type[asyncio.AbstractEventLoop]) -> None:
+    with closing(loop_factory(name)()) as loop:
+        assert type(loop) is kind
 
 
 def test_a_variant_differs_from_its_model_in_what_its_name_says() -> None:

@@ -157,7 +157,8 @@ def test_a_server_takes_as_many_clients_as_the_catalogue_says(server: Implementa
     ("name", "options", "reason"),
     [
         ("asyncio_streams", ["--loop", "other"], "--loop"),
-        ("asyncio_streams", ["--loop", "uvloop", "--receive-kib", "64"], "uvloop has one buffer"),
+        ("asyncio_streams", ["--loop", "uvloop", "--receive-kib", "64"], "uvloop decides for itself"),
+        ("asyncio_streams", ["--loop", "nowhere:new"], "--loop nowhere:new: No module named 'nowhere'"),
         ("asyncio_protocol", ["--receive-kib", "0"], "0 is not between 1 and 1024 KiB"),
         ("threaded", ["--loop", "uvloop"], "--loop"),
     ],
