@@ -17,6 +17,7 @@ from harness.record.costs import ServerCosts
 from harness.record.experiments import ConnectionLimit, EffectResult, FaultResult, SelfCheck
 from harness.record.manifest import Manifest
 from harness.record.sample import Sample, Unmeasured
+from harness.record.summary import Summary
 
 SCHEMA: Final = 3
 MANIFEST: Final = "manifest.json"
@@ -29,6 +30,7 @@ SELFTEST: Final = "selftest.json"
 LIMITS: Final = "limits.json"
 COSTS: Final = "costs.json"
 EFFECTS: Final = "effects.json"
+SUMMARY: Final = "summary.json"
 
 FILES: Final[dict[str, Any]] = {
     MANIFEST: Manifest,
@@ -40,7 +42,7 @@ FILES: Final[dict[str, Any]] = {
     COSTS: tuple[ServerCosts, ...],
     EFFECTS: tuple[EffectResult, ...],
 }
-"""What each file holds; `SAMPLES` holds a `Sample` on each of its lines, and `UNMEASURED` an `Unmeasured`."""
+"""What each file holds; `SAMPLES` holds a `Sample` on each of its lines, `UNMEASURED` an `Unmeasured`. `SUMMARY` is made from these, as the report is."""
 
 Kind = TypeVar("Kind")
 
@@ -203,14 +205,14 @@ def _samples(path: Path) -> Iterable[Sample]:
 
 def schema() -> str:
     """Return the JSON Schema of all files, made from their types."""
-    found, components = msgspec.json.schema_components((*FILES.values(), Sample, Unmeasured))
+    found, components = msgspec.json.schema_components((*FILES.values(), Sample, Unmeasured, Summary))
     for each in components.values():
         each["description"] = cleandoc(each["description"])
     whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"The files of a run's folder, schema {SCHEMA}",
         "description": f"Each line of {SAMPLES} and {UNMEASURED} is one object.",
-        "properties": dict(zip((*FILES, SAMPLES, UNMEASURED), found, strict=True)),
+        "properties": dict(zip((*FILES, SAMPLES, UNMEASURED, SUMMARY), found, strict=True)),
         "$defs": components,
     }
     return msgspec.json.format(msgspec.json.encode(whole), indent=1).decode() + "\n"

@@ -3,14 +3,16 @@
 from pathlib import Path
 
 from harness.analyse.analysis import analyse
-from harness.record import PROJECT, REFERENCE, Results, read_results
+from harness.record import PROJECT, REFERENCE, SUMMARY, Results, as_json, read_results
 from harness.report.markdown import FIGURES, REPORT, render
+from harness.report.summary import summary_of
 
 
 def files_of(folder: Path, results: Results) -> dict[Path, str]:
     """Return the files of a report and their contents.
 
-    The reference run's report stands at the top of the project, any other in its run's folder.
+    The reference run's report stands at the top of the project, any other in its run's folder; the summary lies with the
+    run.
     """
     analysis = analyse(results)
     if folder.resolve() == REFERENCE:
@@ -19,7 +21,8 @@ def files_of(folder: Path, results: Results) -> dict[Path, str]:
     else:
         rendered = render(analysis)
         top = folder
-    return {(top if name == REPORT else folder) / name: text for name, text in rendered.items()}
+    files = {(top if name == REPORT else folder) / name: text for name, text in rendered.items()}
+    return files | {folder / SUMMARY: as_json(summary_of(analysis))}
 
 
 def write_report(folder: Path) -> Path:
