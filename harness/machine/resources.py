@@ -15,13 +15,34 @@ from harness.errors import LaunchError
 
 FILES_LIMITS: Final = resource.getrlimit(resource.RLIMIT_NOFILE)
 """The limits of open files that we were given; a server gets the same, even if we have raised ours meanwhile."""
+CPU_INFO: Final = Path("/proc/cpuinfo")
+CORES_OF_THE_MACHINE: Final = Path("/sys/devices/system/cpu")
 
 
 def processor() -> str:
     """Return the processor's name."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    lines = CPU_INFO.read_text(encoding="utf-8").splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def frequency_mhz() -> float | None:
+    """Return the frequency of the fastest core now; None where the kernel does not tell."""
+    lines = CPU_INFO.read_text(encoding="utf-8").splitlines()
+    return max((float(line.partition(":")[2]) for line in lines if line.startswith("cpu MHz")), default=None)
+
+
+def governor() -> str:
+    """Say who decides on the frequency of our first core, between which limits; "" where the kernel does not tell."""
+    told = CORES_OF_THE_MACHINE / f"cpu{our_cores()[0]}" / "cpufreq"
+    try:
+        name, least_khz, most_khz = (
+            (told / f"scaling_{what}").read_text(encoding="ascii").strip()
+            for what in ("governor", "min_freq", "max_freq")
+        )
+    except OSError:
+        return ""
+    return f"{name}, {int(least_khz) / 1000:,.0f} to {int(most_khz) / 1000:,.0f} MHz"
 
 
 def core_count() -> int:

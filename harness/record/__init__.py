@@ -54,7 +54,15 @@ from harness.record.files import (
 from harness.record.fingerprint import DIGITS, OURS, fingerprint, fingerprint_of, reached_from, together
 from harness.record.folders import PROJECT, REFERENCE, RESULTS, new_folder, shown, take
 from harness.record.histogram import BUCKETS_PER_DOUBLING, Histogram, add_histograms, bucket_bounds
-from harness.record.manifest import Design, Environment, Manifest, PrecisionGoal, RunProgress, ServerFacts
+from harness.record.manifest import (
+    Design,
+    Environment,
+    Manifest,
+    PrecisionGoal,
+    PythonBuild,
+    RunProgress,
+    ServerFacts,
+)
 from harness.record.sample import (
     BackgroundRequests,
     Distribution,
@@ -119,6 +127,7 @@ __all__ = [
     "Placement",
     "PrecisionGoal",
     "Proof",
+    "PythonBuild",
     "RequestTimes",
     "Requests",
     "ResolutionRun",

@@ -29,8 +29,32 @@ class ServerFacts(Record, frozen=True):
     most_clients: int | None = None
 
 
+class PythonBuild(Record, frozen=True):
+    """How the harness's own Python was built, as far as that decides how fast it is.
+
+    Attributes:
+        profile_guided: the compiler knew from a trial run which ways are taken (PGO, `--enable-optimizations`).
+        link_time: it optimised across files (LTO, `--with-lto`).
+        debug: it checks itself (`--with-pydebug`).
+        free_threaded: it has no global lock (`--disable-gil`).
+        compiler: with its version.
+    """
+
+    profile_guided: bool
+    link_time: bool
+    debug: bool
+    free_threaded: bool
+    compiler: str
+
+
 class Environment(Record, frozen=True):
-    """Where a run was made."""
+    """Where a run was made.
+
+    Attributes:
+        python_build: None if that was not kept.
+        cpu_mhz: the frequency when the run began; None where the kernel does not tell.
+        cpu_governor: who decides on it, between which limits; "" likewise.
+    """
 
     python: str
     libraries: dict[str, str]
@@ -41,6 +65,9 @@ class Environment(Record, frozen=True):
     generator_cores: tuple[int, ...]
     memory_bytes: int
     open_files_limit: tuple[int, int]
+    python_build: PythonBuild | None = None
+    cpu_mhz: float | None = None
+    cpu_governor: str = ""
 
 
 class Design(Record, frozen=True, kw_only=True):

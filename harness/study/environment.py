@@ -3,11 +3,21 @@
 import hashlib
 import importlib.metadata
 import platform
+import shlex
 import subprocess
+import sysconfig
 from functools import cache
 
-from harness.machine.resources import FILES_LIMITS, core_count, cores_for, memory_bytes, processor
-from harness.record import PROJECT, Environment
+from harness.machine.resources import (
+    FILES_LIMITS,
+    core_count,
+    cores_for,
+    frequency_mhz,
+    governor,
+    memory_bytes,
+    processor,
+)
+from harness.record import PROJECT, Environment, PythonBuild
 
 
 def gather() -> Environment:
@@ -23,6 +33,21 @@ def gather() -> Environment:
         generator_cores=cores.generators,
         memory_bytes=memory_bytes(),
         open_files_limit=FILES_LIMITS,
+        python_build=python_build(),
+        cpu_mhz=frequency_mhz(),
+        cpu_governor=governor(),
+    )
+
+
+def python_build() -> PythonBuild:
+    """Say how our own Python was built."""
+    configured = set(shlex.split(sysconfig.get_config_var("CONFIG_ARGS") or ""))
+    return PythonBuild(
+        profile_guided="--enable-optimizations" in configured,
+        link_time=bool({"--with-lto", "--with-lto=full", "--with-lto=thin"} & configured),
+        debug=bool(sysconfig.get_config_var("Py_DEBUG")),
+        free_threaded=bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+        compiler=platform.python_compiler(),
     )
 
 

@@ -4,12 +4,18 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
+from typing import Final
 
 from msgspec.structs import replace
 
 from harness.errors import UsageError
 from harness.record import SAMPLES, Environment, Manifest, shown
 from harness.study.parts import Part, listed
+
+MAY_DIFFER: Final = {"libraries", "cpu_mhz"}
+"""Of a machine: those libraries that a server stands on are among its factors, and a frequency comes and goes."""
+NOT_KEPT: Final = (None, "")
+"""What an older run says of the machine where it kept nothing."""
 
 
 def gone_on_with(folder: Path, begun: Manifest, now: Manifest) -> Manifest:
@@ -67,5 +73,6 @@ def differing_setting(begun: Manifest, now: Manifest) -> Iterator[str]:
         if getattr(begun.design, name) != getattr(now.design, name):
             yield f"the plan's {name}"
     for name in Environment.__struct_fields__:
-        if name != "libraries" and getattr(begun.environment, name) != getattr(now.environment, name):
+        before, after = getattr(begun.environment, name), getattr(now.environment, name)
+        if before != after and name not in MAY_DIFFER and before not in NOT_KEPT:
             yield f"the machine's {name}"

@@ -4,11 +4,22 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from harness.errors import LaunchError
-from harness.machine.resources import allow_files, cores_for, most_files, no_more_files, our_cores, pinned
+from harness.machine import resources
+from harness.machine.resources import (
+    allow_files,
+    cores_for,
+    frequency_mhz,
+    governor,
+    most_files,
+    no_more_files,
+    our_cores,
+    pinned,
+)
 
 
 def test_cores_are_dealt_to_server_and_generators_or_to_nobody() -> None:
@@ -47,3 +58,20 @@ def test_a_process_may_be_kept_from_opening_one_more_file() -> None:
         with no_more_files([process.pid]):
             said, _ = process.communicate(b"\n")
     assert said.split() == [b"%d" % errno.EMFILE]
+
+
+def test_the_frequency_and_its_governor_are_told_where_the_kernel_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / f"cpu{our_cores()[0]}" / "cpufreq"
+    monkeypatch.setattr(resources, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(resources, "CORES_OF_THE_MACHINE", tmp_path)
+    (tmp_path / "cpuinfo").write_text("processor : 0\n")
+    assert frequency_mhz() is None
+    assert governor() == ""
+    (tmp_path / "cpuinfo").write_text("cpu MHz\t\t: 800.000\nflags : x\ncpu MHz\t\t: 2100.500\n")
+    told.mkdir(parents=True)
+    for name, text in (("governor", "powersave\n"), ("min_freq", "800000\n"), ("max_freq", "3600000\n")):
+        (told / f"scaling_{name}").write_text(text)
+    assert frequency_mhz() == 2100.5
+    assert governor() == "powersave, 800 to 3,600 MHz"

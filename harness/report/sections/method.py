@@ -10,8 +10,8 @@ from harness.analyse.samples.quantiles import ENOUGH_EVENTS
 from harness.analyse.samples.validity import STEAL_LIMIT
 from harness.analyse.statistics.inference import EQUIVALENCE
 from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, by_name
-from harness.record import Manifest, PrecisionGoal
 from harness.report.wording import MARK
+from harness.record import Environment, Manifest, PrecisionGoal
 
 
 def heading(analysis: Analysis) -> list[str]:
@@ -62,7 +62,7 @@ def what_was_measured(manifest: Manifest, pairs_at: str) -> list[str]:
         "",
         f"On {manifest.started} (UTC), on {environment.cores} cores of {environment.cpu} "
         f"with {environment.memory_bytes / 2**30:.0f} GiB, {environment.kernel}, {environment.python}, {names}. "
-        f"{pinning} Revision `{manifest.revision}`, seed {manifest.design.seed}, {manifest.progress.seconds / 60:.1f} minutes.",
+        f"{build_in_words(environment)}{pinning} Revision `{manifest.revision}`, seed {manifest.design.seed}, {manifest.progress.seconds / 60:.1f} minutes.",
         "",
         f"{blocks_in_words(manifest)} In each block every server met every workload that it can serve, in a shuffled order, "
         "freshly launched each time and checked by a short conversation; before that, every server had to pass the "
@@ -94,6 +94,22 @@ def what_was_measured(manifest: Manifest, pairs_at: str) -> list[str]:
         "used, and of it these alone.",
         "",
     ]  # fmt: skip
+
+
+def build_in_words(environment: Environment) -> str:
+    """Say how its Python was built, and how fast the processor ran, in a sentence; nothing if that was not kept."""
+    build = environment.python_build
+    if build is None:
+        return ""
+    optimised = f"{_with(build.profile_guided)} PGO, {_with(build.link_time)} LTO"
+    unusual = f"{', with debug checks' * build.debug}{', without the global lock' * build.free_threaded}"
+    at = "" if environment.cpu_mhz is None else f"; the processor ran at {environment.cpu_mhz:,.0f} MHz"
+    governor = f" (governor {environment.cpu_governor})" if environment.cpu_governor else ""
+    return f"This Python was built by {build.compiler}, {optimised}{unusual}{at}{governor}. "
+
+
+def _with(present: bool) -> str:  # noqa: FBT001 - it is the question
+    return "with" if present else "without"
 
 
 def blocks_in_words(manifest: Manifest) -> str:
