@@ -13,7 +13,7 @@ from harness.cli.options import write_to
 from harness.cli.terminal import console_for
 from harness.errors import LaunchError
 from harness.experiments.effects.effects import let_happen, selected_effects
-from harness.record import Arm, EffectResult, as_json
+from harness.record import EffectResult, as_json
 
 
 @click.command("effect")
@@ -22,7 +22,7 @@ from harness.record import Arm, EffectResult, as_json
 def effect(names: Sequence[str], json_file: str | None) -> int:
     """Let known effects happen on this machine, and take their causes away: NAMES, or all.
 
-    The figure is shown for both. It fails if the rule that is to find such a cause in results does not name it where it
+    The figures are shown for all sides. It fails if the rule that is to find such a cause in results does not name it where it
     is, or names it where it was taken away. What cannot be seen here is left out, unless it is named.
     """
     effects = selected_effects(names)
@@ -48,21 +48,23 @@ def show(result: EffectResult, console: Console) -> None:
     table = Table(
         box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title=result.title, title_justify="left"
     )
+    columns = dict(result.columns) or {result.metric: result.unit}
     table.add_column(result.effect, min_width=30)
-    table.add_column(result.unit, justify="right")
+    for title in columns.values():
+        table.add_column(title, justify="right")
     table.add_column("the rule")
-    for arm, named, wanted in (
-        (result.present, result.named_present, True),
-        (result.absent, result.named_absent, False),
-    ):
-        said = "names it" if named else "does not name it"
-        table.add_row(arm.label, figure(result, arm), said if named == wanted else f"[bold red]{said}[/]")
+    for each in result.arms:
+        said = "names it" if each.named else "does not name it"
+        table.add_row(
+            each.arm.label,
+            *(figure(each.arm.figures.get(name, 0.0)) for name in columns),
+            said if each.as_it_should else f"[bold red]{said}[/]",
+        )
     console.print(table)
     if result.because:
         console.print(escape(f"{result.because} ({result.source})"), highlight=False)
 
 
-def figure(result: EffectResult, arm: Arm) -> str:
-    """Write the figure that shows the effect."""
-    value = arm.figures[result.metric]
+def figure(value: float) -> str:
+    """Write a figure of an experiment."""
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.2f}"

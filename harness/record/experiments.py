@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from msgspec import field
+
 from harness.plan import Record
 
 MEMORY_BOUND_BYTES: Final = 64 * 1024 * 1024
@@ -50,6 +52,25 @@ class Arm(Record, frozen=True):
     figures: Mapping[str, float]
 
 
+class JudgedArm(Record, frozen=True):
+    """A side of an experiment, and what the rule says of it.
+
+    Attributes:
+        arm: what was measured.
+        to_be_named: the rule has to name the effect there, or must not; None where only the measurement tells.
+        named: whether it does.
+    """
+
+    arm: Arm
+    to_be_named: bool | None
+    named: bool
+
+    @property
+    def as_it_should(self) -> bool:
+        """Tell whether the rule says what it has to say."""
+        return self.to_be_named in {None, self.named}
+
+
 class EffectResult(Record, frozen=True):
     """An experiment that lets a known effect happen, and takes its cause away.
 
@@ -62,6 +83,8 @@ class EffectResult(Record, frozen=True):
         because: the cause that it names where the effect is present.
         source: who says that this is so.
         command: what shows it.
+        others: further sides, if it was looked for elsewhere, or cured in other ways.
+        columns: the figures of all sides that tell most, each with its title.
     """
 
     effect: str
@@ -75,11 +98,20 @@ class EffectResult(Record, frozen=True):
     because: str
     source: str
     command: str
+    others: tuple[JudgedArm, ...] = ()
+    columns: dict[str, str] = field(default_factory=dict)
 
     @property
     def shown(self) -> bool:
         """Tell whether the experiment came out as it should: named where it is, not named where it was taken away."""
-        return self.named_present and not self.named_absent
+        return all(each.as_it_should for each in self.arms)
+
+    @property
+    def arms(self) -> tuple[JudgedArm, ...]:
+        """All sides, the first two among them."""
+        present = JudgedArm(self.present, to_be_named=True, named=self.named_present)
+        absent = JudgedArm(self.absent, to_be_named=False, named=self.named_absent)
+        return (present, absent, *self.others)
 
 
 class FaultResult(Record, frozen=True):

@@ -165,7 +165,12 @@ def _costs_told(costs: Found) -> Iterator[str]:
 
 
 def _effects_told(effects: Found) -> Iterator[str]:
-    seen = sum(each["named_present"] and not each["named_absent"] for each in effects)
+    seen = sum(
+        each["named_present"]
+        and not each["named_absent"]
+        and all(other["to_be_named"] in {None, other["named"]} for other in each["others"])
+        for each in effects
+    )
     yield f"Known effects: {seen} of {len(effects)} seen"
 
 

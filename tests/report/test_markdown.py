@@ -14,6 +14,7 @@ from harness.record import (
     ConnectionLimit,
     EffectResult,
     FaultResult,
+    JudgedArm,
     Judgement,
     Results,
     Sample,
@@ -255,6 +256,19 @@ def test_known_effects_are_shown_with_both_sides(make_results: Callable[..., Res
     sides = "| It waits | µs | Nagle's algorithm: 43,998 | TCP_NODELAY: 64.82 "
     assert f"{sides}| yes, and not without it | It is so | RFC 896 | `harness effect no-delay` |" in text
     assert f"{sides}| **not by the rule** |" in text
+    assert "all sides of" not in text
+    others = (
+        JudgedArm(Arm("a server", {"response_us": 5.0}), to_be_named=True, named=False),
+        JudgedArm(Arm("another", {"response_us": 7.0}), to_be_named=None, named=True),
+    )
+    more = changed(shown, others=others, columns={"response_us": "response, µs"})
+    assert not more.shown
+    text = text_of(changed(make_results(), effects=(more,)))
+    assert "**It waits**: all sides of `harness effect no-delay`." in text
+    assert "| side | response, µs | named |" in text
+    assert "| TCP_NODELAY | 64.82 | no |" in text
+    assert "| a server | 5.00 | no, **wrongly** |" in text
+    assert "| another | 7.00 | yes |" in text
 
 
 def test_figures_of_their_own_are_shown_where_there_are_any(

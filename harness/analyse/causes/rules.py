@@ -11,6 +11,7 @@ from harness.analyse.causes.waiting import (
     full_backlog,
     head_of_line,
     interpreter_lock,
+    lock_between_cores,
 )
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -21,6 +22,7 @@ RULES: Final[tuple[Rule, ...]] = (
     batching,
     scheduler_price,
     interpreter_lock,
+    lock_between_cores,
     head_of_line,
     convoy,
     delayed_acknowledgement,

@@ -5,6 +5,7 @@ What a rule here needs, by metric:
 - `response_p50_us`, `response_p99_us`: of the light clients; `cpu_us_per_request`: what their requests cost the server.
 - `alone_p50_us`, `alone_p99_us`: the same clients, with nobody beside them.
 - `cost_ms`: what one costly request beside them computes.
+- `cores`, `switches_voluntary`, `cpu_us`: on how many cores the server may run, and what a request costs it there.
 - `busy_threads`: threads of the server's process that want to compute all the time.
 - `held_s`, `waited_s`: how long a client stayed, and how long one that came meanwhile waited for its first reply.
 - `connects`, `connects_at_1s`, `connects_at_3s`: how many connects were tried, and how many took about so long, or longer.
@@ -25,6 +26,10 @@ MUCH_SLOWER: Final = 3.0
 BUSY: Final = 0.5
 MOST_OF: Final = 0.5
 SOME: Final = 0.05
+OWN_WAITS: Final = 1.0
+"""A thread with one client waits once for each request: for the request itself."""
+LOCK_WAITS: Final = 1.0
+"""So many waits more come from the lock: once in each request, or oftener, somebody else has it."""
 
 
 def interpreter_lock(seen: Evidence) -> Iterator[Cause]:
@@ -49,6 +54,31 @@ def interpreter_lock(seen: Evidence) -> Iterator[Cause]:
                 f"took {response_us / 1000:.1f} ms or more",
                 "sys.setswitchinterval, docs.python.org/3/library/sys.html",
                 "harness effect interpreter-lock",
+            )
+
+
+def lock_between_cores(seen: Evidence) -> Iterator[Cause]:
+    """Name the interpreter's lock on its way between cores: threads that can run at once, and wait for each other.
+
+    On one core the thread that lets go of the lock, to send or to receive, mostly has it again before another one runs. On
+    several the other one is there at once, takes it, and the first one has to wait: that shows in its switches.
+    """
+    for server, workload in seen.places():
+        found = seen.all(server, workload, "cores", "switches_voluntary", "cpu_us")
+        if found is None:
+            continue
+        cores, waits, cpu_us = found
+        if cores > 1 and waits >= OWN_WAITS + LOCK_WAITS:
+            yield Cause(
+                "interpreter lock between cores",
+                (server,),
+                workload,
+                waits,
+                "waits per request",
+                f"threads on {cores:.0f} cores wait for each other's lock: {waits:.2f} waits for each request, where one, for the "
+                f"request, would do, and {cpu_us:.1f} µs of CPU",
+                "docs.python.org/3/c-api/init.html, thread state and the global interpreter lock; sched_setaffinity(2)",
+                "harness effect placement; taskset -c 0",
             )
 
 

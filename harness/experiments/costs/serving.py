@@ -56,10 +56,11 @@ def serving(candidate: Candidate, clients: int) -> Iterator[Launched]:
 
 @dataclass(frozen=True)
 class Metered:
-    """What a server has used for so many requests; and what others have taken of our cores' time meanwhile."""
+    """What a server has used for so many requests, in how long; and what others have taken of our cores' time meanwhile."""
 
     requests: int
     used: Usage
+    seconds: float
     foreign_share: float
 
     @property
@@ -76,8 +77,9 @@ def metered(launched: Launched, clients: Clients, each: int, of_them: int | None
     requests = clients.ask(each, clients.all[:of_them])
     used = usage(pids) - before
     ours_ns = used.cpu_ns + time.process_time_ns() - own_ns
-    all_ns = max(1, (time.monotonic_ns() - began_ns) * len(cores))
-    return Metered(requests, used, max(0.0, (busy(cores) - busy_ns - ours_ns) / all_ns))
+    took_ns = time.monotonic_ns() - began_ns
+    foreign_ns = busy(cores) - busy_ns - ours_ns
+    return Metered(requests, used, took_ns / 1e9, max(0.0, foreign_ns / max(1, took_ns * len(cores))))
 
 
 def scaled(count: float, scale: float, least: int = 1) -> int:

@@ -2,8 +2,8 @@
 
 import socket
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pkgutil import iter_modules
 from threading import Event, Thread, Timer
 from typing import Final
@@ -17,11 +17,24 @@ from harness.analyse.causes.waiting import (
     full_backlog,
     head_of_line,
     interpreter_lock,
+    lock_between_cores,
 )
 from harness.errors import LaunchError, MeasureError, UsageError
 from harness.experiments.costs.serving import own_core
 from harness.experiments.effects import programs
 from harness.experiments.effects.programs.costly_and_light import COST_S
+from harness.experiments.effects.servers import (
+    ALL,
+    FREE,
+    FRESH,
+    ON_ONE_CORE,
+    PINNED,
+    SERVED,
+    in_state,
+    placed,
+    receives_mapped,
+    shares_an_interpreter,
+)
 from harness.experiments.effects.setup import (
     ask,
     ask_metered,
@@ -38,7 +51,7 @@ from harness.machine.connections import Address
 from harness.machine.strace import TraceError
 from harness.machine.threads import BusyThreads
 from harness.oracle import oracle
-from harness.record import PROJECT, Arm, EffectResult, fingerprint, fingerprint_of, together
+from harness.record import PROJECT, Arm, EffectResult, JudgedArm, fingerprint, fingerprint_of, together
 
 REQUESTS: Final = 2000
 TRACED: Final = 300
@@ -59,6 +72,20 @@ _SERVER_NAMES: Final = {path.stem for path in (PROJECT / "implementations").glob
 
 
 @dataclass(frozen=True)
+class Side:
+    """One side of an experiment.
+
+    Attributes:
+        label: what is done, in words.
+        measured, given: and how.
+    """
+
+    label: str
+    measured: Callable[..., Figures]
+    given: tuple[float | str, ...]
+
+
+@dataclass(frozen=True)
 class Effect:
     """A known effect.
 
@@ -67,7 +94,10 @@ class Effect:
         title: what happens, in a sentence.
         metric, unit: the figure that shows it.
         rule: must name it where it is, and not where it was taken away.
-        present, absent: what is done on each side, in words, and how.
+        present, absent: what is done on each side.
+        elsewhere, cured: further sides that have it, and that have not.
+        perhaps: further sides of which only the measurement tells.
+        columns: figures of all sides that tell most, each with its title.
     """
 
     name: str
@@ -75,8 +105,17 @@ class Effect:
     metric: str
     unit: str
     rule: Rule
-    present: tuple[str, Callable[[], Figures]]
-    absent: tuple[str, Callable[[], Figures]]
+    present: Side
+    absent: Side
+    elsewhere: tuple[Side, ...] = ()
+    cured: tuple[Side, ...] = ()
+    perhaps: tuple[Side, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """All sides."""
+        return (self.present, self.absent, *self.perhaps, *self.elsewhere, *self.cured)
 
 
 def receive_buffer(size_bytes: int) -> Figures:
@@ -213,6 +252,25 @@ def connect_burst(backlog: int) -> Figures:
     }
 
 
+MAP_LIMIT: Final = ("MALLOC_MMAP_THRESHOLD_=1048576",)
+MAP_AND_TRIM_LIMITS: Final = (*MAP_LIMIT, "MALLOC_TRIM_THRESHOLD_=2097152")
+"""By the first alone the heap grows for each receive, and shrinks again: two brk instead of the mappings."""
+MAPPING: Final = tuple(each.label for each in ALL if receives_mapped(each))
+NOT_MAPPING: Final = tuple(each.label for each in ALL if not receives_mapped(each))
+LOCKING: Final = tuple(
+    each.label for each in ON_ONE_CORE if shares_an_interpreter(each) and each.label != "threaded"
+)
+NOT_LOCKING: Final = tuple(each.label for each in ON_ONE_CORE if not shares_an_interpreter(each))
+
+
+def _in_states(names: Sequence[str], state: str) -> tuple[Side, ...]:
+    return tuple(Side(f"{name}, {state}", in_state, (name, state)) for name in names)
+
+
+def _placed(names: Sequence[str], place: str) -> tuple[Side, ...]:
+    return tuple(Side(f"{name}, {place}", placed, (name, place)) for name in names)
+
+
 EFFECTS: Final = (
     Effect(
         "receive-buffer",
@@ -220,8 +278,45 @@ EFFECTS: Final = (
         "page_faults_most",
         "page faults per request",
         mapped_receive_buffer,
-        ("recv(256 KiB)", lambda: receive_buffer(256 * 1024)),
-        ("recv(64 KiB)", lambda: receive_buffer(64 * 1024)),
+        Side("recv(256 KiB)", receive_buffer, (256 * 1024,)),
+        Side("recv(64 KiB)", receive_buffer, (64 * 1024,)),
+        # A hole of 256 KiB that starting has left in the heap saves the first clients from it: nobody knows beforehand.
+        perhaps=_in_states(MAPPING, FRESH),
+        cured=(
+            *_in_states(MAPPING, SERVED),
+            *(Side(f"{name}, 64 KiB, {FRESH}", in_state, (f"{name}+recv64k", FRESH)) for name in MAPPING),
+            *(
+                Side(f"{name}, {' '.join(limits)}, {FRESH}", in_state, (name, FRESH, *limits))
+                for name in MAPPING
+                for limits in (MAP_LIMIT, MAP_AND_TRIM_LIMITS)
+            ),
+            *_in_states(NOT_MAPPING, FRESH),
+            *_in_states(NOT_MAPPING, SERVED),
+        ),
+        columns={
+            "cpu_us": "CPU µs per request",
+            "calls.mmap": "mmap",
+            "calls.mremap": "mremap",
+            "calls.munmap": "munmap",
+            "calls.brk": "brk",
+        },
+    ),
+    Effect(
+        "placement",
+        "Threads that may run on several cores hand the interpreter's lock over between these",
+        "cpu_us",
+        "CPU µs per request",
+        lock_between_cores,
+        Side(f"threaded, {FREE}", placed, ("threaded", FREE)),
+        Side(f"threaded, {PINNED}", placed, ("threaded", PINNED)),
+        elsewhere=_placed(LOCKING, FREE),
+        cured=(*_placed(LOCKING, PINNED), *_placed(NOT_LOCKING, FREE), *_placed(NOT_LOCKING, PINNED)),
+        columns={
+            "cpu_us": "CPU µs per request",
+            "answered_rps": "answers/s",
+            "switches_voluntary": "waits per request",
+            "switches_involuntary": "preemptions per request",
+        },
     ),
     Effect(
         "idle-watch",
@@ -229,8 +324,8 @@ EFFECTS: Final = (
         "cpu_us_most",
         "CPU µs per request",
         list_of_descriptors,
-        ("select()", lambda: idle_watch("select")),
-        ("epoll", lambda: idle_watch("epoll")),
+        Side("select()", idle_watch, ("select",)),
+        Side("epoll", idle_watch, ("epoll",)),
     ),
     Effect(
         "waking-up",
@@ -238,8 +333,8 @@ EFFECTS: Final = (
         "response_mean_us",
         "µs per request",
         waking_up,
-        ("the server sleeps", lambda: sleep_or_spin("sleep")),
-        ("the server spins", lambda: sleep_or_spin("spin")),
+        Side("the server sleeps", sleep_or_spin, ("sleep",)),
+        Side("the server spins", sleep_or_spin, ("spin",)),
     ),
     Effect(
         "interpreter-lock",
@@ -247,8 +342,8 @@ EFFECTS: Final = (
         "response_p50_us",
         "µs (p50)",
         interpreter_lock,
-        ("beside a thread", lambda: beside_a_computation("thread", 0.005)),
-        ("beside a process", lambda: beside_a_computation("process", 0.005)),
+        Side("beside a thread", beside_a_computation, ("thread", 0.005)),
+        Side("beside a process", beside_a_computation, ("process", 0.005)),
     ),
     Effect(
         "switch-interval",
@@ -256,8 +351,8 @@ EFFECTS: Final = (
         "response_p50_us",
         "µs (p50)",
         interpreter_lock,
-        ("5 ms, the default", lambda: beside_a_computation("thread", 0.005)),
-        ("0.5 ms", lambda: beside_a_computation("thread", 0.0005)),
+        Side("5 ms, the default", beside_a_computation, ("thread", 0.005)),
+        Side("0.5 ms", beside_a_computation, ("thread", 0.0005)),
     ),
     Effect(
         "head-of-line",
@@ -265,8 +360,8 @@ EFFECTS: Final = (
         "response_p99_us",
         "µs (p99)",
         head_of_line,
-        ("worked on in the loop", lambda: costly_and_light("inline")),
-        ("worked on by a process", lambda: costly_and_light("apart")),
+        Side("worked on in the loop", costly_and_light, ("inline",)),
+        Side("worked on by a process", costly_and_light, ("apart",)),
     ),
     Effect(
         "convoy",
@@ -274,8 +369,8 @@ EFFECTS: Final = (
         "waited_s",
         "s",
         convoy,
-        ("one client at a time", lambda: second_client("blocking")),
-        ("a thread for each", lambda: second_client("threaded")),
+        Side("one client at a time", second_client, ("blocking",)),
+        Side("a thread for each", second_client, ("threaded",)),
     ),
     Effect(
         "no-delay",
@@ -283,8 +378,8 @@ EFFECTS: Final = (
         "response_p50_us",
         "µs (p50)",
         delayed_acknowledgement,
-        ("Nagle's algorithm", lambda: two_writes("nagle")),
-        ("TCP_NODELAY", lambda: two_writes("nodelay")),
+        Side("Nagle's algorithm", two_writes, ("nagle",)),
+        Side("TCP_NODELAY", two_writes, ("nodelay",)),
     ),
     Effect(
         "full-backlog",
@@ -292,8 +387,8 @@ EFFECTS: Final = (
         "connects_late",
         f"of {BURST} connects took 1 s or more",
         full_backlog,
-        ("a queue of 1", lambda: connect_burst(1)),
-        ("a queue of 1,024", lambda: connect_burst(1024)),
+        Side("a queue of 1", connect_burst, (1,)),
+        Side("a queue of 1,024", connect_burst, (1024,)),
     ),
 )
 
@@ -309,24 +404,23 @@ def selected_effects(names: Sequence[str]) -> list[Effect]:
 
 def state_of(effect: Effect) -> str:
     """Return a hash of what an experiment's outcome stands on: what is done on each side, of whom, and the rule."""
-    sides = [measured.__code__ for _, measured in (effect.present, effect.absent)]
-    used = sorted({name for side in sides for name in side.co_names})
-    said = {str(each) for side in sides for each in side.co_consts}
-    said |= {str(each) for name in used for each in globals()[name].__code__.co_consts}
+    used = {(side.measured.__module__, side.measured.__name__) for side in effect.sides}
+    said = {str(each) for side in effect.sides for each in (*side.measured.__code__.co_consts, *side.given)}
+    models = {each.partition("+")[0] for each in said}
     return together(
-        *(fingerprint_of(__name__, name, __name__) for name in used),
-        *(repr(side.co_consts) for side in sides),
+        *(fingerprint_of(module, name, module) for module, name in sorted(used)),
+        *(repr(side.given) for side in effect.sides),
         *(fingerprint(f"{programs.__name__}.{name}") for name in sorted(said & _PROGRAM_NAMES)),
         *(
             fingerprint(f"implementations.{name}", package="implementations")
-            for name in sorted(said & _SERVER_NAMES)
+            for name in sorted(models & _SERVER_NAMES)
         ),
         fingerprint(effect.rule.__module__),
     )
 
 
 def let_happen(effect: Effect) -> EffectResult:
-    """Make an experiment: both sides, and what the rule says of each.
+    """Make an experiment: all its sides, and what the rule says of each.
 
     Raises:
         LaunchError: a server does not start, or strace, without which this cannot be seen, does not trace.
@@ -334,22 +428,33 @@ def let_happen(effect: Effect) -> EffectResult:
     """
     try:
         with own_core():
-            present, absent = (Arm(label, measured()) for label, measured in (effect.present, effect.absent))
+            arms = [Arm(side.label, side.measured(*side.given)) for side in effect.sides]
     except TraceError as error:
         raise LaunchError(f"{effect.name} cannot be seen here: {error}") from None
     except OSError as error:
         raise MeasureError(f"{effect.name}: {error}") from None
-    found, not_found = (list(effect.rule(of_arm(effect.name, arm))) for arm in (present, absent))
+    found = [list(effect.rule(of_arm(effect.name, arm))) for arm in arms]
+    there = [
+        None if side in effect.perhaps else side is effect.present or side in effect.elsewhere
+        for side in effect.sides
+    ]
+    present, absent, *others = (
+        JudgedArm(arm, to_be_named, bool(causes))
+        for arm, to_be_named, causes in zip(arms, there, found, strict=True)
+    )
+    cause = next(iter(found[0]), None)
     return EffectResult(
         effect=effect.name,
         title=effect.title,
         metric=effect.metric,
         unit=effect.unit,
-        present=present,
-        absent=absent,
-        named_present=bool(found),
-        named_absent=bool(not_found),
-        because=found[0].sentence if found else "",
-        source=found[0].source if found else "",
+        present=present.arm,
+        absent=absent.arm,
+        named_present=present.named,
+        named_absent=absent.named,
+        because=cause.sentence if cause else "",
+        source=cause.source if cause else "",
         command=f"harness effect {effect.name}",
+        others=tuple(others),
+        columns=dict(effect.columns),
     )

@@ -115,6 +115,23 @@ def _effects(effects: Sequence[EffectResult]) -> Iterator[str]:
             f"| {each.source or '–'} | `{each.command}` |"
         )
     yield ""
+    for each in effects:
+        if each.others:
+            yield from _sides(each)
+
+
+def _sides(result: EffectResult) -> Iterator[str]:
+    """List all sides of an experiment that had more than two."""
+    yield f"**{result.title}**: all sides of `{result.command}`."
+    yield ""
+    yield f"| side | {' | '.join(result.columns.values())} | named |"
+    yield f"|---|{'---:|' * len(result.columns)}---|"
+    for each in result.arms:
+        figures = (f"{each.arm.figures.get(name, 0.0):,.2f}" for name in result.columns)
+        named = "yes" if each.named else "no"
+        wrong = "" if each.as_it_should else ", **wrongly**"
+        yield f"| {each.arm.label} | {' | '.join(figures)} | {named}{wrong} |"
+    yield ""
 
 
 def _figure(result: EffectResult, arm: Arm) -> str:

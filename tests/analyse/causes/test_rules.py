@@ -26,6 +26,7 @@ from harness.analyse.causes.waiting import (
     full_backlog,
     head_of_line,
     interpreter_lock,
+    lock_between_cores,
 )
 from harness.plan import Background
 from harness.record import Results, Sample, ServerCosts
@@ -202,6 +203,16 @@ RECORDED: list[tuple[Rule, Figures, Figures]] = [
         interpreter_lock,
         {"response_p50_us": 5117.0, "busy_threads": 1},
         {"response_p50_us": 616.2, "busy_threads": 1},
+    ),
+    (
+        lock_between_cores,
+        {"cores": 2, "switches_voluntary": 3.13, "cpu_us": 31.1},
+        {"cores": 1, "switches_voluntary": 1.03, "cpu_us": 16.7},
+    ),
+    (
+        lock_between_cores,
+        {"cores": 2, "switches_voluntary": 3.13, "cpu_us": 31.1},
+        {"cores": 2, "switches_voluntary": 1.13, "cpu_us": 14.8},  # others were at work on the second core
     ),
     (
         head_of_line,

@@ -1,13 +1,17 @@
 """Experiments: what they measure, and that the rules tell the two sides apart where no busy machine can blur that."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.errors import LaunchError, MeasureError, UsageError
-from harness.experiments.effects.effects import EFFECTS, let_happen, selected_effects
+from harness.experiments.effects.effects import EFFECTS, Effect, Side, let_happen, selected_effects
+from harness.experiments.effects.servers import ALL, FREE, FRESH, ON_ONE_CORE, PINNED, SERVED
 from harness.experiments.effects.setup import ask, ask_often, client_of, program, quantile_us
+from harness.machine.resources import our_cores
 
 
-@pytest.mark.parametrize("name", ["receive-buffer", "convoy", "full-backlog"])
+@pytest.mark.parametrize("name", ["convoy", "full-backlog"])
 def test_an_effect_is_there_and_then_is_not(name: str) -> None:
     (effect,) = selected_effects([name])
     result = let_happen(effect)
@@ -22,6 +26,56 @@ def test_both_sides_of_an_experiment_have_the_figures_of_its_rule(name: str) -> 
     result = let_happen(effect)
     assert result.present.figures.keys() == result.absent.figures.keys()
     assert result.metric in result.present.figures
+
+
+def only(effect: Effect, *words: str) -> Effect:
+    """Return an experiment without the further sides whose labels have none of these words."""
+
+    def kept(sides: tuple[Side, ...]) -> tuple[Side, ...]:
+        return tuple(side for side in sides if any(word in side.label for word in words))
+
+    return replace(
+        effect,
+        elsewhere=kept(effect.elsewhere),
+        cured=kept(effect.cured),
+        perhaps=kept(effect.perhaps),
+    )
+
+
+def test_a_mapped_receive_buffer_is_cured_in_three_ways_in_a_server() -> None:
+    (effect,) = selected_effects(["receive-buffer"])
+    result = let_happen(only(effect, "asyncio_protocol", "threaded"))
+    assert result.shown, result.others
+    sides = {each.arm.label: each for each in result.others}
+    fresh = sides.pop(f"asyncio_protocol, {FRESH}")
+    assert fresh.to_be_named is None
+    assert f"asyncio_protocol, {SERVED}" in sides
+    assert {each.to_be_named for each in sides.values()} == {False}
+    assert all(each.arm.figures.get("calls.mmap", 0.0) < 0.5 for each in sides.values())
+    assert len(sides) == 6
+
+
+def test_every_server_is_measured_in_both_states_and_places() -> None:
+    for name, both, servers in (
+        ("receive-buffer", (FRESH, SERVED), ALL),
+        ("placement", (FREE, PINNED), ON_ONE_CORE),
+    ):
+        (effect,) = selected_effects([name])
+        labels = {side.label for side in effect.sides}
+        assert {f"{server.label}, {each}" for server in servers for each in both} <= labels
+
+
+def test_where_a_server_is_placed_is_told_with_what_it_costs() -> None:
+    (effect,) = selected_effects(["placement"])
+    result = let_happen(only(effect, "asyncio_streams"))
+    threads = result.present.figures
+    assert threads.keys() == result.absent.figures.keys() >= result.columns.keys()
+    assert (threads["cores"] > 1, result.absent.figures["cores"]) == (len(our_cores()) > 1, 1)
+    assert not result.named_absent
+    assert [each.arm.label for each in result.others] == [
+        f"asyncio_streams, {place}" for place in (FREE, PINNED)
+    ]
+    assert not any(each.named for each in result.others)
 
 
 def test_effects_have_names_of_their_own() -> None:
