@@ -56,8 +56,6 @@ def loop_factory(name: str) -> Callable[[], AbstractEventLoop]:
         make_loop = getattr(import_module(module), factory)
     except (ImportError, AttributeError) as error:
         fail(2, f"--loop {name}: {error}")
-    if not callable(make_loop):
-        fail(2, f"--loop {name}: {factory} cannot be called")
 
     def make_checked() -> AbstractEventLoop:
         loop = make_loop()
