@@ -8,6 +8,7 @@ import asyncio
 import sys
 from asyncio import AbstractEventLoop, selector_events
 from collections.abc import Callable, Coroutine
+from functools import partial
 from importlib import import_module
 from typing import Final
 
@@ -57,13 +58,14 @@ def loop_factory(name: str) -> Callable[[], AbstractEventLoop]:
     except (ImportError, AttributeError) as error:
         fail(2, f"--loop {name}: {error}")
 
-    def make_checked() -> AbstractEventLoop:
-        loop = make_loop()
-        if not isinstance(loop, AbstractEventLoop):
-            fail(2, f"--loop {name}: {factory} makes no event loop, but {loop!r}")
-        return loop
+    return partial(_checked, make_loop, name)
 
-    return make_checked
+
+def _checked(make_loop: Callable[[], object], name: str) -> AbstractEventLoop:
+    loop = make_loop()
+    if not isinstance(loop, AbstractEventLoop):
+        fail(2, f"--loop {name}: it makes no event loop, but {loop!r}")
+    return loop
 
 
 def receive_at_once(kibibytes: int, loop: str) -> None:

@@ -136,7 +136,7 @@ def test_with_nothing_named_every_asyncio_server_runs_on_each_loop(loops: Path) 
         ),
         ([], "mine=nowhere:polling", "mine=nowhere:polling: No module named 'nowhere'"),
         ([], "mine=loops:gone", "loops:gone: module 'loops' has no attribute 'gone'"),
-        ([], "mine=loops:none", "loops:none: none makes no event loop, but None"),
+        ([], "mine=loops:none", "loops:none: it makes no event loop, but None"),
         ([], "mine=loops:number", "loops:number: TypeError: 'int' object is not callable"),
         ([], "mine=loops:late", "loops:late: RuntimeError: not today"),
     ],
