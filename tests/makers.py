@@ -1,7 +1,6 @@
 """Records that tests change by the names of their fields, whichever group these are in; reports without figures."""
 
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import is_dataclass, replace
 from typing import Any, Final, TypeVar

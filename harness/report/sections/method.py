@@ -10,8 +10,8 @@ from harness.analyse.samples.quantiles import ENOUGH_EVENTS
 from harness.analyse.samples.validity import STEAL_LIMIT
 from harness.analyse.statistics.inference import EQUIVALENCE
 from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, by_name
-from harness.report.wording import MARK
 from harness.record import Environment, Manifest, PrecisionGoal
+from harness.report.wording import MARK
 
 
 def heading(analysis: Analysis) -> list[str]:
