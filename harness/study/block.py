@@ -80,6 +80,7 @@ def measure_block(  # noqa: PLR0913 - what, how, and by whom
     slicing: Slicing,
     crew: Crew,
     seed: str,
+    pause: Callable[[], None] = lambda: None,
 ) -> BlockOutcome:
     """Launch all servers of a block, load them in turn, and stop them.
 
@@ -92,6 +93,7 @@ def measure_block(  # noqa: PLR0913 - what, how, and by whom
         slicing: how long, and how often.
         crew: the generators.
         seed: decides on the orders.
+        pause: called before each cycle, while all servers lie still.
     """
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as running:
         block = _Block(load, slicing, random.Random(seed))  # noqa: S311 - no secret
@@ -101,6 +103,7 @@ def measure_block(  # noqa: PLR0913 - what, how, and by whom
         passes: list[Callable[[], None]] = [partial(block.cycle, cycle) for cycle in range(slicing.cycles)]
         passes.insert(block.random.randint(0, slicing.cycles), block.windows)
         for each in passes:
+            pause()
             each()
         return block.end()
 

@@ -8,7 +8,6 @@ from typing import Final
 
 from msgspec.structs import replace
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from harness.analyse.blocks import Launch, Repetition, repetition, under
 from harness.analyse.precision import PILOT_BLOCKS, Reach, blocks_in_time, reach, sentence
@@ -19,6 +18,7 @@ from harness.launch.candidates import Candidate
 from harness.plan import CLOSED, OF_PEAK, PEAK, RELIEF, Cell, Load, Plan, Round, in_slices, launch_seconds
 from harness.record import PrecisionGoal, Sample, Unmeasured
 from harness.study.block import Crew, measure_block
+from harness.study.board import Board, board
 from harness.study.cell import measure
 from harness.study.rounds import Allowance, run_rounds
 
@@ -45,7 +45,7 @@ class Campaign:
         loads: Mapping[str, Load],
         keep: Callable[[Sequence[Sample]], None],
         note: Callable[[Unmeasured], None],
-        progress: Progress,
+        board: Board,
         crew: Crew,
         recorded: Sequence[Sample] = (),
     ) -> None:
@@ -59,8 +59,7 @@ class Campaign:
         self._loads = loads
         self._keep = keep
         self._note = note
-        self._progress = progress
-        self._task = progress.add_task("measuring", total=None, launches=0, of=0)
+        self._board = board
         self._recorded = {sample.cell: sample for sample in recorded}
         self._short_peaks: dict[str, float] = {}
         self._allowance = Allowance()
@@ -73,8 +72,7 @@ class Campaign:
         rounds = self.plan.rounds(wanted, self.done)
         cells = [cell for each in rounds for cell in each]
         to_come_s = sum(self._seconds_of(cell) for cell in cells if cell not in self._recorded)
-        task = self._progress.tasks[self._task]
-        self._progress.update(self._task, total=task.completed + to_come_s, of=len(self.samples) + len(cells))
+        self._board.expect(to_come_s, len(cells), until_s)
 
         def out_of_time(cells: Round) -> bool:
             return (
@@ -103,7 +101,7 @@ class Campaign:
             if workload in found:
                 self._tell(found[workload], target)
             elif any(len(cells) > 1 for cells in self.plan.rounds_of(0, workload)):
-                self._say(
+                self._board.say(
                     f"{workload}: no two usable blocks of two servers in {target.within_s / 60:g} minutes",
                     "yellow",
                 )
@@ -116,12 +114,9 @@ class Campaign:
     def _tell(self, found: Reach, target: PrecisionGoal) -> None:
         more_s = (found.needed - found.blocks) * self._seconds_per_block()[found.workload]
         if found.reached:
-            self._say(sentence(found, target))
+            self._board.say(sentence(found, target))
         else:
-            self._say(f"{sentence(found, target)}, {more_s / 60:,.0f} minutes more", "yellow")
-
-    def _say(self, text: str, style: str = "") -> None:
-        self._progress.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+            self._board.say(f"{sentence(found, target)}, {more_s / 60:,.0f} minutes more", "yellow")
 
     def _reaches(self, target: PrecisionGoal) -> list[Reach]:
         found = [reach(self._launches, workload, target) for workload in self.plan.workloads]
@@ -146,6 +141,7 @@ class Campaign:
             return known
         measured = self._block(to_measure) if in_slices(cells[0].workload) else self._launches_of(to_measure)
         self._seconds[cells[0].workload] = time.monotonic() - began_s
+        self._board.show(self._launches, cells[0].workload)
         return known + measured
 
     def _block(self, cells: Round) -> list[Sample]:
@@ -154,11 +150,17 @@ class Campaign:
         first = cells[0]
         seed = f"{self.plan.seed} {first.workload} {first.block}"
         outcome = measure_block(
-            cells, self._candidates, self._load(first), self.plan.slicing, self._crew, seed
+            cells,
+            self._candidates,
+            self._load(first),
+            self.plan.slicing,
+            self._crew,
+            seed,
+            self._board.redraw,
         )
         self._keep(outcome.samples)
         self._take(outcome.samples)
-        self._progress.advance(self._task, sum(map(self._seconds_of, cells)))
+        self._board.done(sum(map(self._seconds_of, cells)))
         for cell, reason in outcome.unmeasured.items():
             self._give_up(cell, reason)
         return list(outcome.samples)
@@ -176,14 +178,14 @@ class Campaign:
                 samples.append(sample)
                 self._keep([sample])
                 self._take([sample])
-            self._progress.advance(self._task, self._seconds_of(cell))
+            self._board.done(self._seconds_of(cell))
         return samples
 
     def _give_up(self, cell: Cell, reason: str) -> None:
         """Take note that a launch could not be made; its server is tried once more, and then spared this workload."""
         self.unmeasured.append(Unmeasured(cell, reason))
         self._note(self.unmeasured[-1])
-        self._say(f"  not measured: {cell.server}, {cell.workload}: {reason}", "yellow")
+        self._board.say(f"  not measured: {cell.server}, {cell.workload}: {reason}", "yellow")
 
     def _is_hopeless(self, cell: Cell) -> bool:
         failures = [each for each in self.unmeasured if each.cell.workload == cell.workload]
@@ -196,21 +198,14 @@ class Campaign:
             self.samples.append(sample)
             self._launches.append(launch)
             for reason in launch.validity.invalidity if sample.cell not in self._recorded else ():
-                self._say(f"  invalid: {sample.cell.server}, {sample.cell.workload}: {reason}")
+                self._board.say(f"  invalid: {sample.cell.server}, {sample.cell.workload}: {reason}")
 
     def _show(self, cell: Cell, launches: int = 1) -> None:
         """Show what is measured next."""
-        task = self._progress.tasks[self._task]
-        of, total = task.fields["of"], task.total or 0
-        again = cell.attempt > 1
-        self._progress.update(
-            self._task,
-            description=f"{cell.workload}, block {cell.block + 1}"
-            + (f", attempt {cell.attempt}" if again else ""),
-            total=total + again * self._seconds_of(cell),
-            launches=len(self.samples) + launches,
-            of=of + again,
-        )
+        again = f", attempt {cell.attempt}" if cell.attempt > 1 else ""
+        if again:
+            self._board.more(self._seconds_of(cell))
+        self._board.doing(f"{cell.workload}, block {cell.block + 1}{again}", launches)
 
     def _load(self, cell: Cell) -> Load:
         """Return what is done to a server: the same in each block, but for random arrivals."""
@@ -264,30 +259,21 @@ def campaign(  # noqa: PLR0913 - likewise
         loads: what the plan's workloads do, if they are not those known by these names.
         recorded: samples of the plan that are there already: they are neither made again nor kept again.
     """
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[launches]}/{task.fields[of]} launches,"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-    )
-    with Progress(*columns, console=console) as progress, ExitStack() as stack:
+    with board(console) as shown, ExitStack() as stack:
         under_way = Campaign(
             candidates,
             plan,
             loads or {name: plan.load_of(name) for name in plan.workloads},
             keep,
             note,
-            progress,
+            shown,
             Crew(stack),
             recorded,
         )
         yield under_way
         found = under_way.repetition
         if found.invalid:
-            progress.console.print(
+            shown.say(
                 f"{found.invalid} of {found.made} launches were invalid; measured again: {found.repeated} of "
-                f"{found.blocks} blocks, in {found.launches} launches; {found.left} cells stayed invalid",
-                highlight=False,
-                soft_wrap=True,
+                f"{found.blocks} blocks, in {found.launches} launches; {found.left} cells stayed invalid"
             )
