@@ -23,6 +23,7 @@ from harness.analyse.causes.rules import causes
 from harness.analyse.comparisons import COMPARED, Comparison, compare_all
 from harness.analyse.precision import Reach, reach
 from harness.analyse.rankings import RankedTail, tail_ranking
+from harness.analyse.reached import Noise, Precision, noise_of, precision_of
 from harness.analyse.samples.metrics import FEWEST_READINGS, metric
 from harness.analyse.samples.validity import STEAL_LIMIT
 from harness.analyse.slopes import Slope, per_connection, slope
@@ -75,6 +76,8 @@ class Analysis:
         tails: of one core's servers, by workload, those of which something is known.
         twins: the second name of a server that was measured under two, against the first.
         precision: what was reached under each workload, if a precision was asked for.
+        reached: how precise the ratios in CPU per request are that slices gave, of one core's servers, by workload.
+        noise: what others did to the machine while slices were measured; None if there are none.
         repetition: what was measured again; None if nothing was measured.
         stolen: likewise.
         slopes: what a connection adds to each field of `Holding`, by server and field; None if it is not known.
@@ -88,6 +91,8 @@ class Analysis:
     tails: Mapping[str, RankedTail]
     twins: tuple[Comparison, ...]
     precision: tuple[Reach, ...]
+    reached: tuple[Precision, ...]
+    noise: Noise | None
     repetition: Repetition | None
     stolen: StolenTime | None
     slopes: Mapping[tuple[str, str], Slope | None]
@@ -107,6 +112,8 @@ def analyse(results: Results) -> Analysis:
         tails={name: found for name, found in tails.items() if found is not None},
         twins=tuple(twin_ratios(results, launches)),
         precision=tuple(_precision(results, launches)),
+        reached=tuple(_reached(launches, measured)),
+        noise=noise_of(launches),
         repetition=repetition(launches) if launches else None,
         stolen=_stolen(results.samples),
         slopes={key: slope for costs in results.costs for key, slope in _slopes(costs)},
@@ -163,6 +170,13 @@ def _precision(results: Results, launches: Sequence[Launch]) -> Iterator[Reach]:
     goal = results.manifest.goal
     for workload in results.manifest.design.workloads if goal else ():
         if goal and (found := reach(launches, workload, goal)) is not None:
+            yield found
+
+
+def _reached(launches: Sequence[Launch], measured: Sequence[str]) -> Iterator[Precision]:
+    sliced = [launch for launch in of_regime(launches, ONE_CORE) if launch.sample.slices]
+    for workload in measured:
+        if (found := precision_of(sliced, workload, metric(COMPARED[1]))) is not None:
             yield found
 
 

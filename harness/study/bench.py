@@ -10,9 +10,12 @@ from typing import Final
 from msgspec import structs
 from rich.console import Console
 
+from harness.analyse.blocks import launches_of, of_regime
+from harness.analyse.reached import noise_of, noise_sentence, precision_of, precision_sentence
+from harness.analyse.samples.metrics import metric
 from harness.analyse.samples.validity import invalidity
 from harness.launch.candidates import Candidate
-from harness.plan import Plan, twin_of
+from harness.plan import ONE_CORE, Plan, twin_of
 from harness.record import (
     CONFORMANCE,
     PROOF,
@@ -166,6 +169,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
         title = "Report" if manifest.progress.complete else "Incomplete report"
         console.print(f"{title}: {shown(written)}", highlight=False)
     results = read_results(folder)
+    _tell_what_was_reached(results, console)
     return (
         len(conforming) == len(candidates)
         and _all_served(to_measure, (*results.samples, *results.twins))
@@ -227,6 +231,17 @@ def _with_what_is_known(manifest: Manifest, folder: Path, extras: Extras) -> Man
         verdicts = [verdict for each in known.values() for verdict in each.verdicts]
         write_whole(folder / CONFORMANCE, as_json(verdicts))
     return structs.replace(manifest, proved_by={server: each.folder for server, each in known.items()})
+
+
+def _tell_what_was_reached(results: Results, console: Console) -> None:
+    """Say how precise slices were, how many pairs that decides, and what was left out."""
+    launches = of_regime(launches_of(results.samples), ONE_CORE)
+    sliced = [launch for launch in launches if launch.sample.slices]
+    for workload in results.manifest.design.workloads:
+        if (found := precision_of(sliced, workload, metric("cpu_us_per_request"))) is not None:
+            console.print(precision_sentence(found), highlight=False, soft_wrap=True)
+    if (noise := noise_of(sliced)) is not None:
+        console.print(noise_sentence(noise), highlight=False, soft_wrap=True)
 
 
 def _until_s(plan: Plan, started_s: float) -> float | None:

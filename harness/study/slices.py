@@ -6,13 +6,12 @@ from typing import Final
 import numpy as np
 from msgspec.structs import replace
 
+from harness.analyse.reached import was_hit
 from harness.drive.journal import Columns
 from harness.drive.orders import LoadOutcome
 from harness.record import Slice
 from harness.study.observe import TurnSeen
 
-KEPT_SHARE: Final = 0.2
-"""A cycle is left out if the generator was kept from its core for a larger share of one of its slices."""
 MOST_LEFT_OUT: Final = 1 / 3
 """If more of a block's cycles would be left out than this, the machine is shared, and none is."""
 NEIGHBOUR: Final = "neighbour"
@@ -56,12 +55,7 @@ def without_neighbours(slices: Mapping[str, Sequence[Slice]]) -> dict[str, tuple
 
     None if they are too many: the block says then what the machine is like.
     """
-    kept_from = {
-        each.cycle
-        for of_server in slices.values()
-        for each in of_server
-        if each.waited_ns > KEPT_SHARE * each.length_s * 1e9
-    }
+    kept_from = {each.cycle for of_server in slices.values() for each in of_server if was_hit(each)}
     cycles = {each.cycle for of_server in slices.values() for each in of_server}
     if len(kept_from) > MOST_LEFT_OUT * len(cycles):
         kept_from = set()

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from harness.analyse.analysis import Analysis
 from harness.analyse.blocks import Repetition
 from harness.analyse.precision import Reach, sentence
+from harness.analyse.reached import noise_sentence, precision_sentence
 from harness.analyse.samples.metrics import metric
 from harness.analyse.samples.quantiles import ENOUGH_EVENTS
 from harness.analyse.samples.validity import STEAL_LIMIT
 from harness.analyse.statistics.inference import EQUIVALENCE
-from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, by_name
+from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, by_name, in_slices
 from harness.record import Environment, Manifest, PrecisionGoal
 from harness.report.wording import MARK
 
@@ -32,6 +33,9 @@ def heading(analysis: Analysis) -> list[str]:
         lines += [f"> {results.manifest.remark}", ""]
     if results.manifest.goal is not None:
         lines += _precision(analysis.precision, results.manifest.goal)
+    if analysis.noise is not None:
+        reached = [f"- {precision_sentence(each)}." for each in analysis.reached]
+        lines += ["**How precise this run is**", "", *reached, f"- {noise_sentence(analysis.noise)}", ""]
     return lines
 
 
@@ -72,6 +76,7 @@ def what_was_measured(manifest: Manifest, pairs_at: str) -> list[str]:
         "of their own, on the load generator's core. Every reply, to them too, was compared byte for byte with what an "
         "independent oracle says.",
         "",
+        *_slices_in_words(manifest),
         "- **requests/s**: answered in the measuring window. **CPU µs per request**: of the server's process, user and "
         "system, all threads, from its CPU clock. **p50 … p99.9**: response time, from the moment the request could be "
         f"sent to its reply; one marked {MARK} has fewer than {ENOUGH_EVENTS} events beyond it in all launches together, too few to be ranked by, all who "
@@ -108,6 +113,38 @@ def build_in_words(environment: Environment) -> str:
     return f"This Python was built by {build.compiler}, {optimised}{unusual}{at}{governor}. "
 
 
+def _slices_in_words(manifest: Manifest) -> list[str]:
+    """Tell how the servers of a block were loaded in turn, if they were."""
+    slicing = manifest.design.slicing
+    if slicing is None:
+        return []
+    alone = [name for name in manifest.design.workloads if not in_slices(name)]
+    but = (
+        f", but under {', '.join(f'`{name}`' for name in alone)}, where each was launched by itself"
+        if alone
+        else ""
+    )
+    copied = [f"`{server}` in `{folder}`" for server, folder in manifest.proved_by.items()]
+    known = (
+        [
+            "Not judged anew, since an earlier run on this machine has proved the same of exactly these sources: "
+            f"{', '.join(copied)}.",
+            "",
+        ]
+        if copied
+        else []
+    )
+    return [
+        f"All servers of a block were alive at once{but}. After {slicing.warmup_s:g} s each to warm up, they were loaded in turn, in "
+        f"{slicing.cycles} cycles with a slice of {slicing.slice_s:g} s for each, in a random order. A slice counts from the moment when every "
+        "client has had a reply; what is in flight at its end is waited for, compared, and not counted. Requests/s and CPU per request are "
+        f"those of a launch's slices together. Quantiles, maxima and fairness come from one continuous window of {slicing.window_s:g} s, which each "
+        "server has in each block. Servers are measured as they are in service: one client has come, asked and left before.",
+        "",
+        *known,
+    ]
+
+
 def _with(present: bool) -> str:  # noqa: FBT001 - it is the question
     return "with" if present else "without"
 
@@ -137,7 +174,8 @@ def limits(analysis: Analysis) -> list[str]:
     if stolen is not None:
         lines.append(
             f"- The machine is a virtual one, and shared: in {stolen.over} of {stolen.launches} launches the hypervisor gave more "
-            f"than {STEAL_LIMIT:.0%} of its time to others (at most {stolen.most:.1%}). Such launches are invalid."
+            f"than {STEAL_LIMIT:.0%} of its time to others (at most {stolen.most:.1%}). Such launches are invalid"
+            f"{'' if analysis.noise is None else ', unless they are slices, where all servers of a block suffer alike'}."
         )
     lines += [_repetition_sentence(analysis.repetition)] if analysis.repetition else []
     lines += [

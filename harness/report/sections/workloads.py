@@ -1,7 +1,7 @@
 """The tables of one workload; and the file of all of them, too long for the report."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -11,7 +11,7 @@ from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import Estimate
 from harness.analyse.tables import Row, Table
 from harness.plan import CLOSED, Workload, by_name, why_not
-from harness.record import Judgement, ServerFacts
+from harness.record import Results, ServerFacts
 from harness.report.wording import capital, interval, listed, quantile_of
 
 MOST_NAMED: Final = 3
@@ -95,7 +95,7 @@ def workload_section(workload: Workload, regime: RegimeAnalysis, analysis: Analy
         is_given = name == "throughput_rps" and workload.load.arrivals != CLOSED
         lines += [] if is_given else _verdicts(name, table.comparisons[name])
     absent = [facts for facts in regime.servers if facts.label not in {row.server for row in table.rows}]
-    lines += _why_absent(absent, workload, regime, analysis.results.conformance)
+    lines += _why_absent(absent, workload, regime, analysis.results)
     lines += [
         f"- Not used: `{row.server}`: {reasons}." for row in table.rows for reasons in _why_invalid(row)
     ]
@@ -184,10 +184,15 @@ def _why_absent(
     servers: Iterable[ServerFacts],
     workload: Workload,
     regime: RegimeAnalysis,
-    conformance: Sequence[Judgement],
+    results: Results,
 ) -> list[str]:
     """Give each reason once, with all to whom it applies."""
-    failed = {verdict.server for verdict in conformance if verdict.verdict.failed}
+    failed = {verdict.server for verdict in results.conformance if verdict.verdict.failed}
+    impossible = {
+        each.cell.server: f"could not be measured: {each.reason}"
+        for each in results.unmeasured
+        if each.cell.workload == workload.name
+    }
     named: dict[str, list[str]] = {}
     for facts in servers:
         if facts.label in failed:
@@ -195,7 +200,7 @@ def _why_absent(
         else:
             measured = regime.is_measured(facts.label)
             otherwise = "measured under other workloads only" if measured else "not measured"
-            reason = why_not(facts.most_clients, workload) or otherwise
+            reason = why_not(facts.most_clients, workload) or impossible.get(facts.label, otherwise)
         named.setdefault(reason, []).append(facts.label)
     return [f"- {listed(those)}: {reason}." for reason, those in named.items()]
 
