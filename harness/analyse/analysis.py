@@ -28,7 +28,7 @@ from harness.analyse.samples.metrics import FEWEST_READINGS, metric
 from harness.analyse.samples.validity import STEAL_LIMIT
 from harness.analyse.slopes import Slope, per_connection, slope
 from harness.analyse.tables import Table, tabulate
-from harness.plan import ALL_CORES, ONE_CORE, WORKLOADS
+from harness.plan import ALL_CORES, ONE_CORE, WORKLOADS, is_as_usual
 from harness.record import Holding, Results, Sample, ServerCosts, ServerFacts
 
 
@@ -104,7 +104,8 @@ def analyse(results: Results) -> Analysis:
     """Work out all that a run says."""
     launches = launches_of(results.samples)
     measured = [each.name for each in WORKLOADS if each.name in results.manifest.design.workloads]
-    tails = {name: tail_ranking(launches, name) for name in measured}
+    usual = tuple(launch for launch in launches if is_as_usual(launch.sample.cell.server))
+    tails = {name: tail_ranking(usual, name) for name in measured}
     return Analysis(
         results=results,
         one_core=_of_regime(results, launches, measured, ONE_CORE),
@@ -118,7 +119,7 @@ def analyse(results: Results) -> Analysis:
         stolen=_stolen(results.samples),
         slopes={key: slope for costs in results.costs for key, slope in _slopes(costs)},
         causes=tuple(_causes(results, launches)) if results.costs else (),
-        advice=advice(results, launches),
+        advice=advice(results, usual),
     )
 
 

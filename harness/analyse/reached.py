@@ -114,7 +114,10 @@ def noise_sentence(found: Noise) -> str:
         f"{found.left_out:,} of {found.slices:,} slices were left out, with their whole cycles, since something else ran on the "
         "generator's core"
     )
-    shared = f"in {found.shared} of {found.blocks} blocks that was so in more than a third of the cycles, and all were kept"
+    shared = (
+        f"in {found.shared} of {found.blocks} blocks something else ran on the generator's core in more than a third of the cycles, so that all "
+        "were kept"
+    )
     beside = f"beside {found.neighbours} of {found.launches} launches others took a part of the machine, all servers alike"
     told = [
         text

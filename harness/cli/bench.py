@@ -15,11 +15,12 @@ from harness.analyse.comparisons import COMPARED
 from harness.analyse.precision import PILOT_BLOCKS
 from harness.cli.exit_codes import FAILED
 from harness.cli.freshness import effect_states, present_states
-from harness.cli.options import loop_option, python_option, server_options
+from harness.cli.load_options import check_generators
+from harness.cli.options import loop_option, measured_so, python_option, server_options, ways_options
 from harness.errors import UsageError
-from harness.launch.candidates import all_cores
+from harness.launch.candidates import Candidate, all_cores
 from harness.launch.selection import selected
-from harness.plan import CORE, PROFILES, WORKLOADS, Plan, by_name
+from harness.plan import CORE, FREE, FRESH, ONE_CORE, PROFILES, WORKLOADS, Plan, by_name
 from harness.record import (
     REFERENCE,
     PrecisionGoal,
@@ -43,6 +44,14 @@ QUICK_COSTS: Final = 0.2
 @click.argument("names", nargs=-1)
 @server_options
 @python_option
+@ways_options
+@click.option(
+    "--generators",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that load each server, a core each.",
+)
 @loop_option
 @click.option(
     "--quick",
@@ -162,6 +171,8 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     servers: Sequence[str],
     declarations: Sequence[str],
     python: str | None,
+    placements: Sequence[str],
+    generators: int,
     loops: Sequence[str],
     profile: str | None,
     workloads: Sequence[str],
@@ -172,6 +183,7 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     seed: int | None,
     out: Path | None,
     *,
+    fresh: bool,
     prove: bool | None,
     torture: bool | None,
     selftest: bool | None,
@@ -185,6 +197,9 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     candidates = selected(
         tuple(SERVERS) if everything else names, servers, declarations, python=python, loops=loops
     )
+    candidates = measured_so(candidates, placements, fresh=fresh)
+    if not (names or servers or placements or fresh):
+        candidates += _both_ways(candidates, profile)
     target = _target(precision, precision_of, within_minutes)
     if target and blocks:
         raise UsageError("--precision chooses the number of blocks: leave out --blocks")
@@ -201,9 +216,13 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         duration_s=size.duration_s,
         seed=secrets.randbelow(2**32) if seed is None else seed,
         all_cores=all_cores(candidates),
-        core_only=frozenset(each.name for each in VARIANTS) if everything and not workloads else frozenset(),
+        core_only=frozenset() if workloads else _core_only(candidates, everything=everything),
+        generators=generators,
         whole_s=None if blocks or target else size.whole_s,
     )
+    check_generators(generators)
+    if any(FRESH in each.ways for each in candidates) and "churn" in planned:
+        raise UsageError("under churn no server stays fresh: its clients leave all the time")
     if not plan.cells():
         raise UsageError("nothing is left to measure: these servers cannot serve these workloads")
     if target and not any(len(cells) > 1 for cells in plan.rounds()):
@@ -230,6 +249,20 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         stale,
     )
     return 0 if done else FAILED
+
+
+def _both_ways(candidates: Sequence[Candidate], profile: str | None) -> list[Candidate]:
+    """Return the servers of one core once more, free on all: of a quick run the threads alone, whom it concerns most."""
+    of_one_core = [each for each in candidates if each.regime == ONE_CORE and "+" not in each.label]
+    threads = [each for each in of_one_core if each.implementation and each.implementation.threaded]
+    free = threads[:1] if profile == "quick" else of_one_core
+    return [each.measured(FREE) for each in free]
+
+
+def _core_only(candidates: Sequence[Candidate], *, everything: bool) -> frozenset[str]:
+    """Return who meets the core workloads only: variants, if all are measured, and those who are free or fresh."""
+    variants = {each.name for each in VARIANTS} if everything else set()
+    return frozenset(each.label for each in candidates if each.ways or each.label in variants)
 
 
 def _costs_scale(profile: str | None, *, costs: bool | None) -> float | None:

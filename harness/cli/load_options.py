@@ -12,7 +12,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from harness.cli.options import connect_option, loop_option, python_option, server_options
+from harness.cli.options import (
+    connect_option,
+    loop_option,
+    measured_so,
+    python_option,
+    server_options,
+    ways_options,
+)
 from harness.errors import UsageError
 from harness.launch.candidates import Candidate
 from harness.launch.selection import check_clients, selected
@@ -49,6 +56,8 @@ class Given:
     line: str | None
     duration: float
     warmup: float
+    fresh: bool
+    placements: Sequence[str]
 
     def candidate(self) -> Candidate:
         """Return the server; UsageError if there is not exactly one, or if it cannot serve so many clients."""
@@ -61,6 +70,11 @@ class Given:
             names, self.servers, self.declarations, self.connect, self.python, self.loops
         )  # on a loop that is given it is the last
         check_clients(candidate, self.clients)
+        if len(self.placements) > 1:
+            raise UsageError("one server is loaded, and has one --placement")
+        if candidate.address is not None and (self.fresh or self.placements):
+            raise UsageError("--fresh and --placement are for servers that are started: leave out --connect")
+        (candidate,) = measured_so([candidate], self.placements, fresh=self.fresh)
         return candidate
 
     def closed_loop(self) -> Load:
@@ -92,6 +106,7 @@ def loading(duration_s: float) -> Callable[[Command], Command]:
         connect_option,
         python_option,
         loop_option,
+        ways_options,
         click.option("--clients", type=click.IntRange(1, 100_000), default=64, show_default=True, help="Connections."),
         click.option("--pipeline", type=click.IntRange(1, 1000), default=1, show_default=True, help="Requests in flight each."),
         click.option("--arrivals", type=click.Choice(OPEN), help="How an open loop's requests arrive; constant if not given."),
@@ -162,12 +177,17 @@ def _check_line(line: str | None) -> None:
 def _check_clients(clients: int, generators: int) -> None:
     if clients < generators:
         raise UsageError(f"{generators} generators need a client each: there are {clients}")
+    check_generators(generators)
+    if -(-clients // generators) + OTHER_FILES > most_files():
+        raise UsageError(
+            f"{clients:,} clients are too many: a process may have {most_files():,} files open here (ulimit -Hn)"
+        )
+
+
+def check_generators(generators: int) -> None:
+    """Raise UsageError if there is no core for each generator, and one for the server."""
     cores = len(our_cores())
     if generators > 1 and cores <= generators:
         raise UsageError(
             f"{generators} generators need {generators + 1} cores, one of them for the server; here are {cores}"
-        )
-    if -(-clients // generators) + OTHER_FILES > most_files():
-        raise UsageError(
-            f"{clients:,} clients are too many: a process may have {most_files():,} files open here (ulimit -Hn)"
         )

@@ -3,12 +3,12 @@
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from harness.launch.interpreters import Interpreter
 from harness.machine.connections import Address
-from harness.plan import ALL_CORES, regime_of
+from harness.plan import ALL_CORES, WAYS, regime_of
 from implementations.catalogue import Implementation
 
 PLACEHOLDERS: Final = ("host", "port", "max_clients", "idle_timeout", "grace")
@@ -34,6 +34,7 @@ class Candidate:
         implementation: what it is in the catalogue, if it is ours.
         python: the interpreter that it runs on, if it is ours and that is not the harness's own.
         loop: `NAME=FACTORY` of the event loop that it runs on, if the catalogue does not know that.
+        ways: how it is measured, if otherwise than usual: `FREE` on all cores, `FRESH` without a client before.
         hopeless: what it was found not to do at all, `GREETING` or `STOP`: nobody waits long for that any more.
     """
 
@@ -45,6 +46,7 @@ class Candidate:
     implementation: Implementation | None = None
     python: Interpreter | None = None
     loop: str = ""
+    ways: tuple[str, ...] = ()
     hopeless: frozenset[str] = frozenset()
 
     @property
@@ -53,6 +55,18 @@ class Candidate:
         if self.implementation and self.python:
             return f"{self.implementation.name}@{self.python.path}"
         return self.label
+
+    @property
+    def plain(self) -> "Candidate":
+        """Return the same server, measured as usual: what it promises does not depend on that."""
+        label = self.label.removesuffix("".join(f"+{way}" for way in self.ways))
+        return replace(self, label=label, ways=())
+
+    def measured(self, *ways: str) -> "Candidate":
+        """Return the same server, as one that is measured in these ways."""
+        chosen = tuple(way for way in WAYS if way in ways)
+        plain = self.plain
+        return replace(plain, label=plain.label + "".join(f"+{way}" for way in chosen), ways=chosen)
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -55,7 +55,9 @@ def facts(candidates: Iterable[Candidate]) -> tuple[ServerFacts, ...]:
 def factors(candidate: Candidate) -> dict[str, str]:
     """Return what besides its model has a share in a server's figures; of a command nobody knows."""
     if candidate.implementation is None:
-        return {"regime": candidate.regime}
+        return {"regime": candidate.regime} | (
+            {"measured": " and ".join(candidate.ways)} if candidate.ways else {}
+        )
     python = candidate.python or interpreter(sys.executable)
     needed = [
         f"{library} {library_version(python, library)}" for library in candidate.implementation.libraries
@@ -64,6 +66,7 @@ def factors(candidate: Candidate) -> dict[str, str]:
         "regime": candidate.regime,
         "interpreter": str(python),
         "libraries": ", ".join(needed) or "none",
+        **({"measured": " and ".join(candidate.ways)} if candidate.ways else {}),
     }
 
 

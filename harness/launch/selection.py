@@ -12,6 +12,7 @@ from harness.errors import UsageError
 from harness.launch.candidates import PLACEHOLDERS, Candidate
 from harness.launch.interpreters import Interpreter, interpreter, library_version, refusal_of_loop
 from harness.machine.connections import Address
+from harness.plan import WAYS
 from implementations.catalogue import (
     CAPABILITIES,
     CATALOGUE,
@@ -23,7 +24,7 @@ from implementations.catalogue import (
 )
 
 OWN_LOOP: Final = re.compile(r"(?P<name>[A-Za-z][\w.-]*)=(?P<factory>[^:]+:[^:]+)")
-TAKEN: Final = {variant.name.partition("+")[2] for variant in VARIANTS} | {"fresh", "free"}
+TAKEN: Final = {variant.name.partition("+")[2] for variant in VARIANTS} | {*WAYS}
 """What stands behind the `+` of a server's name already: the variants, and how a server may be measured."""
 
 
@@ -93,7 +94,7 @@ def selected(  # noqa: PLR0913 - in so many ways can servers be named
         names = [implementation.name for implementation in CATALOGUE]
     names, on_own_loops = _on_loops(names, loops)
     on_it = f"@{python}" if python else ""
-    candidates = [ours(name if "@" in name else f"{name}{on_it}", on_own_loops) for name in names]
+    candidates = [_measured_as_named(name, on_it, on_own_loops) for name in names]
     candidates += [_from_command(text, claims) for text in servers]
     if connect is not None:
         address = _address(connect)
@@ -106,6 +107,16 @@ def selected(  # noqa: PLR0913 - in so many ways can servers be named
         if label not in labels:
             raise UsageError(f"--declare names {label!r}, which is not selected")
     return candidates
+
+
+def _measured_as_named(name: str, on_it: str, on_own_loops: Mapping[str, Implementation]) -> Candidate:
+    """Return one of our servers, measured as its name says: `NAME+free`, `NAME+fresh`, `NAME+free+fresh`."""
+    bare, at, path = name.partition("@")
+    base, *words = bare.split("+")
+    kept = [word for word in words if word not in WAYS]
+    plain = "+".join((base, *kept))
+    candidate = ours(f"{plain}{at}{path}" if at else f"{plain}{on_it}", on_own_loops)
+    return candidate.measured(*words)
 
 
 def check_clients(candidate: Candidate, clients: int) -> None:

@@ -76,7 +76,7 @@ class Cores:
 
     @property
     def pinned(self) -> bool:
-        """Tell whether the server and every generator have a core each."""
+        """Tell whether the server and every generator have cores of their own."""
         return bool(self.server)
 
     @property
@@ -90,14 +90,18 @@ class Cores:
         return self.server + self.generators
 
 
-def cores_for(generators: int = 1, *, all_cores: bool = False) -> Cores:
+def cores_for(generators: int = 1, *, all_cores: bool = False, free: bool = False) -> Cores:
     """Choose a core for the server and one for each generator; none for either if there are not enough.
 
-    A server that uses all cores is not pinned to one, its generators are.
+    A server that uses all cores is not pinned to one, its generators are. One that is free has all cores that generators
+    have not, if that is more than one; else it shares theirs.
     """
     cores = our_cores()
     enough = len(cores) > generators
     of_generators = cores[1 : 1 + generators] if enough else ()
+    if free and len(cores) > generators + 1:
+        return Cores(tuple(core for core in cores if core not in of_generators), of_generators)
+    all_cores = all_cores or free
     if all_cores:
         return Cores((), of_generators, cores)
     return Cores(cores[:1] if enough else (), of_generators)

@@ -33,7 +33,7 @@ from harness.plan.load import (
     Background,
     Load,
 )
-from harness.plan.regimes import ALL_CORES, ONE_CORE, regime_of
+from harness.plan.regimes import ALL_CORES, FREE, FRESH, ONE_CORE, WAYS, is_as_usual, regime_of
 from harness.plan.workloads import (
     CORE,
     OF_PEAK,
@@ -55,6 +55,8 @@ __all__ = [
     "CORE",
     "COSTLY",
     "FLOOD",
+    "FREE",
+    "FRESH",
     "IDLE",
     "LAUNCH_S",
     "MOST_ATTEMPTS",
@@ -73,6 +75,7 @@ __all__ = [
     "START_S",
     "TRICKLE",
     "TURN_S",
+    "WAYS",
     "WORKLOADS",
     "Background",
     "Cell",
@@ -85,6 +88,7 @@ __all__ = [
     "Workload",
     "by_name",
     "in_slices",
+    "is_as_usual",
     "launch_seconds",
     "list_of",
     "regime_of",

@@ -123,6 +123,7 @@ class Plan:
         core_only: the servers that meet the core workloads only.
         slicing: how the servers of a block are loaded in turn, under the workloads for which they are.
         whole_s: the time that the run is to take, all that comes before and after measuring included; None: as long as it takes.
+        generators: how many processes load each server, a core each.
     """
 
     servers: tuple[str, ...]
@@ -136,6 +137,7 @@ class Plan:
     core_only: frozenset[str] = frozenset()
     slicing: Slicing = SLICING
     whole_s: float | None = None
+    generators: int = 1
 
     def rounds(
         self, wanted: Mapping[str, int] | None = None, done: Mapping[str, int] | None = None

@@ -6,6 +6,18 @@ ONE_CORE: Final = "one core"
 ALL_CORES: Final = "all cores"
 """Regimes: how much of the machine a server uses. Figures of one are never held against those of the other."""
 
+FRESH: Final = "fresh"
+"""No client has left the server before: some work otherwise until then (python/cpython 85451)."""
+FREE: Final = "free"
+"""The server may run on all cores, although its model uses but one at a time."""
+WAYS: Final = (FREE, FRESH)
+"""What stands behind a server's name, with a `+`, if it is measured otherwise than usual: in service, and on one core."""
+
+
+def is_as_usual(label: str) -> bool:
+    """Tell whether a server of this name is measured as usual: in service, and on one core if that is its regime."""
+    return not any(label.endswith(f"+{way}") for way in WAYS)
+
 
 def regime_of(declares: frozenset[str] | None) -> str:
     """Return the regime of a server that declares this."""

@@ -82,6 +82,7 @@ class Design(Record, frozen=True, kw_only=True):
         planned_cells: launches, those not counted that were made again.
         twin_of, twin: a server that was measured under two names, and the second name; empty if none was.
         slicing: how the servers of a block were loaded in turn; None if each was launched by itself.
+        generators: how many processes loaded each server.
         whole_s: the time that all was to take, whatever number of blocks that gives; None if that number was given.
     """
 
@@ -96,6 +97,7 @@ class Design(Record, frozen=True, kw_only=True):
     twin: str = ""
     slicing: Slicing | None = None
     whole_s: float | None = None
+    generators: int = 1
 
 
 class PrecisionGoal(Record, frozen=True):

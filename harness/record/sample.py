@@ -14,12 +14,14 @@ class Placement(Record, frozen=True, kw_only=True):
         pinned: server and generator had a core each.
         regime: "one core" or "all cores": what the server may use. Figures of different regimes are never compared.
         server_cores: how many cores that is.
+        free: a server of one core could run on all, as it would if nobody pinned it.
     """
 
     generators: int = 1
     pinned: bool
     regime: str = ONE_CORE
     server_cores: int = 1
+    free: bool = False
 
 
 class Window(Record, frozen=True, kw_only=True):

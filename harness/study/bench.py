@@ -135,6 +135,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     _tell_how_long(plan, manifest, recorded, console)
     try:
         conforming = _prepare(candidates, folder, console, extras, stale or ())
+        as_usual = _as_usual(conforming)
         to_measure = plan.without({each.label for each in candidates} - {each.label for each in conforming})
         keep = partial(append_samples, folder)
         note = partial(append_to_log, log=folder / UNMEASURED)
@@ -157,7 +158,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
         progress = structs.replace(manifest.progress, complete=True)
         manifest = structs.replace(manifest, progress=progress)
         if conforming:
-            _look_further(conforming, folder, console, extras, stale or ())
+            _look_further(as_usual, folder, console, extras, stale or ())
         manifest = structs.replace(manifest, states=states)
     finally:
         progress = structs.replace(
@@ -173,7 +174,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     return (
         len(conforming) == len(candidates)
         and _all_served(to_measure, (*results.samples, *results.twins))
-        and _nothing_failed(results, [each.label for each in conforming], extras)
+        and _nothing_failed(results, [each.label for each in as_usual], extras)
     )
 
 
@@ -181,7 +182,7 @@ def _prepare(
     candidates: Sequence[Candidate], folder: Path, console: Console, extras: Extras, stale: Sequence[Part]
 ) -> list[Candidate]:
     """Do what comes before measuring; return the servers that passed the gate."""
-    run_phase(GATE, candidates, folder, console, stale=stale)
+    run_phase(GATE, _as_usual(candidates), folder, console, stale=stale)
     if extras.prove:
         run_phase(THE_SUITE, candidates, folder, console)
     elif (proof := standing_proof()) is not None:
@@ -190,7 +191,12 @@ def _prepare(
         run_phase(THE_INSTRUMENT, candidates, folder, console, stale=stale)
     verdicts = read_results(folder).conformance
     failed = {verdict.server for verdict in verdicts if verdict.verdict.failed}
-    return [candidate for candidate in candidates if candidate.label not in failed]
+    return [candidate for candidate in candidates if candidate.plain.label not in failed]
+
+
+def _as_usual(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return each server once, whatever the ways in which it is measured: what it promises does not depend on them."""
+    return list({candidate.plain.label: candidate.plain for candidate in candidates}.values())
 
 
 def _look_further(

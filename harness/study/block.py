@@ -16,14 +16,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from harness.conformance.smoke import check_shortly
 from harness.drive.fleet import GENERATOR, WorkerProcess, Workers, worker
 from harness.errors import CannotRun
 from harness.launch.candidates import Candidate
-from harness.machine.resources import Cores, cores_for
-from harness.plan import ALL_CORES, Cell, Load, Round, Slicing
+from harness.machine.resources import Cores
+from harness.plan import Cell, Load, Round, Slicing
 from harness.record import Sample
-from harness.study.cell import placement_of, sample_of, serving
+from harness.study.cell import cores_of, placement_of, sample_of, serving, visit
 from harness.study.observe import Observation, Session
 from harness.study.slices import slice_of, without_neighbours
 
@@ -32,21 +31,34 @@ TURNS_APART: Final = 10_000
 
 
 class Crew:
-    """Generators, one for each server of a block, all on one core. They live for the whole run; one at a time works."""
+    """Generators, for each server of a block its own, on the same cores. They live for the whole run; one server's work at a time."""
 
-    def __init__(self, stack: ExitStack) -> None:
-        """Begin with nobody; the stack ends all of them."""
+    def __init__(self, stack: ExitStack, generators: int = 1) -> None:
+        """Begin with nobody; the stack ends all of them.
+
+        Args:
+            stack: of what is to be ended with the run.
+            generators: of each server.
+        """
         self._stack = stack
-        self._members: dict[str, WorkerProcess] = {}
+        self._generators = generators
+        self._members: dict[str, list[WorkerProcess]] = {}
 
-    def member(self, server: str, cores: Cores) -> WorkerProcess:
-        """Return a server's generator."""
+    def cores_of(self, candidate: Candidate) -> Cores:
+        """Choose where a server and its generators run."""
+        return cores_of(candidate, self._generators)
+
+    def members(self, server: str, cores: Cores) -> list[WorkerProcess]:
+        """Return a server's generators, each on a core of its own."""
         if server not in self._members:
-            self._members[server] = self._stack.enter_context(worker(GENERATOR, cores.generators))
+            self._members[server] = [
+                self._stack.enter_context(worker(GENERATOR, cores.generators[place : place + 1]))
+                for place in range(self._generators)
+            ]
         return self._members[server]
 
     def dismiss(self, server: str) -> None:
-        """Forget a generator that may not be able to go on."""
+        """Forget generators that may not be able to go on."""
         self._members.pop(server, None)
 
 
@@ -121,14 +133,14 @@ class _Block:
         self._turns = 0
 
     def enter(self, candidate: Candidate, cell: Cell, crew: Crew, scratch: Path, running: ExitStack) -> None:
-        """Start a server, let one client come, ask and leave, and let those come that are to load it."""
-        cores = cores_for(all_cores=candidate.regime == ALL_CORES)
-        generator = crew.member(candidate.label, cores)
+        """Start a server, put it into service, and let the clients come that are to load it."""
+        cores = crew.cores_of(candidate)
+        workers = Workers(crew.members(candidate.label, cores), None)
         place = Path(tempfile.mkdtemp(dir=scratch))
         try:
             address, launched = running.enter_context(serving(candidate, self._window, cores))
-            check_shortly(candidate.label, address)
-            session = Session(address, launched, self._window, cores, Workers([generator], None), place)
+            visit(candidate, address)
+            session = Session(address, launched, self._window, cores, workers, place)
         except CannotRun as error:
             self._unmeasured[cell] = str(error)
             crew.dismiss(candidate.label)
@@ -178,7 +190,7 @@ class _Block:
             sample_of(
                 each.cell,
                 self._window,
-                placement_of(each.candidate, each.cores),
+                placement_of(each.candidate, each.cores, each.session.generators),
                 each.cores,
                 seen[each.cell],
                 self._windows[each.cell],

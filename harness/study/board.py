@@ -72,7 +72,7 @@ class Board:
         found, beside = (standings(launches, workload, metric(name)) for name in (SHOWN, BESIDE))
         if self._live is None:
             blocks = 1 + max((each.sample.cell.block for each in launches), default=0)
-            self.say(f"{workload}: {blocks} blocks measured, {self._left()} left")
+            self.say(f"{workload}: {blocks} block{'s' * (blocks > 1)} measured, {self._left()} left")
         elif found:
             self._standing = table_of(workload, found, {each.server: each.mean for each in beside})
         self.redraw()

@@ -171,7 +171,12 @@ class Campaign:
         for cell in cells:
             self._show(cell)
             try:
-                sample = measure(self._candidates[cell.server], self._load(cell), cell=cell)
+                sample = measure(
+                    self._candidates[cell.server],
+                    self._load(cell),
+                    cell=cell,
+                    generators=self.plan.generators,
+                )
             except CannotRun as error:
                 self._give_up(cell, str(error))
             else:
@@ -267,7 +272,7 @@ def campaign(  # noqa: PLR0913 - likewise
             keep,
             note,
             shown,
-            Crew(stack),
+            Crew(stack, plan.generators),
             recorded,
         )
         yield under_way

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Final
 
 from harness.conformance.smoke import check_shortly
 from harness.drive.fleet import Progress, workers_for
@@ -15,10 +16,12 @@ from harness.launch.candidates import Candidate
 from harness.launch.process import DEFAULT_CLIENTS, Launched, launch
 from harness.machine.connections import Address
 from harness.machine.resources import Cores, cores_for, our_cores
-from harness.plan import ALL_CORES, Cell, Load
+from harness.plan import ALL_CORES, FREE, FRESH, Cell, Load
 from harness.record import GeneratorUse, MachineUse, Placement, Sample, ServerUse, Slice
 from harness.study.observe import Observation, Session
 from harness.study.window import tally
+
+VISITS: Final = 32
 
 
 def measure(
@@ -42,13 +45,13 @@ def measure(
         LaunchError: it does not start.
         MeasureError: it answers wrongly, or the clients cannot connect.
     """
-    cores = cores_for(generators, all_cores=candidate.regime == ALL_CORES)
+    cores = cores_of(candidate, generators)
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as working:
         # Before the server, so that all of them start at the same time, each on its own core.
         workers = working.enter_context(workers_for(load, cores, generators))
         with serving(candidate, load, cores) as (address, launched):
             try:
-                check_shortly(candidate.label, address)
+                visit(candidate, address)
                 session = Session(address, launched, load, cores, workers, Path(scratch))
                 session.turn(load, progress)
                 seen = session.end()
@@ -56,6 +59,24 @@ def measure(
                 working.close()  # before the server, which would wait for its clients to leave
     placement = placement_of(candidate, cores, generators)
     return sample_of(cell or Cell(0, candidate.label, ""), load, placement, cores, seen)
+
+
+def cores_of(candidate: Candidate, generators: int = 1) -> Cores:
+    """Choose where a server and its generators run."""
+    return cores_for(generators, all_cores=candidate.regime == ALL_CORES, free=FREE in candidate.ways)
+
+
+def visit(candidate: Candidate, address: Address) -> None:
+    """Put a server into service, unless it is to be fresh: a client comes, asks, and leaves, to each of its processes.
+
+    Of several processes chance decides who gets a client; so many come that each has had one as good as certainly.
+
+    Raises:
+        MeasureError: it answers wrongly.
+    """
+    if FRESH not in candidate.ways:
+        for _ in range(VISITS if candidate.regime == ALL_CORES else 1):
+            check_shortly(candidate.label, address)
 
 
 @contextmanager
@@ -75,6 +96,7 @@ def placement_of(candidate: Candidate, cores: Cores, generators: int = 1) -> Pla
         pinned=cores.pinned,
         regime=candidate.regime,
         server_cores=len(our_cores()) if candidate.regime == ALL_CORES else 1,
+        free=FREE in candidate.ways,
     )
 
 

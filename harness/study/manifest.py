@@ -32,6 +32,7 @@ def manifest_of(
         twin=twin_of(plan.doubled) if plan.doubled else "",
         slicing=plan.slicing,
         whole_s=plan.whole_s,
+        generators=plan.generators,
     )
     return Manifest(
         schema=SCHEMA,

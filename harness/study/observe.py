@@ -111,6 +111,11 @@ class Session:
         self._memory_bytes += memory.seen_bytes
 
     @property
+    def generators(self) -> int:
+        """Count the processes that load the server."""
+        return len(self._workers.generators)
+
+    @property
     def turns(self) -> int:
         """Count the turns that were taken."""
         return len(self._outcomes)

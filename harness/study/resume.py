@@ -67,7 +67,16 @@ def differing_setting(begun: Manifest, now: Manifest) -> Iterator[str]:
     for each in begun.servers:
         if each.factors != of_now.get(each.label, each).factors:
             yield f"what {each.label} stands on"
-    for name in ("workloads", "blocks_of", "warmup_s", "duration_s", "seed", "slicing", "whole_s"):
+    for name in (
+        "workloads",
+        "blocks_of",
+        "warmup_s",
+        "duration_s",
+        "seed",
+        "slicing",
+        "whole_s",
+        "generators",
+    ):
         if name == "blocks_of" and begun.design.whole_s is not None:
             continue  # as many as fitted
         if getattr(begun.design, name) != getattr(now.design, name):

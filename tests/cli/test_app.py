@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from harness.cli.app import main
+from harness.cli.options import measured_so
 from harness.experiments.faults.faults import FAULTS
 from harness.launch.process import launch
 from harness.launch.selection import ours
@@ -68,6 +69,10 @@ def faulty(defect: str) -> list[str]:
         (["load", "blocking", "--clients", "0"], 2, "0 is not in the range"),
         (["load", "threaded", "--duration", "-1"], 2, "not in the range"),
         (["load", "threaded", "--line", "quit"], 2, "quit"),
+        (["load", "--connect", "127.0.0.1:1", "--fresh"], 2, "leave out --connect"),
+        (["load", "threaded", "--placement", "free", "--placement", "pinned"], 2, "one --placement"),
+        (["bench", "threaded", "--fresh", "--workload", "churn"], 2, "no server stays fresh"),
+        (["bench", "threaded", "--generators", "64"], 2, "64 generators need 65 cores"),
         (["load", "threaded", "--rate", "0"], 2, "a rate is a number of requests per second above 0"),
         (["load", "threaded", "--rate", "nan"], 2, "a rate is a number of requests per second above 0"),
         (["load", "threaded", "--rate", "1e9"], 2, "1,000,000,000 requests/s cannot be"),
@@ -621,3 +626,21 @@ def test_results_half_written_are_refused(run: Path, tmp_path: Path) -> None:
     done = harness("report", str(tmp_path))
     assert done.returncode == 3
     assert "half written" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("placements", "fresh", "labels"),
+    [
+        ((), False, ["threaded", "processes"]),
+        (("free",), False, ["threaded+free", "processes"]),
+        (("pinned", "free"), False, ["threaded", "threaded+free", "processes"]),
+        (("pinned", "free"), True, ["threaded+fresh", "threaded+free+fresh", "processes+fresh"]),
+    ],
+)
+def test_servers_are_measured_as_the_options_say(
+    placements: tuple[str, ...],
+    fresh: bool,  # noqa: FBT001 - a parameter of the test
+    labels: list[str],
+) -> None:
+    found = measured_so([ours("threaded"), ours("processes")], placements, fresh=fresh)
+    assert [each.label for each in found] == labels

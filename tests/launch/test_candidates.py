@@ -8,6 +8,7 @@ from harness.errors import UsageError
 from harness.launch.candidates import Candidate
 from harness.launch.facts import facts
 from harness.launch.selection import ours, selected
+from harness.plan import FREE, FRESH, is_as_usual
 from implementations.catalogue import CATALOGUE
 
 
@@ -151,3 +152,22 @@ def test_a_loop_that_cannot_be_is_named_before_anything_starts(
 def test_two_loops_need_two_names(loops: Path) -> None:
     with pytest.raises(UsageError, match="'mine' is taken"):
         selected([], loops=["mine=loops:polling", f"mine={loops}/loops:none"])
+
+
+@pytest.mark.parametrize(
+    ("name", "plain", "ways"),
+    [
+        ("threaded", "threaded", ()),
+        ("threaded+free", "threaded", (FREE,)),
+        ("asyncio_streams+fresh", "asyncio_streams", (FRESH,)),
+        ("asyncio_streams+uvloop+fresh", "asyncio_streams+uvloop", (FRESH,)),
+        ("asyncio_streams+fresh+free", "asyncio_streams", (FREE, FRESH)),
+    ],
+)
+def test_a_name_says_how_a_server_is_measured(name: str, plain: str, ways: tuple[str, ...]) -> None:
+    (candidate,) = selected([name])
+    assert candidate.ways == ways
+    assert candidate.label == plain + "".join(f"+{way}" for way in ways)
+    assert candidate.plain == ours(plain)
+    assert is_as_usual(candidate.label) == (not ways)
+    assert selected(candidate.plain.words) == [candidate.plain]

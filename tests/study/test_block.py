@@ -9,7 +9,8 @@ from harness.analyse.samples.metrics import cpu_us_per_request, throughput_rps
 from harness.analyse.samples.validity import invalidity
 from harness.launch.candidates import Candidate
 from harness.launch.selection import ours
-from harness.plan import POISSON, Cell, Load, Slicing
+from harness.plan import FREE, FRESH, POISSON, Cell, Load, Slicing
+from harness.study import cell
 from harness.study.block import BlockOutcome, Crew, measure_block
 
 NAMES = ("threaded", "select_generators", "asyncio_streams")
@@ -42,7 +43,7 @@ def test_the_books_of_slices_are_exact(crew: Crew, pipeline: int) -> None:
         for each in sample.slices:
             assert each.in_flight_ns == round(each.length_s * 1e9) * 6 * pipeline
             assert each.length_s >= SHORT.slice_s
-            assert each.cpu_ns > 0
+        assert sum(each.cpu_ns for each in sample.slices) > 0
         assert sample.window.length_s >= SHORT.window_s
         assert sum(sample.times.response.histogram.values()) == sample.window.answered
         assert throughput_rps(sample) > 0
@@ -76,3 +77,22 @@ def test_a_server_that_dies_in_a_slice_is_an_invalid_sample(
     assert found.keys() == {"faulty", "threaded"}
     assert any(reason.startswith("errors") for reason in invalidity(found["faulty"]))
     assert found["threaded"].requests.sent == found["threaded"].requests.ok
+
+
+def test_the_same_server_in_other_ways_stands_in_the_same_block(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visited: list[str] = []
+    monkeypatch.setattr(cell, "check_shortly", lambda label, _: visited.append(label))
+    served = ours("threaded")
+    outcome = block(
+        crew, served, served.measured(FREE), served.measured(FRESH), ours("processes"), load=Load(clients=3)
+    )
+    found = {sample.cell.server: sample.placement for sample in outcome.samples}
+    assert found.keys() == {"threaded", "threaded+free", "threaded+fresh", "processes"}
+    assert {server for server, placement in found.items() if placement.free} == {"threaded+free"}
+    pinned = {server for server, placement in found.items() if placement.pinned}
+    assert pinned <= {"threaded", "threaded+fresh", "threaded+free"}
+    assert "threaded+fresh" not in visited, "nobody comes before the measured ones"
+    assert visited.count("threaded") == visited.count("threaded+free") == 1
+    assert visited.count("processes") == cell.VISITS

@@ -264,6 +264,8 @@ def _of_the_instrument(sample: Sample) -> Iterator[Flag]:
         why = (
             f"the server uses all {sample.placement.server_cores} cores, the generator's among them"
             if sample.placement.regime == ALL_CORES
+            else "the server was free on all cores, the generator's among them"
+            if sample.placement.free
             else "server and generator did not have a core each"
         )
         yield Flag(Reason.SHARED_CORE, why)

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from harness.analyse.analysis import Analysis
+from harness.analyse.comparisons import BETTER, WORSE, inverse
 from harness.analyse.rankings import RankedTail, leaders
 from harness.analyse.tables import Row, Table
-from harness.plan import ONE_CORE, by_name
+from harness.plan import FREE, FRESH, ONE_CORE, by_name, is_as_usual
 from harness.record import Results, Verdict
 from harness.report.wording import capital, few, interval, listed, mean_of, names_of
 
 KIB: Final = 1024
 MOST_NAMED: Final = 4
+CPU: Final = "cpu_us_per_request"
 
 
 def short_answer(analysis: Analysis) -> list[str]:
@@ -19,7 +21,7 @@ def short_answer(analysis: Analysis) -> list[str]:
     lines = ["## Short answer", ""]
     for name, table in analysis.one_core.tables.items():
         workload = by_name(name)
-        rows = [row for row in table.rows if row.estimates["throughput_rps"]]
+        rows = [row for row in table.rows if row.estimates["throughput_rps"] and is_as_usual(row.server)]
         if len(rows) < 2 or not workload.core:
             continue
         if all("latency" in row.limits and len(row.limits) == 1 for row in rows):
@@ -30,9 +32,34 @@ def short_answer(analysis: Analysis) -> list[str]:
             if workload.load.pipeline == 1:
                 lines.append(f"- There {cpu_sentence(table, rows)}")
                 lines.append(f"- There {tail_sentence(analysis.tails.get(name))}")
+    lines += _ways_sentences(analysis)
     lines += _memory_sentence(analysis)
     lines += _conformance_sentence(analysis.results)
     return [*lines, ""]
+
+
+def _ways_sentences(analysis: Analysis) -> list[str]:
+    """Say what it makes of servers to be free on all cores, or fresh, where that is known to make a difference."""
+    lines = []
+    for way, title, said in (
+        (FREE, "Free on all cores", "instead of pinned to one"),
+        (FRESH, "Before the first client has left", "instead of in service"),
+    ):
+        for name, table in analysis.one_core.tables.items():
+            ratios = {
+                (each.a, each.metric): each.ratio
+                for of_metric in table.comparisons.values()
+                for found in of_metric
+                for each in (found, inverse(found))
+                if each.b == f"{each.a}+{way}" and each.verdict in {BETTER, WORSE}
+            }
+            costs = [f"`{a}` {ratio:.1f} times" for (a, metric), ratio in ratios.items() if metric == CPU]
+            rates = [f"`{a}` {ratio:.2f} times" for (a, metric), ratio in ratios.items() if metric != CPU]
+            if costs or rates:
+                parts = [f"the CPU per request is {listed(costs)} as much"] if costs else []
+                parts += [f"the answers are {listed(rates)} as many"] if rates else []
+                lines.append(f"- **{title}**, {said}, {by_name(name).title}: {'; '.join(parts)}.")
+    return lines
 
 
 def throughput_sentence(table: Table, rows: Sequence[Row]) -> str:
