@@ -48,6 +48,7 @@ from harness.study.phases import (
     WHAT_IT_COSTS,
     run_phase,
 )
+from harness.study.places import places_found
 from harness.study.resume import gone_on_with, renewed
 
 REPORT_S: Final = 12.0
@@ -122,12 +123,8 @@ def bench(  # noqa: PLR0913 - what, where and how well
     if interrupted is None:
         take(folder)
         manifest = _with_what_is_known(manifest, folder, extras)
-    elif stale is None:
-        manifest = gone_on_with(folder, interrupted.manifest, manifest)
     else:
-        manifest = renewed(folder, interrupted.manifest, manifest, stale)
-        drop_workloads(folder, {part.name for part in stale if part.file == SAMPLES})
-        interrupted = read_results(folder)
+        manifest, interrupted = _taken_up(interrupted, manifest, folder, stale)
     before_s = manifest.progress.seconds
     write_manifest(folder, manifest)
     (folder / SAMPLES).touch()
@@ -136,6 +133,9 @@ def bench(  # noqa: PLR0913 - what, where and how well
     try:
         conforming = _prepare(candidates, folder, console, extras, stale or ())
         as_usual = _as_usual(conforming)
+        places = places_found(conforming, plan)
+        manifest = _with_places(manifest, places)
+        plan = replace(plan, most_clients={**plan.most_clients, **places})
         to_measure = plan.without({each.label for each in candidates} - {each.label for each in conforming})
         keep = partial(append_samples, folder)
         note = partial(append_to_log, log=folder / UNMEASURED)
@@ -147,14 +147,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
             else:
                 measuring.measure_blocks(plan.blocks, _until_s(plan, started_s))
             if target is not None or plan.whole_s is not None:
-                cells = sum(map(len, plan.rounds(measuring.done)))
-                design = structs.replace(
-                    manifest.design,
-                    blocks=max(measuring.done.values()),
-                    blocks_of=dict(measuring.done),
-                    planned_cells=cells,
-                )
-                manifest = structs.replace(manifest, design=design)
+                manifest = _with_blocks(manifest, plan, measuring.done)
         progress = structs.replace(manifest.progress, complete=True)
         manifest = structs.replace(manifest, progress=progress)
         if conforming:
@@ -176,6 +169,28 @@ def bench(  # noqa: PLR0913 - what, where and how well
         and _all_served(to_measure, (*results.samples, *results.twins))
         and _nothing_failed(results, [each.label for each in as_usual], extras)
     )
+
+
+def _taken_up(
+    interrupted: Results, now: Manifest, folder: Path, stale: Sequence[Part] | None
+) -> tuple[Manifest, Results]:
+    """Take up a run that is there already, without what of it is stale; return its manifest, and what it has."""
+    if stale is None:
+        return gone_on_with(folder, interrupted.manifest, now), interrupted
+    manifest = renewed(folder, interrupted.manifest, now, stale)
+    drop_workloads(folder, {part.name for part in stale if part.file == SAMPLES})
+    return manifest, read_results(folder)
+
+
+def _with_blocks(manifest: Manifest, plan: Plan, done: Mapping[str, int]) -> Manifest:
+    """Note how many blocks a run came to whose number was not given."""
+    design = structs.replace(
+        manifest.design,
+        blocks=max(done.values()),
+        blocks_of=dict(done),
+        planned_cells=sum(map(len, plan.rounds(done))),
+    )
+    return structs.replace(manifest, design=design)
 
 
 def _prepare(
@@ -248,6 +263,15 @@ def _tell_what_was_reached(results: Results, console: Console) -> None:
             console.print(precision_sentence(found), highlight=False, soft_wrap=True)
     if (noise := noise_of(sliced)) is not None:
         console.print(noise_sentence(noise), highlight=False, soft_wrap=True)
+
+
+def _with_places(manifest: Manifest, places: Mapping[str, int]) -> Manifest:
+    """Note how many clients servers were found to hold."""
+    servers = tuple(
+        structs.replace(each, most_clients=places.get(each.label, each.most_clients))
+        for each in manifest.servers
+    )
+    return structs.replace(manifest, servers=servers)
 
 
 def _until_s(plan: Plan, started_s: float) -> float | None:

@@ -54,7 +54,10 @@ def differing_sources(begun: Manifest, now: Manifest) -> Iterator[str]:
     if begun.harness_hash != now.harness_hash:
         yield "the harness's source"
     of_now = {each.label: each for each in now.servers}
-    yield from (each.label for each in begun.servers if each != of_now.get(each.label, each))
+    for each in begun.servers:
+        mine = of_now.get(each.label, each)
+        if each != replace(mine, most_clients=each.most_clients):  # that may have been found out
+            yield each.label
     if begun.environment.libraries != now.environment.libraries:
         yield "the machine's libraries"
 

@@ -35,7 +35,8 @@ class Machine:
     def launches(self) -> int:
         return sum(not name.startswith("gate") and name != "proof" for name in self.done)
 
-    def measure(self, candidate: Candidate, _: Load, *, cell: Cell) -> Sample:
+    def measure(self, candidate: Candidate, _: Load, *, cell: Cell, generators: int) -> Sample:
+        assert generators == 1
         if self.launches == self.interrupted_after:
             raise KeyboardInterrupt
         wrong = int(self.launches in self.invalid)

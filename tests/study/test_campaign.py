@@ -33,7 +33,7 @@ def noise(monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample]) -
     level = [0.01]
     launches = count()
 
-    def fake(_: Candidate, __: Load, *, cell: Cell) -> Sample:
+    def fake(_: Candidate, __: Load, *, cell: Cell, **___: int) -> Sample:
         next(launches)
         cost_us = 50 * math.exp(rng.normal(0, abs(level[0])))
         wrong = int(level[0] < 0)
@@ -123,7 +123,7 @@ def test_a_block_of_slices_is_not_measured_again(noise: list[float]) -> None:
 def test_a_server_that_cannot_be_measured_does_not_keep_others_from_it(
     monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample]
 ) -> None:
-    def fake(candidate: Candidate, _: Load, *, cell: Cell) -> Sample:
+    def fake(candidate: Candidate, _: Load, *, cell: Cell, **__: int) -> Sample:
         if candidate.label == "a":
             raise MeasureError("client 7 of 8 cannot connect")
         return make_sample(cell=cell)
@@ -141,7 +141,7 @@ def loads(monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample]) -
     """Return what is done to which server; a answers 8,000 requests a second, and b 2,000."""
     made: list[tuple[str, str, Load]] = []
 
-    def fake(candidate: Candidate, load: Load, *, cell: Cell | None = None) -> Sample:
+    def fake(candidate: Candidate, load: Load, *, cell: Cell | None = None, **_: int) -> Sample:
         cell = cell or Cell(0, candidate.label, "")
         made.append((candidate.label, cell.workload, load))
         return make_sample(cell=cell, rps={"a": 8000, "b": 2000}[candidate.label])
