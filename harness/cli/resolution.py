@@ -19,12 +19,13 @@ from harness.record import ResolutionRun, Told
     "--log", type=click.Path(path_type=Path), default=LOG, help="Where runs are added to; resumed if there."
 )
 def resolution(runs: int, log: Path) -> int:
-    """Measure a server against itself, twice, and against one that does 6 % more, 12 blocks each, many times (2 min a run)."""
+    """Measure a server against itself, four times, and against one that does 10 % more, many times (two minutes a run)."""
     console = console_for(to_errors=False)
 
     def note(run: ResolutionRun) -> None:
-        equals = "; ".join(f"1 in truth {_in_words(told)}" for told in run.equals)
-        line = f"{equals}; {run.truth:.3f} in truth {_in_words(run.more)}"
+        equals = "; ".join(f"1 in truth {_in_words(told)}" for told in run.crowd)
+        parts = ", ".join(f"{part} {value:.1%}" for part, value in run.scatter.items())
+        line = f"{equals}; {run.truth:.3f} in truth {_in_words(run.more)}; scatter: {parts}"
         console.print(line, highlight=False, soft_wrap=True)
 
     result = verdict_on(run_until(runs, console, log, note))

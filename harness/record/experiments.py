@@ -23,14 +23,16 @@ class Told(Record, frozen=True):
 
 
 class ResolutionRun(Record, frozen=True):
-    """One run of 12 blocks.
+    """One run of a few blocks.
 
     Attributes:
         instrument: the hash of the sources.
         started: when.
-        equals: what was said of a server and itself, of each pair.
-        more: what was said of a server that does about 6 % more.
+        equals: what was said of a server and itself, of each pair, as if these two alone had been measured.
+        more: what was said, likewise, of a server that does somewhat more.
         truth: of that ratio, as established in the same blocks (see `known_effect`).
+        crowd: what was said of each pair of equals as one of all pairs of the run.
+        scatter: of slices, launches and blocks: standard deviations of the logarithm of CPU per request.
     """
 
     instrument: str
@@ -38,6 +40,8 @@ class ResolutionRun(Record, frozen=True):
     equals: tuple[Told, ...]
     more: Told
     truth: float
+    crowd: tuple[Told, ...] = ()
+    scatter: dict[str, float] = field(default_factory=dict)
 
 
 class Arm(Record, frozen=True):

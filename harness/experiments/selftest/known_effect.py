@@ -163,14 +163,16 @@ def known_work(console: Console) -> CheckResult:
     return judgement(measured_side_by_side(turns, console, SEED), WORKLOAD, turns)
 
 
-def measured_side_by_side(turns: Mapping[str, int], console: Console, seed: int) -> list[Sample]:
+def measured_side_by_side(
+    turns: Mapping[str, int], console: Console, seed: int, blocks: int = BLOCKS
+) -> list[Sample]:
     """Measure the base, the base again, and the servers that do so many turns more than it."""
     labels = tuple(dict.fromkeys((BASE, AGAIN, *turns)))
-    plan = Plan(labels, (WORKLOAD,), {}, {WORKLOAD: BLOCKS}, WARMUP_S, WINDOW_S, seed)
+    plan = Plan(labels, (WORKLOAD,), {}, {WORKLOAD: blocks}, WARMUP_S, WINDOW_S, seed)
     candidates = [null(label, work=BASE_TURNS + turns.get(label, 0)) for label in labels]
     loads = {WORKLOAD: load(CLIENTS, duration_s=WINDOW_S)}
     with campaign(candidates, plan, console, loads=loads) as measuring:
-        measuring.measure_blocks({WORKLOAD: BLOCKS})
+        measuring.measure_blocks({WORKLOAD: blocks})
     return measuring.samples
 
 

@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ from harness.experiments.selftest.known_effect import BASE, BLOCKS, judgement, s
 from harness.experiments.selftest.null_server import null
 from harness.experiments.selftest.queueing import waits
 from harness.experiments.selftest.stall import expected_share
-from harness.experiments.selftest.trials import instrument_hash, read_runs, run_of, verdict_on
+from harness.experiments.selftest.trials import EQUALS, instrument_hash, read_runs, run_of, verdict_on
 from harness.record import ResolutionRun, Sample, Told
 from harness.record.buckets import histogram
 from harness.study.cell import measure
@@ -132,10 +133,16 @@ def test_waits_are_those_of_a_queue() -> None:
     assert waits([0.0, 1.0, 1.5, 10.0], 2.0) == [0.0, 1.0, 2.5, 0.0]
 
 
-def made_up_run(verdict: str = "equivalent", found: str = "worse", half: float = 0.02) -> ResolutionRun:
+def made_up_run(
+    verdict: str = "equivalent", found: str = "worse", half: float = 0.02, crowd: str = "undecided"
+) -> ResolutionRun:
     equal = Told(1.0, 1 / (1 + half), 1 + half, verdict)
-    more = Told(1.06, 1.04, 1.08, found)
-    return ResolutionRun(instrument_hash(), "2026-01-01 00:00", (equal, equal), more, 1.06)
+    more = Told(1.1, 1.08, 1.12, found)
+    calm = Told(1.0, 0.95, 1.05, "undecided")
+    in_crowd = Told(1.0, 0.95, 1.05, crowd)
+    return ResolutionRun(
+        instrument_hash(), "2026-01-01 00:00", (equal,) * 4, more, 1.1, (calm, calm, calm, in_crowd)
+    )
 
 
 @pytest.mark.parametrize(
@@ -144,8 +151,9 @@ def made_up_run(verdict: str = "equivalent", found: str = "worse", half: float =
         ([made_up_run()] * 10, CheckOutcome.PASSED),
         ([made_up_run()] * 9 + [made_up_run("worse", "undecided")], CheckOutcome.PASSED),
         ([made_up_run()] * 7 + [made_up_run("worse")] * 3, CheckOutcome.FAILED),
+        ([made_up_run()] * 9 + [made_up_run(crowd="better")], CheckOutcome.PASSED),
+        ([made_up_run()] * 8 + [made_up_run(crowd="better")] * 2, CheckOutcome.FAILED),
         ([made_up_run()] * 8 + [made_up_run(found="undecided")] * 2, CheckOutcome.FAILED),
-        ([made_up_run(half=0.05)] * 10, CheckOutcome.FAILED),
     ],
 )
 def test_the_instrument_is_judged_by_its_runs(runs: list[ResolutionRun], outcome: CheckOutcome) -> None:
@@ -156,13 +164,15 @@ def test_a_run_is_judged_from_its_launches(make_sample: Callable[..., Sample]) -
     others = [
         changed(sample, server=other)
         for sample in samples_of(make_sample, 0.005)
-        for name, other in ((BASE, "null_third"), ("null_again", "null_fourth"))
+        for name, other in zip((BASE, "null_again") * 3, chain(*EQUALS[1:]), strict=True)
         if sample.cell.server == name
     ]
     run = run_of([*samples_of(make_sample, 0.005), *others], TURNS, "2026-01-01 00:00")
     assert run is not None
-    assert run.truth == pytest.approx(1.06, abs=0.002)
-    assert [told.verdict for told in run.equals] == ["equivalent", "equivalent"]
+    assert run.truth == pytest.approx(1.1, abs=0.002)
+    assert [told.verdict for told in run.equals] == ["equivalent"] * 4
+    assert [told.verdict for told in run.crowd] == ["equivalent"] * 4
+    assert all(told.low < 1 < told.high for told in run.crowd)
     assert run.more.verdict == "worse"
     assert run_of(samples_of(make_sample, 0.005), TURNS, "") is None, "a pair is missing"
     assert run_of([make_sample(BASE, 0)], TURNS, "") is None
