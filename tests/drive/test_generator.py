@@ -1,8 +1,10 @@
 """The generator: its script, its bookkeeping, and what it notices."""
 
 import socket
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from select import epoll
 from time import monotonic_ns
 
 import numpy as np
@@ -15,6 +17,7 @@ from harness.drive.generator import connected_loop
 from harness.drive.journal import ROW, Columns, Journal, read_times
 from harness.drive.loops.churn import source_for
 from harness.drive.loops.loop import Loop
+from harness.drive.loops.open import OpenLoop
 from harness.drive.orders import LoadOrder, LoadOutcome, Turn
 from harness.drive.schedule import intended_ns, phases_of
 from harness.drive.script import Script
@@ -310,6 +313,56 @@ def test_what_cannot_be_sent_in_time_is_counted(address: tuple[str, int], tmp_pa
     assert_conserved(outcome)
     assert outcome.requests.never_sent > 0
     assert times.count.sum() == outcome.requests.ok
+
+
+class TwelveAtOnce(OpenLoop):
+    """An open loop whose twelve requests are all due at once."""
+
+    def prepare(self, _: Load) -> None:
+        self._offsets_ns = array("q", [0] * 12)
+        self.planned = 12
+
+
+@pytest.fixture
+def open_loop() -> Iterator[tuple[OpenLoop, Client, socket.socket]]:
+    """An open loop whose twelve requests are all due on one connection, four at a time; and the server's end."""
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    journal = Journal(12)
+    client = Client(0, near, Script(None, 4), journal)
+    load = Load(
+        clients=1, pipeline=4, arrivals="constant", rate=1000.0, warmup_s=0.0, duration_s=0.05, timeout_s=2.0
+    )
+    order = LoadOrder(host="", port=0, load=load, times_file="")
+    with near, far, epoll() as poller:
+        yield TwelveAtOnce(order, poller, [client], journal), client, far
+
+
+def test_a_connection_that_breaks_at_the_first_of_several_requests_is_lost_once(
+    open_loop: tuple[OpenLoop, Client, socket.socket],
+) -> None:
+    loop, _, far = open_loop
+    far.close()
+    outcome = loop.run(Turn(start_ns=monotonic_ns(), load=loop.order.load), lambda *_: None)
+    assert_conserved(outcome)
+    assert (outcome.requests.sent, outcome.requests.error, outcome.requests.never_sent) == (1, 1, 11)
+    assert outcome.requests.fault.startswith("sending: ")
+
+
+def test_a_connection_that_breaks_as_several_replies_make_room_is_lost_once(
+    open_loop: tuple[OpenLoop, Client, socket.socket],
+) -> None:
+    loop, client, far = open_loop
+    loop.start(0)
+    assert loop.outstanding()
+    asked = far.recv(1000).splitlines(keepends=True)
+    assert len(asked) == 4
+    far.sendall(oracle(b"".join(asked[:3])).removeprefix(GREETING))
+    far.close()
+    loop.listen(client)
+    assert (loop.sent, loop.lost["error"], loop.journal.requests()) == (5, 2, 3)
+    assert not loop.clients
+    assert not loop.outstanding()
 
 
 @pytest.mark.parametrize(

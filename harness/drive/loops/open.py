@@ -27,8 +27,7 @@ class OpenLoop(Loop):
         super().__init__(order, poller, clients, journal)
         self.planned = 0
         self._offsets_ns = array("q")
-        self._numbered = list(clients)
-        self._gone: list[Client] = []
+        self._numbered: list[Client | None] = list(clients)
         self._agenda = Agenda((), len(clients))
 
     def prepare(self, load: Load) -> None:
@@ -42,8 +41,9 @@ class OpenLoop(Loop):
         """Fix the intended times."""
         intended = array("q", (started_ns + offset_ns for offset_ns in self._offsets_ns))
         self._agenda = Agenda(intended, len(self._numbered), self.order.load.pipeline)
-        for client in self._gone:
-            self._agenda.lose(client.number)
+        for number, client in enumerate(self._numbered):
+            if client is None:
+                self._agenda.lose(number)
 
     def work_until(self, end_ns: int) -> None:
         """Send what is due, and listen until the next is."""
@@ -70,13 +70,15 @@ class OpenLoop(Loop):
         return super().outstanding()
 
     def forget(self, client: Client) -> None:
-        """Send nothing more on this connection."""
-        self._gone.append(client)
+        """Send nothing more on this connection, not even what has its turn already."""
         self._agenda.lose(client.number)
+        self._numbered[client.number] = None
 
     def _send(self, due: Due) -> None:
         number, intended_ns, ready_ns = due
         client = self._numbered[number]
+        if client is None:
+            return  # lost since: it counts as never sent
         try:
             self.sent += client.ask(1, intended_ns, ready_ns)
             if client.unsent:
