@@ -301,7 +301,6 @@ TESTED_IN = {
     "oracle": "implementations/test_protocol.py",
     "plan.regimes": "implementations/test_factors.py",
     "record.buckets": "record/test_histogram.py",
-    "record.folders": "study/test_bench.py",
     "report.names": "conformance/test_judge.py",
     "report": "report/test_markdown.py",
     "study": "study/test_bench.py",

@@ -26,8 +26,10 @@ from harness.record import (
     PrecisionGoal,
     Results,
     drop_half_written_sample,
+    held,
     new_folder,
     read_results,
+    take,
 )
 from harness.report.files import write_report
 from harness.study.bench import Extras
@@ -143,13 +145,13 @@ def bench(context: click.Context, /, resume: Path | None, *, stale: bool, **aske
     if given - {"out"}:
         raise UsageError("--stale takes everything from the run that it renews: leave out all but --out")
     folder = resume or context.params["out"] or REFERENCE
+    context.with_resource(held(folder))
     return _done_again(folder, stale=stale)
 
 
 def _done_again(folder: Path, *, stale: bool) -> int:
     """Carry out again the command that a run was begun with, and leave out what it has recorded, unless that is stale."""
-    drop_half_written_sample(folder)
-    recorded = read_results(folder)
+    recorded = read_results(folder, interrupted=True)
     manifest = recorded.manifest
     if manifest.command[:2] != ("harness", "bench"):
         raise UsageError(f"{folder} was not made by `harness bench`: it cannot be resumed")
@@ -160,6 +162,7 @@ def _done_again(folder: Path, *, stale: bool) -> int:
         print(f"older than their sources: {listed(parts) or 'nothing'}", file=sys.stderr)
         if not parts and manifest.progress.complete:
             return 0
+    drop_half_written_sample(folder)
     asked = bench.make_context("harness bench", list(manifest.command[2:])).params
     del asked["resume"], asked["stale"]
     known = {"seed": manifest.design.seed, "out": folder, "interrupted": recorded, "stale": parts}
@@ -228,10 +231,14 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     if target and not any(len(cells) > 1 for cells in plan.rounds()):
         raise UsageError("--precision is that of a ratio: it takes two servers that serve the same workload")
     command = ("harness", *sys.argv[1:])
+    folder = out or new_folder()
+    if interrupted is None:
+        take(folder)
+        click.get_current_context().with_resource(held(folder))
     done = run_bench(
         candidates,
         plan.with_twin() if twin else plan,
-        out or new_folder(),
+        folder,
         command,
         Console(),
         write_report,

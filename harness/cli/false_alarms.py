@@ -18,7 +18,7 @@ from harness.conformance.proof.false_alarms import (
     standing_runs,
 )
 from harness.launch.selection import ours
-from harness.record import AlarmRun, CaseAlarms
+from harness.record import AlarmRun, CaseAlarms, held_log
 from implementations.catalogue import CATALOGUE
 
 
@@ -58,6 +58,7 @@ def false_alarms(names: Sequence[str], runs: int, log: Path, at_once: int | None
             highlight=False,
         )
 
+    click.get_current_context().with_resource(held_log(log))
     if stale:
         lacking = [each.case for each in standing_runs(log)[1] if each.runs < runs]
         print(f"without {runs} runs as they are now: {', '.join(lacking) or 'no case'}", file=sys.stderr)

@@ -8,7 +8,7 @@ from harness.cli.exit_codes import FAILED
 from harness.cli.terminal import console_for
 from harness.experiments.selftest.check import CheckOutcome
 from harness.experiments.selftest.trials import ENOUGH_RUNS, LOG, run_until, verdict_on
-from harness.record import ResolutionRun, Told
+from harness.record import ResolutionRun, Told, held_log
 
 
 @click.command()
@@ -21,6 +21,7 @@ from harness.record import ResolutionRun, Told
 def resolution(runs: int, log: Path) -> int:
     """Measure a server against itself, four times, and against one that does 10 % more, many times (two minutes a run)."""
     console = console_for(to_errors=False)
+    click.get_current_context().with_resource(held_log(log))
 
     def note(run: ResolutionRun) -> None:
         equals = "; ".join(f"1 in truth {_in_words(told)}" for told in run.crowd)

@@ -53,7 +53,7 @@ from harness.record.files import (
     write_whole,
 )
 from harness.record.fingerprint import DIGITS, OURS, fingerprint, fingerprint_of, reached_from, together
-from harness.record.folders import PROJECT, REFERENCE, RESULTS, new_folder, shown, take
+from harness.record.folders import PROJECT, REFERENCE, RESULTS, held, held_log, new_folder, shown, take
 from harness.record.histogram import BUCKETS_PER_DOUBLING, Histogram, add_histograms, bucket_bounds
 from harness.record.manifest import (
     Design,
@@ -161,6 +161,8 @@ __all__ = [
     "drop_half_written_sample",
     "fingerprint",
     "fingerprint_of",
+    "held",
+    "held_log",
     "new_folder",
     "reached_from",
     "read_log",

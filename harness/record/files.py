@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec.structs import fields
 
 from harness.errors import ResultsError
 from harness.plan import Record
@@ -45,6 +46,7 @@ FILES: Final[dict[str, Any]] = {
 """What each file holds; `SAMPLES` holds a `Sample` on each of its lines, `UNMEASURED` an `Unmeasured`. `SUMMARY` is made from these, as the report is."""
 
 Kind = TypeVar("Kind")
+Logged = TypeVar("Logged", bound=Record)
 
 
 class Results(Record, frozen=True, kw_only=True):
@@ -86,13 +88,13 @@ def append_samples(folder: Path, samples: Sequence[Sample]) -> None:
 
 
 def drop_half_written_sample(folder: Path) -> None:
-    """Forget a last sample that was not written to its end, as when the machine went down."""
+    """Forget a last sample that was not written to its end, as when the machine went down; of a run that is ours."""
     if not (folder / SAMPLES).exists():
         return
     written = (folder / SAMPLES).read_bytes()
-    whole = written[: written.rfind(b"\n") + 1]
+    whole = _whole_lines(written)
     if whole != written:
-        (folder / SAMPLES).write_bytes(whole)
+        write_whole(folder / SAMPLES, whole.decode())
 
 
 def as_json(record: Record | Sequence[Record]) -> str:
@@ -107,8 +109,12 @@ def write_whole(path: Path, text: str) -> None:
     unfinished.replace(path)
 
 
-def read_results(folder: Path) -> Results:
+def read_results(folder: Path, *, interrupted: bool = False) -> Results:
     """Read a run's folder.
+
+    Args:
+        folder: where it lies.
+        interrupted: a last sample that was not written to its end does not count, and is no error.
 
     Raises:
         ResultsError: it is missing, of another schema, half written, or holds what is not ours; with the file, and where
@@ -119,7 +125,7 @@ def read_results(folder: Path) -> Results:
     check_schema(folder)
     found = {name: _read(folder / name, kind) for name, kind in FILES.items() if (folder / name).exists()}
     manifest: Manifest = found[MANIFEST]
-    samples = tuple(_samples(folder / SAMPLES))
+    samples = tuple(_samples(folder / SAMPLES, interrupted=interrupted))
     twin = manifest.design.twin
     return Results(
         manifest=manifest,
@@ -143,20 +149,22 @@ def append_to_log(record: Record, log: Path) -> None:
         file.write(b"\n" * unfinished + msgspec.json.encode(record) + b"\n")
 
 
-def read_log(kind: type[Kind], log: Path) -> list[Kind]:
+def read_log(kind: type[Logged], log: Path) -> list[Logged]:
     """Read a log's records; a line that an interruption has cut off does not count.
 
     Raises:
-        ResultsError: a line is JSON, and no such record.
+        ResultsError: a line is no such record, nor the beginning of one: the file is not ours to add to.
     """
     found = []
+    beginning = b'{"%s"' % fields(kind)[0].encode_name.encode()
     for number, line in enumerate(log.read_bytes().splitlines() if log.exists() else (), 1):
         try:
             found.append(msgspec.json.decode(line, type=kind))
         except msgspec.ValidationError as error:
             raise ResultsError(f"{log}, line {number}: {error}") from None
-        except msgspec.DecodeError:
-            continue
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            if line[: len(beginning)] != beginning[: len(line)]:
+                raise ResultsError(f"{log}, line {number} is not of a log of ours") from None
     return found
 
 
@@ -197,10 +205,16 @@ def _read(path: Path, kind: type[Kind]) -> Kind:
     return decode(kind, str(path), path.read_bytes())
 
 
-def _samples(path: Path) -> Iterable[Sample]:
+def _samples(path: Path, *, interrupted: bool) -> Iterable[Sample]:
     if path.exists():
-        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        written = path.read_bytes()
+        lines = _whole_lines(written) if interrupted else written
+        for number, line in enumerate(lines.splitlines(), 1):
             yield decode(Sample, f"{path}, line {number}", line)
+
+
+def _whole_lines(written: bytes) -> bytes:
+    return written[: written.rfind(b"\n") + 1]
 
 
 def schema() -> str:

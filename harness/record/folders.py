@@ -1,10 +1,14 @@
 """Where runs lie, and which folder a new one gets."""
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from harness.errors import UsageError
+from harness.errors import ResultsError, UsageError
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 RESULTS: Final = PROJECT / "results"
@@ -19,6 +23,44 @@ def take(folder: Path) -> None:
             raise UsageError(f"{folder} is not empty: results are never mixed or overwritten")
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}") from None
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a run's folder, so that no other run of ours writes to it meanwhile: of two, the second is refused.
+
+    The kernel keeps the lock, and lets go of it when the process ends, whatever its end is; nothing is left in the folder.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise ResultsError(f"{folder} holds no results: {error.strerror}") from None
+    with _locked(descriptor, folder):
+        yield
+
+
+@contextmanager
+def held_log(log: Path) -> Iterator[None]:
+    """Hold a log, likewise; UsageError if nothing can be added to it."""
+    try:
+        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise UsageError(f"cannot write to {log}: {error.strerror}") from None
+    with _locked(descriptor, log):
+        yield
+
+
+@contextmanager
+def _locked(descriptor: int, place: Path) -> Iterator[None]:
+    try:
+        with suppress(OSError):  # a file system without locks, such as some of networks
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"{shown(place)} is in use: another run of ours writes to it") from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def new_folder() -> Path:

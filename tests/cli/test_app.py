@@ -22,7 +22,7 @@ from harness.experiments.faults.faults import FAULTS
 from harness.launch.process import launch
 from harness.launch.selection import ours
 from harness.plan import WORKLOADS
-from harness.record import read_results
+from harness.record import held, read_results
 from implementations.catalogue import SERVERS
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -619,6 +619,32 @@ def test_ctrl_c_in_the_gate_leaves_no_process(tmp_path: Path) -> None:
     assert "Traceback" not in said
     _, alive = psutil.wait_procs(started, timeout=10)
     assert not alive
+
+
+@pytest.mark.parametrize("words", [["--resume"], ["--stale", "--out"]])
+def test_a_folder_of_somebody_elses_is_not_touched(tmp_path: Path, words: list[str]) -> None:
+    samples = tmp_path / "samples.jsonl"
+    samples.write_text('{"text": "mine"}\n{"text": "without an LF"}')
+    done = harness("bench", *words, str(tmp_path))
+    assert done.returncode == 3
+    assert "holds no results" in done.stderr
+    assert [samples] == list(tmp_path.iterdir())
+    assert samples.read_text() == '{"text": "mine"}\n{"text": "without an LF"}'
+
+
+def test_a_run_that_is_under_way_is_not_gone_on_with(run: Path) -> None:
+    with held(run):
+        done = harness("bench", "--resume", str(run))
+    assert done.returncode == 2
+    assert "is in use: another run of ours writes to it" in done.stderr
+
+
+def test_a_log_of_somebody_elses_is_not_added_to(tmp_path: Path) -> None:
+    log = tmp_path / "notes"
+    log.write_text("mine, without an LF")
+    assert harness("resolution", "--log", str(log)).returncode == 3
+    assert harness("false-alarms", "blocking", "--log", str(log)).returncode == 3
+    assert log.read_text() == "mine, without an LF"
 
 
 def test_results_half_written_are_refused(run: Path, tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ def test_a_sample_that_is_not_written_to_its_end_may_be_dropped(
     drop_half_written_sample(tmp_path)
     assert read_results(tmp_path) == results
     (tmp_path / SAMPLES).write_bytes((tmp_path / SAMPLES).read_bytes()[:-20])
+    assert read_results(tmp_path, interrupted=True).samples == results.samples[:-1]
     drop_half_written_sample(tmp_path)
     assert read_results(tmp_path).samples == results.samples[:-1]
     (tmp_path / SAMPLES).unlink()
@@ -206,4 +207,13 @@ def test_a_log_goes_on_after_a_line_that_was_cut_off(tmp_path: Path) -> None:
     assert read_log(Cell, log) == [cells[0], cells[2]]
     log.write_text('{"block": 1}', encoding="utf-8")
     with pytest.raises(ResultsError, match=r"line 1: .*`server`"):
+        read_log(Cell, log)
+
+
+@pytest.mark.parametrize("line", [b"some notes", b"\xff", b'{"colour": 1', b"{'block': 1}"])
+def test_a_file_of_other_lines_is_no_log_to_add_to(tmp_path: Path, line: bytes) -> None:
+    log = tmp_path / "log.jsonl"
+    append_to_log(Cell(1, "a", "b"), log)
+    log.write_bytes(log.read_bytes() + line)
+    with pytest.raises(ResultsError, match="line 2"):
         read_log(Cell, log)
