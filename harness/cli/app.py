@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 import click
 
 from harness.cli.exit_codes import COULD_NOT_RUN, INTERRUPTED, USAGE
+from harness.cli.streams import NobodyReadsError, let_go_of_output, make_streams_safe
 from harness.errors import CannotRun, UsageError
 
 COMMANDS: Final = {
@@ -55,11 +56,17 @@ class Commands(click.Group):
 
 def main() -> NoReturn:
     """Run the command line; every trouble ends in one clear line on standard error."""
+    make_streams_safe()
     signal.signal(
         signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
     )  # contexts end, servers with them
     try:
-        sys.exit(cli.main(standalone_mode=False) or 0)
+        _check_words()
+        code = cli.main(standalone_mode=False) or 0
+        sys.stdout.flush()
+        sys.exit(code)
+    except NobodyReadsError:
+        sys.exit(128 + signal.SIGPIPE)
     except (click.Abort, KeyboardInterrupt):
         _fail(INTERRUPTED, "interrupted")
     except click.ClickException as error:
@@ -68,6 +75,16 @@ def main() -> NoReturn:
         _fail(USAGE, str(error))
     except CannotRun as error:
         _fail(COULD_NOT_RUN, str(error))
+    finally:
+        let_go_of_output()
+
+
+def _check_words() -> None:
+    for word in sys.argv[1:]:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"{word!a} is no text in this locale's encoding") from None
 
 
 def _fail(code: int, reason: str) -> NoReturn:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import click
+from rich.markup import escape
 
 from harness.cli.exit_codes import COULD_NOT_RUN, FAILED
 from harness.cli.matrix import print_matrix, to_json, to_junit
@@ -53,7 +54,7 @@ def conform(  # noqa: PLR0913 - one parameter for each option
                 judgement: Judgement, label: str = candidate.label, done: list[Judgement] = done
             ) -> None:
                 done.append(judgement)
-                status.update(f"{label}: {len(done)} of {len(cases)} cases")
+                status.update(f"{escape(label)}: {len(done)} of {len(cases)} cases")
 
             judgements += judge(candidate, cases, note)
     print_matrix(judgements, console)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from hypothesis.configuration import set_hypothesis_home_dir
 from rich.console import Console
+from rich.markup import escape
 
 from harness.cli.exit_codes import FAILED
 from harness.cli.options import connect_option, loop_option, server_options, write_to
@@ -59,7 +60,7 @@ def fuzz_command(  # noqa: PLR0913 - one parameter for each option
         for candidate in candidates:
 
             def note(effort: Effort, label: str = candidate.label) -> None:
-                status.update(f"{label}: {effort.sequences:,} sequences")
+                status.update(f"{escape(label)}: {effort.sequences:,} sequences")
 
             outcome = fuzz(candidate, seed, seconds, note)
             _show(outcome, candidate, width, console)
@@ -71,7 +72,9 @@ def fuzz_command(  # noqa: PLR0913 - one parameter for each option
 def _show(outcome: FuzzResult, candidate: Candidate, width: int, console: Console) -> None:
     effort, failure = outcome.effort, outcome.failure
     verdict = "[bold red]a failure[/]" if failure else "[green]nothing found[/]"
-    console.print(f"{outcome.server:<{width}}  {verdict} in {outcome.seconds:.1f} s", highlight=False)
+    console.print(
+        f"{escape(f'{outcome.server:<{width}}')}  {verdict} in {outcome.seconds:.1f} s", highlight=False
+    )
     console.print(
         f"  {effort.sequences:,} sequences, {effort.bytes_sent:,} bytes, {effort.connections:,} connections",
         highlight=False,

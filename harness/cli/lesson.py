@@ -1,8 +1,8 @@
 """`harness lesson`: the lessons that lead up to the servers."""
 
-import os
 import sys
 from collections.abc import Sequence
+from runpy import run_module
 
 import click
 
@@ -26,5 +26,5 @@ def lesson(number: int | None, options: Sequence[str]) -> None:
     chosen = LESSONS[number - 1]
     if options and not chosen.has_options:
         raise UsageError(f"lesson {number} takes no options: {' '.join(options)}")
-    module = f"implementations.lessons.{chosen.name}"
-    os.execv(sys.executable, [sys.executable, "-m", module, *options])  # noqa: S606 - our own lesson
+    sys.argv[1:] = options
+    run_module(f"implementations.lessons.{chosen.name}", run_name="__main__", alter_sys=True)

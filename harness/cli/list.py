@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from harness.cli.options import write_to
 from harness.cli.terminal import print_rows
 from harness.plan import WORKLOADS, Workload, regime_of
 from implementations.catalogue import SERVERS
@@ -39,7 +40,7 @@ def list_command(*, as_json: bool, workloads: bool) -> None:
             for i in SERVERS.values()
         ]
     if as_json:
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        write_to("-", json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
         return
     if workloads:
         print_rows(

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from harness.analyse.samples.metrics import throughput_rps
@@ -118,7 +119,7 @@ def _behind(sample: Sample, view: str) -> dict[str, dict[str, Any]]:
 
 def show(sample: Sample, console: Console) -> None:
     """Print one measurement as a person reads it."""
-    console.print(_headline(sample), highlight=False)
+    console.print(_headline(sample), markup=False, highlight=False)
     console.print(_table(sample))
     for line in _facts(sample):
         console.print(line, highlight=False)
@@ -126,7 +127,9 @@ def show(sample: Sample, console: Console) -> None:
     words = {Severity.INVALID: "invalid", Severity.DOUBT: "doubtful", Severity.REMARK: "remark"}
     for finding in assess(sample).flags:
         severity = finding.reason.severity
-        console.print(f"[{colours[severity]}]{words[severity]:<9}[/]  {finding}", highlight=False)
+        console.print(
+            f"[{colours[severity]}]{words[severity]:<9}[/]  {escape(str(finding))}", highlight=False
+        )
 
 
 def _headline(sample: Sample) -> str:

@@ -63,7 +63,9 @@ def _table(
     table.add_column("promise", no_wrap=True, overflow="ellipsis", ratio=1)
     names = short_names(labels)
     for label in columns:
-        table.add_column(names[label], no_wrap=True, overflow="ellipsis", min_width=min(9, len(names[label])))
+        table.add_column(
+            Text(names[label]), no_wrap=True, overflow="ellipsis", min_width=min(9, len(names[label]))
+        )
     for letter in GROUP_TITLES:
         for case_id in (case_id for case_id in titles if case_id[0] == letter):
             cells = [_cell(verdicts.get((case_id, label))) for label in columns]
@@ -111,7 +113,7 @@ def to_junit(judgements: Sequence[Judgement]) -> str:
         suite = ET.SubElement(
             root,
             "testsuite",
-            name=label,
+            name=_xml_text(label),
             tests=str(len(mine)),
             failures=str(sum(j.verdict.failed and j.verdict is not Verdict.HARNESS for j in mine)),
             errors=str(sum(j.verdict is Verdict.HARNESS for j in mine)),
@@ -122,7 +124,7 @@ def to_junit(judgements: Sequence[Judgement]) -> str:
             case = ET.SubElement(
                 suite,
                 "testcase",
-                classname=label,
+                classname=_xml_text(label),
                 name=f"{judgement.case} {judgement.title}",
                 time=f"{judgement.seconds:.3f}",
             )
@@ -132,7 +134,8 @@ def to_junit(judgements: Sequence[Judgement]) -> str:
                 kind = "error" if judgement.verdict is Verdict.HARNESS else "failure"
                 ET.SubElement(case, kind, type=judgement.verdict.value, message=_xml_text(judgement.detail))
     ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    written: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return written.decode() + "\n"
 
 
 def _xml_text(text: str) -> str:

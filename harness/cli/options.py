@@ -71,7 +71,8 @@ connect_option = click.option("--connect", metavar="HOST:PORT", help="A server t
 def write_to(file: str | None, text: str) -> None:
     """Write to a file, or to standard output if it is called `-`; nothing if there is none."""
     if file == "-":
-        sys.stdout.write(text)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())  # UTF-8, whatever the terminal speaks: it is for programs
     elif file is not None:
         try:
             Path(file).write_text(text, encoding="utf-8")

@@ -149,6 +149,7 @@ def _show(found: Found, console: Console) -> None:
     console.print(
         f"{peak.cell.server}: peak {at_least}{peak_rps:,.0f} requests/s in a closed loop, {peak.load.clients:,} clients; "
         f"limited by: {limited_by(peak)}",
+        markup=False,
         highlight=False,
     )
     console.print(_curve(found.samples, found.probes, peak_rps))

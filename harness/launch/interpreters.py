@@ -54,7 +54,12 @@ def interpreter(path: str) -> Interpreter:
     """Ask an interpreter what it is; InterpreterError if it does not say, or is too old."""
     try:
         asked = subprocess.run(
-            [path, "-c", QUESTION], capture_output=True, text=True, timeout=LIMIT_S, check=True
+            [path, "-c", QUESTION],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=LIMIT_S,
+            check=True,
         )
         told = json.loads(asked.stdout)
         found = Interpreter(path, told["name"], told["version"], told["free_threaded"])
@@ -73,7 +78,12 @@ def library_version(found: Interpreter, library: str) -> str:
     """Return the version of a library that can be imported there; InterpreterError if it cannot."""
     question = f"import {library}, importlib.metadata; print(importlib.metadata.version({library!r}))"
     asked = subprocess.run(
-        [found.path, "-c", question], capture_output=True, text=True, timeout=LIMIT_S, check=False
+        [found.path, "-c", question],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=LIMIT_S,
+        check=False,
     )
     if asked.returncode:
         reason = asked.stderr.strip().rpartition("\n")[2]

@@ -27,6 +27,9 @@ OWN_LOOP: Final = re.compile(r"(?P<name>[A-Za-z][\w.-]*)=(?P<factory>[^:]+:[^:]+
 TAKEN: Final = {variant.name.partition("+")[2] for variant in VARIANTS} | {*WAYS}
 """What stands behind the `+` of a server's name already: the variants, and how a server may be measured."""
 
+NOT_IN_LABELS: Final = "[]|"
+"""They mean something in the tables in which labels stand, of terminals and of reports."""
+
 
 def ours(name: str, on_own_loops: Mapping[str, Implementation] = MappingProxyType({})) -> Candidate:
     """Return one of our servers; `NAME@PATH` runs it on another interpreter.
@@ -182,6 +185,8 @@ def _from_command(text: str, claims: Mapping[str, frozenset[str]]) -> Candidate:
         raise UsageError(f"--server {label}: {error}") from None
     if not (label and equals and words):
         raise UsageError(f"--server takes LABEL=COMMAND, not {text!r}")
+    if not label.isprintable() or set(label) & set(NOT_IN_LABELS):
+        raise UsageError(f"a LABEL is a name, without any of {NOT_IN_LABELS}, not {label!r}")
     return Candidate(label, words, claims.get(label))
 
 

@@ -209,10 +209,10 @@ def snapshot(leader: int | None) -> Snapshot:
         for pid in processes_of(leader):
             held = _footprint_of(pid)
             # /proc/PID/status has the switches of the first thread alone.
-            tasks = [task.read_text() for task in Path(f"/proc/{pid}/task").glob("*/status")]
+            tasks = [_said_in(task) for task in Path(f"/proc/{pid}/task").glob("*/status")]
             seen = Snapshot(
                 seen.memory_bytes + held.memory_bytes,
-                seen.peak_bytes + number_in(Path(f"/proc/{pid}/status").read_text(), "VmHWM:") * 1024,
+                seen.peak_bytes + number_in(_said_in(Path(f"/proc/{pid}/status")), "VmHWM:") * 1024,
                 seen.threads + held.threads,
                 seen.descriptors + held.descriptors,
                 seen.switches_voluntary + sum(number_in(task, "voluntary_ctxt_switches:") for task in tasks),
@@ -248,7 +248,7 @@ class Held:
 def held(pids: Sequence[int]) -> Held:
     """Look at what a server holds now, and at what the kernel holds for it."""
     memory = [Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii") for pid in pids]
-    status = [Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace") for pid in pids]
+    status = [_said_in(Path(f"/proc/{pid}/status")) for pid in pids]
     machine = Path("/proc/meminfo").read_text(encoding="ascii")
     sockets = Path("/proc/net/sockstat").read_text(encoding="ascii")
     return Held(
@@ -288,17 +288,21 @@ def _cpu_ns(pid: int) -> int:
     return time.clock_gettime_ns(~pid << 3 | CPU_CLOCK)
 
 
+def _said_in(file: Path) -> str:
+    """Read what holds a process's name, which may be any bytes."""
+    return file.read_text(encoding="utf-8", errors="replace")
+
+
 def _faults_and_ticks(pid: int) -> tuple[int, int, int]:
     """Return the minor page faults of a process, and its ticks in user space and in the kernel."""
     # The name, in brackets, may hold anything; the fields after it are numbered in proc(5), from the third on.
-    text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    fields = text.rpartition(")")[2].split()
+    fields = _said_in(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
     minor_faults, user_ticks, system_ticks = (int(fields[number - 3]) for number in (10, 14, 15))
     return minor_faults, user_ticks, system_ticks
 
 
 def _of_thread(task: Path) -> Usage:
-    status = (task / "status").read_text(encoding="utf-8", errors="replace")
+    status = _said_in(task / "status")
     _, delayed_ns, timeslices = (task / "schedstat").read_text(encoding="ascii").split()
     return Usage(
         voluntary=number_in(status, "voluntary_ctxt_switches:"),

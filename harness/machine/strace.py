@@ -47,7 +47,8 @@ def traced(pids: Sequence[int]) -> Iterator[Trace]:
             command,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             process_group=0,
             env=environment,
         ) as process:

@@ -122,7 +122,8 @@ def run_apart(words: Sequence[str]) -> tuple[str, list[str]]:
             cwd=PROJECT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             process_group=0,  # Ctrl-C is for us, who then end it
         ) as process:
             try:

@@ -353,6 +353,7 @@ def test_a_connection_that_breaks_as_several_replies_make_room_is_lost_once(
     open_loop: tuple[OpenLoop, Client, socket.socket],
 ) -> None:
     loop, client, far = open_loop
+    loop.prepare(loop.order.load)
     loop.start(0)
     assert loop.outstanding()
     asked = far.recv(1000).splitlines(keepends=True)

@@ -183,7 +183,8 @@ def verdicts_of(candidate: Candidate, suites: set[Process]) -> list[dict[str, An
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         process_group=0,  # Ctrl-C is for us, who then end it
     ) as process:
         suites.add(process)

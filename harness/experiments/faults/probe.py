@@ -54,7 +54,8 @@ class Probe:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             process_group=0,  # Ctrl-C is for the harness, which then ends it
         )
         said = self._process.stdout.readline().strip() if self._process.stdout else ""
