@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from harness.conformance.shell import octal, shown
 from harness.conformance.violations import Violation
-from harness.machine.connections import Address, servers_entry
+from harness.machine.connections import Address, endpoint_of, servers_entry
 from harness.oracle import GREETING, oracle, replies
 
 SMALL_BUFFER_BYTES: Final = 4096
@@ -56,8 +56,8 @@ class Peer:
         self._greeting_s = patience_s if greeting_s is None else greeting_s
         self._expected = 0
         self._half_closed = False
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self.socket = socket.socket(family)
+        endpoint = endpoint_of(address)
+        self.socket = socket.socket(endpoint.family)
         self.socket.settimeout(patience_s)
         if buffer_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
@@ -65,7 +65,7 @@ class Peer:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._reported("cannot connect"), ExitStack() as stack:
             stack.callback(self.socket.close)
-            self.socket.connect(address)
+            self.socket.connect(endpoint.address)
             self._ends = self.socket.getsockname(), self.socket.getpeername()
             stack.pop_all()
 

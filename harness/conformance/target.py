@@ -3,7 +3,6 @@
 import math
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,9 +13,8 @@ from typing import Final
 
 from harness.conformance.peer import Peer
 from harness.conformance.violations import NotApplicable, Violation
-from harness.errors import LaunchError
 from harness.launch.candidates import GREETING, HOPELESS_S, HOST, Candidate
-from harness.launch.process import DEFAULT_CLIENTS, Launched, launch, start
+from harness.launch.process import DEFAULT_CLIENTS, Launched, address_of, launch, start
 from harness.machine.connections import Address
 from harness.machine.processes import Footprint, cpu_ns_of, footprint, reap
 from harness.machine.resources import no_more_files
@@ -189,11 +187,7 @@ def patience_for(launched: Launched) -> float:
 def shared_target(candidate: Candidate) -> Iterator[Target]:
     """Offer a shared instance of the server to cases that need nothing special."""
     if candidate.address is not None:
-        try:
-            socket.create_connection(candidate.address, LEAST_PATIENCE_S).close()
-        except OSError as error:
-            raise LaunchError(f"nothing answers at {candidate.label}: {error.strerror or error}") from None
-        yield Target(candidate, candidate.address, None)
+        yield Target(candidate, address_of(candidate), None)
     else:
         with launch(candidate) as launched:
             yield Target(candidate, launched.address, launched, patience_for(launched))

@@ -8,6 +8,7 @@ from typing import Final
 
 from harness.drive.journal import ROW, Journal
 from harness.drive.script import Script
+from harness.machine.connections import Endpoint
 from harness.oracle import GREETING
 
 clock = time.monotonic_ns
@@ -200,29 +201,38 @@ class Visitor(Client):
 
     __slots__ = ("_intended_ns", "_ungreeted")
 
-    def __init__(self, place: int, number: int, intended_ns: int, script: Script, journal: Journal) -> None:
+    def __init__(  # noqa: PLR0913 - who it is, and what it does
+        self,
+        family: socket.AddressFamily,
+        place: int,
+        number: int,
+        intended_ns: int,
+        script: Script,
+        journal: Journal,
+    ) -> None:
         """Do nothing yet.
 
         Args:
+            family: of the server's address.
             place: among those that are there at a time.
             number: among all; it decides on the request.
             intended_ns: when it is to connect.
             script: what is asked.
             journal: where its row goes.
         """
-        super().__init__(place, socket.socket(), script, journal)
+        super().__init__(place, socket.socket(family), script, journal)
         self.socket.setblocking(False)
         self._next = number % script.cycle
         self._intended_ns = intended_ns
         self._ungreeted = GREETING
 
-    def connect(self, address: tuple[str, int], source: str | None) -> None:
+    def connect(self, endpoint: Endpoint, source: str | None) -> None:
         """Begin to connect, from an address of one's own if one is given."""
         try:
             if source is not None:
                 self.socket.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
                 self.socket.bind((source, 0))
-            self.socket.connect(address)
+            self.socket.connect(endpoint.address)
         except BlockingIOError:
             pass
         except OSError as error:

@@ -16,7 +16,7 @@ from typing import IO, Final
 
 from harness.errors import LaunchError
 from harness.launch.candidates import HOPELESS_S, HOST, STOP, Candidate
-from harness.machine.connections import Address, is_listened_on
+from harness.machine.connections import Address, endpoints_of, is_listened_on, reached
 from harness.machine.processes import processes_of, reap
 from harness.machine.resources import give_files, pinned
 from harness.record import PROJECT
@@ -28,6 +28,7 @@ START_LIMIT_S: Final = 30.0
 PORT_CHECK_S: Final = 0.02
 STOP_MARGIN_S: Final = 5.0
 REAP_S: Final = 1.0
+CONNECT_LIMIT_S: Final = 5.0
 
 DEFAULT_CLIENTS: Final = 1000
 DEFAULT_IDLE_TIMEOUT_S: Final = 300.0
@@ -141,6 +142,15 @@ def start(command: Sequence[str], errors: IO[bytes], cores: Sequence[int] = ()) 
     return process
 
 
+def address_of(candidate: Candidate) -> Address:
+    """Return where a server that runs already is reached; LaunchError if it is not, with all that was tried."""
+    assert candidate.address is not None  # noqa: S101 - it runs already
+    try:
+        return reached(candidate.address, CONNECT_LIMIT_S)
+    except OSError as error:
+        raise LaunchError(f"nothing answers at {candidate.label}: {error.strerror}") from None
+
+
 def free_port() -> int:
     """Return a port that nobody listens on at this moment."""
     with socket.create_server((HOST, 0)) as server:
@@ -156,7 +166,7 @@ def _await_readiness(label: str, process: subprocess.Popen[bytes], port: int, er
     while time.monotonic() < limit:
         with suppress(Empty):
             if ready := READY_LINE.fullmatch(lines.get(timeout=PORT_CHECK_S).decode(errors="replace")):
-                return ready[1], int(ready[2])
+                return _announced(label, ready[1], int(ready[2]))
         if process.poll() is not None:
             said = _text_of(errors).strip().splitlines()
             raise LaunchError(
@@ -165,6 +175,15 @@ def _await_readiness(label: str, process: subprocess.Popen[bytes], port: int, er
         if port and lines.empty() and is_listened_on(port):
             return HOST, port
     raise LaunchError(f"{label} was not ready within {START_LIMIT_S:g} s")
+
+
+def _announced(label: str, host: str, port: int) -> Address:
+    """Return where a server says that it listens, which may be a name; a number is believed."""
+    try:
+        endpoints = endpoints_of((host, port))
+        return (host, port) if len(endpoints) == 1 else reached((host, port), CONNECT_LIMIT_S)
+    except OSError as error:
+        raise LaunchError(f"{label} is not reached at {host}:{port}: {error.strerror}") from None
 
 
 def _read_lines(process: subprocess.Popen[bytes], lines: SimpleQueue[bytes]) -> None:

@@ -1,5 +1,6 @@
-"""What the kernel tells of connections: who listens, and how far one end has got with its input.
+"""How to reach a server, and what the kernel tells of connections: who listens, how far one end has got with its input.
 
+A name is looked up once, by `reached`; whoever connects after that is given a number, of either family.
 sock_diag(7) tells of one connection within microseconds, however many there are; the tables in /proc hold them all.
 """
 
@@ -28,6 +29,48 @@ QUEUES_AND_FILE: Final = struct.Struct("=IIII")
 ATTRIBUTES_AT: Final = HEADER.size + 72
 BYTES_RECEIVED_AT: Final = 128
 """In struct tcp_info."""
+
+
+class Endpoint(NamedTuple):
+    """An address as a socket takes it: its family, and all that belongs to it, such as the interface of a link."""
+
+    family: socket.AddressFamily
+    address: tuple[str, int] | tuple[str, int, int, int]
+
+
+def endpoint_of(address: Address) -> Endpoint:
+    """Return a number as a socket takes it."""
+    return endpoints_of(address)[0]
+
+
+def endpoints_of(address: Address) -> list[Endpoint]:
+    """Return all that a name stands for, in the order in which it is to be tried; OSError if that is nothing."""
+    try:
+        found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+    except UnicodeError:  # of the codec of such names
+        raise OSError(0, "it is no host's name") from None
+    return [Endpoint(family, where) for family, _, _, _, where in found]  # type: ignore[arg-type] # we ask for no other
+
+
+def reached(address: Address, patience_s: float) -> Address:
+    """Return the number at which a name answers: the first of all that it stands for that takes a connection.
+
+    Raises:
+        OSError: none does; it says what was tried.
+    """
+    tried = []
+    for endpoint in endpoints_of(address):
+        host, port, *_ = endpoint.address
+        try:
+            with socket.socket(endpoint.family) as client:
+                client.settimeout(patience_s)
+                client.connect(endpoint.address)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            tried.append(reason if host == address[0] else f"{host}: {reason}")
+        else:
+            return host, port
+    raise OSError(0, "; ".join(tried))
 
 
 class Entry(NamedTuple):

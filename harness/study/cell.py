@@ -13,7 +13,7 @@ from harness.conformance.smoke import check_shortly
 from harness.drive.fleet import Progress, workers_for
 from harness.drive.orders import Reading, sum_of_requests
 from harness.launch.candidates import Candidate
-from harness.launch.process import DEFAULT_CLIENTS, Launched, launch
+from harness.launch.process import DEFAULT_CLIENTS, Launched, address_of, launch
 from harness.machine.connections import Address
 from harness.machine.resources import Cores, cores_for, our_cores
 from harness.plan import ALL_CORES, FREE, FRESH, Cell, Load
@@ -83,7 +83,7 @@ def visit(candidate: Candidate, address: Address) -> None:
 def serving(candidate: Candidate, load: Load, cores: Cores) -> Iterator[tuple[Address, Launched | None]]:
     """Run a server with places enough for a load, unless it runs already; LaunchError if it does not start."""
     if candidate.address is not None:
-        yield candidate.address, None
+        yield address_of(candidate), None
         return
     with launch(candidate, max_clients=_places(candidate, load), cores=cores.server) as launched:
         yield launched.address, launched

@@ -46,6 +46,8 @@ def faulty(defect: str) -> list[str]:
         (["conform", "blocking", "--case", "X1"], 2, "no case is called 'X1'"),
         (["conform", "--connect", "nowhere"], 2, "HOST:PORT"),
         (["conform", "--connect", "127.0.0.1:1"], 3, "nothing answers at 127.0.0.1:1"),
+        (["load", "--connect", "127.0.0.1:1"], 3, "nothing answers at 127.0.0.1:1: Connection refused"),
+        (["load", "--connect", f"{'x' * 70}:1"], 3, "it is no host's name"),
         (["conform", *faulty("does_not_start"), "--case", "F01"], 3, "cannot start, for a reason"),
         (["conform", "--server", "x=/no/such/thing", "--case", "F01"], 3, "cannot run /no/such/thing"),
         (["conform", *faulty("adds_one"), "--case", "F02"], 1, None),

@@ -3,6 +3,7 @@
 import socket
 from array import array
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from select import epoll
 from time import monotonic_ns
@@ -21,6 +22,7 @@ from harness.drive.loops.open import OpenLoop
 from harness.drive.orders import LoadOrder, LoadOutcome, Turn
 from harness.drive.schedule import intended_ns, phases_of
 from harness.drive.script import Script
+from harness.errors import LaunchError
 from harness.launch.candidates import Candidate
 from harness.launch.process import launch
 from harness.launch.selection import ours
@@ -236,6 +238,19 @@ def test_comers_and_goers_are_accounted_for(address: tuple[str, int], tmp_path: 
     for client in range(4):
         mine = times.where(times.client == client)
         assert (mine.intended_ns[1:] == mine.received_ns[:-1]).all(), "the next one comes at once"
+
+
+@pytest.mark.parametrize("churn", [False, True])
+def test_a_server_of_the_other_family_is_loaded(tmp_path: Path, *, churn: bool) -> None:
+    threaded = ours("threaded")
+    command = tuple("::1" if word == "{host}" else word for word in threaded.command)
+    try:
+        with launch(replace(threaded, command=command)) as launched:
+            outcome, _ = work(changed(order_for(launched.address, tmp_path, pipeline=1), churn=churn))
+    except LaunchError as error:
+        pytest.skip(f"this machine has no ::1: {error}")
+    assert outcome.requests.fault == ""
+    assert outcome.requests.sent == outcome.requests.ok > 8
 
 
 def test_comers_and_goers_have_addresses_of_their_own() -> None:

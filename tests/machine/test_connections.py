@@ -1,13 +1,14 @@
-"""What the kernel tells of the other end of a connection, however it is asked."""
+"""What the kernel tells of the other end of a connection, however it is asked; and how servers are reached."""
 
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 from harness.machine import connections
-from harness.machine.connections import Address, Entry, servers_entry
+from harness.machine.connections import Address, Entry, endpoint_of, endpoints_of, reached, servers_entry
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -69,3 +70,59 @@ def test_nothing_is_known_of_an_end_that_was_never_here(entry_of: Callable[..., 
     with socket.socket(type=socket.SOCK_DGRAM) as client:
         client.connect(("127.0.0.1", 9))
         assert entry_of(client) is None
+
+
+HOSTS = {"both.test": ["::1", "127.0.0.1"], "six.test": ["::1"]}
+
+
+def listener(family: socket.AddressFamily, host: str) -> socket.socket:
+    try:
+        return socket.create_server((host, 0), family=family)
+    except OSError:
+        pytest.skip(f"this machine has no {host}")
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look some names up in a table of our own."""
+    asked: Any = socket.getaddrinfo
+
+    def answered(host: str, *words: object, **more: object) -> list[object]:
+        return [each for number in HOSTS.get(host, [host]) for each in asked(number, *words, **more)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answered)
+
+
+@pytest.mark.usefixtures("names")
+@pytest.mark.parametrize(
+    ("family", "number"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")], ids=["IPv4", "IPv6"]
+)
+def test_a_name_is_reached_where_somebody_listens(family: socket.AddressFamily, number: str) -> None:
+    with listener(family, number) as server:
+        port = server.getsockname()[1]
+        assert reached(("both.test", port), 5) == (number, port)
+        assert reached((number, port), 5) == (number, port)
+        endpoint = endpoint_of((number, port))
+        with socket.socket(endpoint.family) as client:
+            client.connect(endpoint.address)
+
+
+@pytest.mark.usefixtures("names")
+def test_what_was_tried_is_said() -> None:
+    with listener(socket.AF_INET, "127.0.0.1") as server:
+        port = server.getsockname()[1]
+    refused = "Connection refused"
+    with pytest.raises(OSError, match=f"::1: .*; 127.0.0.1: {refused}"):
+        reached(("both.test", port), 5)
+    with pytest.raises(OSError, match=f"] {refused}$"):
+        reached(("127.0.0.1", port), 5)
+
+
+def test_what_is_no_name_is_an_error_like_others() -> None:
+    with pytest.raises(OSError, match="no host"):
+        endpoints_of(("x" * 70, 1))
+
+
+def test_the_interface_of_a_link_is_kept() -> None:
+    index, name = socket.if_nameindex()[0]
+    assert endpoint_of((f"fe80::1%{name}", 1)).address[3:] == (index,)

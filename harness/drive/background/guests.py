@@ -10,6 +10,7 @@ from harness.drive.background.manners import ENDLESS, MANNERS, Manner
 from harness.drive.background.talk import Talk
 from harness.drive.client import ClientFailure
 from harness.drive.orders import BackgroundOrder
+from harness.machine.connections import endpoint_of
 from harness.oracle import GREETING, oracle
 from harness.record import BackgroundRequests
 
@@ -209,15 +210,15 @@ def connected(order: BackgroundOrder) -> tuple[list[socket.socket], str]:
 
 
 def _begun(order: BackgroundOrder, manner: Manner) -> socket.socket:
-    family = socket.AF_INET6 if ":" in order.host else socket.AF_INET
-    client = socket.socket(family)
+    endpoint = endpoint_of((order.host, order.port))
+    client = socket.socket(endpoint.family)
     client.settimeout(order.greeting_s)
     if manner.receive_buffer_bytes is not None:
         client.setsockopt(
             socket.SOL_SOCKET, socket.SO_RCVBUF, manner.receive_buffer_bytes
         )  # before it connects
     try:
-        client.connect((order.host, order.port))
+        client.connect(endpoint.address)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.sendall(manner.prologue)
     except OSError:

@@ -8,6 +8,7 @@ from harness.drive.journal import Journal
 from harness.drive.loops.loop import MOST_EVENTS, POLL_S, Loop, clock
 from harness.drive.orders import LoadOrder
 from harness.drive.script import Script
+from harness.machine.connections import endpoint_of
 
 SOURCES: Final = 16
 """Addresses from which churning clients come: local ports for some 450,000 connections a minute."""
@@ -30,6 +31,7 @@ class ChurnLoop(Loop):
         """Begin with nobody."""
         super().__init__(order, poller, (), journal)
         self._script = script
+        self._server = endpoint_of((order.host, order.port))
 
     def start(self, started_ns: int) -> None:
         """Let the first ones come."""
@@ -53,10 +55,10 @@ class ChurnLoop(Loop):
     def _come(self, place: int, intended_ns: int) -> None:
         number, self.sent = self.sent, self.sent + 1
         source = source_for(self.order.host, place)
-        visitor = Visitor(place, number, intended_ns, self._script, self.journal)
+        visitor = Visitor(self._server.family, place, number, intended_ns, self._script, self.journal)
         self.clients[visitor.socket.fileno()] = visitor
         try:
-            visitor.connect((self.order.host, self.order.port), source)
+            visitor.connect(self._server, source)
         except ClientFailure as failure:
             self._lose(visitor, failure)
         else:
