@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from harness.conformance.peer import Peer
@@ -19,6 +20,7 @@ from harness.machine.connections import Address
 from harness.machine.processes import Footprint, cpu_ns_of, footprint, reap
 from harness.machine.resources import no_more_files
 from harness.machine.spinning import spinning
+from harness.record import PROJECT
 
 LEAST_PATIENCE_S: Final = 5.0
 STARTUPS_OF_PATIENCE: Final = 20
@@ -198,10 +200,10 @@ def with_options(**given: str) -> dict[str, str]:
     return {"host": HOST, "port": "0", "max_clients": "1", "idle_timeout": "300", "grace": "5"} | given
 
 
-def run_to_end(command: list[str], patience_s: float) -> tuple[int, str]:
-    """Run a command that should fail; return its exit code and what it wrote to standard error."""
+def run_to_end(command: list[str], patience_s: float, directory: Path = PROJECT) -> tuple[int, str]:
+    """Run a command that should fail, in its directory; return its exit code and what it wrote to standard error."""
     with tempfile.TemporaryFile() as errors:
-        process = start(command, errors)
+        process = start(command, errors, directory=directory)
         try:
             code = process.wait(patience_s)
         except subprocess.TimeoutExpired:

@@ -4,11 +4,13 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from harness.launch.interpreters import Interpreter
 from harness.machine.connections import Address
 from harness.plan import ALL_CORES, WAYS, regime_of
+from harness.record import PROJECT
 from implementations.catalogue import Implementation
 
 PLACEHOLDERS: Final = ("host", "port", "max_clients", "idle_timeout", "grace")
@@ -35,6 +37,7 @@ class Candidate:
         python: the interpreter that it runs on, if it is ours and that is not the harness's own.
         loop: `NAME=FACTORY` of the event loop that it runs on, if the catalogue does not know that.
         ways: how it is measured, if otherwise than usual: `FREE` on all cores, `FRESH` without a client before.
+        directory: in which it is started: the caller's for a command of the caller's, the project for ours.
         hopeless: what it was found not to do at all, `GREETING` or `STOP`: nobody waits long for that any more.
     """
 
@@ -47,6 +50,7 @@ class Candidate:
     python: Interpreter | None = None
     loop: str = ""
     ways: tuple[str, ...] = ()
+    directory: Path = PROJECT
     hopeless: frozenset[str] = frozenset()
 
     @property

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Final
@@ -116,7 +117,7 @@ def launch(  # noqa: PLR0913 - a server has that many options
     command = candidate.filled_command(options)
     with tempfile.TemporaryFile() as errors:
         started = time.monotonic()
-        process = start(command, errors, cores)
+        process = start(command, errors, cores, candidate.directory)
         try:
             address = _await_readiness(candidate.label, process, port, errors)
             yield Launched(candidate, process, address, time.monotonic() - started, grace_s, errors)
@@ -124,13 +125,15 @@ def launch(  # noqa: PLR0913 - a server has that many options
             reap(process, 0.0 if STOP in candidate.hopeless else REAP_S)
 
 
-def start(command: Sequence[str], errors: IO[bytes], cores: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+def start(
+    command: Sequence[str], errors: IO[bytes], cores: Sequence[int] = (), directory: Path = PROJECT
+) -> subprocess.Popen[bytes]:
     """Start a process, in a group of its own so that Ctrl-C does not reach it; LaunchError if it cannot be run."""
     try:
         with pinned(cores):
             process = subprocess.Popen(
                 command,
-                cwd=PROJECT,
+                cwd=directory,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -187,7 +187,7 @@ def _from_command(text: str, claims: Mapping[str, frozenset[str]]) -> Candidate:
         raise UsageError(f"--server takes LABEL=COMMAND, not {text!r}")
     if not label.isprintable() or set(label) & set(NOT_IN_LABELS):
         raise UsageError(f"a LABEL is a name, without any of {NOT_IN_LABELS}, not {label!r}")
-    return Candidate(label, words, claims.get(label))
+    return Candidate(label, words, claims.get(label), directory=Path.cwd())
 
 
 def _declaration(text: str) -> tuple[str, frozenset[str]]:

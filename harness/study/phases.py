@@ -116,7 +116,7 @@ def run_apart(words: Sequence[str]) -> tuple[str, list[str]]:
     """
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "written.json"
-        command = [sys.executable, "-m", "harness", *words, str(file)]
+        command = [sys.executable, "-m", "harness", "-C", str(Path.cwd()), *words, str(file)]
         with subprocess.Popen(
             command,
             cwd=PROJECT,

@@ -226,6 +226,17 @@ def test_conform_writes_the_matrix_json_and_junit(tmp_path: Path) -> None:
     assert (tmp_path / "j.xml").read_text().count("<testcase ") == 4
 
 
+def test_a_relative_command_is_the_callers(tmp_path: Path) -> None:
+    """As if it had been called in that folder; a case that runs the command itself finds it, too."""
+    script = tmp_path / "mine"
+    script.write_text(f'#!/bin/sh\ncd {PROJECT}\nexec {sys.executable} -m implementations.threaded "$@"\n')
+    script.chmod(0o755)
+    server = "mine=./mine --port {port}"
+    done = harness("-C", str(tmp_path), "conform", "--server", server, "--case", "F01,L08", "--json", "said")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(json.loads((tmp_path / "said").read_text())) == 2
+
+
 def test_conform_judges_a_server_by_its_address() -> None:
     with launch(ours("asyncio_streams")) as launched:
         done = harness("conform", "--connect", f"127.0.0.1:{launched.address[1]}", "--case", "F01,F02,L01")

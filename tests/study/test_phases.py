@@ -1,6 +1,8 @@
 """What a run does besides measuring: what is kept of it, and what is said."""
 
 import io
+import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -30,8 +32,11 @@ from harness.study.phases import (
     THE_INSTRUMENT,
     WHAT_IT_COSTS,
     Phase,
+    run_apart,
     run_phase,
 )
+
+FAULTY = Path(__file__).parents[1] / "servers" / "faulty.py"
 
 
 def said_of(phase: Phase, servers: Sequence[Candidate], folder: Path, *options: str) -> str:
@@ -149,3 +154,11 @@ def test_what_cannot_be_made_anew_stays_as_it_was(tmp_path: Path, monkeypatch: p
     with pytest.raises(LaunchError):
         run_phase(CONNECTIONS, [ours("blocking")], tmp_path, Console(), stale=stale)
     assert (tmp_path / CONNECTIONS.file).read_text() == text
+
+
+def test_a_phase_finds_what_the_caller_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").symlink_to(FAULTY)
+    monkeypatch.chdir(tmp_path)
+    server = f"mine={sys.executable} mine {{port}} none"
+    written, _ = run_apart(["conform", "--server", server, "--case", "F01", "--json"])
+    assert [each["verdict"] for each in json.loads(written)] == ["PASS"]

@@ -79,7 +79,7 @@ def few_clients(target: Target) -> None:
             serve_many(own)
     except LaunchError:
         command = target.candidate.filled_command(with_options(max_clients=str(MANY_CLIENTS)))
-        code, said = run_to_end(command, target.patience_s)
+        code, said = run_to_end(command, target.patience_s, target.candidate.directory)
         if code != 2 or not said.strip() or "Traceback" in said:
             raise Violation(f"exit code {code}, expected 2; standard error: {said!r}") from None
     else:

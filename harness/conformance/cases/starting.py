@@ -40,7 +40,7 @@ def l08_port_in_use(target: Target) -> None:
     with target.fresh() as own:
         port = own.address[1]
         command = target.candidate.filled_command(with_options(port=str(port)))
-        code, said = run_to_end(command, own.patience_s)
+        code, said = run_to_end(command, own.patience_s, own.candidate.directory)
         if code != 1:
             raise Violation(f"exit code {code}, expected 1; standard error: {said!r}")
         if said.count("\n") != 1 or str(port) not in said:
@@ -67,6 +67,6 @@ def l12_bad_usage(target: Target) -> None:
     commands = [target.candidate.filled_command(given) for given in wrong]
     commands.append([*target.candidate.filled_command(with_options()), "--no-such-option"])
     for command in commands:
-        code, said = run_to_end(command, target.patience_s)
+        code, said = run_to_end(command, target.patience_s, target.candidate.directory)
         if code != 2 or not said.strip() or "Traceback" in said:
             raise Violation(f"{' '.join(command)}: exit code {code}, expected 2; standard error: {said!r}")
