@@ -76,6 +76,10 @@ def main() -> NoReturn:
         _fail(USAGE, str(error))
     except CannotRun as error:
         _fail(COULD_NOT_RUN, str(error))
+    except OSError as error:
+        _fail(COULD_NOT_RUN, str(error).partition("] ")[2] or str(error))
+    except MemoryError:
+        _fail(COULD_NOT_RUN, "there is not enough memory")
     finally:
         let_go_of_output()
 

@@ -28,7 +28,7 @@ from harness.analyse.comparisons import (
 from harness.analyse.samples.metrics import METRICS
 from harness.analyse.samples.metrics import metric as metric_of
 from harness.cli.exit_codes import FAILED
-from harness.cli.options import server_options, write_to
+from harness.cli.options import json_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.errors import ResultsError, UsageError
 from harness.launch.candidates import all_cores
@@ -89,9 +89,7 @@ class Sizes:
     metavar="CHANGE",
     help="Exit 1 if b has certainly changed so: 'cpu_us_per_request > +5%'.",
 )
-@click.option(
-    "--json", "json_file", metavar="FILE", help="Write the comparisons as JSON; - for standard output."
-)
+@json_option("the comparisons")
 def compare(  # noqa: PLR0913 - one parameter for each option
     given: Sequence[str],
     servers: Sequence[str],

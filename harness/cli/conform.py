@@ -7,10 +7,19 @@ from rich.markup import escape
 
 from harness.cli.exit_codes import COULD_NOT_RUN, FAILED
 from harness.cli.matrix import print_matrix, to_json, to_junit
-from harness.cli.options import connect_option, loop_option, python_option, server_options, write_to
+from harness.cli.options import (
+    OutputFile,
+    connect_option,
+    json_option,
+    loop_option,
+    python_option,
+    server_options,
+    write_to,
+)
 from harness.cli.terminal import console_for
 from harness.conformance.catalogue import selected_cases
 from harness.conformance.judge import judge
+from harness.errors import UsageError
 from harness.launch.selection import selected
 from harness.record import Judgement, Verdict
 
@@ -24,10 +33,14 @@ from harness.record import Judgement, Verdict
 @click.option(
     "--case", "case_ids", multiple=True, metavar="ID,...", help="Only these cases, or groups, by letter."
 )
+@json_option("the verdicts")
 @click.option(
-    "--json", "json_file", metavar="FILE", help="Write the verdicts as JSON; - for standard output."
+    "--junit",
+    "junit_file",
+    metavar="FILE",
+    type=OutputFile(),
+    help="Write them as JUnit XML; - for standard output.",
 )
-@click.option("--junit", "junit_file", metavar="FILE", help="Write them as JUnit XML; - for standard output.")
 def conform(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
     servers: Sequence[str],
@@ -44,6 +57,8 @@ def conform(  # noqa: PLR0913 - one parameter for each option
     cases = selected_cases(
         [case_id for listed in case_ids for case_id in listed.split(",") if case_id.strip()]
     )
+    if json_file is not None and json_file == junit_file:
+        raise UsageError(f"--json and --junit cannot both be written to {json_file}")
     console = console_for(to_errors="-" in {json_file, junit_file})
     judgements: list[Judgement] = []
     with console.status("") as status:

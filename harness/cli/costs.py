@@ -13,7 +13,7 @@ from rich.table import Table
 
 from harness.analyse.slopes import Slope, per_connection
 from harness.cli.exit_codes import FAILED
-from harness.cli.options import loop_option, server_options, write_to
+from harness.cli.options import json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.errors import CannotRun
 from harness.experiments.costs.run import costs as run_costs
@@ -37,7 +37,7 @@ COLUMNS: Final = ("load", "CPU µs", "user", "voluntary", "involuntary", "wake-u
     show_default=True,
     help="Of the full number of requests and of connections.",
 )
-@click.option("--json", "json_file", metavar="FILE", help="Write the results as JSON; - for standard output.")
+@json_option("the results")
 def costs(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
     servers: Sequence[str],

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.cli.exit_codes import FAILED
-from harness.cli.options import write_to
+from harness.cli.options import json_option, write_to
 from harness.cli.terminal import console_for
 from harness.errors import LaunchError
 from harness.experiments.effects.effects import let_happen, selected_effects
@@ -18,7 +18,7 @@ from harness.record import EffectResult, as_json
 
 @click.command("effect")
 @click.argument("names", nargs=-1)
-@click.option("--json", "json_file", metavar="FILE", help="Write the results as JSON; - for standard output.")
+@json_option("the results")
 def effect(names: Sequence[str], json_file: str | None) -> int:
     """Let known effects happen on this machine, and take their causes away: NAMES, or all.
 

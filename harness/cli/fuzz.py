@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from harness.cli.exit_codes import FAILED
-from harness.cli.options import connect_option, loop_option, server_options, write_to
+from harness.cli.options import connect_option, json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.conformance.fuzz.reproducer import reproducer
 from harness.conformance.fuzz.search import Effort, FuzzResult, fuzz
@@ -35,9 +35,7 @@ from harness.record import PROJECT
 @click.option(
     "--seed", type=click.IntRange(0), help="The same seed sends the same; drawn and printed if there is none."
 )
-@click.option(
-    "--json", "json_file", metavar="FILE", help="Write the outcomes as JSON; - for standard output."
-)
+@json_option("the outcomes")
 def fuzz_command(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
     servers: Sequence[str],

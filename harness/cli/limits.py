@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.cli.exit_codes import FAILED
-from harness.cli.options import loop_option, server_options, write_to
+from harness.cli.options import json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.errors import UsageError
 from harness.experiments.capacity import kept, limit_of
@@ -31,7 +31,7 @@ OTHER_FILES: Final = 100
     show_default=True,
     help="How many to ask for.",
 )
-@click.option("--json", "json_file", metavar="FILE", help="Write the limits as JSON; - for standard output.")
+@json_option("the limits")
 def limits(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
     servers: Sequence[str],

@@ -8,7 +8,7 @@ from harness.analyse.samples.validity import assess
 from harness.cli.exit_codes import FAILED
 from harness.cli.load_options import Given, loading, measured
 from harness.cli.load_table import as_json, show
-from harness.cli.options import write_to
+from harness.cli.options import json_option, write_to
 from harness.cli.terminal import console_for
 from harness.errors import UsageError
 
@@ -18,7 +18,7 @@ from harness.errors import UsageError
 @click.option(
     "--rate", type=float, metavar="R", help="Requests per second, in an open loop; without it, a closed loop."
 )
-@click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - for standard output.")
+@json_option("the figures")
 def load(given: Given, rate: float | None, json_file: str | None) -> int:
     """Load one server, NAME of ours or any by --server or --connect, and print what it did.
 

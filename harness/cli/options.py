@@ -1,18 +1,25 @@
 """What several subcommands share: the options that name servers, files to write to."""
 
+import errno
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final, TypeVar
 
 import click
 
-from harness.errors import UsageError
+from harness.cli.streams import OutputError
 from harness.launch.candidates import Candidate
 from harness.plan import FREE, FRESH, ONE_CORE
+from harness.record import unfinished, write_whole
 
 PINNED: Final = "pinned"
 PLACEMENTS: Final = (PINNED, FREE)
+STANDARD_OUTPUT: Final = "-"
+NOT_REPLACED: Final = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY}
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -68,13 +75,70 @@ def measured_so(
 connect_option = click.option("--connect", metavar="HOST:PORT", help="A server that runs already.")
 
 
+class OutputFile(click.ParamType):  # type: ignore[type-arg] # it has none when it runs
+    """A file to write to in the end, or `-`: that this is possible is shown before any work begins."""
+
+    name = "FILE"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take a name; a usage error says why it cannot be written to."""
+        if value == STANDARD_OUTPUT:
+            return value
+        try:
+            show_possible(Path(value))
+        except OSError as error:
+            self.fail(f"cannot write {value}: {error.strerror}", param, ctx)
+        return STANDARD_OUTPUT if _is_standard_output(value) else value
+
+
+def json_option(what: str) -> Callable[[Command], Command]:
+    """Add the option that names a file for what a command has found, as JSON."""
+    text = f"Write {what} as JSON; - for standard output."
+    return click.option("--json", "json_file", metavar="FILE", type=OutputFile(), help=text)
+
+
+def show_possible(path: Path) -> None:
+    """Do nothing that stays; OSError if a file cannot be written."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    with suppress(FileNotFoundError):
+        unfinished(path).stat()  # its name may be too long
+    if not path.exists():
+        TemporaryFile(dir=_meant(path).parent).close()
+    elif not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 def write_to(file: str | None, text: str) -> None:
     """Write to a file, or to standard output if it is called `-`; nothing if there is none."""
-    if file == "-":
+    if file == STANDARD_OUTPUT:
         sys.stdout.flush()
         sys.stdout.buffer.write(text.encode())  # UTF-8, whatever the terminal speaks: it is for programs
     elif file is not None:
         try:
-            Path(file).write_text(text, encoding="utf-8")
+            _write(Path(file), text)
         except OSError as error:
-            raise UsageError(f"cannot write {file}: {error.strerror}") from None
+            raise OutputError(f"cannot write {file}: {error.strerror}") from None
+
+
+def _write(path: Path, text: str) -> None:
+    """Put a file in its place; write to a device or a pipe, or to a file that nothing can replace, as one that is mounted."""
+    if path.is_file() or not path.exists():
+        try:
+            write_whole(_meant(path), text)
+        except OSError as error:
+            if error.errno not in NOT_REPLACED:
+                raise
+        else:
+            return
+    path.write_text(text, encoding="utf-8")
+
+
+def _is_standard_output(file: str) -> bool:
+    """Tell whether it is known by another name, such as /dev/stdout."""
+    return Path(file).exists() and os.path.samestat(Path(file).stat(), os.fstat(1))
+
+
+def _meant(path: Path) -> Path:
+    """Return what a link leads to."""
+    return Path(os.path.realpath(path))

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.exit_codes import FAILED
-from harness.cli.options import write_to
+from harness.cli.options import json_option, show_possible, write_to
 from harness.cli.terminal import console_for
 from harness.conformance.catalogue import CASES, selected_cases
 from harness.conformance.proof.false_alarms import standing_runs
@@ -32,9 +32,7 @@ NOTHING_KNOWN: Final = Proof("", (), (), (), ())
     "--case", "case_ids", multiple=True, metavar="ID,...", help="Only the mutants of these cases, or groups."
 )
 @click.option("--no-specimens", is_flag=True, help="Only the mutants, without the textbook's servers.")
-@click.option(
-    "--json", "json_file", metavar="FILE", help="Write the evidence as JSON; - for standard output."
-)
+@json_option("the evidence")
 @click.option(
     "--stale",
     is_flag=True,
@@ -51,6 +49,7 @@ def prove(case_ids: Sequence[str], *, no_specimens: bool, json_file: str | None,
     known = (read_results(REFERENCE).proof if stale else None) or NOTHING_KNOWN
     console = console_for(to_errors=json_file == "-")
     if stale:
+        show_possible(REFERENCE / PROOF)
         print(f"older than its sources: {', '.join(cases_to_prove(known)) or 'nothing'}", file=sys.stderr)
     with console.status("") as status:
         trials = renewed_trials(asked, known, status)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.exit_codes import FAILED
-from harness.cli.options import write_to
+from harness.cli.options import json_option, write_to
 from harness.cli.terminal import console_for
 from harness.errors import UsageError
 from harness.experiments.selftest import basics, stall
@@ -50,7 +50,7 @@ STYLES: Final = {
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[CHECK ...]")
-@click.option("--json", "json_file", metavar="FILE", help="Write the results as JSON; - for standard output.")
+@json_option("the results")
 def selftest(names: Sequence[str], json_file: str | None) -> int:
     """Test the instrument on this machine: all checks, or those named. Exit 1 if it is not to be trusted."""
     known = {check.name: check for check in CHECKS}

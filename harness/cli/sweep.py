@@ -19,7 +19,7 @@ from harness.analyse.samples.validity import limited_by
 from harness.cli.exit_codes import FAILED
 from harness.cli.load_options import Given, check_rate, loading, measured
 from harness.cli.load_table import as_json
-from harness.cli.options import write_to
+from harness.cli.options import json_option, write_to
 from harness.cli.terminal import console_for
 from harness.errors import UsageError
 from harness.plan import CONSTANT, OVERLOAD, RELIEF, Load
@@ -44,7 +44,7 @@ MARKS: Final = {True: "yes", False: "no", None: "?"}
 @click.option(
     "--slo", default="p99=10ms", show_default=True, help="The limit for the knee: a quantile, and a time."
 )
-@click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - for standard output.")
+@json_option("the figures")
 def sweep(given: Given, rates: str | None, slo: str, json_file: str | None) -> int:
     """Offer one server rising rates in an open loop, a fresh launch each: latency, knee, recovery.
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.cli.exit_codes import FAILED
-from harness.cli.options import loop_option, server_options, write_to
+from harness.cli.options import json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.experiments.faults.faults import selected_faults
 from harness.experiments.faults.run import AFTER, ALONE
@@ -44,7 +44,7 @@ COLUMNS: Final = (
     show_default=True,
     help="Of the full number of clients, and of the time that a fault lasts.",
 )
-@click.option("--json", "json_file", metavar="FILE", help="Write the results as JSON; - for standard output.")
+@json_option("the results")
 def torture(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
     servers: Sequence[str],

@@ -49,6 +49,7 @@ from harness.record.files import (
     read_log,
     read_results,
     schema,
+    unfinished,
     write_manifest,
     write_whole,
 )
@@ -171,6 +172,7 @@ __all__ = [
     "shown",
     "take",
     "together",
+    "unfinished",
     "write_manifest",
     "write_whole",
 ]

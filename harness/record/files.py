@@ -104,9 +104,20 @@ def as_json(record: Record | Sequence[Record]) -> str:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file that others read: it is there as it was, or as it is to be, whatever interrupts."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    aside = unfinished(path)
+    try:
+        aside.write_text(text, encoding="utf-8")
+        if path.exists():
+            aside.chmod(path.stat().st_mode)
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def unfinished(path: Path) -> Path:
+    """Return where a file is written before it takes its place."""
+    return path.with_name(f"{path.name}.unfinished")
 
 
 def read_results(folder: Path, *, interrupted: bool = False) -> Results:

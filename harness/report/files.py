@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from harness.analyse.analysis import analyse
-from harness.record import PROJECT, REFERENCE, SUMMARY, Results, as_json, read_results
+from harness.record import PROJECT, REFERENCE, SUMMARY, Results, as_json, read_results, write_whole
 from harness.report.markdown import FIGURES, REPORT, render
 from harness.report.summary import summary_of
 
@@ -30,7 +30,7 @@ def write_report(folder: Path) -> Path:
     files = files_of(folder, read_results(folder))
     for path, text in files.items():
         path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_whole(path, text)
     return next(path for path in files if path.name == REPORT)
 
 
