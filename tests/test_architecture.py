@@ -219,6 +219,22 @@ def nobody_catches_everything(sources: Sources) -> Iterator[str]:
                     yield f"{name}, line {node.lineno}, catches {caught}"
 
 
+def whoever_starts_a_process_is_guarded(sources: Sources) -> Iterator[str]:
+    for name in ours(sources):
+        tree = parsed(sources[name])
+        starts = any(
+            isinstance(node, ast.Call) and ast.unparse(node.func) == "subprocess.Popen"
+            for node in ast.walk(tree)
+        )
+        if starts and "harness.machine.guard.be_guarded" not in {
+            f"{node.module}.{alias.name}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }:
+            yield f"{name} starts a process that may be left behind"
+
+
 @dataclass(frozen=True)
 class Rule:
     """What must hold of all sources, and a module that would break it, by its name and its text."""
@@ -255,6 +271,11 @@ RULES = (
     ),
     Rule(public_classes_have_names_of_their_own, "harness.study.planted", "class Sample: ..."),
     Rule(private_names_stay_at_home, "harness.study.planted", "from harness.plan.design import _mix"),
+    Rule(
+        whoever_starts_a_process_is_guarded,
+        "harness.study.planted",
+        "import subprocess\nsubprocess.Popen(['sleep', '600'])",
+    ),
     Rule(nobody_catches_everything, "harness.study.planted", "try: ...\nexcept Exception: ..."),
 )
 
@@ -297,6 +318,7 @@ TESTED_IN = {
     "experiments.faults": "experiments/faults/test_run.py",
     "experiments.selftest": "experiments/selftest/test_check.py",
     "launch.selection": "launch/test_candidates.py",
+    "machine.guardian": "machine/test_guard.py",
     "machine.threads": "conformance/proof/test_mutants.py",
     "oracle": "implementations/test_protocol.py",
     "plan.regimes": "implementations/test_factors.py",

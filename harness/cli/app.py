@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 import click
 
 from harness.cli.exit_codes import COULD_NOT_RUN, INTERRUPTED, USAGE
+from harness.cli.stopping import obey_stop_signals
 from harness.cli.streams import NobodyReadsError, let_go_of_output, make_streams_safe
 from harness.errors import CannotRun, UsageError
 
@@ -58,9 +59,7 @@ class Commands(click.Group):
 def main() -> NoReturn:
     """Run the command line; every trouble ends in one clear line on standard error."""
     make_streams_safe()
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
-    )  # contexts end, servers with them
+    obey_stop_signals()
     try:
         _check_words()
         code = cli.main(standalone_mode=False) or 0

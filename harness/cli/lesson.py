@@ -8,6 +8,7 @@ import click
 
 from harness.cli.terminal import print_rows
 from harness.errors import UsageError
+from harness.machine.guard import be_guarded
 from implementations.lessons import LESSONS
 
 
@@ -26,5 +27,6 @@ def lesson(number: int | None, options: Sequence[str]) -> None:
     chosen = LESSONS[number - 1]
     if options and not chosen.has_options:
         raise UsageError(f"lesson {number} takes no options: {' '.join(options)}")
+    be_guarded()
     sys.argv[1:] = options
     run_module(f"implementations.lessons.{chosen.name}", run_name="__main__", alter_sys=True)

@@ -14,6 +14,7 @@ import msgspec
 from harness.drive.orders import LEAVE, BackgroundOrder, LoadOrder, LoadOutcome, Turn
 from harness.errors import MeasureError
 from harness.machine.connections import Address
+from harness.machine.guard import be_guarded
 from harness.machine.processes import reap
 from harness.machine.resources import Cores, pinned
 from harness.plan import CLOSED, Background, Load
@@ -160,6 +161,7 @@ class WorkerProcess:
 @contextmanager
 def worker(module: str, cores: Sequence[int]) -> Iterator[WorkerProcess]:
     """Start one of our modules, on these cores, and wait for nothing; end it afterwards."""
+    be_guarded()
     with pinned(cores):
         process = subprocess.Popen(
             [sys.executable, "-m", module],

@@ -18,6 +18,7 @@ from typing import IO, Final
 from harness.errors import LaunchError
 from harness.launch.candidates import HOPELESS_S, HOST, STOP, Candidate
 from harness.machine.connections import Address, endpoints_of, is_listened_on, reached
+from harness.machine.guard import be_guarded, keep_group
 from harness.machine.processes import processes_of, reap
 from harness.machine.resources import give_files, pinned
 from harness.record import PROJECT
@@ -129,6 +130,7 @@ def start(
     command: Sequence[str], errors: IO[bytes], cores: Sequence[int] = (), directory: Path = PROJECT
 ) -> subprocess.Popen[bytes]:
     """Start a process, in a group of its own so that Ctrl-C does not reach it; LaunchError if it cannot be run."""
+    be_guarded()
     try:
         with pinned(cores):
             process = subprocess.Popen(
@@ -141,6 +143,7 @@ def start(
             )
     except OSError as error:
         raise LaunchError(f"cannot run {command[0]}: {error.strerror}") from None
+    keep_group(process.pid)
     give_files(process.pid)
     return process
 

@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 
 import psutil
 
+from harness.machine.guard import forget_group
+
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 NS_PER_TICK: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 CPU_CLOCK: Final = 2
@@ -49,6 +51,7 @@ def reap(process: subprocess.Popen[bytes], patience_s: float = 1.0) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    forget_group(process.pid)
     if process.stdout:
         process.stdout.close()
 

@@ -12,6 +12,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Final
 
+from harness.machine.guard import be_guarded
+
 ATTACH_LIMIT_S: Final = 30.0
 ATTACHED: Final = " attached"
 
@@ -37,6 +39,7 @@ def traced(pids: Sequence[int]) -> Iterator[Trace]:
     """
     if shutil.which("strace") is None:
         raise TraceError("strace is not installed")
+    be_guarded()
     trace = Trace()
     with tempfile.TemporaryDirectory() as scratch:
         summary = Path(scratch) / "summary"

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from harness.errors import LaunchError
 from harness.launch.candidates import Candidate
+from harness.machine.guard import be_guarded
 from harness.record import (
     CONFORMANCE,
     COSTS,
@@ -114,6 +115,7 @@ def run_apart(words: Sequence[str]) -> tuple[str, list[str]]:
     Raises:
         LaunchError: it could not be run.
     """
+    be_guarded()
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "written.json"
         command = [sys.executable, "-m", "harness", "-C", str(Path.cwd()), *words, str(file)]

@@ -579,7 +579,7 @@ def killing(process: subprocess.Popen[str]) -> Iterator[None]:
 
 
 def test_an_interrupted_bench_keeps_what_it_has_and_leaves_no_process(tmp_path: Path) -> None:
-    """By either signal; the second run goes on with the first, whose servers need not be judged again."""
+    """By each signal that ends it; the next run goes on with the first, whose servers need not be judged again."""
     folder = tmp_path / "run"
     bench = [sys.executable, "-m", "harness", "bench"]
     begun = [
@@ -596,8 +596,9 @@ def test_an_interrupted_bench_keeps_what_it_has_and_leaves_no_process(tmp_path: 
         str(folder),
     ]
     interrupt_after_a_sample(begun, folder, signal.SIGINT, code=130)
-    interrupt_after_a_sample([*bench, "--resume", str(folder)], folder, signal.SIGTERM, code=143)
-    assert read_results(folder).manifest.progress.resumed == 1
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGHUP, 129)):
+        interrupt_after_a_sample([*bench, "--resume", str(folder)], folder, number, code)
+    assert read_results(folder).manifest.progress.resumed == 2
 
 
 def interrupt_after_a_sample(command: list[str], folder: Path, number: signal.Signals, code: int) -> None:
@@ -666,6 +667,24 @@ def test_a_log_of_somebody_elses_is_not_added_to(tmp_path: Path) -> None:
     assert harness("resolution", "--log", str(log)).returncode == 3
     assert harness("false-alarms", "blocking", "--log", str(log)).returncode == 3
     assert log.read_text() == "mine, without an LF"
+
+
+@pytest.mark.parametrize("words", [["conform"], ["load", "--duration", "60"], ["bench"]], ids=" ".join)
+def test_of_a_harness_that_is_killed_no_process_is_left(tmp_path: Path, words: list[str]) -> None:
+    """The server listens to no signal but this one, and the generator and the phases have nobody to talk to any more."""
+    command = [sys.executable, "-m", "harness", *words, *faulty("ignores_signals")]
+    if words == ["bench"]:
+        command += ["--out", str(tmp_path / "run")]
+    process = started_bench(command, signal.SIGTERM)
+    with process, killing(process):
+        limit = time.monotonic() + LIMIT_S
+        while len(started := psutil.Process(process.pid).children(recursive=True)) < 3:
+            assert time.monotonic() < limit
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+    _, alive = psutil.wait_procs(started, timeout=10)
+    assert not alive
 
 
 def test_results_half_written_are_refused(run: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from harness.conformance.judge import JudgingWorker
 from harness.conformance.proof.states import suite_state
 from harness.errors import LaunchError
 from harness.launch.candidates import Candidate
+from harness.machine.guard import be_guarded
 from harness.machine.spinning import spinning
 from harness.record import PROJECT, AlarmRun, CaseAlarms, SuiteState, Verdict, append_to_log, read_log
 
@@ -178,6 +179,7 @@ def verdicts_of(candidate: Candidate, suites: set[Process]) -> list[dict[str, An
         LaunchError: it could not be run.
     """
     command = [sys.executable, "-m", "harness", "conform", *candidate.words, *OPTIONS, "--json", "-"]
+    be_guarded()
     with subprocess.Popen(
         command,
         cwd=PROJECT,

@@ -20,6 +20,7 @@ from harness.conformance.violations import Violation
 from harness.errors import LaunchError
 from harness.experiments.faults.accounts import Accounts, ProbeFigures
 from harness.machine.connections import Address
+from harness.machine.guard import be_guarded
 from harness.oracle import GREETING
 from harness.record import PROJECT
 
@@ -48,6 +49,7 @@ class Probe:
 
     def __enter__(self) -> Self:
         """Wait until it has been served once; Violation if it is not even greeted."""
+        be_guarded()
         self._process = subprocess.Popen(
             self._command,
             cwd=PROJECT,
