@@ -1,6 +1,6 @@
 """Judgements as people and machines read them: a table for the terminal, JSON, JUnit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 from xml.etree import ElementTree as ET
 
@@ -27,14 +27,18 @@ FAILED_STYLE: Final = "bold red"
 
 
 MOST_COLUMNS: Final = 5
-"""More servers do not fit beside each other; they get a table below."""
+"""More servers do not stand beside each other; they get a table below."""
+CASE_WIDTH: Final = 5
+LEAST_PROMISE: Final = 12
+VERDICT_WIDTH: Final = 7
 
 
 def print_matrix(judgements: Sequence[Judgement], console: Console) -> None:
     """Print cases by group, servers as columns, and failures explained below."""
-    labels = list(dict.fromkeys(judgement.server for judgement in judgements))
-    for first in range(0, len(labels), MOST_COLUMNS):
-        console.print(_table(judgements, labels, labels[first : first + MOST_COLUMNS], console))
+    names = short_names(list(dict.fromkeys(judgement.server for judgement in judgements)))
+    width = min(console.width, WIDTH)
+    for columns in _beside(names, width):
+        console.print(_table(judgements, columns, width))
     for judgement in judgements:
         if judgement.verdict not in {Verdict.PASS, Verdict.BY_DESIGN}:
             style = STYLES.get(judgement.verdict, FAILED_STYLE)
@@ -52,24 +56,39 @@ def print_matrix(judgements: Sequence[Judgement], console: Console) -> None:
     console.print(summary(judgements), highlight=False)
 
 
-def _table(
-    judgements: Sequence[Judgement], labels: Sequence[str], columns: Sequence[str], console: Console
-) -> Table:
-    """Show some of the servers; the names are such as tell all of them apart."""
+def _beside(names: Mapping[str, str], width: int) -> Iterator[dict[str, str]]:
+    """Yield servers with their names, as many at a time as stand beside each other without a name or a verdict cut."""
+    columns: dict[str, str] = {}
+    for label, name in names.items():
+        if columns and (
+            len(columns) == MOST_COLUMNS
+            or _room_for_promises({**columns, label: name}, width) < LEAST_PROMISE
+        ):
+            yield columns
+            columns = {}
+        columns[label] = name
+    yield columns
+
+
+def _room_for_promises(columns: Mapping[str, str], width: int) -> int:
+    return width - CASE_WIDTH - sum(1 + max(len(name), VERDICT_WIDTH) for name in columns.values())
+
+
+def _table(judgements: Sequence[Judgement], columns: Mapping[str, str], width: int) -> Table:
+    """Show some of the servers; the promises only if there is room for them."""
     verdicts = {(judgement.case, judgement.server): judgement.verdict for judgement in judgements}
     titles = {judgement.case: judgement.title for judgement in judgements}
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, width=min(console.width, WIDTH))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, width=width)
     table.add_column("case", no_wrap=True, min_width=4)
-    table.add_column("promise", no_wrap=True, overflow="ellipsis", ratio=1)
-    names = short_names(labels)
-    for label in columns:
-        table.add_column(
-            Text(names[label]), no_wrap=True, overflow="ellipsis", min_width=min(9, len(names[label]))
-        )
+    roomy = _room_for_promises(columns, width) >= LEAST_PROMISE
+    if roomy:
+        table.add_column("promise", no_wrap=True, overflow="ellipsis", ratio=1)
+    for name in columns.values():
+        table.add_column(Text(name), overflow="fold", min_width=min(len(name), width - CASE_WIDTH))
     for letter in GROUP_TITLES:
         for case_id in (case_id for case_id in titles if case_id[0] == letter):
             cells = [_cell(verdicts.get((case_id, label))) for label in columns]
-            table.add_row(case_id, Text(titles[case_id]), *cells)
+            table.add_row(case_id, *([Text(titles[case_id])] if roomy else []), *cells)
         table.add_section()
     return table
 
