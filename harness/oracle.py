@@ -1,6 +1,7 @@
 """What a conforming server answers, worked out anew from the specification: nothing here comes from the servers."""
 
 import re
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from math import prod
@@ -15,6 +16,9 @@ _LONGEST = 4096
 _SUM, _PRODUCT = b"Sum", b"Product"
 _GOODBYE = b"connection closed\r\n"
 _NOT_UNDERSTOOD = b"ERROR. Enter only integers separated by commas\n"
+
+_LONGEST_NUMBER = 4300
+sys.set_int_max_str_digits(_LONGEST_NUMBER)  # CPython's own limit, set here lest an environment changes it
 
 
 def oracle(sent: bytes) -> bytes:

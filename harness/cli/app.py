@@ -61,7 +61,7 @@ def main() -> NoReturn:
     make_streams_safe()
     obey_stop_signals()
     try:
-        _check_words()
+        _check_start()
         code = cli.main(standalone_mode=False) or 0
         sys.stdout.flush()
         sys.exit(code)
@@ -83,7 +83,9 @@ def main() -> NoReturn:
         let_go_of_output()
 
 
-def _check_words() -> None:
+def _check_start() -> None:
+    if sys.flags.optimize > 1:
+        raise CannotRun("Python -OO leaves out docstrings, and what we say of commands and cases is in them")
     for word in sys.argv[1:]:
         try:
             word.encode()

@@ -288,9 +288,12 @@ def connected(host: str, port: int) -> socket.socket:
     connection = socket.create_connection((host, port), CONNECT_LIMIT_S)
     with ExitStack() as undoing:
         undoing.callback(connection.close)
-        greeting = connection.recv(len(GREETING), socket.MSG_WAITALL)
-        if greeting != GREETING:
-            raise ConnectError(f"it was greeted with {greeting!r}")
+        greeting = b""
+        while greeting != GREETING:
+            data = connection.recv(len(GREETING) - len(greeting))
+            greeting += data
+            if not (data and GREETING.startswith(greeting)):
+                raise ConnectError(f"it was greeted with {greeting!r}")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setblocking(False)
         undoing.pop_all()

@@ -26,7 +26,7 @@ from harness.drive.loops.closed import ClosedLoop
 from harness.drive.loops.loop import Loop
 from harness.drive.loops.open import OpenLoop
 from harness.drive.orders import LEAVE, LoadOrder, Turn
-from harness.drive.pipe import tell
+from harness.drive.pipe import failures_told, tell
 from harness.drive.schedule import phases_of
 from harness.drive.script import Script
 from harness.machine.resources import allow_files, most_files
@@ -110,4 +110,5 @@ def show_progress(elapsed_ns: int, sent: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with failures_told():
+        main()

@@ -12,12 +12,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import IO, Final
 
 from harness.errors import LaunchError
 from harness.launch.candidates import HOPELESS_S, HOST, STOP, Candidate
-from harness.machine.connections import Address, endpoints_of, is_listened_on, reached
+from harness.machine.connections import Address, endpoints_of, listening_host, reached
 from harness.machine.guard import be_guarded, keep_group
 from harness.machine.processes import processes_of, reap
 from harness.machine.resources import give_files, pinned
@@ -30,6 +30,7 @@ START_LIMIT_S: Final = 30.0
 PORT_CHECK_S: Final = 0.02
 STOP_MARGIN_S: Final = 5.0
 REAP_S: Final = 1.0
+LONGEST_LINE_BYTES: Final = 65_536
 CONNECT_LIMIT_S: Final = 5.0
 
 DEFAULT_CLIENTS: Final = 1000
@@ -167,7 +168,17 @@ def free_port() -> int:
 def _await_readiness(label: str, process: subprocess.Popen[bytes], port: int, errors: IO[bytes]) -> Address:
     """Wait for the readiness line, or, since not every server prints it, for the port to answer."""
     lines: SimpleQueue[bytes] = SimpleQueue()
-    Thread(target=_read_lines, args=(process, lines), daemon=True).start()
+    waited = Event()
+    Thread(target=_read_lines, args=(process, lines, waited), daemon=True).start()
+    try:
+        return _readiness(label, process, port, errors, lines)
+    finally:
+        waited.set()
+
+
+def _readiness(
+    label: str, process: subprocess.Popen[bytes], port: int, errors: IO[bytes], lines: SimpleQueue[bytes]
+) -> Address:
     limit = time.monotonic() + START_LIMIT_S
     while time.monotonic() < limit:
         with suppress(Empty):
@@ -178,8 +189,8 @@ def _await_readiness(label: str, process: subprocess.Popen[bytes], port: int, er
             raise LaunchError(
                 f"{label} did not start: exit code {process.returncode}" + (f", {said[-1]}" if said else "")
             )
-        if port and lines.empty() and is_listened_on(port):
-            return HOST, port
+        if port and lines.empty() and (host := listening_host(port)):
+            return host, port
     raise LaunchError(f"{label} was not ready within {START_LIMIT_S:g} s")
 
 
@@ -192,11 +203,14 @@ def _announced(label: str, host: str, port: int) -> Address:
         raise LaunchError(f"{label} is not reached at {host}:{port}: {error.strerror}") from None
 
 
-def _read_lines(process: subprocess.Popen[bytes], lines: SimpleQueue[bytes]) -> None:
+def _read_lines(process: subprocess.Popen[bytes], lines: SimpleQueue[bytes], waited: Event) -> None:
+    """Pass lines on while they are waited for; then only see to it that the server never waits for us."""
     assert process.stdout  # noqa: S101 - it was started with a pipe
     with suppress(ValueError):  # closed meanwhile
-        for line in process.stdout:
+        while not waited.is_set() and (line := process.stdout.readline(LONGEST_LINE_BYTES)):
             lines.put(line)
+        while process.stdout.read(LONGEST_LINE_BYTES):
+            pass
 
 
 def _text_of(errors: IO[bytes]) -> str:

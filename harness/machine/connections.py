@@ -31,6 +31,15 @@ BYTES_RECEIVED_AT: Final = 128
 """In struct tcp_info."""
 
 
+IPV4_LOOPBACK: Final = "127.0.0.1"
+IPV6_LOOPBACK: Final = "::1"
+IPV6_LOOPBACK_ENTRY: Final = "".join(
+    f"{int.from_bytes(socket.inet_pton(socket.AF_INET6, IPV6_LOOPBACK)[at : at + 4], sys.byteorder):08X}"
+    for at in range(0, 16, 4)
+)
+"""As the kernel's table has it: four words, each in the machine's own order."""
+
+
 class Endpoint(NamedTuple):
     """An address as a socket takes it: its family, and all that belongs to it, such as the interface of a link."""
 
@@ -106,16 +115,22 @@ def _in_hexadecimal(address: Address) -> str:
     return f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
 
 
-def is_listened_on(port: int) -> bool:
-    """Ask the kernel's tables, and not the server: a simple one would take the question for its first client."""
+def listening_host(port: int) -> str | None:
+    """Return the loopback address at which somebody listens, if somebody does: IPv4's, unless it is IPv6's alone.
+
+    The kernel's tables are asked, and not the server: a simple one would take the question for its first client.
+    """
     listening, entry = "0A", f":{port:04X}"
+    found = []
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
         if table.exists():
             for line in table.read_text(encoding="ascii").splitlines()[1:]:
                 _, local, _, state, *_ = line.split()
                 if state == listening and local.endswith(entry):
-                    return True
-    return False
+                    found.append(local.removesuffix(entry))
+    if not found:
+        return None
+    return IPV6_LOOPBACK if set(found) == {IPV6_LOOPBACK_ENTRY} else IPV4_LOOPBACK
 
 
 class Input(NamedTuple):

@@ -180,6 +180,21 @@ def test_what_cannot_be_done_ends_the_process_with_its_code(words: Sequence[str]
     assert reason in done.stderr
 
 
+def test_switches_of_the_interpreter_change_nothing_or_are_refused() -> None:
+    words = [sys.executable, "-m", "harness", "conform", "threaded", "--case", "A"]
+    for name, value, code in (("PYTHONINTMAXSTRDIGITS", "640", 0), ("PYTHONOPTIMIZE", "2", 3)):
+        done = subprocess.run(
+            words,
+            cwd=PROJECT,
+            env=os.environ | {name: value},
+            capture_output=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert done.stderr.count(b"\n") == (code == 3)
+
+
 def test_the_list_is_the_catalogue() -> None:
     listed = json.loads(harness("list", "--json").stdout)
     assert [set(server) for server in listed] == [{"name", "model", "declares", "file", "factors"}] * len(

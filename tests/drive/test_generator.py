@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from select import epoll
+from threading import Thread
 from time import monotonic_ns
 
 import numpy as np
@@ -13,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.drive.client import Client, ClientFailure, ConnectError
+from harness.drive.client import Client, ClientFailure, ConnectError, connected
+from harness.drive.fleet import as_line, worker
 from harness.drive.generator import connected_loop
 from harness.drive.journal import ROW, Columns, Journal, read_times
 from harness.drive.loops.churn import source_for
@@ -22,10 +24,11 @@ from harness.drive.loops.open import OpenLoop
 from harness.drive.orders import LoadOrder, LoadOutcome, Turn
 from harness.drive.schedule import intended_ns, phases_of
 from harness.drive.script import Script
-from harness.errors import LaunchError
+from harness.errors import LaunchError, MeasureError
 from harness.launch.candidates import Candidate
 from harness.launch.process import launch
 from harness.launch.selection import ours
+from harness.machine.connections import input_of
 from harness.oracle import GREETING, oracle
 from harness.plan import Load
 from tests.makers import changed
@@ -403,6 +406,37 @@ def test_a_server_that_goes_wrong_under_load_is_noticed(
     assert lost[kind] > 0
     assert_conserved(outcome)
     assert any(word in outcome.requests.fault for word in reason.split("|"))
+
+
+def test_a_greeting_may_come_in_pieces() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        greeted = Thread(target=greet_in_pieces, args=(server,))
+        greeted.start()
+        connected(*server.getsockname()).close()
+        greeted.join()
+
+
+def greet_in_pieces(server: socket.socket) -> None:
+    """Send each piece once the one before has been taken."""
+    client, peer = server.accept()
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with client:
+        for at in range(0, len(GREETING), 8):
+            while (found := input_of(peer, server.getsockname())) is not None and found.unread_bytes:
+                pass
+            client.sendall(GREETING[at : at + 8])
+
+
+def test_what_the_system_refuses_is_told(tmp_path: Path) -> None:
+    """As a disk that is full, in the place where the times are to go."""
+    with launch(ours("threaded")) as launched:
+        order = changed(order_for(launched.address, tmp_path), duration_s=0.1)
+        order = changed(order, times_file="/no/such/folder/times")
+        with worker("harness.drive.generator", ()) as generator:
+            generator.tell(as_line(order), "connected")
+            generator.tell(str(monotonic_ns()), "started")
+            with pytest.raises(MeasureError, match="No such file or directory: '/no/such/folder/times'"):
+                generator.tell(None, "done")
 
 
 def test_a_wrong_greeting_is_noticed(faulty: Callable[..., Candidate], tmp_path: Path) -> None:

@@ -32,6 +32,17 @@ def test_a_server_that_does_not_announce_itself_is_ready_when_its_port_answers(
         assert client.recv(9) == b"<welcome:"
 
 
+def test_what_a_server_prints_when_it_is_ready_is_let_go(faulty: Callable[[str], Candidate]) -> None:
+    """However much it is: the server never waits for us to read it, and we do not keep it."""
+    with launch(faulty("prints_much")) as launched:
+        before_bytes = psutil.Process().memory_info().rss
+        with socket.create_connection(launched.address) as client:
+            client.sendall(b"1,2\nquit\n")
+            with client.makefile("rb") as replies:
+                assert replies.read().endswith(b"connection closed\r\n"), "it says so when all is printed"
+        assert psutil.Process().memory_info().rss - before_bytes < 32 << 20
+
+
 def test_a_server_that_does_not_start_is_explained(faulty: Callable[[str], Candidate]) -> None:
     with (
         pytest.raises(LaunchError, match=r"faulty did not start: exit code 1, cannot start, for a reason"),

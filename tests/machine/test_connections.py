@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from harness.machine import connections
-from harness.machine.connections import Address, Entry, endpoint_of, endpoints_of, reached, servers_entry
+from harness.machine.connections import (
+    Address,
+    Entry,
+    endpoint_of,
+    endpoints_of,
+    listening_host,
+    reached,
+    servers_entry,
+)
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -116,6 +124,27 @@ def test_what_was_tried_is_said() -> None:
         reached(("both.test", port), 5)
     with pytest.raises(OSError, match=f"] {refused}$"):
         reached(("127.0.0.1", port), 5)
+
+
+@pytest.mark.parametrize(
+    ("family", "number", "host"),
+    [
+        (socket.AF_INET, "127.0.0.1", "127.0.0.1"),
+        (socket.AF_INET, "0.0.0.0", "127.0.0.1"),  # noqa: S104 - for a moment
+        (socket.AF_INET6, "::1", "::1"),
+        (socket.AF_INET6, "::", "127.0.0.1"),
+    ],
+)
+def test_who_listens_is_found_without_being_asked(
+    family: socket.AddressFamily, number: str, host: str
+) -> None:
+    with listener(family, number) as server:
+        port = server.getsockname()[1]
+        assert listening_host(port) == host
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert listening_host(port) is None
 
 
 def test_what_is_no_name_is_an_error_like_others() -> None:

@@ -31,10 +31,18 @@ def serve(client: socket.socket, defect: str) -> None:
         converse(client, defect)
 
 
+def print_much(defect: str) -> None:
+    if defect == "prints_much":
+        for _ in range(64 * 1024):
+            print("x" * 1023)
+        sys.stdout.flush()
+
+
 def converse(client: socket.socket, defect: str) -> None:
     """Greet, and answer."""
     connection = Connection()
     leak(client, defect)
+    print_much(defect)
     greeting = connection.greeting
     if defect == "greets_after_input":
         client.recv(1, socket.MSG_PEEK)

@@ -16,7 +16,7 @@ import msgspec
 
 from harness.drive.background.guests import Party, connected
 from harness.drive.orders import BackgroundOrder
-from harness.drive.pipe import tell
+from harness.drive.pipe import failures_told, tell
 from harness.machine.resources import allow_files, most_files
 
 
@@ -44,4 +44,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with failures_told():
+        main()
