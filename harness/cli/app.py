@@ -77,6 +77,8 @@ def main() -> NoReturn:
         _fail(COULD_NOT_RUN, str(error))
     except OSError as error:
         _fail(COULD_NOT_RUN, str(error).partition("] ")[2] or str(error))
+    except ImportError as error:
+        _fail(COULD_NOT_RUN, f"a library cannot be loaded: {error}")
     except MemoryError:
         _fail(COULD_NOT_RUN, "there is not enough memory")
     finally:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import FileIO, RawIOBase
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -169,7 +170,10 @@ def _await_readiness(label: str, process: subprocess.Popen[bytes], port: int, er
     """Wait for the readiness line, or, since not every server prints it, for the port to answer."""
     lines: SimpleQueue[bytes] = SimpleQueue()
     waited = Event()
-    Thread(target=_read_lines, args=(process, lines, waited), daemon=True).start()
+    assert process.stdout  # noqa: S101 - it was started with a pipe
+    # Of its own, and without a buffer and its lock: who left the server's group may keep the pipe open for ever.
+    output = FileIO(os.dup(process.stdout.fileno()))
+    Thread(target=_read_lines, args=(output, lines, waited), daemon=True).start()
     try:
         return _readiness(label, process, port, errors, lines)
     finally:
@@ -203,14 +207,13 @@ def _announced(label: str, host: str, port: int) -> Address:
         raise LaunchError(f"{label} is not reached at {host}:{port}: {error.strerror}") from None
 
 
-def _read_lines(process: subprocess.Popen[bytes], lines: SimpleQueue[bytes], waited: Event) -> None:
+def _read_lines(output: RawIOBase, lines: SimpleQueue[bytes], waited: Event) -> None:
     """Pass lines on while they are waited for; then only see to it that the server never waits for us."""
-    assert process.stdout  # noqa: S101 - it was started with a pipe
-    with suppress(ValueError):  # closed meanwhile
-        while not waited.is_set() and (line := process.stdout.readline(LONGEST_LINE_BYTES)):
-            lines.put(line)
-        while process.stdout.read(LONGEST_LINE_BYTES):
-            pass
+    while not waited.is_set() and (line := output.readline(LONGEST_LINE_BYTES)):
+        lines.put(line)
+    while output.read(LONGEST_LINE_BYTES):
+        pass
+    output.close()
 
 
 def _text_of(errors: IO[bytes]) -> str:

@@ -83,8 +83,15 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 def append_samples(folder: Path, samples: Sequence[Sample]) -> None:
     """Add lines to the samples, all at once; a run that is interrupted keeps what it has measured."""
-    with (folder / SAMPLES).open("ab") as file:
-        file.write(b"".join(msgspec.json.encode(sample) + b"\n" for sample in samples))
+    path = folder / SAMPLES
+    whole_bytes = path.stat().st_size if path.exists() else 0
+    try:
+        with path.open("ab") as file:
+            file.write(b"".join(msgspec.json.encode(sample) + b"\n" for sample in samples))
+    except OSError as error:  # such as a disk that is full: no part of a line is left
+        with path.open("ab") as file:
+            file.truncate(whole_bytes)
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def drop_half_written_sample(folder: Path) -> None:
@@ -110,9 +117,9 @@ def write_whole(path: Path, text: str) -> None:
         if path.exists():
             aside.chmod(path.stat().st_mode)
         aside.replace(path)
-    except OSError:
+    except OSError as error:
         aside.unlink(missing_ok=True)
-        raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def unfinished(path: Path) -> Path:

@@ -1,7 +1,11 @@
 """Starting and stopping servers."""
 
+import os
+import signal
 import socket
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -41,6 +45,18 @@ def test_what_a_server_prints_when_it_is_ready_is_let_go(faulty: Callable[[str],
             with client.makefile("rb") as replies:
                 assert replies.read().endswith(b"connection closed\r\n"), "it says so when all is printed"
         assert psutil.Process().memory_info().rss - before_bytes < 32 << 20
+
+
+def test_a_server_that_leaves_and_keeps_its_output_open_is_explained() -> None:
+    """As one that makes itself a daemon; nobody waits for the end of its output."""
+    command = f"setsid {sys.executable} -c 'import signal; signal.pause()' & echo $! >&2; exit 4"
+    with (
+        pytest.raises(LaunchError, match=r"did not start: exit code 4, (\d+)$") as refused,
+        launch(Candidate("x", ("sh", "-c", command))),
+    ):
+        pass
+    with suppress(ProcessLookupError):  # it may not have left its group in time
+        os.kill(int(str(refused.value).rpartition(" ")[2]), signal.SIGKILL)
 
 
 def test_a_server_that_does_not_start_is_explained(faulty: Callable[[str], Candidate]) -> None:

@@ -1,6 +1,8 @@
 """The files of a run: what is written is read, and what is not ours is refused by file, line and field."""
 
 import json
+import resource
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,24 @@ def test_a_sample_that_is_not_written_to_its_end_may_be_dropped(
     assert read_results(tmp_path).samples == results.samples[:-1]
     (tmp_path / SAMPLES).unlink()
     drop_half_written_sample(tmp_path)
+
+
+def test_of_a_sample_that_does_not_fit_on_the_disk_nothing_is_left(
+    tmp_path: Path, make_results: Callable[..., Results]
+) -> None:
+    """A limit of file sizes stands for the disk: some of the line is written before the rest is refused."""
+    results = make_results()
+    write(tmp_path, results)
+    kept = (tmp_path / SAMPLES).read_bytes()
+    limits, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(kept) + 100, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: .*samples.jsonl"):
+            append_samples(tmp_path, results.samples[0])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert (tmp_path / SAMPLES).read_bytes() == kept
 
 
 def test_samples_load_with_pandas_in_two_lines(tmp_path: Path, make_results: Callable[..., Results]) -> None:
