@@ -7,14 +7,16 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import IO, Final
+from typing import Final
 
 from harness.machine.guard import be_guarded
 
 ATTACH_LIMIT_S: Final = 30.0
+LET_GO_LIMIT_S: Final = 10.0
 ATTACHED: Final = " attached"
 
 
@@ -50,8 +52,6 @@ def traced(pids: Sequence[int]) -> Iterator[Trace]:
             command,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
             process_group=0,
             env=environment,
         ) as process:
@@ -59,14 +59,30 @@ def traced(pids: Sequence[int]) -> Iterator[Trace]:
                 _await_attachment(process, len(pids))
                 yield trace
             finally:
-                process.send_signal(signal.SIGINT)  # it lets go, and writes what it has counted
-                process.wait()
+                has_let_go = _let_go(process)
+        if not has_let_go:
+            raise TraceError("strace did not let go")
         trace.calls = calls_in(summary.read_text(encoding="utf-8"))
 
 
-def _await_attachment(process: subprocess.Popen[str], count: int) -> None:
+def _let_go(process: subprocess.Popen[bytes]) -> bool:
+    """Let strace write what it has counted; it is killed if it does not end, as it may if the server has ended."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(LET_GO_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return False
+    return True
+
+
+def _await_attachment(process: subprocess.Popen[bytes], count: int) -> None:
+    assert process.stderr  # noqa: S101 - it was started with a pipe
+    output = FileIO(
+        os.dup(process.stderr.fileno())
+    )  # without a buffer, whose lock would keep others from closing
     lines: SimpleQueue[str] = SimpleQueue()
-    Thread(target=_read_lines, args=(process.stderr, lines), daemon=True).start()
+    Thread(target=_read_lines, args=(output, lines), daemon=True).start()
     attached = 0
     while attached < count:
         try:
@@ -81,9 +97,10 @@ def _await_attachment(process: subprocess.Popen[str], count: int) -> None:
             raise TraceError(line.strip().removeprefix("strace: "))
 
 
-def _read_lines(file: IO[str] | None, lines: SimpleQueue[str]) -> None:
-    for line in file or ():
-        lines.put(line)
+def _read_lines(output: FileIO, lines: SimpleQueue[str]) -> None:
+    with output:
+        for line in output:
+            lines.put(line.decode(errors="replace"))
     lines.put("")
 
 

@@ -2,10 +2,12 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
 from harness.experiments.effects.setup import ask_often, client_of, program
+from harness.machine import strace
 from harness.machine.strace import TraceError, calls_in, traced
 
 SUMMARY = """\
@@ -46,4 +48,17 @@ def test_that_strace_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")
 def test_that_it_cannot_trace_is_said_in_its_words() -> None:
     with pytest.raises(TraceError, match=r"No such process|ended before"), traced([2**22 - 1]):
+        pass
+
+
+def test_a_strace_that_does_not_let_go_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it may be with a server that has ended meanwhile."""
+    stubborn = tmp_path / "strace"
+    stubborn.write_text("#!/bin/sh\ntrap '' INT\necho 'strace: Process 1 attached' >&2\nexec sleep 600\n")
+    stubborn.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(strace, "LET_GO_LIMIT_S", 0.1)
+    with pytest.raises(TraceError, match="did not let go"), traced([1]):
         pass
