@@ -40,6 +40,14 @@ COMMANDS: Final = {
 """Each subcommand's module in `harness.cli`, and its name there."""
 
 
+NO_THREAD: Final = "can't start new thread"
+"""So CPython says that the system allows no more; it has no error of its own."""
+
+TROUBLES: Final = (
+    click.ClickException, KeyboardInterrupt, UsageError, CannotRun, OSError, ImportError, MemoryError, RuntimeError
+)  # fmt: skip
+
+
 class Commands(click.Group):
     """Subcommands that are imported when they are asked for: to list servers takes no statistics and no figures."""
 
@@ -67,22 +75,30 @@ def main() -> NoReturn:
         sys.exit(code)
     except NobodyReadsError:
         sys.exit(128 + signal.SIGPIPE)
-    except (click.Abort, KeyboardInterrupt):
-        _fail(INTERRUPTED, "interrupted")
-    except click.ClickException as error:
-        _fail(USAGE, error.format_message())
-    except UsageError as error:
-        _fail(USAGE, str(error))
-    except CannotRun as error:
-        _fail(COULD_NOT_RUN, str(error))
-    except OSError as error:
-        _fail(COULD_NOT_RUN, str(error).partition("] ")[2] or str(error))
-    except ImportError as error:
-        _fail(COULD_NOT_RUN, f"a library cannot be loaded: {error}")
-    except MemoryError:
-        _fail(COULD_NOT_RUN, "there is not enough memory")
+    except TROUBLES as error:
+        _fail(*_in_words(error))
     finally:
         let_go_of_output()
+
+
+def _in_words(error: BaseException) -> tuple[int, str]:
+    """Return the exit code that a trouble ends in, and what is said of it; raise what is a mistake of ours."""
+    match error:
+        case click.Abort() | KeyboardInterrupt():
+            return INTERRUPTED, "interrupted"
+        case click.ClickException():
+            return USAGE, error.format_message()
+        case UsageError():
+            return USAGE, str(error)
+        case OSError():
+            return COULD_NOT_RUN, str(error).partition("] ")[2] or str(error)
+        case MemoryError():
+            return COULD_NOT_RUN, "there is not enough memory"
+        case CannotRun() | ImportError():
+            return COULD_NOT_RUN, str(error)
+    if str(error) == NO_THREAD:
+        return COULD_NOT_RUN, NO_THREAD
+    raise error
 
 
 def _check_start() -> None:

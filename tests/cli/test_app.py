@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from harness.cli.app import main
+from harness.cli.app import NO_THREAD, main
 from harness.cli.options import measured_so
 from harness.experiments.faults.faults import FAULTS
 from harness.launch.process import launch
@@ -178,6 +179,23 @@ def test_what_cannot_be_done_ends_the_process_with_its_code(words: Sequence[str]
     done = harness(*words)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert reason in done.stderr
+
+
+def test_that_no_thread_can_be_started_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where a limit of processes is reached, which are threads to the kernel."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError(NO_THREAD)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(sys, "argv", ["harness", "conform", "threaded", "--case", "F01"])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 3
+    assert capsys.readouterr().err == f"harness: {NO_THREAD}\n"
 
 
 def test_switches_of_the_interpreter_change_nothing_or_are_refused() -> None:

@@ -125,7 +125,7 @@ def test_of_a_sample_that_does_not_fit_on_the_disk_nothing_is_left(
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(kept) + 100, limits[1]))
     try:
         with pytest.raises(OSError, match=r"File too large: .*samples.jsonl"):
-            append_samples(tmp_path, results.samples[0])
+            append_samples(tmp_path, results.samples[:1])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, ignored)
