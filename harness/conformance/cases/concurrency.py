@@ -1,10 +1,11 @@
 """C: what one client may do to the others, and to the server."""
 
+import socket
 from itertools import pairwise
 from typing import Final
 
 from harness.conformance.case import Cases
-from harness.conformance.cases.replies import GOODBYE, THREE
+from harness.conformance.cases.replies import GOODBYE, THREE, sums
 from harness.conformance.cases.steps import (
     FENCES,
     FLOOD_LIMIT_BYTES,
@@ -12,7 +13,7 @@ from harness.conformance.cases.steps import (
     is_served,
     one_after_the_other,
 )
-from harness.conformance.peer import MEDIUM_BUFFER_BYTES, SMALL_BUFFER_BYTES
+from harness.conformance.peer import MEDIUM_BUFFER_BYTES, SMALL_BUFFER_BYTES, Peer
 from harness.conformance.target import Target
 from harness.conformance.violations import StaleClaim, Violation
 
@@ -216,3 +217,22 @@ def c10_more_clients_than_places(target: Target) -> None:
         outside[1].greeted().expect(b"<switching to product mode>\r\nProduct of input numbers: '42'\r\n")
         for peer in (*inside, outside[1]):
             peer.close()
+
+
+@case("2.3")
+def c14_urgent_data(target: Target) -> None:
+    """A byte that is sent as urgent is data like any other, and stays where it stands."""
+    with target.greeted() as peer:
+        peer.send_some(b"1,")
+        send_urgently(peer, b"2")
+        peer.send_some(b"3\n")
+        peer.expect(sums(24))
+        send_urgently(peer, b"1,2\n")
+        peer.expect(THREE)
+        peer.fence()
+
+
+def send_urgently(peer: Peer, data: bytes) -> None:
+    """Send bytes of which the last one is urgent."""
+    peer.sent += data
+    peer.socket.send(data, socket.MSG_OOB)
