@@ -17,6 +17,7 @@ import sys
 import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from select import PIPE_BUF, select
 from threading import Thread
 from typing import Final, NamedTuple, NoReturn, Protocol
 
@@ -60,6 +61,9 @@ TCP_CLOSE: Final = 7
 STOP_SIGNALS: Final = {signal.SIGTERM, signal.SIGINT}
 GRACE_USED: Final = 0.8
 """The share of the grace that clients get; the rest is for exiting in time [7.4]."""
+
+STANDARD_OUTPUT: Final = 1
+STANDARD_ERROR: Final = 2
 
 
 class Options(NamedTuple):
@@ -159,9 +163,8 @@ class LoggedConnection(Connection):
         return super().answer(line)
 
     def log(self, event: str) -> None:
-        """Write one line; it is one write, so that threads cannot mix theirs."""
-        sys.stderr.write(f"{self._name} {event}\n")
-        sys.stderr.flush()
+        """Write one line."""
+        say(f"{self._name} {event}")
 
 
 @contextmanager
@@ -214,6 +217,10 @@ class Parser(argparse.ArgumentParser):
         """End with exit code 2 [5.4]."""
         fail(2, message)
 
+    def print_help(self, file: object = None) -> None:  # noqa: ARG002 - argparse gives none
+        """Write the help, or end with exit code 1."""
+        write_out(self.format_help())
+
 
 def run(
     serve: Callable[[Server], None],
@@ -232,6 +239,7 @@ def run(
         own_options: that only this model has, and reads itself.
         prepare: what a model has to do before it is ready, and while there is but one thread.
     """
+    fill_standard_streams()
     options = parse_options(sys.argv[1:], most_clients, own_options)
     sys.set_int_max_str_digits(INT_DIGITS_LIMIT)
     allow_files(options.max_clients, most_files)
@@ -239,8 +247,27 @@ def run(
     prepare(server)
     server.stop_on_signal()
     host, port, *_ = server.listener.getsockname()
-    print("Server up, running, and waiting for call on", host, port, flush=True)
+    write_out(f"Server up, running, and waiting for call on {host} {port}\n")
     serve(server)
+
+
+def fill_standard_streams() -> None:
+    """Open the null device where a standard stream is closed, lest a client's socket gets its number [5.8]."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
+
+
+def block_stop_signals() -> None:
+    """Keep stop signals for whoever waits for them.
+
+    They are blocked in this thread, hence in all that it starts: none can be lost between a check and a system call.
+    """
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
 
 
 def parse_options(
@@ -313,8 +340,31 @@ def open_listener(host: str, port: int) -> socket.socket:
 
 def fail(code: int, reason: str) -> NoReturn:
     """End the process with one clear line."""
-    sys.stderr.write(f"{reason}\n")
+    say(reason)
     sys.exit(code)
+
+
+def say(line: str) -> None:
+    """Write a line to standard error, or lose it: what cannot be written, or not now, holds nobody up [5.7].
+
+    It is one write, so that threads cannot mix theirs, and past Python's buffer, which would try again at the exit.
+    A pipe that takes anything takes PIPE_BUF bytes at once.
+    """
+    encoded = line.encode(errors="backslashreplace")[: PIPE_BUF - 1] + b"\n"
+    with suppress(OSError):
+        _, writable, _ = select((), (STANDARD_ERROR,), (), 0)
+        if writable:
+            os.write(STANDARD_ERROR, encoded)
+
+
+def write_out(text: str) -> None:
+    """Write to standard output; exit code 1 and one line if that cannot be [5.2]."""
+    unwritten = text.encode()
+    try:
+        while unwritten:
+            unwritten = unwritten[os.write(STANDARD_OUTPUT, unwritten) :]
+    except OSError as error:
+        fail(1, f"cannot write to standard output: {error.strerror}")
 
 
 def _port(text: str) -> int:

@@ -10,6 +10,7 @@ from harness.conformance.cases import (
     concurrency,
     framing,
     idling,
+    outputs,
     sessions,
     starting,
     stopping,
@@ -23,7 +24,7 @@ CASES: Final = tuple(
         arithmetic.CASES,
         sessions.CASES,
         concurrency.CASES + capabilities.CASES,
-        starting.CASES + idling.CASES + stopping.CASES,
+        starting.CASES + idling.CASES + stopping.CASES + outputs.CASES,
     )
     for case in sorted(group, key=lambda each: each.id)
 )

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -165,6 +165,11 @@ class Target:
         """Let none of the server's processes open one more file."""
         with no_more_files(self.pids):
             yield
+
+    def started_by(self, line: str) -> "Target":
+        """Start fresh servers by a line of the shell's, in which `"$@"` stands for the command."""
+        shell = ("sh", "-c", line, "sh", *self.candidate.command) if self.candidate.command else ()
+        return replace(self, candidate=replace(self.candidate, command=shell))
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -266,6 +266,17 @@ def held(pids: Sequence[int]) -> Held:
     )
 
 
+def sockets_of(pid: int) -> dict[int, int]:
+    """Return the inode of each socket that a process has open, by its descriptor."""
+    found = {}
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(*GONE):
+            kind, _, inode = str(link.readlink()).partition(":")
+            if kind == "socket":
+                found[int(link.name)] = int(inode.strip("[]"))
+    return found
+
+
 def number_in(text: str, name: str) -> int:
     """Return the number after a word, the first of that name; 0 if it is not there."""
     words = text.split()

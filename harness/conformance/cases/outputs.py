@@ -1,0 +1,90 @@
+"""L: what a server says, to whoever does not listen."""
+
+import os
+import shlex
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+from harness.conformance.case import Cases
+from harness.conformance.cases.replies import THREE
+from harness.conformance.target import Target, run_to_end, with_options
+from harness.conformance.violations import NotApplicable, Violation
+from harness.errors import LaunchError
+from harness.launch.process import free_port
+from harness.machine.processes import sockets_of
+
+CASES: Final = Cases()
+case = CASES.case
+
+LOGGED_LINES: Final = 5000
+"""What is logged of them is more than a pipe holds."""
+
+
+@case("5.2")
+def l20_readiness_that_cannot_be_written(target: Target) -> None:
+    """If the readiness line cannot be written, one line on standard error says so, and the exit code is 1."""
+    if not target.candidate.announces:
+        raise NotApplicable("it is not known to print a readiness line")
+    for output in (">/dev/full", "1</dev/null"):
+        command = target.started_by(f'exec "$@" {output}').candidate.filled_command(with_options())
+        code, said = run_to_end(command, target.patience_s)
+        if code != 1 or said.count("\n") != 1:
+            raise Violation(f"{output}: exit code {code}, expected 1 and one line; standard error: {said!r}")
+
+
+@case("5.7")
+def l21_log_that_cannot_be_written(target: Target) -> None:
+    """A log that cannot be written is lost, and no client notices: disk full, closed, its reader gone or asleep."""
+    for output in ("2>/dev/full", "2>&-"):
+        with verbose(target, output) as own:
+            own.answers(b"1,2\n", THREE)
+            own.answers(b"1,2\n", THREE)
+    with pipe_with_a_reader() as (pipe, reader), verbose(target, f"2>{shlex.quote(str(pipe))}") as own:
+        own.answers(b"1,2\n" * LOGGED_LINES, THREE * LOGGED_LINES)
+        own.answers(b"1,2\n", THREE)
+        reader.close()
+        own.answers(b"1,2\n", THREE)
+        own.answers(b"1,2\n", THREE)
+
+
+@contextmanager
+def verbose(target: Target, output: str) -> Iterator[Target]:
+    """Start a server that logs, with its standard error redirected."""
+    with ExitStack() as stack:
+        try:
+            own = stack.enter_context(target.started_by(f'exec "$@" --verbose {output}').fresh())
+        except LaunchError:
+            if target.candidate.implementation is None:
+                raise NotApplicable("it cannot be started with --verbose") from None
+            raise
+        yield own
+
+
+@contextmanager
+def pipe_with_a_reader() -> Iterator[tuple[Path, IO[bytes]]]:
+    """Make a pipe that has a name, and open its end for reading."""
+    with tempfile.TemporaryDirectory() as folder:
+        pipe = Path(folder) / "pipe"
+        os.mkfifo(pipe)
+        with os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb", 0) as reader:
+            yield pipe, reader
+
+
+@case("5.8")
+def l22_closed_standard_streams(target: Target) -> None:
+    """A server whose standard streams are closed serves, and no client's socket takes their numbers."""
+    with (
+        target.started_by('exec "$@" <&- >&- 2>&-').fresh(port=free_port()) as own,
+        own.greeted() as peer,
+    ):
+        peer.fence()
+        for pid in own.pids:
+            if taken := {0, 1, 2} & sockets_of(pid).keys():
+                raise Violation(f"descriptors {sorted(taken)} of process {pid} are sockets")
+    command = target.started_by('exec "$@" --no-such-option 2>&-').candidate.filled_command(with_options())
+    code, _ = run_to_end(command, target.patience_s)
+    if code != 2:
+        raise Violation(f"bad usage, with standard error closed: exit code {code}, expected 2")
