@@ -18,13 +18,13 @@ from socket import socket
 
 from implementations.event_loop import run
 from implementations.server import (
-    ACCEPT_RETRY_S,
     DELIVERY_CHECK_S,
     LINGER_BYTES,
     LINGER_S,
     RECEIVE_BYTES,
     SLICE_BYTES,
     Server,
+    pause_after,
     undelivered_bytes,
 )
 
@@ -38,11 +38,11 @@ async def serve(server: Server) -> None:
         await places.acquire()
         try:
             client, _ = await loop.sock_accept(server.listener)
-        except OSError:
+        except (OSError, MemoryError) as error:
             places.release()
             if server.stopping:
                 break
-            await asyncio.sleep(ACCEPT_RETRY_S)  # out of descriptors: they come back when others close theirs
+            await asyncio.sleep(pause_after(error))
             continue
         await loop.connect_accepted_socket(partial(Handler, client, server, places), client)
     for _ in range(server.options.max_clients):

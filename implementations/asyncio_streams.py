@@ -17,7 +17,6 @@ from socket import socket
 
 from implementations.event_loop import run
 from implementations.server import (
-    ACCEPT_RETRY_S,
     DELIVERY_CHECK_S,
     LINGER_BYTES,
     LINGER_S,
@@ -25,6 +24,7 @@ from implementations.server import (
     SLACK,
     SLICE_BYTES,
     Server,
+    pause_after,
     undelivered_bytes,
 )
 
@@ -45,13 +45,11 @@ async def serve(server: Server) -> None:
             await places.acquire()
             try:
                 client, _ = await asyncio.get_running_loop().sock_accept(server.listener)
-            except OSError:
+            except (OSError, MemoryError) as error:
                 places.release()
                 if server.stopping:
                     break
-                await asyncio.sleep(
-                    ACCEPT_RETRY_S
-                )  # out of descriptors: they come back when others close theirs
+                await asyncio.sleep(pause_after(error))
                 continue
             clients.create_task(occupy_place(client))
 
@@ -76,11 +74,11 @@ async def handle(client: socket, server: Server) -> None:
                     if len(data) == RECEIVE_BYTES:
                         await asyncio.sleep(0)  # more may be buffered, and read() would not let others run
         await hang_up(reader, writer, client, server)
-    except OSError:
+    except (OSError, MemoryError):
         writer.transport.abort()
     finally:
         writer.close()
-        with suppress(OSError):
+        with suppress(OSError, MemoryError):
             await writer.wait_closed()
 
 

@@ -15,13 +15,13 @@ from socket import SHUT_WR, socket
 from time import monotonic, sleep
 
 from implementations.server import (
-    ACCEPT_RETRY_S,
     DELIVERY_CHECK_S,
     LINGER_BYTES,
     LINGER_S,
     RECEIVE_BYTES,
     TICKS,
     Server,
+    pause_after,
     run,
     undelivered_bytes,
     wake_on_silence,
@@ -33,10 +33,10 @@ def serve(server: Server) -> None:
     while True:
         try:
             client, _ = server.listener.accept()
-        except OSError:
+        except (OSError, MemoryError) as error:
             if server.stopping:
                 return
-            sleep(ACCEPT_RETRY_S)  # out of descriptors: they come back when others close theirs
+            sleep(pause_after(error))
             continue
         handle(client, server)
 
@@ -44,7 +44,7 @@ def serve(server: Server) -> None:
 def handle(client: socket, server: Server) -> None:
     """Serve one client to its end. If it resets, vanishes or falls silent (all OSError), that harms nobody else."""
     idle_timeout_s = server.options.idle_timeout_s
-    with client, suppress(OSError):
+    with client, suppress(OSError, MemoryError):
         wake_on_silence(client, idle_timeout_s)
         with server.serving(client) as connection:
             send(client, connection.greeting)

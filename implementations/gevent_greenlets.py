@@ -22,12 +22,12 @@ from gevent.lock import Semaphore
 from gevent.socket import fromfd, socket
 
 from implementations.server import (
-    ACCEPT_RETRY_S,
     DELIVERY_CHECK_S,
     LINGER_BYTES,
     LINGER_S,
     RECEIVE_BYTES,
     Server,
+    pause_after,
     run,
     undelivered_bytes,
 )
@@ -48,11 +48,11 @@ def serve(server: Server) -> None:
         places.acquire()
         try:
             client, _ = listener.accept()
-        except OSError:
+        except (OSError, MemoryError) as error:
             places.release()
             if server.stopping:
                 break
-            sleep(ACCEPT_RETRY_S)  # out of descriptors: they come back when others close theirs
+            sleep(pause_after(error))
             continue
         spawn(occupy_place, client)
     for _ in range(server.options.max_clients):
@@ -62,7 +62,7 @@ def serve(server: Server) -> None:
 def handle(client: socket, server: Server) -> None:
     """Serve one client to its end. If it resets, vanishes or falls silent (all OSError), that harms nobody else."""
     idle_timeout_s = server.options.idle_timeout_s
-    with client, suppress(OSError):
+    with client, suppress(OSError, MemoryError):
         with server.serving(client) as connection:
             send(client, connection.greeting, idle_timeout_s)
             deadline = monotonic() + idle_timeout_s

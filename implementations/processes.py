@@ -29,7 +29,6 @@ from time import monotonic, sleep
 from typing import cast
 
 from implementations.server import (
-    ACCEPT_RETRY_S,
     DELIVERY_CHECK_S,
     LINGER_BYTES,
     LINGER_S,
@@ -38,6 +37,7 @@ from implementations.server import (
     TICKS,
     Server,
     fail,
+    pause_after,
     run,
     undelivered_bytes,
     wake_on_silence,
@@ -90,11 +90,11 @@ def work(server: Server, places: Semaphore, ready: Semaphore) -> None:
         places.acquire()
         try:
             client, _ = server.listener.accept()
-        except OSError:
+        except (OSError, MemoryError) as error:
             places.release()
             if server.stopping:
                 return  # the process ends when its threads have
-            sleep(ACCEPT_RETRY_S)  # out of descriptors: they come back when others close theirs
+            sleep(pause_after(error))
             continue
         Thread(target=occupy_place, args=(client,)).start()
 
@@ -115,7 +115,7 @@ def follow_parent(server: Server) -> None:
 def handle(client: socket, server: Server) -> None:
     """Serve one client to its end. If it resets, vanishes or falls silent (all OSError), that harms nobody else."""
     idle_timeout_s = server.options.idle_timeout_s
-    with client, suppress(OSError):
+    with client, suppress(OSError, MemoryError):
         wake_on_silence(client, idle_timeout_s)
         with server.serving(client) as connection:
             send(client, connection.greeting)

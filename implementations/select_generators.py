@@ -22,12 +22,12 @@ from types import coroutine
 from typing import NamedTuple, TypeAlias
 
 from implementations.server import (
-    ACCEPT_RETRY_S,
     DELIVERY_CHECK_S,
     LINGER_BYTES,
     LINGER_S,
     RECEIVE_BYTES,
     Server,
+    pause_after,
     run,
     undelivered_bytes,
 )
@@ -102,8 +102,8 @@ class Reactor:
         """Start the handler of a new client; it runs up to its first wait."""
         try:
             client, _ = self.server.listener.accept()
-        except OSError:
-            self.accept_after = monotonic() + ACCEPT_RETRY_S  # out of descriptors: others will close theirs
+        except (OSError, MemoryError) as error:
+            self.accept_after = monotonic() + pause_after(error)
             return
         client.setblocking(False)
         self.resume(handle(client, self.server))
@@ -134,7 +134,7 @@ def serve(server: Server) -> None:
 async def handle(client: socket, server: Server) -> None:
     """Serve one client to its end. If it resets, vanishes or falls silent (all OSError), that harms nobody else."""
     idle_timeout_s = server.options.idle_timeout_s
-    with client, suppress(OSError):
+    with client, suppress(OSError, MemoryError):
         with server.serving(client) as connection:
             await send(client, connection.greeting, idle_timeout_s)
             deadline = monotonic() + idle_timeout_s
@@ -151,8 +151,12 @@ async def handle(client: socket, server: Server) -> None:
 
 async def receive(client: socket, deadline: float) -> bytes:
     """Wait for input, but not past the deadline, however often single bytes come."""
-    await until(client, Event.READABLE, deadline)
-    return client.recv(RECEIVE_BYTES)
+    while True:
+        await until(client, Event.READABLE, deadline)
+        try:
+            return client.recv(RECEIVE_BYTES)
+        except BlockingIOError:  # it only seemed to be readable
+            continue
 
 
 async def send(client: socket, replies: bytes, idle_timeout_s: float) -> None:

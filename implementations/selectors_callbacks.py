@@ -19,12 +19,12 @@ from socket import SHUT_WR, socket
 from time import monotonic
 
 from implementations.server import (
-    ACCEPT_RETRY_S,
     DELIVERY_CHECK_S,
     LINGER_BYTES,
     LINGER_S,
     RECEIVE_BYTES,
     Server,
+    pause_after,
     run,
     undelivered_bytes,
 )
@@ -73,8 +73,8 @@ class Loop:
         """Take in a new client, and greet it."""
         try:
             client, _ = self.server.listener.accept()
-        except OSError:
-            self.accept_after = monotonic() + ACCEPT_RETRY_S  # out of descriptors: others will close theirs
+        except (OSError, MemoryError) as error:
+            self.accept_after = monotonic() + pause_after(error)
             return
         client.setblocking(False)
         newcomer = Client(self, client)
@@ -125,7 +125,9 @@ class Client:
         """Take one step; any error of the peer's makes it the last."""
         try:
             callback()
-        except OSError:
+        except BlockingIOError:
+            pass  # it only seemed to be readable: what is waited for is still to come
+        except (OSError, MemoryError):
             self.close()
 
     def receive(self) -> None:

@@ -6,6 +6,7 @@ Numbers in brackets are clauses of `PROTOCOL.md`.
 """
 
 import argparse
+import errno
 import fcntl
 import math
 import os
@@ -37,7 +38,24 @@ UNSENT_BYTES: Final = 16 * 1024
 reader so long that it would seem dead [6.3]. trio sets the same by itself."""
 
 BACKLOG: Final = 1024
-ACCEPT_RETRY_S: Final = 0.1
+RETRY_S: Final = 0.1
+"""The pause after the operating system has refused something: it comes back when others give it up [6.7]."""
+
+ONE_CLIENTS_ERRORS: Final = {
+    errno.EAGAIN,  # another process was faster, or the client has gone
+    errno.ECONNABORTED,
+    errno.EPROTO,
+    errno.EPERM,  # a firewall's rule
+    errno.ENETDOWN,
+    errno.ENOPROTOOPT,
+    errno.EHOSTDOWN,
+    errno.ENONET,
+    errno.EHOSTUNREACH,
+    errno.EOPNOTSUPP,
+    errno.ENETUNREACH,
+}
+"""What accept(2) says of the one connection that it would have returned: nobody else needs to wait [6.9]."""
+
 LINGER_S: Final = 1.0
 LINGER_BYTES: Final = 1024 * 1024
 DELIVERY_CHECK_S: Final = 0.01
@@ -167,6 +185,11 @@ class LoggedConnection(Connection):
         say(f"{self._name} {event}")
 
 
+def pause_after(error: Exception) -> float:
+    """Return how long accepting has to pause: not at all for one connection's error, a moment where resources are short."""
+    return 0.0 if isinstance(error, OSError) and error.errno in ONE_CLIENTS_ERRORS else RETRY_S
+
+
 @contextmanager
 def borrowed(descriptor: int) -> Iterator[socket.socket]:
     """Act on a descriptor that some library's socket owns, past that library (gevent's shutdown() would raise)."""
@@ -258,16 +281,6 @@ def fill_standard_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
-
-
-def block_stop_signals() -> None:
-    """Keep stop signals for whoever waits for them.
-
-    They are blocked in this thread, hence in all that it starts: none can be lost between a check and a system call.
-    """
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
 
 
 def parse_options(

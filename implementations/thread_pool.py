@@ -18,13 +18,13 @@ from threading import Lock, Thread
 from time import monotonic, sleep
 
 from implementations.server import (
-    ACCEPT_RETRY_S,
     DELIVERY_CHECK_S,
     LINGER_BYTES,
     LINGER_S,
     RECEIVE_BYTES,
     TICKS,
     Server,
+    pause_after,
     run,
     undelivered_bytes,
     wake_on_silence,
@@ -53,10 +53,10 @@ def serve_clients(server: Server, turn: Lock) -> None:
         with turn:
             try:
                 client, _ = server.listener.accept()
-            except OSError:
+            except (OSError, MemoryError) as error:
                 if server.stopping:
                     return
-                sleep(ACCEPT_RETRY_S)  # out of descriptors: they come back when others close theirs
+                sleep(pause_after(error))
                 continue
         handle(client, server)
 
@@ -64,7 +64,7 @@ def serve_clients(server: Server, turn: Lock) -> None:
 def handle(client: socket, server: Server) -> None:
     """Serve one client to its end. If it resets, vanishes or falls silent (all OSError), that harms nobody else."""
     idle_timeout_s = server.options.idle_timeout_s
-    with client, suppress(OSError):
+    with client, suppress(OSError, MemoryError):
         wake_on_silence(client, idle_timeout_s)
         with server.serving(client) as connection:
             send(client, connection.greeting)

@@ -17,13 +17,13 @@ from threading import Semaphore, Thread
 from time import monotonic, sleep
 
 from implementations.server import (
-    ACCEPT_RETRY_S,
     DELIVERY_CHECK_S,
     LINGER_BYTES,
     LINGER_S,
     RECEIVE_BYTES,
     TICKS,
     Server,
+    pause_after,
     run,
     undelivered_bytes,
     wake_on_silence,
@@ -44,11 +44,11 @@ def serve(server: Server) -> None:
         places.acquire()
         try:
             client, _ = server.listener.accept()
-        except OSError:
+        except (OSError, MemoryError) as error:
             places.release()
             if server.stopping:
                 break
-            sleep(ACCEPT_RETRY_S)  # out of descriptors: they come back when others close theirs
+            sleep(pause_after(error))
             continue
         Thread(target=occupy_place, args=(client,), daemon=True).start()
     for _ in range(server.options.max_clients):
@@ -58,7 +58,7 @@ def serve(server: Server) -> None:
 def handle(client: socket, server: Server) -> None:
     """Serve one client to its end. If it resets, vanishes or falls silent (all OSError), that harms nobody else."""
     idle_timeout_s = server.options.idle_timeout_s
-    with client, suppress(OSError):
+    with client, suppress(OSError, MemoryError):
         wake_on_silence(client, idle_timeout_s)
         with server.serving(client) as connection:
             send(client, connection.greeting)

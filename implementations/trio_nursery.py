@@ -14,7 +14,6 @@ lost. It costs a checkpoint and a pass of the scheduler at each operation; and o
 import trio
 
 from implementations.server import (
-    ACCEPT_RETRY_S,
     DELIVERY_CHECK_S,
     LINGER_BYTES,
     LINGER_S,
@@ -22,6 +21,7 @@ from implementations.server import (
     SLACK,
     SLICE_BYTES,
     Server,
+    pause_after,
     run,
     undelivered_bytes,
 )
@@ -43,13 +43,11 @@ async def serve(server: Server) -> None:
             await places.acquire()
             try:
                 client, _ = await listener.accept()
-            except OSError:
+            except (OSError, MemoryError) as error:
                 places.release()
                 if server.stopping:
                     break
-                await trio.sleep(
-                    ACCEPT_RETRY_S
-                )  # out of descriptors: they come back when others close theirs
+                await trio.sleep(pause_after(error))
                 continue
             clients.start_soon(occupy_place, trio.SocketStream(client))
 
@@ -71,7 +69,7 @@ async def handle(client: trio.SocketStream, server: Server) -> None:
                         if connection.lines_completed > lines_before:
                             renew(idle, idle_timeout_s)
             await hang_up(client, server)
-    except (trio.BrokenResourceError, trio.TooSlowError):
+    except (trio.BrokenResourceError, trio.TooSlowError, MemoryError):
         pass
 
 
