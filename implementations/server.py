@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from select import PIPE_BUF, select
 from threading import Thread
+from time import monotonic
 from typing import Final, NamedTuple, NoReturn, Protocol
 
 from implementations.protocol import Connection
@@ -80,6 +81,9 @@ STOP_SIGNALS: Final = {signal.SIGTERM, signal.SIGINT}
 GRACE_USED: Final = 0.8
 """The share of the grace that clients get; the rest is for exiting in time [7.4]."""
 
+SAME_STOP_S: Final = 0.5
+"""Shells, `timeout` and supervisors signal a process and then its group: that is one stop, told twice [7.5]."""
+
 STANDARD_OUTPUT: Final = 1
 STANDARD_ERROR: Final = 2
 
@@ -139,26 +143,25 @@ class Server:
             end_input(waited_for)
 
     def stop_on_signal(self) -> None:
-        """Wait for signals in a thread of their own, so that no model has to be interruptible [7].
+        """Wait for signals in a thread of their own, so that no model has to be interruptible [7]."""
+        if not start_thread(self._await_signal):
+            fail(1, "cannot start: no thread is to be had")
 
-        The signals are blocked in this thread, hence in all that it starts: none can be lost between a check
-        and a system call. After the grace the process ends, whatever its clients do; at a second signal it ends
-        by that signal.
-        """
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-        Thread(target=self._await_signals, name="signals", daemon=True).start()
-
-    def _await_signals(self) -> None:
+    def _await_signal(self) -> None:
         signal.sigwait(STOP_SIGNALS)
-        # In a thread of its own: against busy threads it may take seconds to get at every client.
-        Thread(target=self.stop, name="stop", daemon=True).start()
-        second = signal.sigtimedwait(STOP_SIGNALS, self.options.grace_s * GRACE_USED)
-        if second is None:
-            os._exit(0)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-        signal.raise_signal(second.si_signo)
+        self.stop_within_grace()
+
+    def stop_within_grace(self) -> NoReturn:
+        """Stop; end the process after the grace, whatever its clients do, or at a later signal, by that signal."""
+        told_at = monotonic()
+        grace_over = told_at + self.options.grace_s * GRACE_USED
+        aside(self.stop)  # against busy threads it may take seconds to get at every client
+        while again := signal.sigtimedwait(STOP_SIGNALS, max(0.0, grace_over - monotonic())):
+            if monotonic() >= told_at + SAME_STOP_S:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+                signal.raise_signal(again.si_signo)
+                os._exit(128 + again.si_signo)  # a container's first process survives its own signals
+        os._exit(0)
 
 
 class LoggedConnection(Connection):
@@ -183,6 +186,21 @@ class LoggedConnection(Connection):
     def log(self, event: str) -> None:
         """Write one line."""
         say(f"{self._name} {event}")
+
+
+def start_thread(work: Callable[..., object], *arguments: object) -> bool:
+    """Start a thread; tell whether the operating system has let us."""
+    try:
+        Thread(target=work, args=arguments, daemon=True).start()
+    except (RuntimeError, MemoryError):
+        return False
+    return True
+
+
+def aside(work: Callable[[], object]) -> None:
+    """Do something in a thread of its own, or here and now if none is to be had."""
+    if not start_thread(work):
+        work()
 
 
 def pause_after(error: Exception) -> float:
@@ -251,7 +269,7 @@ def run(
     most_clients: int | None = None,
     most_files: int | None = None,
     own_options: Parser | None = None,
-    prepare: Callable[[Server], None] = lambda _: None,
+    prepare: Callable[[Server], None] = Server.stop_on_signal,
 ) -> None:
     """Be a server process, from the command line to exit [5].
 
@@ -260,15 +278,16 @@ def run(
         most_clients: how many the model can serve at once, where that is less than memory allows.
         most_files: how many open files the model can watch, where that is less than the kernel allows.
         own_options: that only this model has, and reads itself.
-        prepare: what a model has to do before it is ready, and while there is but one thread.
+        prepare: what has to be there before the server is ready; whoever does this in another way sees to it that
+            stop signals, which are blocked by then, are waited for.
     """
     fill_standard_streams()
     options = parse_options(sys.argv[1:], most_clients, own_options)
     sys.set_int_max_str_digits(INT_DIGITS_LIMIT)
     allow_files(options.max_clients, most_files)
     server = Server(options, open_listener(options.host, options.port))
+    block_stop_signals()
     prepare(server)
-    server.stop_on_signal()
     host, port, *_ = server.listener.getsockname()
     write_out(f"Server up, running, and waiting for call on {host} {port}\n")
     serve(server)
@@ -281,6 +300,16 @@ def fill_standard_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
+
+
+def block_stop_signals() -> None:
+    """Keep stop signals for whoever waits for them.
+
+    They are blocked in this thread, hence in all that it starts: none can be lost between a check and a system call.
+    """
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
 
 
 def parse_options(

@@ -14,7 +14,7 @@ greeting, until a thread is free, and a few idle clients can keep all others out
 
 from contextlib import suppress
 from socket import SHUT_WR, socket
-from threading import Lock, Thread
+from threading import Lock, Semaphore
 from time import monotonic, sleep
 
 from implementations.server import (
@@ -24,8 +24,10 @@ from implementations.server import (
     RECEIVE_BYTES,
     TICKS,
     Server,
+    fail,
     pause_after,
     run,
+    start_thread,
     undelivered_bytes,
     wake_on_silence,
 )
@@ -33,32 +35,40 @@ from implementations.server import (
 POOL_THREADS = 64
 
 
-def serve(server: Server) -> None:
-    """Start a thread for each place, and await them all."""
-    turn = Lock()  # a thread that waits in accept() has a descriptor in hand: there should not be 64 of these
-    pool = [
-        Thread(target=serve_clients, args=(server, turn), daemon=True)
-        for _ in range(server.options.max_clients)
-    ]
-    with turn:  # nobody is served by half a pool
-        for thread in pool:
-            thread.start()
-    for thread in pool:
-        thread.join()
+class Pool:
+    """A thread for each place, all of which are there before the server is ready."""
 
+    def __init__(self) -> None:
+        """Begin with no threads."""
+        self.turn = Lock()  # who waits in accept() has a descriptor in hand: there should not be 64 of these
+        self.ended = Semaphore(0)
 
-def serve_clients(server: Server, turn: Lock) -> None:
-    """Accept one client after the other: the life of a thread."""
-    while True:
-        with turn:
-            try:
-                client, _ = server.listener.accept()
-            except (OSError, MemoryError) as error:
-                if server.stopping:
-                    return
-                sleep(pause_after(error))
-                continue
-        handle(client, server)
+    def start(self, server: Server) -> None:
+        """Start all threads, and the one that waits for signals; nobody is served by half a pool."""
+        with self.turn:
+            for number in range(server.options.max_clients):
+                if not start_thread(self.serve_clients, server):
+                    fail(1, f"cannot start: {number} of {server.options.max_clients} threads are to be had")
+            server.stop_on_signal()
+
+    def serve_clients(self, server: Server) -> None:
+        """Accept one client after the other: the life of a thread."""
+        while True:
+            with self.turn:
+                try:
+                    client, _ = server.listener.accept()
+                except (OSError, MemoryError) as error:
+                    if server.stopping:
+                        break
+                    sleep(pause_after(error))
+                    continue
+            handle(client, server)
+        self.ended.release()
+
+    def wait(self, server: Server) -> None:
+        """Await all threads."""
+        for _ in range(server.options.max_clients):
+            self.ended.acquire()
 
 
 def handle(client: socket, server: Server) -> None:
@@ -120,4 +130,5 @@ def hang_up(client: socket, server: Server) -> None:
 
 
 if __name__ == "__main__":
-    run(serve, most_clients=POOL_THREADS)
+    pool = Pool()
+    run(pool.wait, most_clients=POOL_THREADS, prepare=pool.start)

@@ -13,7 +13,7 @@ thread at a time runs Python.
 
 from contextlib import suppress
 from socket import SHUT_WR, socket
-from threading import Semaphore, Thread
+from threading import Semaphore
 from time import monotonic, sleep
 
 from implementations.server import (
@@ -21,10 +21,12 @@ from implementations.server import (
     LINGER_BYTES,
     LINGER_S,
     RECEIVE_BYTES,
+    RETRY_S,
     TICKS,
     Server,
     pause_after,
     run,
+    start_thread,
     undelivered_bytes,
     wake_on_silence,
 )
@@ -50,7 +52,8 @@ def serve(server: Server) -> None:
                 break
             sleep(pause_after(error))
             continue
-        Thread(target=occupy_place, args=(client,), daemon=True).start()
+        while not start_thread(occupy_place, client):
+            sleep(RETRY_S)  # out of threads: they come back when others leave
     for _ in range(server.options.max_clients):
         places.acquire()
 

@@ -18,7 +18,7 @@ from harness.launch.candidates import GREETING, HOPELESS_S, HOST, Candidate
 from harness.launch.process import DEFAULT_CLIENTS, Launched, address_of, launch, start
 from harness.machine.connections import Address
 from harness.machine.processes import Footprint, cpu_ns_of, footprint, reap
-from harness.machine.resources import no_more_files
+from harness.machine.resources import no_more_files, no_more_threads
 from harness.machine.spinning import spinning
 from harness.record import PROJECT
 
@@ -164,6 +164,12 @@ class Target:
     def without_files(self) -> Iterator[None]:
         """Let none of the server's processes open one more file."""
         with no_more_files(self.pids):
+            yield
+
+    @contextmanager
+    def without_threads(self) -> Iterator[None]:
+        """Let none of the server's processes start one more thread."""
+        with no_more_threads(self.pids):
             yield
 
     def started_by(self, line: str) -> "Target":

@@ -1,5 +1,6 @@
 """The cores, the memory and the open files that this machine gives."""
 
+import math
 import os
 import platform
 import resource
@@ -17,6 +18,8 @@ FILES_LIMITS: Final = resource.getrlimit(resource.RLIMIT_NOFILE)
 """The limits of open files that we were given; a server gets the same, even if we have raised ours meanwhile."""
 CPU_INFO: Final = Path("/proc/cpuinfo")
 CORES_OF_THE_MACHINE: Final = Path("/sys/devices/system/cpu")
+
+LESS_THAN_A_STACK_BYTES: Final = 1024 * 1024
 
 
 def processor() -> str:
@@ -124,6 +127,12 @@ def most_files() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
+def most_stack_bytes() -> float:
+    """Return how large a stack a process of ours may ask for."""
+    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    return math.inf if hard == resource.RLIM_INFINITY else hard
+
+
 def allow_files(needed: int) -> None:
     """Raise our own soft limit of open files; LaunchError if the hard limit does not let us."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -136,6 +145,23 @@ def give_files(pid: int) -> None:
     """Let a process have as many open files as we were given ourselves."""
     with suppress(ProcessLookupError):
         resource.prlimit(pid, resource.RLIMIT_NOFILE, FILES_LIMITS)
+
+
+@contextmanager
+def no_more_threads(pids: Iterable[int]) -> Iterator[None]:
+    """Let none of some processes start one more thread: what their memory may still grow by is too little for a stack."""
+    limits = {}
+    try:
+        for pid in pids:
+            limits[pid] = resource.prlimit(pid, resource.RLIMIT_AS)
+            used_pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[0])
+            most_bytes = used_pages * resource.getpagesize() + LESS_THAN_A_STACK_BYTES
+            resource.prlimit(pid, resource.RLIMIT_AS, (most_bytes, limits[pid][1]))
+        yield
+    finally:
+        for pid, limit in limits.items():
+            with suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_AS, limit)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from implementations.catalogue import CATALOGUE, SERVERS
@@ -22,6 +23,7 @@ NAMES = [implementation.name for implementation in CATALOGUE]
 HAND_MADE_LOOPS = ["select_generators", "selectors_callbacks"]
 PROJECT = Path(__file__).resolve().parents[2]
 LIMIT_S = 30
+CORES = len(os.sched_getaffinity(0))
 FOR_EVER_S = 3600
 """A pause that nobody would live to see the end of."""
 
@@ -152,7 +154,91 @@ def test_memory_that_is_refused_to_one_client_is_its_own_affair(name: str) -> No
         stopped(process)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "processes"])
+def without_a_thread_for(work: str) -> str:
+    """Return what refuses a thread to one piece of work."""
+    return f"""
+        real = server.start_thread
+        server.start_thread = lambda work, *arguments: work.__name__ != {work!r} and real(work, *arguments)
+    """
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stop_needs_no_further_thread(name: str) -> None:
+    with (
+        running(name, without_a_thread_for("stop"), "--grace", str(FOR_EVER_S)) as (process, address),
+        socket.create_connection(address, LIMIT_S) as client,
+    ):
+        assert client.recv(1000) == GREETING
+        assert not stopped(process)
+
+
+def test_the_grace_needs_no_further_thread() -> None:
+    with running("processes", without_a_thread_for("stop_within_grace"), "--grace", "1") as (process, _):
+        assert not stopped(process)
+
+
+def test_a_second_worker_that_is_refused_at_the_start_is_one_clear_line() -> None:
+    if CORES == 1:
+        pytest.skip("there is but one worker")
+    sabotage = "fails_once(os, 'fork', OSError(errno.EAGAIN, ''), call=2)\n"
+    with subprocess.Popen(
+        command("processes", sabotage),
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    ) as process:
+        said, complaint = process.communicate(timeout=LIMIT_S)  # until the workers have ended, too
+    assert process.returncode == 1
+    assert not said
+    assert complaint == f"fork fails\ncannot start: {CORES - 1} of {CORES} workers are to be had\n"
+
+
+def next_workers(parent: psutil.Process, before: list[psutil.Process]) -> list[psutil.Process]:
+    """Wait for a worker that was not there before."""
+    while not set(parent.children()) - set(before):
+        assert parent.is_running()
+    return parent.children()
+
+
+@pytest.mark.parametrize("sabotage", ["", f"fails_once(os, 'fork', OSError(11, ''), call={CORES + 1})\n"])
+def test_a_worker_that_is_killed_is_replaced_as_soon_as_can_be(sabotage: str) -> None:
+    with running("processes", sabotage) as (process, address):
+        parent = psutil.Process(process.pid)
+        workers = parent.children()
+        workers[0].kill()
+        assert process.stderr
+        assert process.stderr.readline() == (
+            f"worker {workers[0].pid} has ended, exit code -9; another takes its place\n"
+        )
+        after = next_workers(parent, workers)
+        assert len(after) == len(workers) == CORES
+        check_service(address)
+        assert stopped(process) == ("fork fails\n" if sabotage else "")
+        assert not psutil.wait_procs(after, LIMIT_S)[1]
+
+
+def test_a_worker_is_not_replaced_without_a_pause() -> None:
+    sabotage = f"""
+        from implementations import processes
+        import runpy
+        processes.RESTART_S = {FOR_EVER_S}
+        runpy.run_module = lambda *_, **__: server.run(
+            (workers := processes.Workers()).wait, prepare=workers.start
+        )
+    """
+    with running("processes", sabotage) as (process, _):
+        parent = psutil.Process(process.pid)
+        workers = parent.children()
+        workers[0].kill()
+        assert process.stderr
+        process.stderr.readline()
+        assert parent.children() == workers[1:]
+        assert not stopped(process)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_readiness_line_that_nobody_reads_is_one_clear_line(name: str) -> None:
     receiving, sending = os.pipe()
     os.close(receiving)
@@ -194,3 +280,29 @@ def test_a_host_that_cannot_be_encoded_is_one_clear_line() -> None:
     )
     assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
     assert b"\\udcff" in done.stderr
+
+
+def test_the_first_process_of_a_container_ends_at_a_later_signal() -> None:
+    """The kernel spares it from its own signals, unless it has a handler for them."""
+    container = ["unshare", "--pid", "--fork", "--kill-child"]
+    if subprocess.run([*container, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets us make no process namespace")
+    sabotage = """
+        server.SAME_STOP_S = 0
+        server.Server.stop = lambda _: server.say("told to stop")
+    """
+    with subprocess.Popen(
+        [*container, *command("threaded", sabotage)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as outside:
+        assert outside.stdout
+        assert outside.stderr
+        outside.stdout.readline()
+        (first_process,) = psutil.Process(outside.pid).children()
+        first_process.terminate()
+        assert outside.stderr.readline() == "told to stop\n"
+        first_process.terminate()
+        assert outside.wait(LIMIT_S) == 128 + signal.SIGTERM

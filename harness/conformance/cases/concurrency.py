@@ -1,5 +1,7 @@
 """C: what one client may do to the others, and to the server."""
 
+import os
+import signal
 import socket
 from itertools import pairwise
 from typing import Final
@@ -15,7 +17,9 @@ from harness.conformance.cases.steps import (
 )
 from harness.conformance.peer import MEDIUM_BUFFER_BYTES, SMALL_BUFFER_BYTES, Peer
 from harness.conformance.target import Target
-from harness.conformance.violations import StaleClaim, Violation
+from harness.conformance.violations import NotApplicable, StaleClaim, Violation
+from harness.machine.connections import servers_entry
+from harness.machine.processes import sockets_of
 
 CASES: Final = Cases()
 case = CASES.case
@@ -30,6 +34,7 @@ CHURN_ROUNDS: Final = 5
 CHURN_CLIENTS: Final = 400
 LEAK_LIMIT_BYTES: Final = 512
 RETRIES_PER_S: Final = 20
+WORKERS_CLIENTS: Final = 8
 
 
 def blocked_by_a_stalled_client(target: Target) -> None:
@@ -236,3 +241,55 @@ def send_urgently(peer: Peer, data: bytes) -> None:
     """Send bytes of which the last one is urgent."""
     peer.sent += data
     peer.socket.send(data, socket.MSG_OOB)
+
+
+@case("6.7", may_log=True)
+def c15_out_of_threads(target: Target) -> None:
+    """Out of threads: who is connected is served, the server neither dies nor spins, and then goes on."""
+    with target.fresh() as own, own.greeted() as served:
+        served.fence()
+        with own.without_threads():
+            waiting = [own.connect() for _ in range(2 + len(own.pids))]
+            for _ in range(FENCES):
+                served.fence()
+            own.is_quiet()
+            served.fence()
+        served.exchange(b"quit\n", GOODBYE)
+        served.close()
+        for peer in waiting:
+            peer.close()  # it may have been served, or closed
+        own.answers(b"1,2\n", THREE)
+
+
+@case("6.10")
+def c16_worker_that_dies(target: Target) -> None:
+    """A worker that is killed takes its own clients with it alone; another one takes its place, and one line says so."""
+    places = WORKERS_CLIENTS if target.serves_several else 1
+    with target.fresh(max_clients=places) as own:
+        peers = [own.greeted() for _ in range(places)]
+        _, *workers = own.pids
+        if not workers:
+            raise NotApplicable("it is one process, which has no workers")
+        held = set(sockets_of(workers[0]).values())
+        lost = [peer for peer in peers if servers_socket(peer) in held]
+        kept = [peer for peer in peers if peer not in lost]
+        os.kill(workers[0], signal.SIGKILL)
+        for peer in lost:
+            peer.drain()
+        for peer in kept:
+            peer.fence()
+        successors = [own.greeted() for _ in lost]
+        for peer in (*kept, *successors):
+            peer.fence()
+            peer.close()
+        if (said := own.server.error_output()).count("\n") != 1:
+            raise Violation(f"expected one line that a worker has ended, standard error: {said!r}")
+        own.server.process.send_signal(signal.SIGTERM)
+        if code := own.server.wait():
+            raise Violation(f"exit code {code} after a stop, expected 0")
+
+
+def servers_socket(peer: Peer) -> int:
+    """Return the inode of the server's end of a client's connection; 0 if it has none any more."""
+    entry = servers_entry(peer.socket.getsockname(), peer.socket.getpeername())
+    return entry.inode if entry else 0

@@ -6,9 +6,14 @@ from harness.conformance.case import Cases
 from harness.conformance.cases.replies import GOODBYE, THREE
 from harness.conformance.target import Target, run_to_end, with_options
 from harness.conformance.violations import NotApplicable, Violation
+from harness.errors import LaunchError
+from harness.machine.resources import most_stack_bytes
 
 CASES: Final = Cases()
 case = CASES.case
+
+MEMORY_BYTES: Final = 4 * 2**30
+"""Enough for any server to start in, and less than what a thread is then given for its stack."""
 
 
 @case("5.2")
@@ -70,3 +75,20 @@ def l12_bad_usage(target: Target) -> None:
         code, said = run_to_end(command, target.patience_s, target.candidate.directory)
         if code != 2 or not said.strip() or "Traceback" in said:
             raise Violation(f"{' '.join(command)}: exit code {code}, expected 2; standard error: {said!r}")
+
+
+@case("6.7")
+def l23_no_thread_at_the_start(target: Target) -> None:
+    """Where no thread can be had a server starts all the same, or says so in one line and exits with 1."""
+    stack_bytes = 2 * MEMORY_BYTES
+    if most_stack_bytes() < stack_bytes:
+        raise NotApplicable("this machine does not allow stacks that leave no room for a thread")
+    limits = f"ulimit -S -s {stack_bytes // 1024} && ulimit -v {MEMORY_BYTES // 1024}"
+    limited = target.started_by(f'{limits} && exec "$@"')
+    try:
+        with limited.fresh() as own:
+            own.answers(b"1,2\n", THREE)
+    except LaunchError:
+        code, said = run_to_end(limited.candidate.filled_command(with_options()), target.patience_s)
+        if code != 1 or said.count("\n") != 1:
+            raise Violation(f"exit code {code}, expected 1 and one line; standard error: {said!r}") from None

@@ -31,6 +31,9 @@ BUSY_GRACE_S: Final = 0.5
 """All of it is work, for the server and for us."""
 LONG_GRACE_S: Final = 60.0
 """Longer than anybody's patience: what happens before its end is not the end's doing."""
+SAME_STOP_S: Final = 0.5
+"""A stop signal within so long of the first is that stop, told twice."""
+LATER_S: Final = SAME_STOP_S + 0.1
 TIME_TO_HANG_UP_S: Final = 0.1
 RECEIVED_PAIRS: Final = 6000
 """48 KB: more than a server takes at once, and no more than the kernel takes for one that does not read."""
@@ -90,12 +93,13 @@ def l05_grace_is_kept(target: Target) -> None:
 
 @case("7.5")
 def l06_second_signal(target: Target) -> None:
-    """A second signal ends the process at once, by that signal."""
+    """A second signal, later than half a second, ends the process at once, by that signal."""
     for second in (signal.SIGTERM, signal.SIGINT):
         with target.fresh(grace_s=LONG_GRACE_S) as own:
             deaf = deaf_client(own)
             own.server.process.send_signal(signal.SIGTERM)
             await_refusal(own)
+            time.sleep(LATER_S)
             own.server.process.send_signal(second)
             expect_exit(own, -second)
             deaf.reset()
@@ -222,6 +226,33 @@ def check_delivery_outlasts_the_idle_timeout(target: Target) -> None:
                 raise late(f"with --idle-timeout {IDLE_TIMEOUT_S:g}, told to stop: {trouble}") from None
             slow.drain()
             expect_exit(own, 0)
+
+
+@case("7.5")
+def l19_a_stop_told_twice(target: Target) -> None:
+    """Stop signals within half a second of the first change nothing."""
+    in_time(lambda: check_a_stop_told_twice(target))
+
+
+def check_a_stop_told_twice(target: Target) -> None:
+    """Stop a server that has replies to deliver, and do so again at once."""
+    with patient(target) as own, own.connect(SMALL_BUFFER_BYTES) as slow:
+        slow.greeted().send(b"1,2\n" * SLOW_LINES)
+        slow.await_reading()
+        own.server.process.send_signal(signal.SIGTERM)
+        first_at = time.monotonic()
+        await_refusal(own)
+        for again in (signal.SIGTERM, signal.SIGINT):
+            own.server.process.send_signal(again)
+        told_after_s = time.monotonic() - first_at
+        time.sleep(SAME_STOP_S)  # whatever the server does of it, it has done by then
+        try:
+            slow.expect(THREE * SLOW_LINES)
+            slow.drain()
+            expect_exit(own, 0)
+        except Violation as trouble:
+            late = LateClient if told_after_s > SAME_STOP_S / 2 else Late
+            raise late(f"told to stop again after {told_after_s:.3f} s: {trouble}") from None
 
 
 def patient(target: Target) -> AbstractContextManager[Target]:
