@@ -17,6 +17,7 @@ from functools import partial
 from socket import socket
 
 from implementations.event_loop import run
+from implementations.protocol import Connection
 from implementations.server import (
     DELIVERY_CHECK_S,
     LINGER_BYTES,
@@ -44,7 +45,11 @@ async def serve(server: Server) -> None:
                 break
             await asyncio.sleep(pause_after(error))
             continue
-        await loop.connect_accepted_socket(partial(Handler, client, server, places), client)
+        try:
+            await loop.connect_accepted_socket(partial(Handler, client, server, places), client)
+        except (OSError, MemoryError):
+            client.close()
+            places.release()
     for _ in range(server.options.max_clients):
         await places.acquire()
 
@@ -53,6 +58,8 @@ class Handler(asyncio.Protocol):
     """Serves one client to its end. If it resets, vanishes or falls silent, that harms nobody else."""
 
     transport: asyncio.Transport
+    connection: Connection
+    unsent: memoryview
     timer: asyncio.TimerHandle
 
     def __init__(self, client: socket, server: Server, places: asyncio.Semaphore) -> None:
@@ -60,10 +67,8 @@ class Handler(asyncio.Protocol):
         self.client, self.server, self.places = client, server, places
         self.loop = asyncio.get_running_loop()
         self.service = ExitStack()
-        self.connection = self.service.enter_context(server.serving(client))
         self.unhandled = b""
         self.deadline = 0.0
-        self.unsent = memoryview(self.connection.greeting)
         self.lines_timed = 0
         self.writing_paused = self.input_ended = self.hanging_up = False
         self.to_discard = LINGER_BYTES
@@ -71,6 +76,8 @@ class Handler(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # TCP reads and writes
         """Greet the client."""
         self.transport = transport
+        self.connection = self.service.enter_context(self.server.serving(self.client))
+        self.unsent = memoryview(self.connection.greeting)
         transport.set_write_buffer_limits(high=0)
         self.renew()
         self.timer = self.loop.call_at(self.deadline, self.look_at_the_clock)

@@ -56,7 +56,11 @@ async def serve(server: Server) -> None:
 
 async def handle(client: socket, server: Server) -> None:
     """Serve one client to its end. If it resets, vanishes or falls silent (all OSError), that harms nobody else."""
-    reader, writer = await asyncio.open_connection(sock=client)
+    try:
+        reader, writer = await asyncio.open_connection(sock=client)
+    except (OSError, MemoryError):
+        client.close()
+        return
     writer.transport.set_write_buffer_limits(high=0)
     idle_timeout_s = server.options.idle_timeout_s
     try:

@@ -65,7 +65,10 @@ class Loop:
         may_accept = has_place and not self.server.stopping and monotonic() >= self.accept_after
         watched = self.server.listener in self.selector.get_map()
         if may_accept and not watched:
-            self.selector.register(self.server.listener, EVENT_READ, self.accept)
+            try:
+                self.selector.register(self.server.listener, EVENT_READ, self.accept)
+            except OSError as error:
+                self.accept_after = monotonic() + pause_after(error)
         elif watched and not may_accept:
             self.selector.unregister(self.server.listener)
 

@@ -290,7 +290,10 @@ def run(
     prepare(server)
     host, port, *_ = server.listener.getsockname()
     write_out(f"Server up, running, and waiting for call on {host} {port}\n")
-    serve(server)
+    try:
+        serve(server)
+    except (OSError, MemoryError) as error:  # of what only this model needs, like an event loop's descriptors
+        fail(1, f"cannot serve: {error}")
 
 
 def fill_standard_streams() -> None:

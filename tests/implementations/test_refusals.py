@@ -154,6 +154,49 @@ def test_memory_that_is_refused_to_one_client_is_its_own_affair(name: str) -> No
         stopped(process)
 
 
+@pytest.mark.parametrize("name", ["asyncio_protocol", "asyncio_streams"])
+def test_a_socket_that_the_library_cannot_set_up_is_lost_alone(name: str) -> None:
+    sabotage = """
+        real = server.open_listener
+        def open_listener(*arguments):
+            listener = real(*arguments)
+            fails_once(socket.socket, "setsockopt", OSError(errno.ENOBUFS, ""))
+            return listener
+        server.open_listener = open_listener
+    """
+    with running(name, sabotage) as (process, address):
+        with socket.create_connection(address, LIMIT_S) as client:
+            assert not client.recv(1000)
+        check_service(address)
+        assert stopped(process) == "setsockopt fails\n"
+
+
+def test_a_listener_that_cannot_be_watched_is_watched_later() -> None:
+    sabotage = "fails_once(__import__('selectors').EpollSelector, 'register', OSError(errno.ENOSPC, ''))\n"
+    with running("selectors_callbacks", sabotage) as (process, address):
+        check_service(address)
+        assert stopped(process) == "register fails\n"
+
+
+def test_a_loop_that_cannot_be_had_is_one_clear_line() -> None:
+    sabotage = """
+        import selectors
+        def refused(*_):
+            raise OSError(errno.ENFILE, "Too many open files in system")
+        selectors.EpollSelector._selector_cls = refused
+    """
+    done = subprocess.run(
+        command("selectors_callbacks", sabotage),
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "Too many open files in system" in done.stderr
+
+
 def without_a_thread_for(work: str) -> str:
     """Return what refuses a thread to one piece of work."""
     return f"""
