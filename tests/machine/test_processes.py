@@ -1,5 +1,7 @@
 """What the kernel tells of processes."""
 
+import os
+import socket
 import subprocess
 import sys
 
@@ -13,6 +15,7 @@ from harness.machine.processes import (
     number_in,
     processes_of,
     snapshot,
+    sockets_of,
     usage,
 )
 
@@ -63,3 +66,10 @@ def test_what_a_process_holds_is_seen_and_what_has_ended_is_gone() -> None:
 def test_a_number_in_the_kernels_texts_is_found_by_its_name() -> None:
     assert number_in("a: 1 b: 2 b: 3", "b:") == 2
     assert number_in("a: 1", "b:") == 0
+
+
+def test_the_sockets_of_a_process_are_told_by_descriptor() -> None:
+    with socket.socket() as one:
+        descriptor, inode = one.fileno(), os.fstat(one.fileno()).st_ino
+        assert sockets_of(os.getpid())[descriptor] == inode
+    assert descriptor not in sockets_of(os.getpid())

@@ -1,4 +1,4 @@
-"""Cores and open files: what the machine gives, and what it does not."""
+"""Cores, open files and threads: what the machine gives, and what it does not."""
 
 import errno
 import os
@@ -17,6 +17,7 @@ from harness.machine.resources import (
     governor,
     most_files,
     no_more_files,
+    no_more_threads,
     our_cores,
     pinned,
 )
@@ -75,3 +76,29 @@ def test_the_frequency_and_its_governor_are_told_where_the_kernel_tells(
         (told / f"scaling_{name}").write_text(text)
     assert frequency_mhz() == 2100.5
     assert governor() == "powersave, 800 to 3,600 MHz"
+
+
+def test_a_process_may_be_kept_from_starting_one_more_thread() -> None:
+    code = """
+import threading
+def start():
+    try: threading.Thread(target=int).start()
+    except RuntimeError: return "refused"
+    return "started"
+print("ready", flush=True)
+input()
+print(start(), flush=True)
+input()
+print(start())
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        with no_more_threads([process.pid]):
+            print(file=process.stdin, flush=True)
+            assert process.stdout.readline() == "refused\n"
+        said, _ = process.communicate("\n")
+    assert said == "started\n"
