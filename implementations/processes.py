@@ -123,9 +123,10 @@ class Workers:
                 inherited.close()
             try:
                 work(server, places, theirs)
-            except BaseException:  # noqa: BLE001 - whatever it is, what called us is the parent's part
+                os._exit(0)
+            finally:  # whatever was raised, what called us is the parent's part
                 print_exc()
-            os._exit(0)
+                os._exit(1)
         theirs.close()
         if not ours.recv(1):
             raise ChildProcessError

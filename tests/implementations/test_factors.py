@@ -105,11 +105,11 @@ def test_the_receive_size_is_what_is_listed(monkeypatch: pytest.MonkeyPatch) -> 
     assert transports.max_size == 64 * 1024
 
 
-def test_how_much_is_received_is_for_asyncios_own_loop_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_how_much_is_received_is_for_asyncios_own_loop_alone(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         receive_at_once(64, "uvloop")
     assert ended.value.code == 2
-    assert "uvloop decides for itself" in capsys.readouterr().err
+    assert "uvloop decides for itself" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
