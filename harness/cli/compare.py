@@ -30,7 +30,7 @@ from harness.analyse.samples.metrics import metric as metric_of
 from harness.cli.exit_codes import FAILED
 from harness.cli.options import json_option, server_options, write_to
 from harness.cli.terminal import console_for
-from harness.errors import ResultsError, UsageError
+from harness.errors import MeasureError, ResultsError, UsageError
 from harness.launch.candidates import all_cores
 from harness.launch.selection import check_clients, selected
 from harness.plan import Load, Plan
@@ -195,6 +195,8 @@ def _measured_now(  # noqa: PLR0913 - what was given, and how to go about it
     in_order = sorted(measuring.samples, key=lambda sample: labels.index(sample.cell.server))
     launches = launches_of(in_order)
     found = [each for name in metrics for each in compare_all(launches, workload, metric_of(name))]
+    if not found and measuring.unmeasured:
+        raise MeasureError(measuring.unmeasured[0].reason)
     if not found:
         raise ResultsError("fewer than two blocks have a valid launch of both servers")
     return found

@@ -468,6 +468,7 @@ def test_bench_leaves_a_complete_folder(run: Path) -> None:
     assert {file.name for file in run.iterdir()} == {
         "manifest.json",
         "samples.jsonl",
+        "summary.json",
         "conformance.json",
         "report.md",
         "pairs.md",

@@ -13,6 +13,7 @@ from harness.launch.candidates import Candidate
 from harness.plan import CORE, Cell, Load
 from harness.record import Sample
 from harness.study import campaign
+from tests.makers import blocks_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 KEYS = ["workload", "metric", "a", "b", "ratio", "ci_low", "ci_high", "verdict"]
@@ -120,7 +121,7 @@ def test_two_servers_measured_now(
         cost_us = (1 + cell.block) * (10 if cell.server == "threaded" else 20 + cell.block / 10)
         return make_sample(cell=cell, rps=1000, cpu_us=cost_us)
 
-    monkeypatch.setattr(campaign, "measure", fake)
+    monkeypatch.setattr(campaign, "measure_block", blocks_of(fake))
     words = ("threaded", "--server", "other=x", "--blocks", "6", "--clients", "4", "--json", "-")
     done = compare(*words, "--metric", "cpu_us_per_request")
     assert done.returncode == 0, done.stderr

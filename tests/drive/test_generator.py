@@ -434,7 +434,8 @@ def test_what_the_system_refuses_is_told(tmp_path: Path) -> None:
         order = changed(order, times_file="/no/such/folder/times")
         with worker("harness.drive.generator", ()) as generator:
             generator.tell(as_line(order), "connected")
-            generator.tell(str(monotonic_ns()), "started")
+            turn = Turn(start_ns=monotonic_ns(), load=order.load)
+            generator.tell(as_line(turn), "started")
             with pytest.raises(MeasureError, match="No such file or directory: '/no/such/folder/times'"):
                 generator.tell(None, "done")
 
