@@ -20,7 +20,8 @@ MUTANTS = mutants()
 @pytest.fixture(scope="module")
 def trials(request: pytest.FixtureRequest) -> dict[str, Trial]:
     """Try those mutants that are selected, side by side."""
-    parameters = [getattr(getattr(item, "callspec", None), "params", {}) for item in request.session.items]
+    mine = [item for item in request.session.items if item.path == request.path]
+    parameters = [getattr(getattr(item, "callspec", None), "params", {}) for item in mine]
     numbers = [found["number"] for found in parameters if "number" in found]
     tried = [MUTANTS[number] for number in sorted(numbers)]
     return {trial.title: trial for trial in try_all(tried)}
