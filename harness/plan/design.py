@@ -207,7 +207,10 @@ class Plan:
 
     def seconds_of(self, workload: str) -> float:
         """Estimate how long one launch takes."""
-        load = self.load_of(workload)
+        return self.seconds_under(workload, self.load_of(workload))
+
+    def seconds_under(self, workload: str, load: Load) -> float:
+        """Estimate how long one launch takes, if this is what the workload does to a server."""
         return self.slicing.seconds(load) if in_slices(workload) else launch_seconds(load)
 
     def load_of(self, workload: str) -> Load:

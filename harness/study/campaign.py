@@ -15,7 +15,7 @@ from harness.analyse.samples.metrics import throughput_rps
 from harness.analyse.samples.validity import assess
 from harness.errors import CannotRun
 from harness.launch.candidates import Candidate
-from harness.plan import CLOSED, OF_PEAK, PEAK, RELIEF, Cell, Load, Plan, Round, in_slices, launch_seconds
+from harness.plan import CLOSED, OF_PEAK, PEAK, RELIEF, Cell, Load, Plan, Round, in_slices
 from harness.record import PrecisionGoal, Sample, Unmeasured
 from harness.study.block import Crew, measure_block
 from harness.study.board import Board, board
@@ -239,8 +239,7 @@ class Campaign:
         return self._short_peaks[server]
 
     def _seconds_of(self, cell: Cell) -> float:
-        load = self._loads[cell.workload]
-        return self.plan.slicing.seconds(load) if in_slices(cell.workload) else launch_seconds(load)
+        return self.plan.seconds_under(cell.workload, self._loads[cell.workload])
 
 
 @contextmanager
