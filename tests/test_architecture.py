@@ -382,6 +382,8 @@ POOLS = {
     "processes": "threads",
     "select_generators": "generators",
     "asyncio_streams": "futures",
+    "trio_nursery": "tasks",
+    "gevent_greenlets": "greenlets",
 }
 """Which of the pools in `implementations/relays/` a model asks through."""
 
