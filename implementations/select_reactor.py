@@ -70,11 +70,11 @@ class Reactor:
                     self.accept(handle)
                 else:
                     self.resume(readers.pop(descriptor)[0])
-            while self.woken:
-                self.resume(self.woken.popleft())
             if monotonic() >= next_sweep:
                 self.sweep()
                 next_sweep = monotonic() + SWEEP_S
+            while self.woken:
+                self.resume(self.woken.popleft())
 
     def occupied_places(self) -> int:
         """Count the clients: between two steps, each one's handler waits in some table."""

@@ -5,7 +5,7 @@ Numbers in brackets are clauses of `PROTOCOL.md`.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from select import POLLIN, poll
 from threading import Lock
 from time import monotonic
@@ -42,11 +42,12 @@ class Links(Generic[L]):
 
     def take(self) -> L | None:
         """Return the one that was used last; any that has something to say, or its end, is thrown away [9.6]."""
-        while self._idle:
-            link = self._idle.pop()
-            if is_quiet(link):
-                return link
-            link.close()
+        with suppress(IndexError):  # there is none, or another thread was faster
+            while True:
+                link = self._idle.pop()
+                if is_quiet(link):
+                    return link
+                link.close()
         return None
 
     def give_back(self, link: L) -> None:
@@ -55,11 +56,6 @@ class Links(Generic[L]):
             self._idle.append(link)
         else:
             link.close()
-
-    def close(self) -> None:
-        """Close all."""
-        while self._idle:
-            self._idle.pop().close()
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
