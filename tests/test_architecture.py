@@ -398,7 +398,17 @@ def test_every_implementation_is_in_the_catalogue() -> None:
     assert all(implementation.declares <= CAPABILITIES.keys() for implementation in SERVERS.values())
 
 
-PARTS_OF_LESSONS = {"two_clients", "total_threads", "total_asyncio"}
+PARTS_OF_LESSONS = {
+    "two_clients",
+    "total_threads",
+    "total_asyncio",
+    "slow_upstream",
+    "relay",
+    "relay_threads",
+    "relay_callbacks",
+    "relay_generators",
+    "relay_async",
+}
 
 
 def test_every_lesson_is_in_the_catalogue() -> None:

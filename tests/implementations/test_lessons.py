@@ -24,17 +24,21 @@ import pytest
 from harness.conformance.catalogue import selected_cases
 from harness.conformance.judge import judge
 from harness.launch.candidates import Candidate
+from harness.launch.process import launch
 from harness.launch.selection import ours
 from implementations.lessons import (
     LESSONS,
     lesson1_echo_server,
     lesson6_reactor,
     lesson8_threads,
+    lesson10_waiting,
+    slow_upstream,
     total_asyncio,
     total_threads,
 )
 from implementations.lessons.lesson2_calculator import PROMPT
 from implementations.lessons.lesson7_libraries import BY_HAND, FILES, MAP
+from implementations.lessons.two_clients import started
 from tests.makers import changed
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -306,8 +310,8 @@ def harness(*words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["0"], "there is no lesson 0; there are 1 to 9"),
-        (["10"], "there is no lesson 10; there are 1 to 9"),
+        (["0"], "there is no lesson 0; there are 1 to 10"),
+        (["11"], "there is no lesson 11; there are 1 to 10"),
         (["one"], "'one' is not a valid integer"),
         (["--frobnicate"], "No such option"),
         (["4", "five"], "lesson 4 takes no options: five"),
@@ -317,6 +321,7 @@ def harness(*words: str) -> subprocess.CompletedProcess[str]:
         (["9", "curio"], "invalid choice: 'curio'"),
         (["9", "race", "--port", "70000"], "port must be 0-65535"),
         (["9", "--port", "8080"], "--port goes with a variant: race, lock,"),
+        (["10", "--upstream", "somewhere"], "invalid address value: 'somewhere'"),
         (["8", "--python", "/dev/null"], "/dev/null: it does not run Python code"),
     ],
 )
@@ -554,6 +559,55 @@ def test_what_is_no_list_is_answered_by_an_event_loop_and_adds_nothing(variant: 
     error = "ERROR. Enter only integers separated by commas"
     said = asyncio.run(answers("3,4", "hello", "5,", "total", "quit"))
     assert said == ["<added>", error, error, "Total of all lists: '7'", "connection closed"]
+
+
+class Meeting(slow_upstream.Upstream):
+    """An upstream that answers nobody until it has been asked by all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all_have_asked = Barrier(lesson10_waiting.CLIENTS, timeout=LIMIT_S)
+
+    def pause(self) -> None:
+        self.all_have_asked.wait()
+
+
+@pytest.mark.parametrize("way", lesson10_waiting.WAYS)
+def test_the_questions_of_all_clients_are_under_way_at_once(
+    way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upstream = Meeting()
+    with slow_upstream.running_here(upstream) as address:
+        lesson10_waiting.ask_at_once(way, address)
+    assert not upstream.all_have_asked.broken
+    *_, threads = capsys.readouterr().out.split()
+    assert int(threads) == (lesson10_waiting.CLIENTS + 1 if way == "threads" else 1)
+
+
+@pytest.mark.parametrize("way", lesson10_waiting.WAYS)
+def test_a_relay_passes_on_whatever_way_lines_arrive(way: str) -> None:
+    with (
+        slow_upstream.running_here(slow_upstream.Upstream()) as address,
+        started(f"lessons.relay_{way}", "--upstream", address) as relay,
+        socket.create_connection(relay.address, LIMIT_S) as client,
+        client.makefile("rb") as received,
+    ):
+        client.sendall(b"1,2\n3,")
+        lines = [received.readline() for _ in range(2)]
+        client.sendall(b"4\n")
+        lines.append(received.readline())
+    assert lines == [
+        b"<welcome: starting in sum mode>\n",
+        b"Sum of input numbers: '3'\r\n",
+        b"Sum of input numbers: '7'\r\n",
+    ]
+
+
+def test_another_upstream_is_asked_but_not_in_vain() -> None:
+    with launch(ours("threaded")) as launched:
+        done = harness("lesson", "10", "--upstream", "{}:{}".format(*launched.address))
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == list(lesson10_waiting.WAYS)
 
 
 @pytest.mark.parametrize("library", [BY_HAND, *FILES])
