@@ -111,6 +111,16 @@ def test_what_is_to_come_is_estimated(machine: Machine, tmp_path: Path) -> None:
     assert "4 of 10 launches were made before; 6 launches will take about 0 minutes" in said
 
 
+def test_what_does_not_fit_into_a_given_time_is_known_beforehand() -> None:
+    def fit(servers: int, to_judge: int = 0) -> float:
+        labels = tuple(f"server_{number}" for number in range(servers))
+        workloads = {"clients_64": 8, "clients_500": 8}
+        plan = Plan(labels, tuple(workloads), {}, workloads, 0.3, 1.0, 7)
+        return study.blocks_that_fit(plan, 285.0, to_judge)
+
+    assert fit(20) < study.FEWEST_BLOCKS < fit(5, to_judge=5) < fit(5)
+
+
 def test_a_run_is_resumed_with_the_same_sources_plan_and_machine_only(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
