@@ -1,6 +1,7 @@
 """The processes of one load: how they are started, told what to do, and waited for."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from harness.drive.orders import LEAVE, BackgroundOrder, LoadOrder, LoadOutcome,
 from harness.errors import MeasureError
 from harness.machine.connections import Address
 from harness.machine.guard import be_guarded
+from harness.machine.numerics import ONE_THREAD
 from harness.machine.processes import reap
 from harness.machine.resources import Cores, pinned
 from harness.plan import CLOSED, Background, Load
@@ -166,6 +168,7 @@ def worker(module: str, cores: Sequence[int]) -> Iterator[WorkerProcess]:
         process = subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=PROJECT,
+            env=os.environ | ONE_THREAD,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             process_group=0,
