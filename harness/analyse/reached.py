@@ -82,7 +82,7 @@ def noise_of(launches: Sequence[Launch]) -> Noise | None:
     for launch in sliced:
         sample = launch.sample
         block = sample.cell.workload, sample.cell.block, sample.placement.regime
-        hit = any(map(was_hit, sample.kept_slices))
+        hit = sample.placement.pinned and any(map(was_hit, sample.kept_slices))
         blocks[block] = blocks.get(block, False) or hit
     return Noise(
         slices=len(slices),
