@@ -109,7 +109,11 @@ CATALOGUE: Final = (
         part="select_reactor",
     ),
     Implementation(
-        "selectors_callbacks", "callbacks, selectors", _ALL_ON_ONE_CORE, Factors("its own, epoll")
+        "selectors_callbacks",
+        "callbacks, selectors",
+        _ALL_ON_ONE_CORE,
+        Factors("its own, epoll"),
+        part="callback_loop",
     ),
     Implementation(
         "asyncio_protocol",

@@ -384,7 +384,11 @@ POOLS = {
     "thread_pool": "threads",
     "processes": "threads",
     "select_generators": "generators",
+    "selectors_callbacks": "callbacks",
+    "asyncio_protocol": "futures",
     "asyncio_streams": "futures",
+    "trio_nursery": "tasks",
+    "gevent_greenlets": "greenlets",
 }
 """Which of the pools in `implementations/relays/` a model asks through."""
 
@@ -406,7 +410,7 @@ def test_an_implementation_imports_its_library_and_what_is_shared(name: str) -> 
     files = [file.removesuffix(".py").replace("/", ".") for file in model.files]
     modules = {module for file in files for module in imported(file, SOURCES)}
     of_ours = {module for module in modules if module.startswith("implementations")}
-    pool = {f"implementations.relays.{POOLS[name]}"} if name in POOLS else set()
+    pool = {f"implementations.relays.{POOLS[name]}"}
     loop = {EVENT_LOOP} if name.startswith("asyncio_") else set()
     assert of_ours == SHARED & of_ours | set(files[1:]) | pool | loop
     roots = {module.partition(".")[0] for module in modules - of_ours}

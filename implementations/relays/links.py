@@ -63,18 +63,26 @@ class Links(Generic[L]):
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Connect within this; after a failure only now and then, and meanwhile it raises ConnectionError at once [9.7]."""
+        """Connect within this."""
+        self.begin_attempt()
+        connected = False
+        try:
+            yield
+            connected = True
+        finally:
+            self.end_attempt(connected=connected)
+
+    def begin_attempt(self) -> None:
+        """Go ahead; but after a failure only now and then, and meanwhile this raises ConnectionError at once [9.7]."""
         with self._connecting:
             now = monotonic()
             if self._failing and now < self._try_after:
                 raise ConnectionError("it could not be connected to a moment ago")
             self._try_after = now + self._retry_s
-        failing = True
-        try:
-            yield
-            failing = False
-        finally:
-            self._failing = failing
+
+    def end_attempt(self, *, connected: bool) -> None:
+        """Note how it went."""
+        self._failing = not connected
 
 
 def is_quiet(link: Link) -> bool:

@@ -9,9 +9,11 @@ change when it has to wait for something else, too, is the point of threads.
 """
 
 from collections import deque
+from collections.abc import Callable
 from socket import IPPROTO_TCP, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_STREAM, TCP_NODELAY, socket
 from threading import Lock
 from time import monotonic
+from typing import Protocol
 
 from implementations.protocol import NO_ANSWER, Question
 from implementations.relays.links import Links
@@ -19,13 +21,109 @@ from implementations.relays.session import Session
 from implementations.server import RECEIVE_BYTES, Upstream, wake_after
 
 
+class Link:
+    """A connection to the upstream."""
+
+    socket_type: type[socket] = socket
+
+    def __init__(self, upstream: Upstream, deadline: float) -> None:
+        """Connect; whatever goes wrong leaves nothing behind."""
+        self.session = Session()
+        self.socket = self.socket_type(upstream.family, SOCK_STREAM)
+        try:
+            self.socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+            self.wake_at(deadline, SO_SNDTIMEO)
+            self.socket.connect(upstream.address)
+        except OSError:
+            self.close()
+            raise
+
+    def ask(self, question: Question, deadline: float) -> bytes:
+        """Send a question, and wait for its answer."""
+        self.socket.sendall(self.session.ask(question))
+        answer = b""
+        while not answer:
+            self.wake_at(deadline, SO_RCVTIMEO)
+            answer = self.session.receive_data(self.socket.recv(RECEIVE_BYTES))
+        return answer
+
+    def wake_at(self, deadline: float, clock: int) -> None:
+        """Let calls that wait raise BlockingIOError after the deadline, by one of the kernel's clocks."""
+        wake_after(self.socket, clock, patience_until(deadline))
+
+    def fileno(self) -> int:
+        """Return the file descriptor, or -1 once it is closed."""
+        return self.socket.fileno()
+
+    def close(self) -> None:
+        """Close it at once."""
+        self.socket.close()
+
+
+def patience_until(deadline: float) -> float:
+    """Return how long may be waited; TimeoutError if no longer."""
+    patience_s = deadline - monotonic()
+    if patience_s <= 0:
+        raise TimeoutError
+    return patience_s
+
+
+class Baton(Protocol):
+    """A lock that is released by another than who acquires it."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - as threading has it
+        """Wait until it is released, but not for longer than the timeout."""
+
+    def release(self) -> None:
+        """Let who waits go on."""
+
+
+class Turns:
+    """So many may be under way at a time; the others wait, and are served in the order in which they came."""
+
+    def __init__(self, count: int, new_baton: Callable[[], Baton]) -> None:
+        """Begin with nobody under way."""
+        self.free = count
+        self.new_baton = new_baton
+        self.waiting: deque[Baton] = deque()
+        self.changing = Lock()
+
+    def take(self, deadline: float) -> bool:
+        """Wait for a turn; tell whether it came in time."""
+        with self.changing:
+            if self.free:
+                self.free -= 1
+                return True
+            baton = self.new_baton()
+            baton.acquire()
+            self.waiting.append(baton)
+        if baton.acquire(timeout=max(0.0, deadline - monotonic())):
+            return True
+        with self.changing:
+            if baton in self.waiting:
+                self.waiting.remove(baton)
+                return False
+        return True  # it came at the last moment
+
+    def give_back(self) -> None:
+        """Hand the turn to who has waited longest."""
+        with self.changing:
+            if self.waiting:
+                self.waiting.popleft().release()
+            else:
+                self.free += 1
+
+
 class Pool:
     """Asks the upstream, over at most so many connections at a time."""
+
+    link_type: type[Link] = Link
+    baton_type: Callable[[], Baton] = Lock
 
     def __init__(self, upstream: Upstream) -> None:
         """Begin with no connections."""
         self.upstream = upstream
-        self.turns = Turns(upstream.connections)
+        self.turns = Turns(upstream.connections, self.baton_type)
         self.links: Links[Link] = Links(upstream.retry_s)
 
     def ask(self, question: Question) -> bytes:
@@ -44,83 +142,7 @@ class Pool:
         finally:
             self.turns.give_back()
 
-    def connect(self, deadline: float) -> "Link":
+    def connect(self, deadline: float) -> Link:
         """Open a further connection."""
         with self.links.attempt():
-            return Link(self.upstream, deadline)
-
-
-class Link:
-    """A connection to the upstream."""
-
-    def __init__(self, upstream: Upstream, deadline: float) -> None:
-        """Connect; whatever goes wrong leaves nothing behind."""
-        self.session = Session()
-        self.socket = socket(upstream.family, SOCK_STREAM)
-        try:
-            self.socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-            wake_after(self.socket, SO_SNDTIMEO, patience_until(deadline))
-            self.socket.connect(upstream.address)
-        except OSError:
-            self.close()
-            raise
-
-    def ask(self, question: Question, deadline: float) -> bytes:
-        """Send a question, and wait for its answer; the kernel's timeout comes as a BlockingIOError."""
-        self.socket.sendall(self.session.ask(question))
-        answer = b""
-        while not answer:
-            wake_after(self.socket, SO_RCVTIMEO, patience_until(deadline))
-            answer = self.session.receive_data(self.socket.recv(RECEIVE_BYTES))
-        return answer
-
-    def fileno(self) -> int:
-        """Return the file descriptor, or -1 once it is closed."""
-        return self.socket.fileno()
-
-    def close(self) -> None:
-        """Close it at once."""
-        self.socket.close()
-
-
-class Turns:
-    """So many may be under way at a time; the others wait, and are served in the order in which they came."""
-
-    def __init__(self, count: int) -> None:
-        """Begin with nobody under way."""
-        self.free = count
-        self.waiting: deque[Lock] = deque()
-        self.changing = Lock()
-
-    def take(self, deadline: float) -> bool:
-        """Wait for a turn; tell whether it came in time."""
-        with self.changing:
-            if self.free:
-                self.free -= 1
-                return True
-            turn = Lock()
-            turn.acquire()
-            self.waiting.append(turn)
-        if turn.acquire(timeout=max(0.0, deadline - monotonic())):
-            return True
-        with self.changing:
-            if turn in self.waiting:
-                self.waiting.remove(turn)
-                return False
-        return True  # it came at the last moment
-
-    def give_back(self) -> None:
-        """Hand the turn to who has waited longest."""
-        with self.changing:
-            if self.waiting:
-                self.waiting.popleft().release()
-            else:
-                self.free += 1
-
-
-def patience_until(deadline: float) -> float:
-    """Return how long may be waited; TimeoutError if no longer."""
-    patience_s = deadline - monotonic()
-    if patience_s <= 0:
-        raise TimeoutError
-    return patience_s
+            return self.link_type(self.upstream, deadline)
