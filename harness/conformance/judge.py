@@ -177,7 +177,8 @@ def _crash_of(case: Case, target: Target, patience_s: float) -> str:
         with suppress(subprocess.TimeoutExpired):
             code = shared.process.wait(patience_s)
             return f"the server ended, exit code {code}; standard error: {shared.error_output()[-500:]!r}"
-    outputs = [*target.error_outputs, shared.error_output() if shared is not None else ""]
+    running = [each.launched for each in (target, target.relay) if each is not None and each.launched]
+    outputs = [*target.error_outputs, *(each.error_output() for each in running)]
     tracebacks = [said for said in outputs if "Traceback" in said]
     if tracebacks and not case.may_log:
         return f"the server printed a traceback: {tracebacks[0][-500:]!r}"

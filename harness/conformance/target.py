@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -30,6 +30,9 @@ LAUNCH_OPTIONS: Final = {
     "idle_timeout_s": "idle_timeout",
     "grace_s": "grace",
     "port": "port",
+    "upstream": "upstream",
+    "pool": "pool",
+    "upstream_timeout_s": "upstream_timeout",
 }
 
 
@@ -45,6 +48,8 @@ class Target:
             tells how fast and how busy this machine is.
         peers: all clients that the case has used.
         error_outputs: what the servers that the case has started for itself wrote to standard error.
+        relay: the same server as a relay, which cases share as well; None until the first of them starts it.
+        kept: what ends with the shared instance.
     """
 
     candidate: Candidate
@@ -53,6 +58,8 @@ class Target:
     patience_s: float = LEAST_PATIENCE_S
     peers: list[Peer] = field(default_factory=list)
     error_outputs: list[str] = field(default_factory=list)
+    relay: "Target | None" = None
+    kept: ExitStack = field(default_factory=ExitStack)
 
     def has(self, capability: str) -> bool:
         """Tell whether the server declares a capability; one that said nothing is asked for all."""
@@ -105,8 +112,8 @@ class Target:
         return self.launched
 
     @contextmanager
-    def fresh(self, **options: float) -> Iterator["Target"]:
-        """Start a server for this case alone, with options: `max_clients`, `idle_timeout_s`, `grace_s`, `port`."""
+    def fresh(self, **options: float | Address) -> Iterator["Target"]:
+        """Start a server for this case alone, with the options of LAUNCH_OPTIONS."""
         if not self.candidate.command:
             raise NotApplicable("it needs a server of its own, and only an address is known")
         for option in options:
@@ -161,9 +168,9 @@ class Target:
             )
 
     @contextmanager
-    def without_files(self) -> Iterator[None]:
-        """Let none of the server's processes open one more file."""
-        with no_more_files(self.pids):
+    def without_files(self, *, whatever_is_closed: bool = False) -> Iterator[None]:
+        """Let none of the server's processes open one more file, not even in the place of one that it closes if so told."""
+        with no_more_files(self.pids, whatever_is_closed=whatever_is_closed):
             yield
 
     @contextmanager
@@ -202,8 +209,8 @@ def shared_target(candidate: Candidate) -> Iterator[Target]:
     if candidate.address is not None:
         yield Target(candidate, address_of(candidate), None)
     else:
-        with launch(candidate) as launched:
-            yield Target(candidate, launched.address, launched, patience_for(launched))
+        with launch(candidate) as launched, ExitStack() as kept:
+            yield Target(candidate, launched.address, launched, patience_for(launched), kept=kept)
 
 
 def with_options(**given: str) -> dict[str, str]:

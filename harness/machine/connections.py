@@ -4,9 +4,11 @@ A name is looked up once, by `reached`; whoever connects after that is given a n
 sock_diag(7) tells of one connection within microseconds, however many there are; the tables in /proc hold them all.
 """
 
+import fcntl
 import socket
 import struct
 import sys
+import termios
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -131,6 +133,22 @@ def listening_host(port: int) -> str | None:
     if not found:
         return None
     return IPV6_LOOPBACK if set(found) == {IPV6_LOOPBACK_ENTRY} else IPV4_LOOPBACK
+
+
+def unacknowledged_bytes(end: socket.socket) -> int:
+    """Count what the other end's kernel has not acknowledged; that stays so once the connection was reset."""
+    (count,) = struct.unpack("i", fcntl.ioctl(end, termios.TIOCOUTQ, bytes(4)))
+    return int(count)
+
+
+def failed_connects() -> int:
+    """Return how often connecting has failed so far, whoever tried: what a relay tries in vain is seen nowhere else."""
+    names, numbers = (
+        line.split()
+        for line in Path("/proc/net/snmp").read_text(encoding="ascii").splitlines()
+        if line.startswith("Tcp:")
+    )
+    return int(numbers[names.index("AttemptFails")])
 
 
 class Input(NamedTuple):

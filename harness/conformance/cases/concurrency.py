@@ -203,25 +203,30 @@ def c10_more_clients_than_places(target: Target) -> None:
     """Beyond --max-clients a client waits without a greeting; once a place is free, it is served in full."""
     places = 3 if target.serves_several else 1
     with target.fresh(max_clients=places) as own:
-        inside = [own.greeted() for _ in range(places)]
-        outside = [own.connect() for _ in range(2)]
-        for peer in outside:
-            peer.send(b"product\n6,7\n")
-            peer.await_delivery()
-        for _ in range(FENCES):
-            for peer in inside:
-                peer.fence()
-        if any(is_served(peer) for peer in outside):
-            raise Violation(f"client {places + 1} of --max-clients {places} was served")
-        inside.pop().close()
-        outside[0].greeted().expect(b"<switching to product mode>\r\nProduct of input numbers: '42'\r\n")
-        outside[0].fence(b"Product")
-        if is_served(outside[1]):
-            raise Violation(f"one place was free, and two clients were served with --max-clients {places}")
-        outside[0].close()
-        outside[1].greeted().expect(b"<switching to product mode>\r\nProduct of input numbers: '42'\r\n")
-        for peer in (*inside, outside[1]):
-            peer.close()
+        check_places(own, places)
+
+
+def check_places(target: Target, places: int, fences: int = FENCES) -> None:
+    """Fill all places of a server, and see who waits, and who is served when one leaves."""
+    inside = [target.greeted() for _ in range(places)]
+    outside = [target.connect() for _ in range(2)]
+    for peer in outside:
+        peer.send(b"product\n6,7\n")
+        peer.await_delivery()
+    for _ in range(fences):
+        for peer in inside:
+            peer.fence()
+    if any(is_served(peer) for peer in outside):
+        raise Violation(f"client {places + 1} of --max-clients {places} was served")
+    inside.pop().close()
+    outside[0].greeted().expect(b"<switching to product mode>\r\nProduct of input numbers: '42'\r\n")
+    outside[0].fence(b"Product")
+    if is_served(outside[1]):
+        raise Violation(f"one place was free, and two clients were served with --max-clients {places}")
+    outside[0].close()
+    outside[1].greeted().expect(b"<switching to product mode>\r\nProduct of input numbers: '42'\r\n")
+    for peer in (*inside, outside[1]):
+        peer.close()
 
 
 @case("2.3")

@@ -4,11 +4,8 @@ A server that is not concurrent has one place. The probe holds it up to the `yie
 the queue; or, where a fault must be served to be one, they come first, and the probe comes after them.
 """
 
-import fcntl
 import select
 import signal
-import struct
-import termios
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, suppress
@@ -22,6 +19,7 @@ from harness.errors import UsageError
 from harness.experiments.faults.proxy import Conditions, Proxy
 from harness.experiments.faults.scene import Scene, received, watch
 from harness.launch.process import STOP_MARGIN_S
+from harness.machine.connections import unacknowledged_bytes
 
 Happening = Generator[None]
 
@@ -210,7 +208,7 @@ class Asker:
         """Return the complete lines that the server's kernel has by now; None if it has not even greeted."""
         if not self._peer.received:
             return None
-        delivered = len(self._peer.sent) - undelivered_bytes(self._peer)
+        delivered = len(self._peer.sent) - unacknowledged_bytes(self._peer.socket)
         return bytes(self._peer.sent[: self._peer.sent.rfind(b"\n", 0, delivered) + 1])
 
 
@@ -237,9 +235,3 @@ def selected_faults(names: Sequence[str]) -> tuple[Fault, ...]:
         if name not in known:
             raise UsageError(f"no fault is called {name!r}; there are {', '.join(known)}")
     return tuple(fault for fault in FAULTS if not names or fault.name in names)
-
-
-def undelivered_bytes(peer: Peer) -> int:
-    """Count the bytes that our kernel has taken and the server's has not acknowledged."""
-    (count,) = struct.unpack("i", fcntl.ioctl(peer.socket, termios.TIOCOUTQ, bytes(4)))
-    return int(count)
