@@ -34,6 +34,8 @@ CHURN_ROUNDS: Final = 5
 CHURN_CLIENTS: Final = 400
 LEAK_LIMIT_BYTES: Final = 512
 RETRIES_PER_S: Final = 20
+TRIES_OF_A_SECOND: Final = 8
+"""More than a second in all: who asks and logs once a second is at rest in some of them."""
 WORKERS_CLIENTS: Final = 8
 
 
@@ -186,7 +188,7 @@ def c09_out_of_descriptors(target: Target) -> None:
             waiting = [own.connect() for _ in range(2 + len(own.pids))]
             for _ in range(FENCES):
                 served.fence()
-            own.is_quiet()
+            own.is_quiet(TRIES_OF_A_SECOND)
             served.fence()
             if waiting[-1].unread():
                 raise Violation("a client was served, although there was no descriptor left for it")
@@ -253,16 +255,18 @@ def c15_out_of_threads(target: Target) -> None:
     """Out of threads: who is connected is served, the server neither dies nor spins, and then goes on."""
     with target.fresh() as own, own.greeted() as served:
         served.fence()
+        files = own.files()
         with own.without_threads():
             waiting = [own.connect() for _ in range(2 + len(own.pids))]
             for _ in range(FENCES):
                 served.fence()
-            own.is_quiet()
+            own.is_quiet(TRIES_OF_A_SECOND)
             served.fence()
         served.exchange(b"quit\n", GOODBYE)
         served.close()
         for peer in waiting:
             peer.close()  # it may have been served, or closed
+        own.settles(own.files, files)
         own.answers(b"1,2\n", THREE)
 
 
