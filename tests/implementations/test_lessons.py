@@ -378,7 +378,7 @@ def test_threads_compute_on_another_interpreter(tmp_path: Path, capsys: pytest.C
     lesson8_threads.compare(["threaded"], str(other))
     interpreter, heading, figures = capsys.readouterr().out.strip().splitlines()
     assert re.fullmatch(r"\w+ [\d.]+ with(out)? the lock", interpreter)
-    assert heading.split() == "A alone A and B at once".split()
+    assert heading.split() == ["A", "alone", "A", "and", "B", "at", "once"]
     assert re.fullmatch(r"threaded +[\d.]+ s +[\d.]+ s +[\d.]+ times", figures)
 
 
