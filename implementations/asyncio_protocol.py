@@ -17,7 +17,8 @@ from functools import partial
 from socket import socket
 
 from implementations.event_loop import run
-from implementations.protocol import Connection
+from implementations.protocol import Connection, Question
+from implementations.relays.futures import Pool
 from implementations.server import (
     DELIVERY_CHECK_S,
     LINGER_BYTES,
@@ -35,6 +36,7 @@ async def serve(server: Server) -> None:
     server.listener.setblocking(False)
     loop = asyncio.get_running_loop()
     places = asyncio.Semaphore(server.options.max_clients)
+    pool = Pool(server.options.upstream)
     while True:
         await places.acquire()
         try:
@@ -46,7 +48,7 @@ async def serve(server: Server) -> None:
             await asyncio.sleep(pause_after(error))
             continue
         try:
-            await loop.connect_accepted_socket(partial(Handler, client, server, places), client)
+            await loop.connect_accepted_socket(partial(Handler, client, server, places, pool), client)
         except (OSError, MemoryError):
             client.close()
             places.release()
@@ -61,10 +63,11 @@ class Handler(asyncio.Protocol):
     connection: Connection
     unsent: memoryview
     timer: asyncio.TimerHandle
+    asking: asyncio.Task[None]
 
-    def __init__(self, client: socket, server: Server, places: asyncio.Semaphore) -> None:
+    def __init__(self, client: socket, server: Server, places: asyncio.Semaphore, pool: Pool) -> None:
         """Take over a client, and its place."""
-        self.client, self.server, self.places = client, server, places
+        self.client, self.server, self.places, self.pool = client, server, places, pool
         self.loop = asyncio.get_running_loop()
         self.service = ExitStack()
         self.unhandled = b""
@@ -90,6 +93,10 @@ class Handler(asyncio.Protocol):
             if self.to_discard <= 0:
                 self.transport.close()
             return
+        if self.connection.question:
+            self.unhandled += data
+            self.transport.pause_reading()
+            return
         self.unhandled = data[RECEIVE_BYTES:]
         if self.unhandled:
             self.transport.pause_reading()
@@ -101,12 +108,17 @@ class Handler(asyncio.Protocol):
         self.input_ended = True
         if self.hanging_up:
             self.transport.close()
-        elif self.server.stopping:
+        elif not self.connection.question:
+            self.end_input()
+        return True
+
+    def end_input(self) -> None:
+        """Answer a last line, unless the end is the server's."""
+        if self.server.stopping:
             self.hang_up()
         else:
             self.unsent = memoryview(self.connection.receive_data(b""))
             self.go_on()
-        return True
 
     def pause_writing(self) -> None:
         """Stop reading: the kernel does not take all."""
@@ -136,19 +148,32 @@ class Handler(asyncio.Protocol):
         if self.connection.lines_completed > self.lines_timed:
             self.lines_timed = self.connection.lines_completed
             self.renew()
-        if self.connection.closed:
+        if self.connection.question:
+            self.asking = self.loop.create_task(self.ask(self.connection.question))
+        elif self.connection.closed:
             self.hang_up()
         elif self.unhandled:
             self.loop.call_soon(self.data_received, self.unhandled)
+        elif self.input_ended:
+            self.end_input()
         else:
             self.transport.resume_reading()
+
+    async def ask(self, question: Question) -> None:
+        """Wait, which no callback can: a task passes the answer on, and goes on behind the question."""
+        answer = await self.pool.ask(question)
+        self.unsent = memoryview(self.connection.receive_answer(answer))
+        self.renew()
+        self.go_on()
 
     def renew(self) -> None:
         """Put the deadline off; the timer itself stays where it is, which costs nothing."""
         self.deadline = self.loop.time() + self.server.options.idle_timeout_s
 
     def look_at_the_clock(self) -> None:
-        """Close if the deadline is over, and else look again when it will be."""
+        """Close if the deadline is over, and else look again when it will be; the clock stands still for a question."""
+        if self.connection.question:
+            self.renew()
         if self.loop.time() >= self.deadline:
             self.transport.abort()
         else:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from socket import socket
 
 from implementations.event_loop import run
+from implementations.relays.futures import Pool
 from implementations.server import (
     DELIVERY_CHECK_S,
     LINGER_BYTES,
@@ -33,10 +34,11 @@ async def serve(server: Server) -> None:
     """Accept a client whenever there is a place for it, and give it a task."""
     server.listener.setblocking(False)
     places = asyncio.Semaphore(server.options.max_clients)
+    pool = Pool(server.options.upstream)
 
     async def occupy_place(client: socket) -> None:
         try:
-            await handle(client, server)
+            await handle(client, server, pool)
         finally:
             places.release()
 
@@ -54,7 +56,7 @@ async def serve(server: Server) -> None:
             clients.create_task(occupy_place(client))
 
 
-async def handle(client: socket, server: Server) -> None:
+async def handle(client: socket, server: Server, pool: Pool) -> None:
     """Serve one client to its end. If it resets, vanishes or falls silent (all OSError), that harms nobody else."""
     try:
         reader, writer = await asyncio.open_connection(sock=client)
@@ -73,6 +75,11 @@ async def handle(client: socket, server: Server) -> None:
                         break
                     lines_before = connection.lines_completed
                     await send(writer, connection.receive_data(data), idle, idle_timeout_s)
+                    while question := connection.question:
+                        suspend(idle, server.options.upstream.timeout_s)
+                        answer = await pool.ask(question)
+                        renew(idle, idle_timeout_s)
+                        await send(writer, connection.receive_answer(answer), idle, idle_timeout_s)
                     if connection.lines_completed > lines_before:
                         renew(idle, idle_timeout_s)
                     if len(data) == RECEIVE_BYTES:
@@ -102,6 +109,13 @@ def renew(idle: asyncio.Timeout, idle_timeout_s: float) -> None:
     now = asyncio.get_running_loop().time()
     if (idle.when() or now) - now < idle_timeout_s:
         idle.reschedule(now + SLACK * idle_timeout_s)
+
+
+def suspend(idle: asyncio.Timeout, longest_wait_s: float) -> None:
+    """Let the clock stand still during a wait; most often it needs no touch, since the timeout is far off."""
+    now = asyncio.get_running_loop().time()
+    if (idle.when() or now) - now <= longest_wait_s:
+        idle.reschedule(None)
 
 
 async def hang_up(

@@ -47,6 +47,7 @@ class Implementation:
         options: that make a variant of it.
         libraries: that it needs.
         threaded: its clients' threads share an interpreter, so that without a global lock they would share the cores.
+        part: the module that another part of its model stands in, if its file is not all of it.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Implementation:
     options: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
     threaded: bool = False
+    part: str | None = None
 
     @property
     def module(self) -> str:
@@ -69,6 +71,11 @@ class Implementation:
         return f"{self.module.replace('.', '/')}.py"
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The paths of all that its model consists of."""
+        return (self.file, f"implementations/{self.part}.py") if self.part else (self.file,)
+
+    @property
     def factors(self) -> dict[str, str]:
         """All factors, by name."""
         return {
@@ -79,17 +86,19 @@ class Implementation:
         }
 
 
+_BLOCKING: Final = "blocking_handler"
 _ASYNCIO: Final = Factors("asyncio, epoll", "streams", "256 KiB", "TCP_NODELAY")
 
 CATALOGUE: Final = (
-    Implementation("blocking", "one client at a time", frozenset(), most_clients=1),
-    Implementation("threaded", "one thread per client", _ALL_ON_ONE_CORE, threaded=True),
+    Implementation("blocking", "one client at a time", frozenset(), most_clients=1, part=_BLOCKING),
+    Implementation("threaded", "one thread per client", _ALL_ON_ONE_CORE, threaded=True, part=_BLOCKING),
     Implementation(
         "thread_pool",
         "64 threads, a client each at a time",
         frozenset({"concurrent", "fair"}),
         most_clients=64,
         threaded=True,
+        part=_BLOCKING,
     ),
     Implementation(
         "select_generators",
@@ -97,9 +106,14 @@ CATALOGUE: Final = (
         frozenset({"concurrent", "fair"}),
         Factors("its own, select"),
         most_clients=1000,
+        part="select_reactor",
     ),
     Implementation(
-        "selectors_callbacks", "callbacks, selectors", _ALL_ON_ONE_CORE, Factors("its own, epoll")
+        "selectors_callbacks",
+        "callbacks, selectors",
+        _ALL_ON_ONE_CORE,
+        Factors("its own, epoll"),
+        part="callback_loop",
     ),
     Implementation(
         "asyncio_protocol",
@@ -123,7 +137,10 @@ CATALOGUE: Final = (
         libraries=("gevent",),
     ),
     Implementation(
-        "processes", "a process per core, a thread per client in each", _ALL_ON_ONE_CORE | {"parallel"}
+        "processes",
+        "a process per core, a thread per client in each",
+        _ALL_ON_ONE_CORE | {"parallel"},
+        part=_BLOCKING,
     ),
 )
 

@@ -21,6 +21,7 @@ from gevent import sleep, spawn
 from gevent.lock import Semaphore
 from gevent.socket import fromfd, socket
 
+from implementations.relays.greenlets import Pool
 from implementations.server import (
     DELIVERY_CHECK_S,
     LINGER_BYTES,
@@ -37,10 +38,11 @@ def serve(server: Server) -> None:
     """Accept a client whenever there is a place for it, and give it a greenlet."""
     listener = fromfd(server.listener.fileno(), server.listener.family, server.listener.type)
     places = Semaphore(server.options.max_clients)
+    pool = Pool(server.options.upstream)
 
     def occupy_place(client: socket) -> None:
         try:
-            handle(client, server)
+            handle(client, server, pool)
         finally:
             places.release()
 
@@ -59,7 +61,7 @@ def serve(server: Server) -> None:
         places.acquire()
 
 
-def handle(client: socket, server: Server) -> None:
+def handle(client: socket, server: Server, pool: Pool) -> None:
     """Serve one client to its end. If it resets, vanishes or falls silent (all OSError), that harms nobody else."""
     idle_timeout_s = server.options.idle_timeout_s
     with client, suppress(OSError, MemoryError):
@@ -72,6 +74,8 @@ def handle(client: socket, server: Server) -> None:
                     break
                 lines_before = connection.lines_completed
                 send(client, connection.receive_data(data), idle_timeout_s)
+                while question := connection.question:
+                    send(client, connection.receive_answer(pool.ask(question)), idle_timeout_s)
                 if connection.lines_completed > lines_before:
                     deadline = monotonic() + idle_timeout_s
                 sleep(0)

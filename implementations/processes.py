@@ -31,29 +31,25 @@ from signal import (
     signal,
     sigwait,
 )
-from socket import SHUT_WR, socket, socketpair
+from socket import socket, socketpair
 from threading import Semaphore
-from time import monotonic, sleep
+from time import sleep
 from traceback import print_exc
 from typing import NamedTuple
 
+from implementations.blocking_handler import handle
+from implementations.relays.threads import Pool
 from implementations.server import (
-    DELIVERY_CHECK_S,
-    LINGER_BYTES,
-    LINGER_S,
-    RECEIVE_BYTES,
     RETRY_S,
     STOP_SIGNALS,
-    TICKS,
     Server,
+    Upstream,
     aside,
     fail,
     pause_after,
     run,
     say,
     start_thread,
-    undelivered_bytes,
-    wake_on_silence,
 )
 
 RESTART_S = 0.5
@@ -64,10 +60,17 @@ NOBODY = (0, 0)
 """What waitpid() says while nobody has ended."""
 
 
-class Worker(NamedTuple):
-    """What the parent knows of a worker: its share of the places, and a socket that shows either the other's end."""
+class Share(NamedTuple):
+    """A worker's part of what the server has: places for clients, and whom it asks, over how many connections."""
 
     places: int
+    upstream: Upstream
+
+
+class Worker(NamedTuple):
+    """What the parent knows of a worker: its share, and a socket that shows either the other's end."""
+
+    share: Share
     lifeline: socket
 
 
@@ -80,7 +83,7 @@ class Workers:
     def __init__(self) -> None:
         """Begin with no workers."""
         self.workers: dict[int, Worker] = {}
-        self.vacant: list[int] = []
+        self.vacant: list[Share] = []
 
     def start(self, server: Server) -> None:
         """Fork a worker for each core, unless there are fewer places, and wait until all are ready."""
@@ -88,7 +91,7 @@ class Workers:
         pthread_sigmask(SIG_BLOCK, {SIGCHLD, SIGALRM})
         places = server.options.max_clients
         count = min(len(os.sched_getaffinity(0)), places)
-        self.vacant = [places // count + (number < places % count) for number in range(count)]
+        self.vacant = shares(places, server.options.upstream, count)
         self.fill(server)
         if self.vacant:
             fail(1, f"cannot start: {len(self.workers)} of {count} workers are to be had")
@@ -107,14 +110,14 @@ class Workers:
 
     def fill(self, server: Server) -> None:
         """Fork a worker for each vacancy, unless the operating system refuses it, or what it needs."""
-        shares, self.vacant = self.vacant, []
-        for places in shares:
+        vacant, self.vacant = self.vacant, []
+        for share in vacant:
             try:
-                self.fork(server, places)
+                self.fork(server, share)
             except OSError:
-                self.vacant.append(places)
+                self.vacant.append(share)
 
-    def fork(self, server: Server, places: int) -> None:
+    def fork(self, server: Server, share: Share) -> None:
         """Start a worker, and wait until it is ready."""
         ours, theirs = socketpair()
         pid = os.fork()
@@ -122,7 +125,7 @@ class Workers:
             for inherited in (ours, *(worker.lifeline for worker in self.workers.values())):
                 inherited.close()
             try:
-                work(server, places, theirs)
+                work(server, share, theirs)
                 os._exit(0)
             finally:  # whatever was raised, what called us is the parent's part
                 print_exc()
@@ -130,7 +133,7 @@ class Workers:
         theirs.close()
         if not ours.recv(1):
             raise ChildProcessError
-        self.workers[pid] = Worker(places, ours)
+        self.workers[pid] = Worker(share, ours)
 
     def bury(self) -> None:
         """Say which workers have ended, and keep their places for others."""
@@ -139,21 +142,41 @@ class Workers:
                 pid, status = ended
                 if worker := self.workers.pop(pid, None):
                     worker.lifeline.close()
-                    self.vacant.append(worker.places)
+                    self.vacant.append(worker.share)
                     code = os.waitstatus_to_exitcode(status)
                     say(f"worker {pid} has ended, exit code {code}; another takes its place")
 
 
-def work(server: Server, share: int, lifeline: socket) -> None:
+def shares(places: int, upstream: Upstream, count: int) -> list[Share]:
+    """Divide what the server has among so many workers; exit code 2 if one would have no connection to ask over."""
+    if 0 < upstream.connections < count:
+        fail(2, f"--pool {upstream.connections} is less than one connection for each of {count} workers")
+
+    def part(whole: int, number: int) -> int:
+        return whole // count + (number < whole % count)
+
+    return [
+        Share(
+            part(places, number),
+            upstream._replace(
+                connections=part(upstream.connections, number), retry_s=upstream.retry_s * count
+            ),
+        )
+        for number in range(count)
+    ]
+
+
+def work(server: Server, share: Share, lifeline: socket) -> None:
     """Accept a client whenever there is a place for it, and give it a thread: a worker's life."""
-    places = Semaphore(share)
+    places = Semaphore(share.places)
+    pool = Pool(share.upstream)
     if not start_thread(follow_parent, server, lifeline):
         return
     lifeline.send(READY)
 
     def occupy_place(client: socket) -> None:
         try:
-            handle(client, server)
+            handle(client, server, pool)
         finally:
             places.release()
 
@@ -169,7 +192,7 @@ def work(server: Server, share: int, lifeline: socket) -> None:
             continue
         while not start_thread(occupy_place, client):
             sleep(RETRY_S)  # out of threads: they come back when others leave
-    for _ in range(share):
+    for _ in range(share.places):
         places.acquire()
 
 
@@ -184,64 +207,6 @@ def follow_parent(server: Server, lifeline: socket) -> None:
                 os._exit(1)
             hung_up.unregister(descriptor)
             aside(server.stop)
-
-
-def handle(client: socket, server: Server) -> None:
-    """Serve one client to its end. If it resets, vanishes or falls silent (all OSError), that harms nobody else."""
-    idle_timeout_s = server.options.idle_timeout_s
-    with client, suppress(OSError, MemoryError):
-        wake_on_silence(client, idle_timeout_s)
-        with server.serving(client) as connection:
-            send(client, connection.greeting)
-            deadline = monotonic() + idle_timeout_s
-            while not connection.closed:
-                data = receive(client, deadline)
-                if server.stopping and not data:
-                    break
-                lines_before = connection.lines_completed
-                send(client, connection.receive_data(data))
-                if connection.lines_completed > lines_before:
-                    deadline = monotonic() + idle_timeout_s
-        hang_up(client, server)
-
-
-def receive(client: socket, deadline: float) -> bytes:
-    """Wait for input, but not past the deadline, however often single bytes come."""
-    while monotonic() < deadline:
-        try:
-            return client.recv(RECEIVE_BYTES)
-        except BlockingIOError:
-            continue
-    raise TimeoutError
-
-
-def send(client: socket, replies: bytes) -> None:
-    """Send everything; give up when the kernel has taken nothing for a whole idle timeout."""
-    unsent = memoryview(replies)
-    silent_ticks = 0
-    while unsent:
-        try:
-            unsent = unsent[client.send(unsent) :]
-            silent_ticks = 0
-        except BlockingIOError:
-            silent_ticks += 1
-            if silent_ticks == TICKS:
-                raise TimeoutError from None
-
-
-def hang_up(client: socket, server: Server) -> None:
-    """Close in such a way that the last replies arrive, even if there is input that nobody will read."""
-    while server.stopping and undelivered_bytes(client):
-        sleep(DELIVERY_CHECK_S)
-    client.shutdown(SHUT_WR)
-    deadline = monotonic() + LINGER_S
-    to_discard = LINGER_BYTES
-    while to_discard > 0 and (patience_s := deadline - monotonic()) > 0:
-        client.settimeout(patience_s)
-        data = client.recv(RECEIVE_BYTES)
-        if not data:
-            break
-        to_discard -= len(data)
 
 
 if __name__ == "__main__":

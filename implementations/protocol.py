@@ -5,8 +5,10 @@ waiting, stopping and slow readers is its concurrency model, and stands in the m
 `PROTOCOL.md` is the specification; numbers in brackets are its clauses.
 """
 
+import re
+from collections import deque
 from math import prod
-from typing import Final
+from typing import Final, NamedTuple
 
 MAX_LINE_BYTES: Final = 4096
 """The longest line, its ending not counted [2.4]."""
@@ -16,8 +18,18 @@ TO_SUM: Final = b"<switching to sum mode>\r\n"
 TO_PRODUCT: Final = b"<switching to product mode>\r\n"
 GOODBYE: Final = b"connection closed\r\n"
 ERROR: Final = b"ERROR. Enter only integers separated by commas\n"
+NO_ANSWER: Final = b"ERROR. No answer from upstream\n"
+"""What a relay answers where the upstream has none [9.5]."""
 
 _LIST_BYTES: Final = b"0123456789+-, \t"
+_LIST: Final = re.compile(rb"[ \t]*[+-]?[0-9]+[ \t]*(,[ \t]*[+-]?[0-9]+[ \t]*)*")
+
+
+class Question(NamedTuple):
+    """What a relay asks another calculator: a client's list, without its ending, in the mode of this client."""
+
+    product_mode: bool
+    line: bytes
 
 
 class Connection:
@@ -29,9 +41,11 @@ class Connection:
             restarts when this has grown [6.2].
         closed: the conversation is over (after `quit`, or at the end of input): send the
             last replies, then hang up.
+        question: what a relay has to ask before anything further can be answered; who calculates has none.
     """
 
     greeting: Final = GREETING
+    question: Question | None = None
 
     def __init__(self) -> None:
         """Begin in sum mode [3.6]."""
@@ -73,6 +87,11 @@ class Connection:
         self.lines_completed += len(lines)
         return b"".join(replies)
 
+    def receive_answer(self, answer: bytes) -> bytes:
+        """Take in the answer to the question; return it, and the replies to what follows, up to the next question."""
+        self.question = None
+        return answer
+
     def answer(self, line: bytes) -> bytes:
         """Answer one complete line, given without its LF [3]."""
         line = line.removesuffix(b"\r")
@@ -104,6 +123,38 @@ class Connection:
         reply = self.answer(self._unfinished) if self._unfinished else b""
         self.closed = True
         return reply
+
+
+class Relay(Connection):
+    """A connection that calculates nothing: each list becomes a question, and all else waits until that is answered [9]."""
+
+    def __init__(self) -> None:
+        """Begin with nothing to ask."""
+        super().__init__()
+        self._pieces: deque[bytes] = deque()
+
+    def receive_data(self, data: bytes) -> bytes:
+        """Take in a chunk, but answer only what comes before its first list: ask `question`, and the rest follows."""
+        self._pieces.extend(data.splitlines(keepends=True) or [b""])
+        return self._go_on()
+
+    def receive_answer(self, answer: bytes) -> bytes:
+        """Go on behind the question."""
+        return super().receive_answer(answer) + self._go_on()
+
+    def answer(self, line: bytes) -> bytes:
+        """Make a question of a list, which has no reply yet."""
+        line = line.removesuffix(b"\r")
+        if len(line) > MAX_LINE_BYTES or not _LIST.fullmatch(line):
+            return super().answer(line)
+        self.question = Question(self._product_mode, line)
+        return b""
+
+    def _go_on(self) -> bytes:
+        replies = []
+        while self._pieces and not self.question:  # no piece holds more than one line
+            replies.append(super().receive_data(self._pieces.popleft()))
+        return b"".join(replies)
 
 
 def _is_certainly_too_long(unfinished: bytes) -> bool:

@@ -23,7 +23,7 @@ from threading import Thread
 from time import monotonic
 from typing import Final, NamedTuple, NoReturn, Protocol
 
-from implementations.protocol import Connection
+from implementations.protocol import Connection, Relay
 
 RECEIVE_BYTES: Final = 16 * 1024
 """The most that is taken from a client at once. A chunk of empty lines makes 48 times its size in replies."""
@@ -68,6 +68,7 @@ SLACK: Final = 1.2
 """Where a library's timer is dear, it is set this much too late, and moved only when it has become too early."""
 
 DEFAULT_CLIENTS: Final = 1000
+DEFAULT_POOL: Final = 100
 RESERVED_FILES: Final = 24
 """Standard streams, the listener, an event loop's own; of the 1,024 that select() can watch, 1,000 are left."""
 
@@ -88,6 +89,27 @@ STANDARD_OUTPUT: Final = 1
 STANDARD_ERROR: Final = 2
 
 
+class Upstream(NamedTuple):
+    """Whom a relay asks [9].
+
+    Attributes:
+        family: of its address.
+        address: as connect() takes it.
+        connections: to it, at most; of a server that calculates by itself, none.
+        timeout_s: for an answer, from the question's completion.
+        retry_s: after a failed connect, the least time between one try and the next.
+    """
+
+    family: int
+    address: tuple[object, ...]
+    connections: int
+    timeout_s: float
+    retry_s: float = RETRY_S
+
+
+NO_UPSTREAM: Final = Upstream(socket.AF_UNSPEC, (), connections=0, timeout_s=0.0)
+
+
 class Options(NamedTuple):
     """The command line of every server [5.1]; `math.inf` as idle timeout means never."""
 
@@ -97,6 +119,7 @@ class Options(NamedTuple):
     idle_timeout_s: float
     grace_s: float
     verbose: bool
+    upstream: Upstream = NO_UPSTREAM
 
 
 class HasDescriptor(Protocol):
@@ -125,7 +148,7 @@ class Server:
     @contextmanager
     def serving(self, client: HasDescriptor) -> Iterator[Connection]:
         """Wake this client's handler if the server stops meanwhile, and talk to it over a fresh connection."""
-        connection = LoggedConnection(client.fileno()) if self.options.verbose else Connection()
+        connection = self._connection(client)
         self._clients.add(client)
         if self.stopping:
             end_input(client)
@@ -135,6 +158,12 @@ class Server:
             self._clients.discard(client)
             if isinstance(connection, LoggedConnection):
                 connection.log("left")
+
+    def _connection(self, client: HasDescriptor) -> Connection:
+        relays, verbose = self.options.upstream.connections, self.options.verbose
+        if not verbose:
+            return Relay() if relays else Connection()
+        return (LoggedRelay if relays else LoggedConnection)(client.fileno())
 
     def stop(self) -> None:
         """End every wait for input: accept() fails from now on, and each client's input ends where it is."""
@@ -186,6 +215,10 @@ class LoggedConnection(Connection):
     def log(self, event: str) -> None:
         """Write one line."""
         say(f"{self._name} {event}")
+
+
+class LoggedRelay(LoggedConnection, Relay):
+    """The same, of a relay."""
 
 
 def start_thread(work: Callable[..., object], *arguments: object) -> bool:
@@ -246,9 +279,14 @@ def undelivered_bytes(client: HasDescriptor) -> int:
 def wake_on_silence(client: socket.socket, idle_timeout_s: float) -> None:
     """Let blocking calls raise BlockingIOError after a fraction of the idle timeout: cheaper than a poll before each."""
     tick_s = 0.0 if idle_timeout_s == math.inf else idle_timeout_s / TICKS
-    timeval = struct.pack("ll", *divmod(math.ceil(tick_s * 1e6), 1_000_000))
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+    wake_after(client, socket.SO_RCVTIMEO, tick_s)
+    wake_after(client, socket.SO_SNDTIMEO, tick_s)
+
+
+def wake_after(connection: socket.socket, clock: int, seconds: float) -> None:
+    """Set one of the kernel's clocks, SO_RCVTIMEO or SO_SNDTIMEO; 0 means never."""
+    timeval = struct.pack("ll", *divmod(math.ceil(seconds * 1e6), 1_000_000))
+    connection.setsockopt(socket.SOL_SOCKET, clock, timeval)
 
 
 class Parser(argparse.ArgumentParser):
@@ -282,10 +320,11 @@ def run(
             stop signals, which are blocked by then, are waited for.
     """
     fill_standard_streams()
-    options = parse_options(sys.argv[1:], most_clients, own_options)
+    options = parse_options(sys.argv[1:], most_clients, most_files, own_options)
     sys.set_int_max_str_digits(INT_DIGITS_LIMIT)
-    allow_files(options.max_clients, most_files)
     server = Server(options, open_listener(options.host, options.port))
+    if server.listener.getsockname() == options.upstream.address:
+        fail(2, "--upstream is this server itself")
     block_stop_signals()
     prepare(server)
     host, port, *_ = server.listener.getsockname()
@@ -316,7 +355,10 @@ def block_stop_signals() -> None:
 
 
 def parse_options(
-    arguments: list[str], most_clients: int | None, own_options: Parser | None = None
+    arguments: list[str],
+    most_clients: int | None,
+    most_files: int | None,
+    own_options: Parser | None = None,
 ) -> Options:
     """Read the command line; bad usage ends the process with exit code 2 and one line."""
     parser = Parser(allow_abbrev=False, parents=[own_options] if own_options else [])
@@ -324,9 +366,8 @@ def parse_options(
     parser.add_argument("--port", type=_port, default=8080, help="0 takes a free one (%(default)s)")
     parser.add_argument(
         "--max-clients",
-        type=_clients,
-        default=most_clients or DEFAULT_CLIENTS,
-        help="the rest wait (%(default)s)",
+        type=_at_least_one,
+        help=f"the rest wait ({most_clients or DEFAULT_CLIENTS}, or what fits beside the pool)",
     )
     parser.add_argument(
         "--idle-timeout", type=_seconds, default=300.0, help="seconds; 0: never (%(default)g)"
@@ -337,29 +378,77 @@ def parse_options(
     parser.add_argument(
         "--verbose", action="store_true", help="log clients and their lines to standard error"
     )
+    parser.add_argument(
+        "--upstream", type=_address, metavar="HOST:PORT", help="ask this calculator, and pass its answers on"
+    )
+    parser.add_argument(
+        "--pool",
+        type=_at_least_one,
+        help=f"connections to it, at most ({DEFAULT_POOL}, or as many as the descriptors leave)",
+    )
+    parser.add_argument(
+        "--upstream-timeout", type=_patience, default=10.0, help="seconds for its answer (%(default)g)"
+    )
     given = parser.parse_args(arguments)
-    if most_clients is not None and given.max_clients > most_clients:
+    if most_clients is not None and (given.max_clients or 1) > most_clients:
         parser.error(
             f"--max-clients {given.max_clients} is more than this model can serve at once: {most_clients}"
         )
+    clients, pool = given.max_clients or most_clients or DEFAULT_CLIENTS, 0
+    if given.upstream:
+        clients, pool = beside_each_other(given.max_clients, given.pool, clients, files_for(most_files)[0])
+    allow_files(clients, pool, most_files)
+    host, port = given.upstream or ("", 0)
+    upstream = resolved(host, port, pool, given.upstream_timeout) if given.upstream else NO_UPSTREAM
     idle_timeout_s = given.idle_timeout or math.inf
-    return Options(given.host, given.port, given.max_clients, idle_timeout_s, given.grace, given.verbose)
+    return Options(given.host, given.port, clients, idle_timeout_s, given.grace, given.verbose, upstream)
 
 
-def allow_files(clients: int, most_files: int | None) -> None:
-    """Raise the soft limit of open files to what so many clients need, or end with exit code 2 [6.1].
+def beside_each_other(
+    given_clients: int | None, given_pool: int | None, clients: int, files: int
+) -> tuple[int, int]:
+    """Return how many clients and connections of the pool there may be, where so many files are left for both.
+
+    What is given stays as it is; what is not gives way.
+    """
+    pool = given_pool or max(1, min(DEFAULT_POOL, files - given_clients if given_clients else files // 2))
+    return given_clients or max(1, min(clients, files - pool)), pool
+
+
+def files_for(most_files: int | None) -> tuple[int, str]:
+    """Return how many open files clients and pool may have, and whose limit that is."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most_files is None or hard <= most_files:
+        return hard - RESERVED_FILES, "the hard limit"
+    return most_files - RESERVED_FILES, "this model's limit"
+
+
+def allow_files(clients: int, pool: int, most_files: int | None) -> None:
+    """Raise the soft limit of open files to what clients and pool need, or end with exit code 2 [6.1].
 
     Where the model cannot watch every descriptor, the limit is lowered to what it can: the kernel then refuses a
     client that the model could not take.
     """
+    files, whose = files_for(most_files)
+    if clients + pool > files:
+        beside = f" and a pool of {pool} need" if pool else " needs"
+        fail(
+            2,
+            f"--max-clients {clients}{beside} {clients + pool + RESERVED_FILES} open files, "
+            f"and {whose} is {files + RESERVED_FILES}",
+        )
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit, whose = (
-        (hard, "the hard limit") if most_files is None else (min(hard, most_files), "this model's limit")
-    )
-    needed = clients + RESERVED_FILES
-    if needed > limit:
-        fail(2, f"--max-clients {clients} needs {needed} open files, and {whose} is {limit}")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, needed), limit), hard))
+    needed = clients + pool + RESERVED_FILES
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, needed), files + RESERVED_FILES), hard))
+
+
+def resolved(host: str, port: int, connections: int, timeout_s: float) -> Upstream:
+    """Look up the upstream's name, once; exit code 1 and one line if it has no address [9.10]."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        fail(1, f"cannot find the upstream {host}: {_reason(error)}")
+    return Upstream(family, address, connections, timeout_s)
 
 
 def open_listener(host: str, port: int) -> socket.socket:
@@ -378,9 +467,12 @@ def open_listener(host: str, port: int) -> socket.socket:
         listener.bind(address)
         listener.listen(BACKLOG)
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a valid host name"
-        fail(1, f"cannot listen on {host} {port}: {reason}")
+        fail(1, f"cannot listen on {host} {port}: {_reason(error)}")
     return listener
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    return str(error.strerror) if isinstance(error, OSError) else "not a valid host name"
 
 
 def fail(code: int, reason: str) -> NoReturn:
@@ -419,15 +511,29 @@ def _port(text: str) -> int:
     return port
 
 
-def _clients(text: str) -> int:
-    clients = int(text)
-    if clients < 1:
-        raise argparse.ArgumentTypeError(f"{clients} is less than 1")
-    return clients
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text} is not HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _at_least_one(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{count} is less than 1")
+    return count
 
 
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0 <= seconds < 1e6:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1,000,000 seconds")
+    return seconds
+
+
+def _patience(text: str) -> float:
+    seconds = _seconds(text)
+    if not seconds:
+        raise argparse.ArgumentTypeError("no answer comes in no time")
     return seconds

@@ -12,30 +12,17 @@ greeting, until a thread is free, and a few idle clients can keep all others out
 - What ends the server: a stop ends the input of all clients and of the listener; then every thread is awaited.
 """
 
-from contextlib import suppress
-from socket import SHUT_WR, socket
 from threading import Lock, Semaphore
-from time import monotonic, sleep
+from time import sleep
 
-from implementations.server import (
-    DELIVERY_CHECK_S,
-    LINGER_BYTES,
-    LINGER_S,
-    RECEIVE_BYTES,
-    TICKS,
-    Server,
-    fail,
-    pause_after,
-    run,
-    start_thread,
-    undelivered_bytes,
-    wake_on_silence,
-)
+from implementations.blocking_handler import handle
+from implementations.relays.threads import Pool
+from implementations.server import Server, fail, pause_after, run, start_thread
 
 POOL_THREADS = 64
 
 
-class Pool:
+class Threads:
     """A thread for each place, all of which are there before the server is ready."""
 
     def __init__(self) -> None:
@@ -45,13 +32,14 @@ class Pool:
 
     def start(self, server: Server) -> None:
         """Start all threads, and the one that waits for signals; nobody is served by half a pool."""
+        pool = Pool(server.options.upstream)
         with self.turn:
             for number in range(server.options.max_clients):
-                if not start_thread(self.serve_clients, server):
+                if not start_thread(self.serve_clients, server, pool):
                     fail(1, f"cannot start: {number} of {server.options.max_clients} threads are to be had")
             server.stop_on_signal()
 
-    def serve_clients(self, server: Server) -> None:
+    def serve_clients(self, server: Server, pool: Pool) -> None:
         """Accept one client after the other: the life of a thread."""
         while True:
             with self.turn:
@@ -62,7 +50,7 @@ class Pool:
                         break
                     sleep(pause_after(error))
                     continue
-            handle(client, server)
+            handle(client, server, pool)
         self.ended.release()
 
     def wait(self, server: Server) -> None:
@@ -71,64 +59,6 @@ class Pool:
             self.ended.acquire()
 
 
-def handle(client: socket, server: Server) -> None:
-    """Serve one client to its end. If it resets, vanishes or falls silent (all OSError), that harms nobody else."""
-    idle_timeout_s = server.options.idle_timeout_s
-    with client, suppress(OSError, MemoryError):
-        wake_on_silence(client, idle_timeout_s)
-        with server.serving(client) as connection:
-            send(client, connection.greeting)
-            deadline = monotonic() + idle_timeout_s
-            while not connection.closed:
-                data = receive(client, deadline)
-                if server.stopping and not data:
-                    break
-                lines_before = connection.lines_completed
-                send(client, connection.receive_data(data))
-                if connection.lines_completed > lines_before:
-                    deadline = monotonic() + idle_timeout_s
-        hang_up(client, server)
-
-
-def receive(client: socket, deadline: float) -> bytes:
-    """Wait for input, but not past the deadline, however often single bytes come."""
-    while monotonic() < deadline:
-        try:
-            return client.recv(RECEIVE_BYTES)
-        except BlockingIOError:
-            continue
-    raise TimeoutError
-
-
-def send(client: socket, replies: bytes) -> None:
-    """Send everything; give up when the kernel has taken nothing for a whole idle timeout."""
-    unsent = memoryview(replies)
-    silent_ticks = 0
-    while unsent:
-        try:
-            unsent = unsent[client.send(unsent) :]
-            silent_ticks = 0
-        except BlockingIOError:
-            silent_ticks += 1
-            if silent_ticks == TICKS:
-                raise TimeoutError from None
-
-
-def hang_up(client: socket, server: Server) -> None:
-    """Close in such a way that the last replies arrive, even if there is input that nobody will read."""
-    while server.stopping and undelivered_bytes(client):
-        sleep(DELIVERY_CHECK_S)
-    client.shutdown(SHUT_WR)
-    deadline = monotonic() + LINGER_S
-    to_discard = LINGER_BYTES
-    while to_discard > 0 and (patience_s := deadline - monotonic()) > 0:
-        client.settimeout(patience_s)
-        data = client.recv(RECEIVE_BYTES)
-        if not data:
-            break
-        to_discard -= len(data)
-
-
 if __name__ == "__main__":
-    pool = Pool()
-    run(pool.wait, most_clients=POOL_THREADS, prepare=pool.start)
+    threads = Threads()
+    run(threads.wait, most_clients=POOL_THREADS, prepare=threads.start)

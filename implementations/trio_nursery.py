@@ -11,8 +11,11 @@ lost. It costs a checkpoint and a pass of the scheduler at each operation; and o
 - What ends the server: a stop ends the input of all clients and of the listener; the nursery awaits all tasks.
 """
 
+from math import inf
+
 import trio
 
+from implementations.relays.tasks import Pool
 from implementations.server import (
     DELIVERY_CHECK_S,
     LINGER_BYTES,
@@ -31,10 +34,11 @@ async def serve(server: Server) -> None:
     """Accept a client whenever there is a place for it, and give it a task."""
     listener = trio.socket.from_stdlib_socket(server.listener)
     places = trio.Semaphore(server.options.max_clients)
+    pool = Pool(server.options.upstream)
 
     async def occupy_place(client: trio.SocketStream) -> None:
         try:
-            await handle(client, server)
+            await handle(client, server, pool)
         finally:
             places.release()
 
@@ -52,7 +56,7 @@ async def serve(server: Server) -> None:
             clients.start_soon(occupy_place, trio.SocketStream(client))
 
 
-async def handle(client: trio.SocketStream, server: Server) -> None:
+async def handle(client: trio.SocketStream, server: Server, pool: Pool) -> None:
     """Serve one client to its end. If it resets, vanishes or falls silent, that harms nobody else."""
     idle_timeout_s = server.options.idle_timeout_s
     try:
@@ -66,6 +70,11 @@ async def handle(client: trio.SocketStream, server: Server) -> None:
                             break
                         lines_before = connection.lines_completed
                         await send(client, connection.receive_data(data), idle, idle_timeout_s)
+                        while question := connection.question:
+                            suspend(idle, server.options.upstream.timeout_s)
+                            answer = await pool.ask(question)
+                            renew(idle, idle_timeout_s)
+                            await send(client, connection.receive_answer(answer), idle, idle_timeout_s)
                         if connection.lines_completed > lines_before:
                             renew(idle, idle_timeout_s)
             await hang_up(client, server)
@@ -86,8 +95,14 @@ async def send(
 def renew(idle: trio.CancelScope, idle_timeout_s: float) -> None:
     """Put the deadline off; moving it for every line would cost more than the line."""
     now = trio.current_time()
-    if idle.deadline - now < idle_timeout_s:
+    if not idle_timeout_s <= idle.deadline - now <= SLACK * idle_timeout_s:
         idle.deadline = now + SLACK * idle_timeout_s
+
+
+def suspend(idle: trio.CancelScope, longest_wait_s: float) -> None:
+    """Let the clock stand still during a wait; most often it needs no touch, since the deadline is far off."""
+    if idle.deadline - trio.current_time() <= longest_wait_s:
+        idle.deadline = inf
 
 
 async def hang_up(client: trio.SocketStream, server: Server) -> None:

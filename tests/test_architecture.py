@@ -375,24 +375,49 @@ def loaded_with(module: str) -> set[str]:
 LIBRARY_OF = {"trio_nursery": {"trio"}, "gevent_greenlets": {"gevent"}}
 SHARED = {"implementations.protocol", "implementations.server"}
 EVENT_LOOP = "implementations.event_loop"  # shared by those that run on asyncio
+POOLS = {
+    "blocking": "threads",
+    "threaded": "threads",
+    "thread_pool": "threads",
+    "processes": "threads",
+    "select_generators": "generators",
+    "selectors_callbacks": "callbacks",
+    "asyncio_protocol": "futures",
+    "asyncio_streams": "futures",
+    "trio_nursery": "tasks",
+    "gevent_greenlets": "greenlets",
+}
+"""Which of the pools in `implementations/relays/` a model asks through."""
 
 
-def test_the_core_imports_no_io() -> None:
-    assert set(imported("implementations.protocol", SOURCES)) <= {"math", "typing"}
+@pytest.mark.parametrize("core", ["implementations.protocol", "implementations.relays.session"])
+def test_the_core_imports_no_io(core: str) -> None:
+    assert set(imported(core, SOURCES)) <= {
+        "collections",
+        "implementations.protocol",
+        "math",
+        "re",
+        "typing",
+    }
 
 
 @pytest.mark.parametrize("name", [implementation.name for implementation in CATALOGUE])
 def test_an_implementation_imports_its_library_and_what_is_shared(name: str) -> None:
-    modules = set(imported(f"implementations.{name}", SOURCES))
+    model = SERVERS[name]
+    files = [file.removesuffix(".py").replace("/", ".") for file in model.files]
+    modules = {module for file in files for module in imported(file, SOURCES)}
     of_ours = {module for module in modules if module.startswith("implementations")}
-    assert of_ours <= SHARED | ({EVENT_LOOP} if name.startswith("asyncio_") else set())
+    pool = {f"implementations.relays.{POOLS[name]}"}
+    loop = {EVENT_LOOP} if name.startswith("asyncio_") else set()
+    assert of_ours == SHARED & of_ours | set(files[1:]) | pool | loop
     roots = {module.partition(".")[0] for module in modules - of_ours}
     assert roots - LIBRARY_OF.get(name, set()) <= sys.stdlib_module_names
 
 
 def test_every_implementation_is_in_the_catalogue() -> None:
     files = {path.stem for path in (PROJECT / "implementations").glob("*.py")}
-    assert files - {"__init__", "catalogue", "protocol", "server", "event_loop"} == {
+    parts = {implementation.part for implementation in CATALOGUE} - {None}
+    assert files - {"__init__", "catalogue", "protocol", "server", "event_loop"} - parts == {
         implementation.name for implementation in CATALOGUE
     }
     assert all(implementation.declares <= CAPABILITIES.keys() for implementation in SERVERS.values())

@@ -12,8 +12,8 @@ from typing import Final
 from harness.launch.candidates import Candidate
 from harness.launch.interpreters import interpreter, library_version
 from harness.record import PROJECT, Results, ServerFacts
+from harness.record.fingerprint import reached_from
 
-SHARED_SOURCES: Final = ("implementations/protocol.py", "implementations/server.py")
 _NO_CODE: Final = {
     tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER
 }  # fmt: skip
@@ -34,6 +34,7 @@ def facts(candidates: Iterable[Candidate]) -> tuple[ServerFacts, ...]:
     described = []
     for candidate in candidates:
         implementation = candidate.implementation
+        files = [PROJECT / file for file in implementation.files] if implementation else []
         described.append(
             ServerFacts(
                 label=candidate.label,
@@ -41,9 +42,9 @@ def facts(candidates: Iterable[Candidate]) -> tuple[ServerFacts, ...]:
                 declares=tuple(sorted(candidate.declares or ())),
                 command=" ".join(("python", *candidate.command[1:]) if implementation else candidate.command),
                 file=implementation.file if implementation else "",
-                code_lines=code_lines(PROJECT / implementation.file) if implementation else 0,
+                code_lines=sum(map(code_lines, files)),
                 source_hash=source_hash(implementation.file) if implementation else "",
-                code_branches=code_branches(PROJECT / implementation.file) if implementation else 0,
+                code_branches=sum(map(code_branches, files)),
                 factors=factors(candidate),
                 regime=candidate.regime,
                 most_clients=candidate.most_clients,
@@ -71,10 +72,12 @@ def factors(candidate: Candidate) -> dict[str, str]:
 
 
 def source_hash(file: str) -> str:
-    """Return a hash of an implementation and of what it shares with the others."""
+    """Return a hash of an implementation and of all that it shares with others."""
+    package, _, _ = file.partition("/")
+    module = file.removesuffix(".py").replace("/", ".")
     digest = hashlib.sha256()
-    for source in (file, *SHARED_SOURCES):
-        digest.update((PROJECT / source).read_bytes())
+    for source in sorted(reached_from(module, package=package)):
+        digest.update((PROJECT / f"{source.replace('.', '/')}.py").read_bytes())
     return digest.hexdigest()[:16]
 
 

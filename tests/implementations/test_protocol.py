@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.oracle import oracle
-from implementations.protocol import ERROR, GOODBYE, GREETING, MAX_LINE_BYTES, TO_PRODUCT, TO_SUM, Connection
+from implementations.protocol import (
+    ERROR,
+    GOODBYE,
+    GREETING,
+    MAX_LINE_BYTES,
+    NO_ANSWER,
+    TO_PRODUCT,
+    TO_SUM,
+    Connection,
+    Question,
+    Relay,
+)
 
 LONGEST = b"0" * (MAX_LINE_BYTES - 1) + b"7"
 SEVEN = b"Sum of input numbers: '7'\r\n"
@@ -134,6 +145,57 @@ def test_the_largest_product_stays_within_the_interpreters_limit() -> None:
     connection = Connection()
     connection.receive_data(b"product\n")
     assert connection.receive_data(line) == b"Product of input numbers: '%d'\r\n" % 9 ** (MAX_LINE_BYTES // 2)
+
+
+def relayed(*chunks: bytes) -> bytes:
+    """Converse with a relay whose upstream calculates."""
+    relay = Relay()
+    received = relay.greeting
+    for chunk in (*chunks, b""):
+        received += relay.receive_data(chunk)
+        while question := relay.question:
+            upstream = Connection()
+            upstream.receive_data(b"product\n" if question.product_mode else b"sum\n")
+            received += relay.receive_answer(upstream.receive_data(question.line + b"\n"))
+    assert relay.closed
+    return received
+
+
+@given(pieces)
+def test_a_relay_answers_as_its_upstream_would(chunks: list[bytes]) -> None:
+    chunks = [chunk for chunk in chunks if chunk]
+    assert relayed(*chunks) == relayed(b"".join(chunks)) == oracle(b"".join(chunks))
+
+
+def test_a_relay_answers_by_itself_up_to_the_first_list() -> None:
+    relay = Relay()
+    assert relay.receive_data(b"product\nhello\n 1,\t2 \r\nsum\n3\nquit\n4\n") == TO_PRODUCT + ERROR
+    assert relay.question == Question(product_mode=True, line=b" 1,\t2 ")
+    assert relay.receive_answer(b"the answer\n") == b"the answer\n" + TO_SUM
+    assert relay.question == Question(product_mode=False, line=b"3")
+    assert not relay.closed
+    assert relay.receive_answer(NO_ANSWER) == NO_ANSWER + GOODBYE
+    assert relay.question is None
+    assert relay.closed
+
+
+def test_the_last_line_may_be_a_question() -> None:
+    relay = Relay()
+    assert relay.receive_data(b"3,4") == b""
+    assert relay.question is None
+    assert relay.receive_data(b"") == b""
+    assert relay.question == Question(product_mode=False, line=b"3,4")
+    assert relay.receive_answer(SEVEN) == SEVEN
+    assert relay.closed
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b" ", b"1,", b",1", b"1 2", b"1_0", b"--1", b"+", b"1,,2", b"1\r2", LONGEST + b"0"]
+)
+def test_what_is_no_list_is_not_asked(line: bytes) -> None:
+    relay = Relay()
+    assert relay.receive_data(line + b"\n") == ERROR
+    assert relay.question is None
 
 
 def test_the_oracle_replays_the_chapters_transcript() -> None:

@@ -24,6 +24,7 @@ from harness.record import Judgement, Verdict
 from implementations.asyncio_protocol import Handler
 from implementations.catalogue import CATALOGUE, SERVERS, VARIANTS, Implementation
 from implementations.protocol import ERROR, GREETING, MAX_LINE_BYTES
+from implementations.relays.futures import Pool
 from implementations.server import Options, Server
 
 NAMES = [implementation.name for implementation in CATALOGUE]
@@ -243,7 +244,7 @@ def test_hanging_up_on_a_slow_reader_leaves_no_traceback() -> None:
         # A socket pair with a small buffer: the kernel cannot take the last reply, whatever the machine's speed.
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
         _, handler = await loop.connect_accepted_socket(
-            partial(Handler, ours, Server(options, ours), places), ours
+            partial(Handler, ours, Server(options, ours), places, Pool(options.upstream)), ours
         )
         await loop.sock_sendall(theirs, b"9" * MAX_LINE_BYTES)
         theirs.shutdown(socket.SHUT_WR)

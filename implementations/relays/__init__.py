@@ -1,0 +1,1 @@
+"""How a handler asks another calculator and waits: the same pool of connections, as each model would write it."""
