@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from harness.launch.facts import hash_of, loop_sources
 from harness.plan import WORKLOADS
 from harness.record import (
     CONFORMANCE,
@@ -84,9 +85,10 @@ def _state_of_server(server: ServerFacts) -> str:
         return server.command
     if not (PROJECT / server.file).exists():
         return GONE
-    return fingerprint(
+    state = fingerprint(
         server.file.removesuffix(".py").replace("/", "."), package=server.file.partition("/")[0]
     )
+    return together(state, hash_of(loop_sources(server.loop))) if server.loop else state
 
 
 def parts_in(results: Results) -> list[Part]:
