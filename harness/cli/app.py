@@ -20,6 +20,7 @@ from harness.errors import CannotRun, UsageError
 COMMANDS: Final = {
     "list": "list:list_command",
     "serve": "serve:serve",
+    "upstream": "upstream:upstream",
     "lesson": "lesson:lesson",
     "conform": "conform:conform",
     "prove": "prove:prove",

@@ -37,6 +37,8 @@ CONNECT_LIMIT_S: Final = 5.0
 DEFAULT_CLIENTS: Final = 1000
 DEFAULT_IDLE_TIMEOUT_S: Final = 300.0
 DEFAULT_GRACE_S: Final = 5.0
+DEFAULT_POOL: Final = 100
+DEFAULT_UPSTREAM_TIMEOUT_S: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,9 @@ def launch(  # noqa: PLR0913 - a server has that many options
     max_clients: int | None = None,
     idle_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S,
     grace_s: float = DEFAULT_GRACE_S,
+    upstream: Address | None = None,
+    pool: int = DEFAULT_POOL,
+    upstream_timeout_s: float = DEFAULT_UPSTREAM_TIMEOUT_S,
     cores: Sequence[int] = (),
 ) -> Iterator[Launched]:
     """Run a server for as long as the context lasts, and leave no process behind.
@@ -101,6 +106,9 @@ def launch(  # noqa: PLR0913 - a server has that many options
         max_clients: None means 1,000, or less for a server that is known to serve fewer.
         idle_timeout_s: 0 means never.
         grace_s: from stop signal to exit.
+        upstream: whom it asks; None means that it is no relay.
+        pool: how many connections to the upstream it may have.
+        upstream_timeout_s: how long a question may take.
         cores: to pin it to.
 
     Raises:
@@ -117,6 +125,12 @@ def launch(  # noqa: PLR0913 - a server has that many options
         "idle_timeout": f"{idle_timeout_s:g}",
         "grace": f"{grace_s:g}",
     }
+    if upstream is not None:
+        options |= {
+            "upstream": "{}:{}".format(*upstream),
+            "pool": str(pool),
+            "upstream_timeout": f"{upstream_timeout_s:g}",
+        }
     command = candidate.filled_command(options)
     with tempfile.TemporaryFile() as errors:
         started = time.monotonic()
