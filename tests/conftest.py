@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from harness.launch.candidates import Candidate
-from harness.plan import Cell, Load
+from harness.plan import Cell, Load, Waiting
 from harness.record import (
     SCHEMA,
     ConnectionScaling,
@@ -33,6 +33,7 @@ from harness.record import (
     ServerCosts,
     ServerFacts,
     ServerUse,
+    UpstreamUse,
     Verdict,
     Window,
 )
@@ -103,6 +104,29 @@ def make_sample() -> Callable[..., Sample]:
             machine=MachineUse(steal_share=0.0),
         )  # fmt: skip
         return changed(sample, **changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_relayed(make_sample: Callable[..., Sample]) -> Callable[..., Sample]:
+    """Return a maker of samples of relays that went well: 64 clients, a wait of 5 ms, a pool of 64, a share of its ceiling."""
+
+    def make(server: str = "threaded", block: int = 0, share: float = 0.9, **changes: object) -> Sample:
+        load = Load(upstream=Waiting(wait_s=0.005, pool=64))
+        rps = share * load.ceiling_rps
+        sample = make_sample(
+            server, block, **{"workload": "relay_5ms_64", "rps": rps, "cpu_us": 40} | changes
+        )
+        answered = sample.window.answered
+        counts = np.ones(answered, dtype=np.int64)
+        own = Distribution(histogram(counts * 500_000, counts), 500_000)
+        late = Distribution(histogram(counts * 20_000, counts), 20_000)
+        used = UpstreamUse(
+            asked=answered, under_way_ns=answered * 5_020_000, integral_ns=answered * 5_020_000, most=64, strays=0,
+            late=late, asking=own, returning=own, own=own,
+        )  # fmt: skip
+        return changed(sample, **{"load": load, "upstream": used} | changes)
 
     return make
 

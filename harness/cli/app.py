@@ -22,6 +22,7 @@ from harness.machine.numerics import numerics_loaded
 COMMANDS: Final = {
     "list": "list:list_command",
     "serve": "serve:serve",
+    "upstream": "upstream:upstream",
     "lesson": "lesson:lesson",
     "conform": "conform:conform",
     "prove": "prove:prove",

@@ -31,6 +31,7 @@ from harness.record import (
 GENERATORS: Final = ("harness.drive.generator", "harness.drive.background.__main__")
 """They run in processes of their own, so that nobody imports them."""
 MEASURING: Final = ("harness.study.cell", *GENERATORS)
+RELAYING: Final = (*MEASURING, "harness.drive.relay_generator")
 OF_SERVERS: Final = {
     CONFORMANCE: ("harness.conformance.judge",),
     LIMITS: ("harness.experiments.capacity",),
@@ -70,11 +71,15 @@ def states_of(servers: Sequence[ServerFacts], design: Design, effects: Mapping[s
     }
     states |= {Part(EFFECTS, name): state for name, state in effects.items()}
     states[Part(SELFTEST, THE_WHOLE)] = fingerprint(*SELF_TESTING)
-    measured = together(
-        fingerprint(*MEASURING), *of_server.values(), f"{design.warmup_s} {design.duration_s}"
+    plan = f"{design.warmup_s} {design.duration_s}"
+    measured, relayed = (
+        together(fingerprint(*modules), *of_server.values(), plan) for modules in (MEASURING, RELAYING)
     )
     return states | {
-        Part(SAMPLES, each.name): together(measured, repr((each.load, each.duration_s, each.of_peak)))
+        Part(SAMPLES, each.name): together(
+            relayed if each.relayed else measured,
+            repr((each.load, each.duration_s, each.of_peak)),
+        )
         for each in WORKLOADS
         if each.name in design.workloads
     }
