@@ -9,7 +9,7 @@ READY := .venv/ready-$(shell sha256sum < requirements.lock | cut -c1-16)
 READY_DEV := $(READY)-dev-$(shell sha256sum < requirements-dev.lock | cut -c1-16)
 
 # Tests wait more than they compute; those of a file share what it takes to set them up.
-SIDE_BY_SIDE := --numprocesses=4 --dist=loadfile
+SIDE_BY_SIDE := --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 .PHONY: help setup setup-dev report test check benchmark reference lock clean
 

@@ -44,7 +44,24 @@ from tests.makers import changed
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
-FAULTY = Path(__file__).parent / "servers" / "faulty.py"
+TESTS = Path(__file__).parent
+FAULTY = TESTS / "servers" / "faulty.py"
+LONGEST = (
+    "cli/test_app.py",
+    "implementations/test_servers.py",
+    "conformance/proof/test_mutants.py",
+    "conformance/fuzz/test_search.py",
+    "conformance/proof/test_specimens.py",
+    "conformance/fuzz/test_model.py",
+    "experiments/effects/test_effects.py",
+    "experiments/faults/test_run.py",
+)
+"""They begin first, so that in the end nobody waits for one of them alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {TESTS / file: place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture
@@ -76,6 +93,7 @@ def make_sample() -> Callable[..., Sample]:
         answered = int(rps)
         response_ns = np.linspace(1e6, 5e6, answered).astype(np.int64)
         counts = np.ones(answered, dtype=np.int64)
+        responses = Distribution(histogram(response_ns, counts), 5_000_000)
         sample = Sample(
             cell=Cell(block, server, workload),
             load=Load(),
@@ -89,8 +107,8 @@ def make_sample() -> Callable[..., Sample]:
                 fault="",
             ),
             times=RequestTimes(
-                response=Distribution(histogram(response_ns, counts), 5_000_000),
-                service=Distribution(histogram(response_ns, counts), 5_000_000),
+                response=responses,
+                service=responses,
                 queueing=Distribution(histogram(response_ns * 0, counts), 0),
                 lag=Distribution(histogram(response_ns // 1000, counts), 5_000),
                 response_sum_ns=64_000_000_000,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -118,6 +118,7 @@ def test_the_inverse_of_the_inverse_is_the_same(verdict: str, low: float, high: 
     assert {inverse(given_one).verdict, verdict} in ({BETTER, WORSE}, {EQUIVALENT}, {UNDECIDED})
 
 
+@settings(max_examples=20)
 @given(st.floats(1.2, 5))
 def test_scaling_one_server_swaps_the_verdicts(make_sample: Callable[..., Sample], factor: float) -> None:
     """More throughput is better, and more CPU time is worse, by whatever factor."""
