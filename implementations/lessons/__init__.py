@@ -27,4 +27,6 @@ LESSONS: Final = (
     Lesson("lesson6_reactor", "The non-blocking server"),
     Lesson("lesson7_libraries", "The same in asyncio, trio and gevent", has_options=True),
     Lesson("lesson8_threads", "A thread for each client", has_options=True),
+    Lesson("lesson9_shared_total", "A total that all clients share", has_options=True),
+    Lesson("lesson10_waiting", "Handlers that wait", has_options=True),
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 from select import select
 from socket import create_connection
 from threading import Thread
-from typing import Final
+from typing import IO, Final, NamedTuple
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 LIMIT_S: Final = 30.0
@@ -21,17 +21,32 @@ COLUMN_WIDTH: Final = 32
 Address = tuple[str, int]
 
 
+class Server(NamedTuple):
+    """A server that has been started, and what it prints."""
+
+    address: Address
+    process: subprocess.Popen[str]
+    output: IO[str]
+
+
 @contextmanager
-def running(server: str, *options: str, python: str = sys.executable) -> Iterator[Address]:
+def started(server: str, *options: str, python: str = sys.executable) -> Iterator[Server]:
     """Run one of the servers for as long as the context lasts; its readiness line tells where it listens."""
     command = [python, "-m", f"implementations.{server}", "--port", "0", *options]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout  # noqa: S101 - it was started with a pipe
             *_, host, port = process.stdout.readline().split()
-            yield host, int(port)
+            yield Server((host, int(port)), process, process.stdout)
         finally:
             process.terminate()
+
+
+@contextmanager
+def running(server: str, *options: str, python: str = sys.executable) -> Iterator[Address]:
+    """Run one of the servers, of which only the address matters."""
+    with started(server, *options, python=python) as running_server:
+        yield running_server.address
 
 
 class Client:
