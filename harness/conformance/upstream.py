@@ -280,16 +280,26 @@ class Upstream:
             )
 
     @contextmanager
-    def answering(self, reply: Callable[[Asked], bytes] = lambda asked: asked.reply) -> Iterator[None]:
-        """Answer everything at once, what waits first."""
-        self.react = lambda asked: asked.answer(reply(asked))
-        self._overlook()
-        for asked in self.under_way:
-            self.react(asked)
+    def reacting(self, react: Callable[[Asked], None]) -> Iterator[None]:
+        """React to everything that is asked as soon as it comes."""
+        self.react = react
         try:
             yield
         finally:
             self.react = None
+
+    @contextmanager
+    def answering(self, reply: Callable[[Asked], bytes] = lambda asked: asked.reply) -> Iterator[None]:
+        """Answer everything at once, what waits first."""
+
+        def answer(asked: Asked) -> None:
+            asked.answer(reply(asked))
+
+        with self.reacting(answer):
+            self._overlook()
+            for asked in self.under_way:
+                answer(asked)
+            yield
 
     def _overlook(self) -> None:
         """Let nobody wait for what has been asked so far."""
