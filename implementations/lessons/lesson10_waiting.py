@@ -45,7 +45,7 @@ def ask_at_once(way: str, upstream: str) -> None:
             client.receives()
         began = perf_counter()
         all_at_once(clients, "1,2", 1)
-        print(f"{way:12}{perf_counter() - began:8.1f} s {len(threads_of(relay)):8}", flush=True)
+        print(f"{way:12}{perf_counter() - began:20.1f} s{len(threads_of(relay)):9}", flush=True)
 
 
 def threads_of(server: Server) -> list[Path]:

@@ -71,7 +71,7 @@ def time_computing(server: str, python: str) -> None:
         # Whatever disturbs a try makes it longer: the shortest tells most.
         alone_s = min(seconds_for([a]) for _ in range(TRIES))
         both_s = min(seconds_for([a, b]) for _ in range(TRIES))
-    print(f"{server:12}{alone_s:8.3f} s{both_s:14.3f} s   {both_s / alone_s:8.1f} times")
+    print(f"{server:12}{alone_s:8.3f} s{both_s:16.3f} s   {both_s / alone_s:8.1f} times")
 
 
 def seconds_for(clients: Sequence[Client]) -> float:
@@ -90,7 +90,7 @@ def described(python: str) -> str:
 
 def compare(servers: Sequence[str], python: str) -> None:
     """Print what computing takes in these servers on an interpreter."""
-    print(f"\n{described(python)}\n{'':12}{'A alone':>10}{'A and B at once':>16}", flush=True)
+    print(f"\n{described(python)}\n{'':12}{'A alone':>10}{'A and B at once':>18}", flush=True)
     for server in servers:
         time_computing(server, python)
 

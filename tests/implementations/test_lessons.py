@@ -1,6 +1,7 @@
 """The lessons do what their guide shows, and what is said of the code is true of the code."""
 
 import asyncio
+import json
 import os
 import pty
 import re
@@ -23,6 +24,8 @@ import pytest
 
 from harness.conformance.catalogue import selected_cases
 from harness.conformance.judge import judge
+from harness.conformance.proof.mutants import mutants
+from harness.experiments.effects.effects import EFFECTS
 from harness.launch.candidates import Candidate
 from harness.launch.process import launch
 from harness.launch.selection import ours
@@ -44,6 +47,7 @@ from tests.makers import changed
 PROJECT = Path(__file__).resolve().parents[2]
 IMPLEMENTATIONS = PROJECT / "implementations"
 GUIDE = (IMPLEMENTATIONS / "lessons/README.md").read_text(encoding="utf-8")
+ANSWERS = (IMPLEMENTATIONS / "lessons/answers.md").read_text(encoding="utf-8")
 NAIVE = Path(__file__).parents[1] / "servers" / "naive.py"
 LIMIT_S = 120
 PORT = "8080"
@@ -298,8 +302,35 @@ def test_every_lesson_is_in_the_guide() -> None:
 
 
 def test_every_link_of_the_guide_leads_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)[)#]", GUIDE):
+    for target in re.findall(r"\]\(([^)#:]+)[)#]", GUIDE + ANSWERS):
         assert (IMPLEMENTATIONS / "lessons" / target).exists(), target
+
+
+def test_every_question_and_every_exercise_has_its_answer() -> None:
+    asked = re.findall(r"^\d\. (.+\?)$", GUIDE, re.MULTILINE)
+    assert len(asked) == 9
+    assert re.findall(r"^\*\*(.+?\?)\*\*", ANSWERS, re.MULTILINE) == asked
+    exercises = r"^\*\*(\d\. .+?)\.?\*\*"
+    assert re.findall(exercises, ANSWERS, re.MULTILINE) == re.findall(exercises, GUIDE, re.MULTILINE) != []
+
+
+def test_what_a_teacher_is_told_of_is_there() -> None:
+    teaching = GUIDE.partition("## For whoever teaches with this")[2]
+    lecture = teaching.partition("**In a lecture.**")[2].partition("**Marking")[0]
+    named = set(re.findall(r"`([a-z]+(?:-[a-z]+)+|convoy|placement)`", lecture))
+    assert named == {
+        "interpreter-lock", "switch-interval", "head-of-line", "convoy", "idle-watch", "placement", "no-delay", "full-backlog"
+    }  # fmt: skip
+    assert named <= {effect.name for effect in EFFECTS}
+    assert all(option in harness("conform", "--help").stdout for option in ("--junit", "--declare", "--case"))
+    assert len(mutants()) > 100
+
+
+def test_the_container_has_what_the_guide_needs() -> None:
+    container = json.loads((PROJECT / ".devcontainer/devcontainer.json").read_text(encoding="utf-8"))
+    assert {"make", "telnet", "netcat-openbsd"} <= set(container["onCreateCommand"].split())
+    _, target = container["postCreateCommand"].split()
+    assert f"\n{target}:" in (PROJECT / "Makefile").read_text(encoding="utf-8")
 
 
 def harness(*words: str) -> subprocess.CompletedProcess[str]:
@@ -630,11 +661,11 @@ def test_what_became_of_lesson_5_is_in_the_reactor() -> None:
 
 
 BREAKAGES = re.findall(r"^\| (\w) \| `(.+?)` \| `(.+?)` \| `(.+?)` \|$", GUIDE, re.MULTILINE)
-CAUGHT_BY = dict(re.findall(r"^- ([a-z]): ([A-Z]\d\d)\.", GUIDE.partition("### Answers")[2], re.MULTILINE))
+CAUGHT_BY = dict(re.findall(r"^- ([a-z]): ([A-Z]\d\d)\.", ANSWERS, re.MULTILINE))
 
 
 def test_every_breakage_of_the_exercise_has_its_case() -> None:
-    assert [letter for letter, *_ in BREAKAGES] == list(CAUGHT_BY) == list("abcdef")
+    assert [letter for letter, *_ in BREAKAGES] == list(CAUGHT_BY) == list("abcdefg")
 
 
 @pytest.mark.parametrize(("letter", "file", "old", "new"), BREAKAGES)
@@ -650,3 +681,34 @@ def test_the_case_that_is_named_catches_the_breakage(
     there = ("sh", "-c", 'cd "$0" && exec "$@"', str(tmp_path))
     (judgement,) = judge(changed(whole, command=there + whole.command), selected_cases([CAUGHT_BY[letter]]))
     assert judgement.verdict.failed, judgement
+
+
+CURE = re.search(r"^    (if question\.strip\(\).*:)\n        (break)$", ANSWERS, re.MULTILINE)
+
+
+@pytest.mark.parametrize("is_mended", [False, True])
+def test_the_relay_of_the_exercise_stays_until_it_is_mended(is_mended: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    assert CURE
+    shutil.copytree(IMPLEMENTATIONS, tmp_path / "implementations")
+    relay = tmp_path / "implementations/lessons/relay_threads.py"
+    code = relay.read_text(encoding="utf-8")
+    end_of_loop = " " * 12 + "client.sendall(answers.readline())\n"
+    assert code.count(end_of_loop) == 1
+    if is_mended:
+        mended = f"{end_of_loop}{' ' * 12}{CURE[1]}\n{' ' * 16}{CURE[2]}\n"
+        relay.write_text(code.replace(end_of_loop, mended), encoding="utf-8")
+    with launch(ours("threaded")) as upstream:
+        command = [sys.executable, "-m", "implementations.lessons.relay_threads"]
+        command += ["--port", "{port}", "--upstream", "{}:{}".format(*upstream.address)]
+        there = ("sh", "-c", 'cd "$0" && exec "$@"', str(tmp_path))
+        candidate = Candidate("relay", (*there, *command), frozenset({"concurrent"}))
+        (judgement,) = judge(candidate, selected_cases(["S05"]))
+    assert judgement.verdict.failed != is_mended, judgement
+
+
+@pytest.mark.parametrize(("threads", "is_enough"), [(9, False), (10, True)])
+def test_the_pool_of_the_exercise_needs_ten_threads(threads: int, is_enough: bool) -> None:  # noqa: FBT001
+    command = (sys.executable, "-m", "implementations.thread_pool", "--port", "{port}")
+    pool = Candidate("pool", (*command, "--max-clients", str(threads)), frozenset({"concurrent"}))
+    (judgement,) = judge(pool, selected_cases(["C01"]))
+    assert judgement.verdict.failed != is_enough, judgement
