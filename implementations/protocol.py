@@ -144,10 +144,10 @@ class Relay(Connection):
 
     def answer(self, line: bytes) -> bytes:
         """Make a question of a list, which has no reply yet."""
-        line = line.removesuffix(b"\r")
-        if len(line) > MAX_LINE_BYTES or not _LIST.fullmatch(line):
+        text = line.removesuffix(b"\r")
+        if len(text) > MAX_LINE_BYTES or not _LIST.fullmatch(text):
             return super().answer(line)
-        self.question = Question(self._product_mode, line)
+        self.question = Question(self._product_mode, text)
         return b""
 
     def _go_on(self) -> bytes:

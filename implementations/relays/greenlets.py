@@ -31,5 +31,5 @@ class Link(threads.Link):
 class Pool(threads.Pool):
     """Asks the upstream, over at most so many connections at a time."""
 
-    baton_type = new_baton
+    baton_type = staticmethod(new_baton)
     link_type = Link
