@@ -119,7 +119,7 @@ def r02_nothing_to_ask(target: Target) -> None:
         for line, reply in (
             (b"sum\n", TO_SUM),
             (b"product\r\n", TO_PRODUCT),
-            (b"1,,2\n1_0\n\nSUM\n", ERROR * 4),
+            (b"1,,2\n1_0\n\nSUM\n1\r\r\n", ERROR * 5),
             (b"1" * 4097 + b"\n", ERROR),
         ):
             peer.exchange(line, reply)
