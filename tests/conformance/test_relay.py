@@ -9,13 +9,13 @@ from harness.conformance.cases.replies import SEVEN, THREE
 from harness.conformance.catalogue import selected_cases
 from harness.conformance.judge import batches_of, judge
 from harness.conformance.peer import Peer
-from harness.conformance.relay import NO_ANSWER, check_answers, fresh_relay, shared_relay
+from harness.conformance.relay import check_answers, fresh_relay, shared_relay
 from harness.conformance.target import shared_target
 from harness.conformance.upstream import Upstream
 from harness.conformance.violations import NotApplicable, Violation
 from harness.launch.candidates import Candidate
 from harness.launch.selection import ours
-from harness.oracle import GREETING
+from harness.oracle import GREETING, NO_ANSWER
 from harness.record import Verdict
 from tests.makers import changed
 

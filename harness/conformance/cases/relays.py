@@ -19,12 +19,13 @@ from harness.conformance.cases.stopping import (
     expect_exit_within_grace,
 )
 from harness.conformance.peer import SMALL_BUFFER_BYTES, Peer
-from harness.conformance.relay import NO_ANSWER, Relay, fresh_relay, places_of, shared_relay
+from harness.conformance.relay import Relay, fresh_relay, places_of, shared_relay
 from harness.conformance.target import Target, run_to_end, with_options
 from harness.conformance.upstream import Asked
 from harness.conformance.violations import NotApplicable, StaleClaim, Violation
 from harness.machine.connections import failed_connects
 from harness.machine.processes import sockets_of
+from harness.oracle import NO_ANSWER
 
 RELAY: Final = "the relay"
 """What cases share that need nothing special of it."""
