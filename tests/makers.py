@@ -1,4 +1,4 @@
-"""Records that tests change by the names of their fields, whichever group these are in; reports without figures."""
+"""Records that tests change by the names of their fields, whichever group these are in; reports without figures; a mutant by its title."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import pytest
 from msgspec import Struct, structs
 
+from harness.conformance.proof.mutants import Mutant, mutants
 from harness.drive.orders import LoadOrder, LoadOutcome
 from harness.launch.candidates import Candidate
 from harness.plan import Cell, Load, Round
@@ -106,3 +107,8 @@ def undrawn() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("harness.report.figures.panels._svg", lambda _: "")
         yield
+
+
+def mutant(title: str) -> Mutant:
+    """Return the mutant of a title."""
+    return next(each for each in mutants() if each.title == title)

@@ -16,10 +16,9 @@ from harness.launch.candidates import RELAY_PLACEHOLDERS
 from harness.machine.processes import settle
 from harness.machine.resources import our_cores
 from harness.machine.threads import working_threads
-from harness.oracle import replies
+from harness.oracle import NO_ANSWER, replies
 
 LOOKS: Final = 3
-NO_ANSWER: Final = b"ERROR. No answer from upstream\n"
 POOL: Final = 4
 POOL_OF_A_WORKER: Final = 2
 PLACES_FOR_EACH: Final = 6
@@ -73,7 +72,7 @@ class Relay(Target):
 @contextmanager
 def fresh_relay(target: Target, *, is_there: bool = True, **options: float) -> Iterator[Relay]:
     """Start a relay for this case alone, with options as `Target.fresh` takes them; its upstream is there, unless it is not yet."""
-    with _started(target, options, is_there=is_there) as relay:
+    with started_relay(target, options, is_there=is_there) as relay:
         yield relay
         relay.let_all_leave()
 
@@ -82,14 +81,15 @@ def fresh_relay(target: Target, *, is_there: bool = True, **options: float) -> I
 def shared_relay(target: Target) -> Iterator[Relay]:
     """Offer the relay that cases share which need nothing special; it is started for the first of them."""
     if target.relay is None:
-        target.relay = target.kept.enter_context(_started(target, {}))
+        target.relay = target.kept.enter_context(started_relay(target, {}))
     assert isinstance(target.relay, Relay)  # noqa: S101 - nobody else puts one there
     yield target.relay
     target.relay.come_to_rest()
 
 
 @contextmanager
-def _started(target: Target, options: Mapping[str, float], *, is_there: bool = True) -> Iterator[Relay]:
+def started_relay(target: Target, options: Mapping[str, float], *, is_there: bool = True) -> Iterator[Relay]:
+    """Start a relay with options, and look at nothing in the end."""
     for option in RELAY_PLACEHOLDERS:
         if not target.candidate.takes(option):
             raise NotApplicable(f"it is no relay: its command has no place for {{{option}}}")

@@ -107,6 +107,11 @@ class Candidate:
         """Tell whether its command has a place for this option."""
         return any(f"{{{placeholder}}}" in word for word in self.command)
 
+    @property
+    def can_relay(self) -> bool:
+        """Tell whether its command has places for all that makes a relay of it."""
+        return all(self.takes(placeholder) for placeholder in RELAY_PLACEHOLDERS)
+
     def filled_command(self, options: Mapping[str, str]) -> list[str]:
         """Return the words of its command, with the options in their places."""
         words: list[str] = []

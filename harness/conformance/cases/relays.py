@@ -19,12 +19,13 @@ from harness.conformance.cases.stopping import (
     expect_exit_within_grace,
 )
 from harness.conformance.peer import SMALL_BUFFER_BYTES, Peer
-from harness.conformance.relay import NO_ANSWER, Relay, fresh_relay, places_of, shared_relay
+from harness.conformance.relay import Relay, fresh_relay, places_of, shared_relay
 from harness.conformance.target import Target, run_to_end, with_options
 from harness.conformance.upstream import Asked
 from harness.conformance.violations import NotApplicable, StaleClaim, Violation
 from harness.machine.connections import failed_connects
 from harness.machine.processes import sockets_of
+from harness.oracle import NO_ANSWER
 
 RELAY: Final = "the relay"
 """What cases share that need nothing special of it."""
@@ -119,7 +120,7 @@ def r02_nothing_to_ask(target: Target) -> None:
         for line, reply in (
             (b"sum\n", TO_SUM),
             (b"product\r\n", TO_PRODUCT),
-            (b"1,,2\n1_0\n\nSUM\n", ERROR * 4),
+            (b"1,,2\n1_0\n\nSUM\n1\r\r\n", ERROR * 5),
             (b"1" * 4097 + b"\n", ERROR),
         ):
             peer.exchange(line, reply)

@@ -7,13 +7,15 @@ the queue; or, where a fault must be served to be one, they come first, and the 
 import select
 import signal
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
+from random import Random
 from typing import Final
 
 from harness.conformance.peer import MEDIUM_BUFFER_BYTES, SMALL_BUFFER_BYTES, Peer
+from harness.conformance.upstream import Asked, Upstream
 from harness.conformance.violations import Violation
 from harness.errors import UsageError
 from harness.experiments.faults.proxy import Conditions, Proxy
@@ -28,6 +30,8 @@ WAVE: Final = 500
 BATCH_LINES: Final = 100
 """The more lines a client has under way, the more often a server that stops finds more of them whenever it looks."""
 LOADED_S: Final = 0.4
+UPSTREAM_TIMEOUT_S: Final = 0.3
+ENDLESS_BYTES: Final = 1024 * 1024
 """Every reply of this time is compared afterwards, which takes some times as long."""
 LONG_LINES: Final = b"".join(b"%d%0600d\n" % (1 + number, number) for number in range(16))
 """Lines whose replies are as long, so that a few hundred fill every buffer on the way."""
@@ -57,6 +61,7 @@ class Fault:
         must_be_served: it is none for clients that wait in the queue.
         may_log: the server may write to standard error.
         ends_server: it is the last of a launch.
+        of_relays: it is one of the upstream's.
     """
 
     name: str
@@ -66,6 +71,7 @@ class Fault:
     must_be_served: bool = False
     may_log: bool = False
     ends_server: bool = False
+    of_relays: bool = False
 
 
 def stalled(scene: Scene) -> Happening:
@@ -212,6 +218,69 @@ class Asker:
         return bytes(self._peer.sent[: self._peer.sent.rfind(b"\n", 0, delivered) + 1])
 
 
+def of_the_upstream(
+    trouble: Callable[[Upstream], AbstractContextManager[None]],
+) -> Callable[[Scene], Happening]:
+    """Make a fault of what an upstream does: a list may get no answer then, and each is answered once that is over."""
+
+    def happen(scene: Scene) -> Happening:
+        peers = scene.connect(scene.size)
+        with trouble(scene.upstream):
+            for number, peer in enumerate(peers):
+                peer.send(b"%d,1\nproduct\n%d,2\n" % (number, number))
+            scene.hold()
+        scene.look_on()
+        yield
+        for peer in peers:
+            peer.send(b"sum\n3,4\n")
+        scene.finish(peers)
+
+    return happen
+
+
+@contextmanager
+def silent(upstream: Upstream) -> Iterator[None]:
+    """Let it answer nothing, and then all of it, late."""
+    with answering_so(lambda _: None)(upstream):
+        yield
+    for asked in upstream.under_way:
+        asked.answer()
+
+
+@contextmanager
+def gone(upstream: Upstream) -> Iterator[None]:
+    """Let it be away."""
+    upstream.refuse()
+    yield
+    upstream.listen()
+
+
+def late(asked: Asked) -> None:
+    """Answer sooner or later, and often too late."""
+    time.sleep(Random(asked.line).uniform(0, 2 * UPSTREAM_TIMEOUT_S))  # noqa: S311 - to be repeatable
+    asked.answer()
+
+
+def too_much(asked: Asked) -> None:
+    """Answer a hundred times at once, or without an end."""
+    if len(asked.line) % 2:
+        asked.answer(asked.reply * 100)
+    else:
+        asked.flood(ENDLESS_BYTES)
+
+
+def answering_so(react: Callable[[Asked], None]) -> Callable[[Upstream], AbstractContextManager[None]]:
+    """Return what lets an upstream answer in a manner."""
+
+    @contextmanager
+    def troubled(upstream: Upstream) -> Iterator[None]:
+        usual, upstream.react = upstream.react, react
+        yield
+        upstream.react = usual
+
+    return troubled
+
+
 FAULTS: Final = (
     Fault("stalled", "clients stall inside a line", 500, stalled),
     Fault("never-reading", "clients send and do not read", 200, never_reading),
@@ -221,6 +290,10 @@ FAULTS: Final = (
     Fault("descriptors", "clients come while there are no descriptors", 20, no_descriptors, must_be_served=True, may_log=True),
     Fault("pause", "clients wait while the process is stopped", 20, paused),
     Fault("stop", "clients keep asking while it is told to end", 20, stop_under_load, ends_server=True),
+    Fault("upstream-stalls", "clients ask while the upstream does not answer", 50, of_the_upstream(silent), of_relays=True),
+    Fault("upstream-dies", "clients ask while the upstream is away", 50, of_the_upstream(gone), of_relays=True),
+    Fault("upstream-late", "clients ask while the upstream answers late", 50, of_the_upstream(answering_so(late)), of_relays=True),
+    Fault("upstream-floods", "clients ask while the upstream says far too much", 50, of_the_upstream(answering_so(too_much)), of_relays=True),
 )  # fmt: skip
 
 
