@@ -4,6 +4,7 @@ from typing import Final
 
 from harness.analyse.analysis import Analysis
 from harness.plan import by_name
+from harness.report.figures.maps import relay_maps
 from harness.report.figures.panels import figures
 from harness.report.sections.answer import short_answer
 from harness.report.sections.capacity import connections_section
@@ -18,12 +19,14 @@ from harness.report.sections.method import heading, limits, reproduce, what_was_
 from harness.report.sections.overview import all_cores_section, other_workloads
 from harness.report.sections.pairs import pairs_text
 from harness.report.sections.proof import proof_section
+from harness.report.sections.relays import relays_section, relays_text
 from harness.report.sections.workloads import workload_section, workloads_text
 
 REPORT: Final = "report.md"
 FIGURES: Final = "figures"
 PAIRS: Final = "pairs.md"
 WORKLOAD_TABLES: Final = "workloads.md"
+RELAY_TABLES: Final = "relays.md"
 CASES: Final = "cases.md"
 SHOWN: Final = {
     "throughput.svg": "Requests per second, by workload and server",
@@ -42,7 +45,8 @@ def render(analysis: Analysis, figures_at: str = FIGURES) -> dict[str, str]:
         figures_at: where the figures are, seen from the report; the other files are beside their folder.
     """
     results, one_core = analysis.results, analysis.one_core
-    drawn = figures(one_core)
+    maps = relay_maps(analysis.relays.maps, [facts.label for facts in one_core.servers])
+    drawn = figures(one_core) | maps
     beside = figures_at.removesuffix(FIGURES)
     core = [by_name(name) for name in one_core.tables if by_name(name).core]
     text = "\n".join(
@@ -59,6 +63,7 @@ def render(analysis: Analysis, figures_at: str = FIGURES) -> dict[str, str]:
             ),
             *(line for workload in core for line in workload_section(workload, one_core, analysis)),
             *other_workloads(analysis, beside + WORKLOAD_TABLES),
+            *relays_section(analysis, maps, figures_at, beside + RELAY_TABLES),
             *all_cores_section(analysis.all_cores),
             *costs_section(analysis),
             *causes_section(analysis),
@@ -78,4 +83,5 @@ def render(analysis: Analysis, figures_at: str = FIGURES) -> dict[str, str]:
         PAIRS: pairs_text(analysis),
         WORKLOAD_TABLES: workloads_text(analysis),
         CASES: cases_text(results),
+        **({RELAY_TABLES: relays_text(analysis)} if analysis.relays.workloads else {}),
     } | {f"{FIGURES}/{name}": svg for name, svg in drawn.items()}
