@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from harness.analyse.analysis import analyse
-from harness.plan import ALL_CORES, Cell, by_name
+from harness.plan import ALL_CORES, SLICING, Cell, by_name
 from harness.record import Results, Sample, Unmeasured
 from harness.report.markdown import RELAY_TABLES, REPORT, render
 from tests.makers import changed, undrawn
@@ -32,7 +32,7 @@ def run(make_results: Callable[..., Results], make_relayed: Callable[..., Sample
         for server, rps in ((A, 700), (B, 350))
     )
     results = make_results()
-    design = changed(results.manifest.design, workloads=NAMES)
+    design = changed(results.manifest.design, workloads=NAMES, slicing=SLICING)
     return changed(results, samples=samples, manifest=changed(results.manifest, design=design))
 
 
@@ -54,6 +54,7 @@ def test_a_report_with_relays_has_their_maps_and_tables(run: Results) -> None:
         if line.startswith("|") and following.startswith("|"):
             assert line.count("|") == following.count("|")
     assert RELAY_TABLES in files
+    assert "Each server was launched by itself" in files[REPORT]
     assert "The other workloads" not in files[REPORT]
 
 
