@@ -14,7 +14,7 @@ SIDE_BY_SIDE := --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 .PHONY: help setup setup-dev report test check benchmark reference lock clean
 
 help:
-	@echo "make report     set up, check conformance, measure quickly, write a report (5 minutes)"
+	@echo "make report     set up, check conformance, measure quickly, write a report (6 minutes)"
 	@echo "make test       set up, check style and types, run all tests (about 7 minutes)"
 	@echo "make setup      only set up what make report needs, into .venv"
 	@echo "make setup-dev  and what tests, style and types need besides"

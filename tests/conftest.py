@@ -44,6 +44,7 @@ from tests.makers import changed
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
+RELAYED = Load(upstream=Waiting(wait_s=0.005, pool=64))
 TESTS = Path(__file__).parent
 FAULTY = TESTS / "servers" / "faulty.py"
 LONGEST = (
@@ -130,21 +131,29 @@ def make_sample() -> Callable[..., Sample]:
 def make_relayed(make_sample: Callable[..., Sample]) -> Callable[..., Sample]:
     """Return a maker of samples of relays that went well: 64 clients, a wait of 5 ms, a pool of 64, a share of its ceiling."""
 
-    def make(server: str = "threaded", block: int = 0, share: float = 0.9, **changes: object) -> Sample:
-        load = Load(upstream=Waiting(wait_s=0.005, pool=64))
-        rps = share * load.ceiling_rps
-        sample = make_sample(
-            server, block, **{"workload": "relay_5ms_64", "rps": rps, "cpu_us": 40} | changes
-        )
+    def make(
+        server: str = "threaded",
+        block: int = 0,
+        share: float = 0.9,
+        workload: str = "relay_5ms_64",
+        rps: float = 0.0,
+        cpu_us: float = 40,
+        load: Load = RELAYED,
+        **changes: object,
+    ) -> Sample:
+        sample = make_sample(server, block, workload, rps or share * load.ceiling_rps, cpu_us)
         answered = sample.window.answered
         counts = np.ones(answered, dtype=np.int64)
         own = Distribution(histogram(counts * 500_000, counts), 500_000)
         late = Distribution(histogram(counts * 20_000, counts), 20_000)
+        assert load.upstream
+        took_ns = round(load.upstream.wait_s * 1e9) + 20_000
         used = UpstreamUse(
-            asked=answered, under_way_ns=answered * 5_020_000, integral_ns=answered * 5_020_000, most=64, strays=0,
+            asked=answered, under_way_ns=answered * took_ns, integral_ns=answered * took_ns, most=load.most_under_way, strays=0,
             late=late, asking=own, returning=own, own=own,
         )  # fmt: skip
-        return changed(sample, **{"load": load, "upstream": used} | changes)
+        known = {"load": load, "upstream": used, "response_sum_ns": load.clients * 10**9}
+        return changed(sample, **known | changes)
 
     return make
 

@@ -64,10 +64,12 @@ PURE = (
     "harness.analyse",
     "harness.report",
     "harness.drive.schedule",
+    "harness.drive.questions",
     "harness.drive.orders",
     "harness.drive.script",
     "harness.study.rounds",
     "harness.study.window",
+    "harness.study.upstream",
     "harness.conformance.fuzz.inputs",
     "harness.experiments.faults.accounts",
 )

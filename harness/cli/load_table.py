@@ -8,14 +8,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.analyse.samples.metrics import throughput_rps
+from harness.analyse.samples.metrics import ceiling_share, throughput_rps
 from harness.analyse.samples.quantiles import ENOUGH_EVENTS, QUANTILES, Observed, Quantile, responses
 from harness.analyse.samples.steadiness import steadiness
 from harness.analyse.samples.validity import (
     Severity,
     achieved_share,
     assess,
-    ceiling_share,
     generator_share,
     limited_by,
 )

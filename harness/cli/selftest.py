@@ -15,7 +15,7 @@ from harness.cli.exit_codes import FAILED
 from harness.cli.options import json_option, write_to
 from harness.cli.terminal import console_for
 from harness.errors import UsageError
-from harness.experiments.selftest import basics, slicing, stall
+from harness.experiments.selftest import basics, slicing, stall, upstream
 from harness.experiments.selftest import known_effect as resolution
 from harness.experiments.selftest import queueing as waiting
 from harness.experiments.selftest import trials as repeated
@@ -26,6 +26,12 @@ CHECKS: Final = (
     Check("delay", "a known delay is what is measured", basics.fixed_delay, 10),
     Check(
         "stall", "a stall is seen by all who came meanwhile, not by one of each connection", stall.stall, 10
+    ),
+    Check(
+        "upstream",
+        "who answers relays is on time, keeps exact books, and is not the limit",
+        upstream.upstream,
+        20,
     ),
     Check("pacing", "requests are sent when they are intended", waiting.pacing, 9),
     Check("queue", "a queue's waits are those of the theory", waiting.queue, 10),

@@ -1,10 +1,12 @@
 """How an upstream's waits are given on the command line."""
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 import click
 
+from harness.cli.options import Command
 from harness.plan import SPREADS
 
 UNITS_S: Final = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
@@ -30,7 +32,7 @@ class WaitTime(click.ParamType):  # type: ignore[type-arg] # it has none when it
         return wait_s
 
 
-def wait_option(text: str, default: str | None = None):  # noqa: ANN201 - click's own type
+def wait_option(text: str, default: str | None = None) -> Callable[[Command], Command]:
     """Add the option that says how long an answer takes."""
     return click.option(
         "--wait", type=WaitTime(), default=default, show_default=default is not None, help=text

@@ -26,8 +26,8 @@ SWITCHED: Final = b"<switching"
 NOT_UNDERSTOOD: Final = b"ERROR"
 Known = Mapping[bytes, tuple[int, bytes]]
 """Lines that are expected: whose each of them is, and its answer."""
-BATCH: Final = 4
-"""So many events, or answers, at a time, so that neither waits long for the other."""
+ANSWERS, EVENTS = 16, 4
+"""So many answers that are due, and so many events, at a time: who is on time first, and neither waits long for the other."""
 LAST_STRETCH_NS: Final = 1_000_000
 """What is shorter is not slept through: who sleeps wakes up late, by a part of the wait that counts."""
 SHARED_STRETCH_NS: Final = 100_000
@@ -95,16 +95,16 @@ class Upstream:
             stretch_ns: so long before it is waited busily.
         """
         poll = self._poller.poll
-        self.answer_due(BATCH)
-        if events := poll(0, BATCH):
+        self.answer_due(ANSWERS)
+        if events := poll(0, EVENTS):
             return events
         began_ns = now_ns = clock()
         until_ns = min(self.questions.next_ns, until_ns)
         if (rest_ns := until_ns - now_ns) > stretch_ns:
             # Its timeout is good to 0.1 ms, the poller's own only to 1 ms.
             select([self._poller], [], [], min(POLL_S, (rest_ns - stretch_ns) / 1e9))
-            return poll(0, BATCH)
-        while not (events := poll(0, BATCH)) and now_ns < until_ns:
+            return poll(0, EVENTS)
+        while not (events := poll(0, EVENTS)) and now_ns < until_ns:
             now_ns = clock()
         self.spun_ns += now_ns - began_ns
         return events

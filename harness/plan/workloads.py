@@ -104,8 +104,8 @@ RELAY_POOLS: Final = (10, 100, None)
 """How many questions may be under way; None for as many as there are clients."""
 LONGEST_QUEUE_S: Final = 0.25
 """If the pool alone let a client wait longer, it would be measured and nothing else."""
-RELAY_WARMUP_S: Final = 0.15
-RELAY_WINDOW_S: Final = 0.4
+RELAY_WARMUP_S: Final = 0.1
+RELAY_WINDOW_S: Final = 0.3
 PASSES: Final = 10
 """A window is so many times as long at least as it takes every client to be answered once, if the server takes no time."""
 WARMUP_PASSES: Final = 2
@@ -157,8 +157,10 @@ RELAYS: Final = _relays()
 QUICK_RELAYS: Final = tuple(relay(wait_ms, clients) for wait_ms in (5, 20) for clients in (16, 256, 1000))
 UNEVEN_RELAYS: Final = tuple(relay(5, 256, spread=spread) for spread in (EXPONENTIAL, STRAGGLING, MIXED))
 """The same load, of waits that are not all the same: who holds up whom."""
+WATCHED: Final = 1000
+"""Who serves so many clients, and no more, is limited by descriptors, of which a pool takes its part; with fewer, by something else."""
 FAMILY_OF_RELAYS: Final = "relays"
-"""All of them, as on the command line."""
+"""The map, as on the command line."""
 
 WORKLOADS: Final = (
     Workload(
@@ -266,9 +268,17 @@ CORE: Final = tuple(workload for workload in WORKLOADS if workload.core)
 
 
 def why_not(most_clients: int | None, workload: Workload) -> str:
-    """Say why a server that serves only so many clients at once cannot be given a workload; "" if it can."""
-    if most_clients is None or workload.connections <= most_clients or workload.relayed:
-        return ""  # a relay is given as many as it serves: the others would wait for ever
+    """Say why a server that serves only so many clients at once cannot be given a workload; "" if it can.
+
+    A relay is given as many as it serves, since the others would wait for ever; what its pool needs must be there besides.
+    """
+    if most_clients is None or (workload.connections <= most_clients and not workload.relayed):
+        return ""
+    if workload.load.upstream is not None:
+        clients, pool = workload.load.clients, workload.load.upstream.pool
+        if most_clients < WATCHED or clients + pool <= most_clients:
+            return ""
+        return f"holds {most_clients:,} connections at once, and cannot be given {clients:,} clients and a pool of {pool:,}"
     if most_clients == 1:
         return f"serves one client at a time, and cannot be given {workload.connections:,}"
     return f"serves {most_clients:,} clients at once, and cannot be given {workload.connections:,}"

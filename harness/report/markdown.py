@@ -17,12 +17,14 @@ from harness.report.sections.method import heading, limits, reproduce, what_was_
 from harness.report.sections.overview import all_cores_section, other_workloads
 from harness.report.sections.pairs import pairs_text
 from harness.report.sections.proof import proof_section
+from harness.report.sections.relays import relays_section, relays_text
 from harness.report.sections.workloads import workload_section, workloads_text
 
 REPORT: Final = "report.md"
 FIGURES: Final = "figures"
 PAIRS: Final = "pairs.md"
 WORKLOAD_TABLES: Final = "workloads.md"
+RELAY_TABLES: Final = "relays.md"
 CASES: Final = "cases.md"
 SHOWN: Final = {
     "throughput.svg": "Requests per second, by workload and server",
@@ -40,10 +42,13 @@ def render(analysis: Analysis, figures_at: str = FIGURES) -> dict[str, str]:
         analysis: of a run.
         figures_at: where the figures are, seen from the report; the other files are beside their folder.
     """
-    from harness.report.figures.panels import figures  # noqa: PLC0415 - loading matplotlib takes longer than most commands
+    # Loading matplotlib takes longer than most commands.
+    from harness.report.figures.maps import relay_maps  # noqa: PLC0415
+    from harness.report.figures.panels import figures  # noqa: PLC0415
 
     results, one_core = analysis.results, analysis.one_core
-    drawn = figures(one_core)
+    maps = relay_maps(analysis.relays.maps, [facts.label for facts in one_core.servers])
+    drawn = figures(one_core) | maps
     beside = figures_at.removesuffix(FIGURES)
     core = [by_name(name) for name in one_core.tables if by_name(name).core]
     text = "\n".join(
@@ -60,6 +65,7 @@ def render(analysis: Analysis, figures_at: str = FIGURES) -> dict[str, str]:
             ),
             *(line for workload in core for line in workload_section(workload, one_core, analysis)),
             *other_workloads(analysis, beside + WORKLOAD_TABLES),
+            *relays_section(analysis, maps, figures_at, beside + RELAY_TABLES),
             *all_cores_section(analysis.all_cores),
             *costs_section(analysis),
             *causes_section(analysis),
@@ -79,4 +85,5 @@ def render(analysis: Analysis, figures_at: str = FIGURES) -> dict[str, str]:
         PAIRS: pairs_text(analysis),
         WORKLOAD_TABLES: workloads_text(analysis),
         CASES: cases_text(results),
+        **({RELAY_TABLES: relays_text(analysis)} if analysis.relays.workloads else {}),
     } | {f"{FIGURES}/{name}": svg for name, svg in drawn.items()}

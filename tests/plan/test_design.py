@@ -153,10 +153,12 @@ def test_a_server_is_spared_more_clients_than_it_can_serve() -> None:
 
 
 def of_relays(workloads: Sequence[Workload], blocks: int) -> Plan:
-    """Return a plan of eight servers that take what they get, one for 64 clients, and one for one."""
-    servers = (*(f"server_{number}" for number in range(8)), "pool", "alone")
+    """Return a plan of seven servers that take what they get, one that select() limits, one for 64 clients, and one for one."""
+    servers = (*(f"server_{number}" for number in range(7)), "watched", "pool", "alone")
     names = tuple(workload.name for workload in workloads)
-    return Plan(servers, names, {"alone": 1, "pool": 64}, dict.fromkeys(names, blocks), 0.3, 1.0, 1)
+    return Plan(
+        servers, names, {"alone": 1, "pool": 64, "watched": 1000}, dict.fromkeys(names, blocks), 0.3, 1.0, 1
+    )
 
 
 def test_the_map_of_relays_takes_no_longer_than_is_promised() -> None:

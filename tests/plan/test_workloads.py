@@ -62,6 +62,15 @@ def test_the_map_has_each_wait_with_each_number_of_clients() -> None:
     assert len({workload.name for workload in WORKLOADS}) == len(WORKLOADS)
 
 
+def test_who_is_limited_by_descriptors_cannot_have_both_all_clients_and_a_pool() -> None:
+    assert why_not(1000, by_name("relay_5ms_256")) == ""
+    assert "cannot be given 1,000 clients and a pool of 100" in why_not(
+        1000, by_name("relay_20ms_1000_pool_100")
+    )
+    assert why_not(64, by_name("relay_5ms_1000")) == "", "it is given 64"
+    assert why_not(None, by_name("relay_5ms_1000")) == ""
+
+
 def test_a_ceiling_follows_from_wait_clients_and_pool() -> None:
     assert [
         by_name(f"relay_5ms_{case}").load.ceiling_rps for case in ("16", "256", "256_pool_10", "500_pool_100")

@@ -5,7 +5,8 @@ import pytest
 
 from harness.drive.journal import Columns, QuestionColumns
 from harness.drive.orders import LoadOutcome
-from harness.record.buckets import bucket_of
+from harness.record import Histogram
+from harness.record.buckets import histogram
 from harness.study.upstream import matched, upstream_use
 from tests.makers import changed
 from tests.study.test_window import MS, START, S, outcome, reading
@@ -20,6 +21,10 @@ def columns(requests: list[Request]) -> tuple[Columns, QuestionColumns]:
     client, sent, asked, answered, received = rows.T + np.array([[0], *[[START]] * 4])
     times = Columns(sent, sent, sent, received, np.ones(len(rows), dtype=np.int64), client)
     return times, QuestionColumns(asked, asked + WAIT, answered, client)
+
+
+def buckets(value_ns: int, count: int) -> Histogram:
+    return histogram(np.full(count, value_ns), np.ones(count, dtype=np.int64))
 
 
 def requests_of(clients: int, each: int) -> list[Request]:
@@ -47,9 +52,9 @@ def test_what_is_left_of_a_response_is_the_servers_own() -> None:
     used = upstream_use(within(0, S, 4 * 50 * (WAIT + 10_000)), times, questions)
     assert (used.asked, used.strays, used.most) == (200, 0, 4)
     assert used.under_way_ns == used.integral_ns == 200 * (WAIT + 10_000)
-    assert used.late.histogram == {bucket_of(10_000): 200}
+    assert used.late.histogram == buckets(10_000, 200)
     assert (used.asking.max_ns, used.returning.max_ns, used.own.max_ns) == (MS, 2 * MS, 3 * MS)
-    assert used.own.histogram == {bucket_of(3 * MS): 200}
+    assert used.own.histogram == buckets(3 * MS, 200)
 
 
 def test_what_is_under_way_at_an_edge_counts_as_far_as_it_lies_in_the_window() -> None:

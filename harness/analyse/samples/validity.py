@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from harness.analyse.samples.metrics import ceiling_share
 from harness.analyse.samples.quantiles import QUANTILES, quantile, quantile_ns, response
 from harness.analyse.samples.steadiness import Steadiness, steadiness
 from harness.plan import ALL_CORES, CLOSED
@@ -177,13 +178,6 @@ def generator_share(sample: Sample) -> float:
     """Return how much of its core a generator used, its deliberate spinning not counted; the mean of several."""
     working_ns = max(0, sample.generator.cpu_ns - sample.generator.spin_ns)
     return working_ns / (sample.window.length_s * 1e9 * sample.placement.generators)
-
-
-def ceiling_share(sample: Sample) -> float | None:
-    """Return of the questions that can be under way at an upstream at once, how many were on average; None if there is none."""
-    if sample.upstream is None:
-        return None
-    return sample.upstream.under_way_ns / (sample.window.length_s * 1e9 * sample.load.most_under_way)
 
 
 def awake_share(sample: Sample) -> float:

@@ -120,11 +120,9 @@ def _slices_in_words(manifest: Manifest) -> list[str]:
     if slicing is None:
         return []
     alone = [name for name in manifest.design.workloads if not in_slices(name)]
-    but = (
-        f", but under {', '.join(f'`{name}`' for name in alone)}, where each was launched by itself"
-        if alone
-        else ""
-    )
+    named = [f"`{name}`" for name in alone if not by_name(name).relayed]
+    named += ["those of relays"] if len(named) < len(alone) else []
+    but = f", but under {', '.join(named)}, where each was launched by itself" if alone else ""
     copied = [f"`{server}` in `{folder}`" for server, folder in manifest.proved_by.items()]
     known = (
         [
@@ -135,6 +133,13 @@ def _slices_in_words(manifest: Manifest) -> list[str]:
         if copied
         else []
     )
+    if len(alone) == len(manifest.design.workloads):
+        return [
+            "Each server was launched by itself, those of a block one after the other. Servers are measured as they are in service: one client "
+            "has come, asked and left before.",
+            "",
+            *known,
+        ]
     return [
         f"All servers of a block were alive at once{but}. After {slicing.warmup_s:g} s each to warm up, they were loaded in turn, in "
         f"{slicing.cycles} cycles with a slice of {slicing.slice_s:g} s for each, in a random order. A slice counts from the moment when every "

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from harness.analyse.samples.metrics import ceiling_share
 from harness.analyse.samples.validity import (
     Reason,
     Severity,
     achieved_share,
     assess,
-    ceiling_share,
     generator_share,
     invalidity,
     limited_by,
