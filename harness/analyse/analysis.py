@@ -22,6 +22,8 @@ from harness.analyse.causes.evidence import Cause, evidence
 from harness.analyse.causes.rules import causes
 from harness.analyse.comparisons import COMPARED, Comparison, compare_all
 from harness.analyse.precision import Reach, reach
+from harness.analyse.prediction.held_out import PredictionTest, held_out_test
+from harness.analyse.prediction.launches import relay_cells
 from harness.analyse.rankings import RankedTail, tail_ranking
 from harness.analyse.reached import Noise, Precision, noise_of, precision_of
 from harness.analyse.samples.metrics import FEWEST_READINGS, metric
@@ -80,6 +82,7 @@ class Analysis:
         noise: what others did to the machine while slices were measured; None if there are none.
         repetition: what was measured again; None if nothing was measured.
         stolen: likewise.
+        predictions: of relays, and how they stood the test; None if there are too few cells that wait.
         slopes: what a connection adds to each field of `Holding`, by server and field; None if it is not known.
         causes: that rules found, regime by regime; none if no costs were looked for.
         advice: what to choose when.
@@ -95,6 +98,7 @@ class Analysis:
     noise: Noise | None
     repetition: Repetition | None
     stolen: StolenTime | None
+    predictions: PredictionTest | None
     slopes: Mapping[tuple[str, str], Slope | None]
     causes: tuple[Cause, ...]
     advice: tuple[Advice, ...]
@@ -117,6 +121,7 @@ def analyse(results: Results) -> Analysis:
         noise=noise_of(launches),
         repetition=repetition(launches) if launches else None,
         stolen=_stolen(results.samples),
+        predictions=held_out_test(relay_cells(launches), results.manifest.design.seed),
         slopes={key: slope for costs in results.costs for key, slope in _slopes(costs)},
         causes=tuple(_causes(results, launches)) if results.costs else (),
         advice=advice(results, usual),

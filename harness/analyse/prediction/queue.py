@@ -14,10 +14,10 @@ from typing import Final, NamedTuple
 
 from harness.analyse.prediction.laws import Demand, Setting
 
-ROUNDS: Final = 4
+ROUNDS: Final = 3
 """So often is every client answered before anything counts: they begin all at once, and come apart."""
-FEWEST: Final = 5_000
-"""So many responses count at least: fifty of them lie beyond p99."""
+FEWEST: Final = 2_500
+"""So many responses count at least: twenty-five of them lie beyond p99."""
 
 
 class Stage(IntEnum):
