@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "bench": "bench:bench",
     "report": "report:report",
     "compare": "compare:compare",
+    "predict": "predict:predict_command",
     "selftest": "selftest:selftest",
     "resolution": "resolution:resolution",
 }

@@ -16,6 +16,7 @@ from harness.report.sections.instrument import instrument_section
 from harness.report.sections.method import heading, limits, reproduce, what_was_measured
 from harness.report.sections.overview import all_cores_section, other_workloads
 from harness.report.sections.pairs import pairs_text
+from harness.report.sections.predictions import predictions_section, predictions_text
 from harness.report.sections.proof import proof_section
 from harness.report.sections.relays import relays_section, relays_text
 from harness.report.sections.workloads import workload_section, workloads_text
@@ -26,6 +27,7 @@ PAIRS: Final = "pairs.md"
 WORKLOAD_TABLES: Final = "workloads.md"
 RELAY_TABLES: Final = "relays.md"
 CASES: Final = "cases.md"
+PREDICTIONS: Final = "predictions.md"
 SHOWN: Final = {
     "throughput.svg": "Requests per second, by workload and server",
     "cpu.svg": "CPU time per request, by workload and server",
@@ -66,6 +68,7 @@ def render(analysis: Analysis, figures_at: str = FIGURES) -> dict[str, str]:
             *(line for workload in core for line in workload_section(workload, one_core, analysis)),
             *other_workloads(analysis, beside + WORKLOAD_TABLES),
             *relays_section(analysis, maps, figures_at, beside + RELAY_TABLES),
+            *predictions_section(analysis, beside + PREDICTIONS),
             *all_cores_section(analysis.all_cores),
             *costs_section(analysis),
             *causes_section(analysis),
@@ -86,4 +89,7 @@ def render(analysis: Analysis, figures_at: str = FIGURES) -> dict[str, str]:
         WORKLOAD_TABLES: workloads_text(analysis),
         CASES: cases_text(results),
         **({RELAY_TABLES: relays_text(analysis)} if analysis.relays.workloads else {}),
+        **(
+            {PREDICTIONS: predictions_text(found)} if (found := analysis.predictions) and found.judged else {}
+        ),
     } | {f"{FIGURES}/{name}": svg for name, svg in drawn.items()}
