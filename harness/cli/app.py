@@ -52,6 +52,7 @@ COMPUTING: Final = {
     "compare",
     "selftest",
     "resolution",
+    "predict",
 }
 """Those that load numpy."""
 

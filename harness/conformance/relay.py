@@ -10,7 +10,7 @@ from typing import Final
 from harness.conformance.peer import Peer
 from harness.conformance.shell import shown
 from harness.conformance.target import Target
-from harness.conformance.upstream import Upstream
+from harness.conformance.upstream import PlayedUpstream
 from harness.conformance.violations import NotApplicable, Violation
 from harness.launch.candidates import RELAY_PLACEHOLDERS
 from harness.machine.processes import settle
@@ -36,7 +36,7 @@ class Relay(Target):
         pool: how many connections to it there may be.
     """
 
-    upstream: Upstream = field(kw_only=True)
+    upstream: PlayedUpstream = field(kw_only=True)
     pool: int = field(kw_only=True)
 
     @property
@@ -96,7 +96,7 @@ def started_relay(target: Target, options: Mapping[str, float], *, is_there: boo
     pool = pool_of(target)
     places = {"max_clients": places_of(target)} if target.candidate.takes("max_clients") else {}
     given = {"pool": pool, "upstream_timeout_s": UPSTREAM_TIMEOUT_S, **places, **options}
-    with Upstream(target.patience_s) as upstream:
+    with PlayedUpstream(target.patience_s) as upstream:
         if not is_there:
             upstream.refuse()
         with target.fresh(upstream=upstream.address, **given) as own:
@@ -116,7 +116,7 @@ def places_of(target: Target) -> int:
     return PLACES_FOR_EACH * pool_of(target) if target.serves_several else 1
 
 
-def check_answers(peer: Peer, upstream: Upstream) -> None:
+def check_answers(peer: Peer, upstream: PlayedUpstream) -> None:
     """Hold all that a relay's client has received against the oracle; a list may have got what the upstream said, or nobody's answer."""
     received, at = bytes(peer.received), 0
     for reply in replies(bytes(peer.sent)):

@@ -78,7 +78,7 @@ class Asking:
         ended: is set when the relay, or the upstream, has closed it.
     """
 
-    def __init__(self, upstream: "Upstream", end: socket.socket) -> None:
+    def __init__(self, upstream: "PlayedUpstream", end: socket.socket) -> None:
         """Take over an accepted socket."""
         self.lines: list[bytes] = []
         self.mode = b"Sum"
@@ -157,7 +157,7 @@ class Asking:
             time.sleep(DELIVERY_CHECK_S)
 
 
-class Upstream:
+class PlayedUpstream:
     """The upstream while its context lasts: it accepts, greets and switches by itself.
 
     Attributes:

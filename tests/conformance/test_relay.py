@@ -11,7 +11,7 @@ from harness.conformance.judge import batches_of, judge
 from harness.conformance.peer import Peer
 from harness.conformance.relay import check_answers, fresh_relay, shared_relay
 from harness.conformance.target import shared_target
-from harness.conformance.upstream import Upstream
+from harness.conformance.upstream import PlayedUpstream
 from harness.conformance.violations import NotApplicable, Violation
 from harness.launch.candidates import Candidate
 from harness.launch.selection import ours
@@ -24,7 +24,7 @@ LIMIT_S = 30
 
 def heard(received: bytes, sent: bytes = b"1,2\n3,4\nx\n") -> Peer:
     """Return a client with a history."""
-    with Upstream(LIMIT_S) as somebody:
+    with PlayedUpstream(LIMIT_S) as somebody:
         peer = Peer(somebody.address, LIMIT_S)
     peer.close()
     peer.sent, peer.received = bytearray(sent), bytearray(GREETING + received)
@@ -43,7 +43,7 @@ def heard(received: bytes, sent: bytes = b"1,2\n3,4\nx\n") -> Peer:
     ],
 )
 def test_a_list_gets_its_answer_or_what_the_upstream_said_or_an_error(received: bytes) -> None:
-    upstream = Upstream(LIMIT_S)
+    upstream = PlayedUpstream(LIMIT_S)
     upstream.said = {THREE: {b"Sum of input numbers: '0'\r\n"}}
     check_answers(heard(received), upstream)
 
@@ -60,7 +60,7 @@ def test_a_list_gets_its_answer_or_what_the_upstream_said_or_an_error(received: 
     ],
 )
 def test_anything_else_is_a_violation(received: bytes) -> None:
-    upstream = Upstream(LIMIT_S)
+    upstream = PlayedUpstream(LIMIT_S)
     upstream.said = {THREE: {b"Sum of input numbers: '0'\r\n"}}
     with pytest.raises(Violation, match="received"):
         check_answers(heard(received), upstream)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.conformance.upstream import Upstream, answer_to
+from harness.conformance.upstream import PlayedUpstream, answer_to
 from harness.conformance.violations import Violation
 from harness.oracle import GREETING
 
@@ -14,12 +14,12 @@ TO_PRODUCT = b"<switching to product mode>\r\n"
 
 
 @pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    with Upstream(LIMIT_S) as played:
+def upstream() -> Iterator[PlayedUpstream]:
+    with PlayedUpstream(LIMIT_S) as played:
         yield played
 
 
-def connected(upstream: Upstream) -> socket.socket:
+def connected(upstream: PlayedUpstream) -> socket.socket:
     end = socket.create_connection(upstream.address, LIMIT_S)
     assert read(end, len(GREETING)) == GREETING
     return end
@@ -48,7 +48,7 @@ def test_the_right_answer_depends_on_the_mode(line: bytes, mode: bytes, answer: 
     assert answer_to(line, mode) == answer
 
 
-def test_it_sees_lines_with_their_mode_and_answers_when_told_to(upstream: Upstream) -> None:
+def test_it_sees_lines_with_their_mode_and_answers_when_told_to(upstream: PlayedUpstream) -> None:
     with connected(upstream) as one, connected(upstream) as other:
         one.sendall(b"product\n6,7\n")
         first = upstream.expect(b"6,7\n", b"Product")
@@ -66,7 +66,7 @@ def test_it_sees_lines_with_their_mode_and_answers_when_told_to(upstream: Upstre
         assert first.connection.lines == [b"product\n", b"6,7\n"]
 
 
-def test_another_line_than_expected_is_a_violation(upstream: Upstream) -> None:
+def test_another_line_than_expected_is_a_violation(upstream: PlayedUpstream) -> None:
     with connected(upstream) as end:
         end.sendall(b"1\n2\n")
         with pytest.raises(Violation, match=r"asked b'1\\n' in sum mode; expected b'1\\n' in product mode"):
@@ -78,11 +78,11 @@ def test_another_line_than_expected_is_a_violation(upstream: Upstream) -> None:
 
 
 def test_nothing_asked_is_a_timeout() -> None:
-    with Upstream(0.05) as impatient, pytest.raises(TimeoutError, match="asked nothing more"):
+    with PlayedUpstream(0.05) as impatient, pytest.raises(TimeoutError, match="asked nothing more"):
         impatient.next_asked()
 
 
-def test_the_reply_to_a_switch_may_be_held_until_the_answer(upstream: Upstream) -> None:
+def test_the_reply_to_a_switch_may_be_held_until_the_answer(upstream: PlayedUpstream) -> None:
     upstream.holds_switches = True
     with connected(upstream) as end:
         end.sendall(b"product\n6,7\n")
@@ -95,7 +95,7 @@ def test_the_reply_to_a_switch_may_be_held_until_the_answer(upstream: Upstream) 
         assert end.recv(1000) == TO_PRODUCT + asked.reply
 
 
-def test_it_answers_everything_by_itself_if_it_is_to(upstream: Upstream) -> None:
+def test_it_answers_everything_by_itself_if_it_is_to(upstream: PlayedUpstream) -> None:
     with connected(upstream) as end:
         end.sendall(b"1\n")
         upstream.await_under_way(1)
@@ -106,7 +106,7 @@ def test_it_answers_everything_by_itself_if_it_is_to(upstream: Upstream) -> None
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_it_hangs_up_in_the_middle_of_an_answer(upstream: Upstream, reset: bool) -> None:  # noqa: FBT001 - a case
+def test_it_hangs_up_in_the_middle_of_an_answer(upstream: PlayedUpstream, reset: bool) -> None:  # noqa: FBT001 - a case
     with connected(upstream) as end:
         end.sendall(b"1\n")
         asked = upstream.next_asked()
@@ -121,7 +121,7 @@ def test_it_hangs_up_in_the_middle_of_an_answer(upstream: Upstream, reset: bool)
         assert upstream.under_way == []
 
 
-def test_it_goes_and_comes_back_at_the_same_address(upstream: Upstream) -> None:
+def test_it_goes_and_comes_back_at_the_same_address(upstream: PlayedUpstream) -> None:
     address = upstream.address
     with connected(upstream) as end:
         upstream.refuse()
@@ -135,7 +135,7 @@ def test_it_goes_and_comes_back_at_the_same_address(upstream: Upstream) -> None:
     assert upstream.address == address
 
 
-def test_an_endless_answer_ends_with_the_connection(upstream: Upstream) -> None:
+def test_an_endless_answer_ends_with_the_connection(upstream: PlayedUpstream) -> None:
     with connected(upstream) as end:
         end.sendall(b"1\n")
         asked = upstream.next_asked()
@@ -143,7 +143,7 @@ def test_an_endless_answer_ends_with_the_connection(upstream: Upstream) -> None:
         assert asked.flood(2**40) < 2**30
 
 
-def test_it_forgets_what_was_asked_and_keeps_its_connections(upstream: Upstream) -> None:
+def test_it_forgets_what_was_asked_and_keeps_its_connections(upstream: PlayedUpstream) -> None:
     with connected(upstream) as end, connected(upstream) as gone:
         end.sendall(b"1\n")
         upstream.await_under_way(1)

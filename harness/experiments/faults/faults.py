@@ -15,7 +15,7 @@ from random import Random
 from typing import Final
 
 from harness.conformance.peer import MEDIUM_BUFFER_BYTES, SMALL_BUFFER_BYTES, Peer
-from harness.conformance.upstream import Asked, Upstream
+from harness.conformance.upstream import Asked, PlayedUpstream
 from harness.conformance.violations import Violation
 from harness.errors import UsageError
 from harness.experiments.faults.proxy import Conditions, Proxy
@@ -219,7 +219,7 @@ class Asker:
 
 
 def of_the_upstream(
-    trouble: Callable[[Upstream], AbstractContextManager[None]],
+    trouble: Callable[[PlayedUpstream], AbstractContextManager[None]],
 ) -> Callable[[Scene], Happening]:
     """Make a fault of what an upstream does: a list may get no answer then, and each is answered once that is over."""
 
@@ -239,7 +239,7 @@ def of_the_upstream(
 
 
 @contextmanager
-def silent(upstream: Upstream) -> Iterator[None]:
+def silent(upstream: PlayedUpstream) -> Iterator[None]:
     """Let it answer nothing, and then all of it, late."""
     with answering_so(lambda _: None)(upstream):
         yield
@@ -248,7 +248,7 @@ def silent(upstream: Upstream) -> Iterator[None]:
 
 
 @contextmanager
-def gone(upstream: Upstream) -> Iterator[None]:
+def gone(upstream: PlayedUpstream) -> Iterator[None]:
     """Let it be away."""
     upstream.refuse()
     yield
@@ -269,11 +269,11 @@ def too_much(asked: Asked) -> None:
         asked.flood(ENDLESS_BYTES)
 
 
-def answering_so(react: Callable[[Asked], None]) -> Callable[[Upstream], AbstractContextManager[None]]:
+def answering_so(react: Callable[[Asked], None]) -> Callable[[PlayedUpstream], AbstractContextManager[None]]:
     """Return what lets an upstream answer in a manner."""
 
     @contextmanager
-    def troubled(upstream: Upstream) -> Iterator[None]:
+    def troubled(upstream: PlayedUpstream) -> Iterator[None]:
         usual, upstream.react = upstream.react, react
         yield
         upstream.react = usual

@@ -12,7 +12,7 @@ from typing import Final
 from harness.conformance.peer import Peer
 from harness.conformance.relay import Relay
 from harness.conformance.target import Target
-from harness.conformance.upstream import Upstream
+from harness.conformance.upstream import PlayedUpstream
 from harness.conformance.violations import Violation
 from harness.experiments.faults.accounts import Tally, as_if_answered, compare
 from harness.machine.connections import Address
@@ -53,7 +53,7 @@ class Scene:
     refused: int = 0
 
     @property
-    def upstream(self) -> Upstream:
+    def upstream(self) -> PlayedUpstream:
         """Whom the server asks, which is a relay."""
         assert isinstance(self.target, Relay)  # noqa: S101 - its faults happen to no other
         return self.target.upstream
