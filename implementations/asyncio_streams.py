@@ -77,6 +77,8 @@ async def handle(client: socket, server: Server, pool: Driver) -> None:
                     while question := connection.question:
                         suspend(idle, server.options.upstream.timeout_s)
                         answer = await pool.ask(question)
+                        if writer.is_closing():
+                            raise ConnectionResetError  # it has vanished; on uvloop write() would raise RuntimeError
                         renew(idle, idle_timeout_s)
                         await send(writer, connection.receive_answer(answer), idle, idle_timeout_s)
                     if connection.lines_completed > lines_before:

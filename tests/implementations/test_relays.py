@@ -331,6 +331,19 @@ def test_clients_and_pool_fit_beside_each_other(
     assert beside_each_other(given_clients, given_pool, 1000, files) == expected
 
 
+def test_serve_passes_the_options_on() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "serve", "threaded", "--upstream", "no.such.host.invalid:80"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "cannot find the upstream no.such.host.invalid" in done.stderr
+
+
 def test_what_does_not_fit_is_refused(calculator: str) -> None:
     code, line = refusal("threaded", calculator, "--max-clients=50", "--pool=27", files=100)
     assert code == 2
