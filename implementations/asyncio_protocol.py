@@ -18,7 +18,7 @@ from socket import socket
 
 from implementations.event_loop import run
 from implementations.protocol import Connection, Question
-from implementations.relays.futures import Pool
+from implementations.relays.drivers import Driver
 from implementations.server import (
     DELIVERY_CHECK_S,
     LINGER_BYTES,
@@ -31,12 +31,11 @@ from implementations.server import (
 )
 
 
-async def serve(server: Server) -> None:
+async def serve(server: Server, pool: Driver) -> None:
     """Accept a client whenever there is a place for it, and give it a protocol."""
     server.listener.setblocking(False)
     loop = asyncio.get_running_loop()
     places = asyncio.Semaphore(server.options.max_clients)
-    pool = Pool(server.options.upstream)
     while True:
         await places.acquire()
         try:
@@ -65,7 +64,7 @@ class Handler(asyncio.Protocol):
     timer: asyncio.TimerHandle
     asking: asyncio.Task[None]
 
-    def __init__(self, client: socket, server: Server, places: asyncio.Semaphore, pool: Pool) -> None:
+    def __init__(self, client: socket, server: Server, places: asyncio.Semaphore, pool: Driver) -> None:
         """Take over a client, and its place."""
         self.client, self.server, self.places, self.pool = client, server, places, pool
         self.loop = asyncio.get_running_loop()

@@ -16,7 +16,7 @@ from contextlib import suppress
 from socket import socket
 
 from implementations.event_loop import run
-from implementations.relays.futures import Pool
+from implementations.relays.drivers import Driver
 from implementations.server import (
     DELIVERY_CHECK_S,
     LINGER_BYTES,
@@ -30,11 +30,10 @@ from implementations.server import (
 )
 
 
-async def serve(server: Server) -> None:
+async def serve(server: Server, pool: Driver) -> None:
     """Accept a client whenever there is a place for it, and give it a task."""
     server.listener.setblocking(False)
     places = asyncio.Semaphore(server.options.max_clients)
-    pool = Pool(server.options.upstream)
 
     async def occupy_place(client: socket) -> None:
         try:
@@ -56,7 +55,7 @@ async def serve(server: Server) -> None:
             clients.create_task(occupy_place(client))
 
 
-async def handle(client: socket, server: Server, pool: Pool) -> None:
+async def handle(client: socket, server: Server, pool: Driver) -> None:
     """Serve one client to its end. If it resets, vanishes or falls silent (all OSError), that harms nobody else."""
     try:
         reader, writer = await asyncio.open_connection(sock=client)

@@ -26,12 +26,14 @@ class Factors:
         api_level: what the handler is written against.
         receives: how much it receives from a client at once, at most.
         socket_options: those that its library sets by itself, besides what all share (see `server.open_listener`).
+        driver: what it asks an upstream through, where it has a choice.
     """
 
     event_loop: str = "none"
     api_level: str = "sockets"
     receives: str = "16 KiB"
     socket_options: str = "none"
+    driver: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Implementation:
             "API level": self.own.api_level,
             "receives": self.own.receives,
             "socket options": self.own.socket_options,
+            **({"driver": self.own.driver} if self.own.driver else {}),
         }
 
 
@@ -181,7 +184,27 @@ def _variants(model: Implementation) -> tuple[Implementation, ...]:
 VARIANTS: Final = tuple(variant for model in ON_ASYNCIO for variant in _variants(model))
 """The same files, with one factor changed; measured if they are named."""
 
+_STREAMS: Final = next(model for model in CATALOGUE if model.name == "asyncio_streams")
+
+RELAYS: Final = (
+    replace(
+        _STREAMS,
+        name="asyncio_streams+to_thread",
+        model=f"{_STREAMS.model}, asking through asyncio.to_thread",
+        own=replace(_ASYNCIO, driver="blocks a thread"),
+        options=("--driver", "to_thread"),
+    ),
+    replace(
+        _STREAMS,
+        name="asyncio_streams+blocking",
+        model=f"{_STREAMS.model}, and a driver that blocks the loop",
+        own=replace(_ASYNCIO, driver="blocks the loop, a mistake"),
+        options=("--driver", "blocking"),
+    ),
+)
+"""The same, where only a relay differs: measured if they are named, and have somebody to ask."""
+
 SERVERS: Final[Mapping[str, Implementation]] = MappingProxyType(
-    {implementation.name: implementation for implementation in (*CATALOGUE, *VARIANTS)}
+    {implementation.name: implementation for implementation in (*CATALOGUE, *VARIANTS, *RELAYS)}
 )
 """All that can be named."""

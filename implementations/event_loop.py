@@ -1,6 +1,6 @@
-"""What can be chosen apart from the model of an asyncio server: its event loop, and how much that receives at once.
+"""What can be chosen apart from the model of an asyncio server: its event loop, and what it asks an upstream through.
 
-The stock loop is the default, and left as it is. These are factors: the same server is measured with and without.
+The stock loop is the default, and left as it is; how much it receives at once can be set. These are factors: the same server is measured with and without.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Final
 
 from implementations import server
+from implementations.relays.drivers import DRIVERS, OWN, Driver
 from implementations.server import Server, fail
 
 STOCK: Final = "asyncio"
@@ -21,7 +22,7 @@ LOOPS: Final = {STOCK: "asyncio:SelectorEventLoop", "uvloop": "uvloop:new_event_
 FORM: Final = "[FOLDER/]MODULE:FACTORY"
 
 
-def run(serve: Callable[[Server], Coroutine[None, None, None]]) -> None:
+def run(serve: Callable[[Server, Driver], Coroutine[None, None, None]]) -> None:
     """Be a server process that runs on the event loop that its command line names."""
     parser = server.Parser(add_help=False, allow_abbrev=False)
     parser.add_argument(
@@ -33,14 +34,20 @@ def run(serve: Callable[[Server], Coroutine[None, None, None]]) -> None:
     parser.add_argument(
         "--receive-kib", type=_kibibytes, help="what asyncio's own loop receives at once (256)"
     )
+    parser.add_argument(
+        "--driver", choices=DRIVERS, default=OWN, help="what a relay asks through (%(default)s)"
+    )
     chosen, _ = parser.parse_known_args(sys.argv[1:])
     make_loop = loop_factory(chosen.loop)
     if chosen.receive_kib is not None:
         receive_at_once(chosen.receive_kib, chosen.loop)
 
+    async def serve_relaying(ready: Server) -> None:
+        await serve(ready, DRIVERS[chosen.driver](ready.options.upstream))
+
     def run_loop(ready: Server) -> None:
         with asyncio.Runner(loop_factory=make_loop) as runner:
-            runner.run(serve(ready))
+            runner.run(serve_relaying(ready))
 
     server.run(run_loop, own_options=parser)
 

@@ -62,7 +62,7 @@ async def handle(client: socket, server: Server, pool: Pool) -> None:
 async def receive(client: socket, deadline: float) -> bytes:
     """Wait for input, but not past the deadline, however often single bytes come."""
     while True:
-        await until(client, Event.READABLE, deadline)
+        await until(client.fileno(), Event.READABLE, deadline)
         try:
             return client.recv(RECEIVE_BYTES)
         except BlockingIOError:  # it only seemed to be readable
@@ -76,14 +76,14 @@ async def send(client: socket, replies: bytes, idle_timeout_s: float) -> None:
         try:
             unsent = unsent[client.send(unsent) :]
         except BlockingIOError:
-            await until(client, Event.WRITABLE, monotonic() + idle_timeout_s)
+            await until(client.fileno(), Event.WRITABLE, monotonic() + idle_timeout_s)
 
 
 async def hang_up(client: socket, server: Server) -> None:
     """Close in such a way that the last replies arrive, even if there is input that nobody will read."""
     while server.stopping and undelivered_bytes(client):
         with suppress(TimeoutError):
-            await until(client, Event.NOTHING_ELSE, monotonic() + DELIVERY_CHECK_S)
+            await until(client.fileno(), Event.NOTHING_ELSE, monotonic() + DELIVERY_CHECK_S)
     client.shutdown(SHUT_WR)
     deadline = monotonic() + LINGER_S
     to_discard = LINGER_BYTES

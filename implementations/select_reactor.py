@@ -16,7 +16,7 @@ SWEEP_S = 0.1
 
 
 class Event(Enum):
-    """What can end a wait, apart from its deadline."""
+    """What can end a wait, apart from its deadline; a turn comes when another handler calls `Reactor.wake`."""
 
     READABLE = auto()
     WRITABLE = auto()
@@ -40,15 +40,9 @@ Handler: TypeAlias = Coroutine[Wait, None, None]
 
 
 @coroutine
-def until(connection: socket, event: Event, deadline: float) -> Generator[Wait, None, None]:
+def until(key: int, event: Event, deadline: float) -> Generator[Wait, None, None]:
     """Give up control: an ordinary generator that `await` can drive."""
-    yield Wait(connection.fileno(), event, deadline)
-
-
-@coroutine
-def until_turn(number: int, deadline: float) -> Generator[Wait, None, None]:
-    """Give up control until another handler hands it back, by `Reactor.wake`."""
-    yield Wait(number, Event.TURN, deadline)
+    yield Wait(key, event, deadline)
 
 
 class Reactor:

@@ -375,19 +375,6 @@ def loaded_with(module: str) -> set[str]:
 LIBRARY_OF = {"trio_nursery": {"trio"}, "gevent_greenlets": {"gevent"}}
 SHARED = {"implementations.protocol", "implementations.server"}
 EVENT_LOOP = "implementations.event_loop"  # shared by those that run on asyncio
-POOLS = {
-    "blocking": "threads",
-    "threaded": "threads",
-    "thread_pool": "threads",
-    "processes": "threads",
-    "select_generators": "generators",
-    "selectors_callbacks": "callbacks",
-    "asyncio_protocol": "futures",
-    "asyncio_streams": "futures",
-    "trio_nursery": "tasks",
-    "gevent_greenlets": "greenlets",
-}
-"""Which of the pools in `implementations/relays/` a model asks through."""
 
 
 @pytest.mark.parametrize("core", ["implementations.protocol", "implementations.relays.session"])
@@ -407,9 +394,10 @@ def test_an_implementation_imports_its_library_and_what_is_shared(name: str) -> 
     files = [file.removesuffix(".py").replace("/", ".") for file in model.files]
     modules = {module for file in files for module in imported(file, SOURCES)}
     of_ours = {module for module in modules if module.startswith("implementations")}
-    pool = {f"implementations.relays.{POOLS[name]}"}
+    pools = {module for module in of_ours if module.startswith("implementations.relays.")}
+    assert len(pools) == 1
     loop = {EVENT_LOOP} if name.startswith("asyncio_") else set()
-    assert of_ours == SHARED & of_ours | set(files[1:]) | pool | loop
+    assert of_ours == SHARED & of_ours | set(files[1:]) | pools | loop
     roots = {module.partition(".")[0] for module in modules - of_ours}
     assert roots - LIBRARY_OF.get(name, set()) <= sys.stdlib_module_names
 

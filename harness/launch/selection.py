@@ -17,6 +17,7 @@ from implementations.catalogue import (
     CAPABILITIES,
     CATALOGUE,
     ON_ASYNCIO,
+    RELAYS,
     SERVERS,
     VARIANTS,
     Implementation,
@@ -24,7 +25,7 @@ from implementations.catalogue import (
 )
 
 OWN_LOOP: Final = re.compile(r"(?P<name>[A-Za-z][\w.-]*)=(?P<factory>[^:]+:[^:]+)")
-TAKEN: Final = {variant.name.partition("+")[2] for variant in VARIANTS} | {*WAYS}
+TAKEN: Final = {variant.name.partition("+")[2] for variant in (*VARIANTS, *RELAYS)} | {*WAYS}
 """What stands behind the `+` of a server's name already: the variants, and how a server may be measured."""
 
 NOT_IN_LABELS: Final = "[]|"

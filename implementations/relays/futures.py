@@ -57,7 +57,7 @@ class Link(asyncio.Protocol):
     transport: asyncio.Transport
 
     def __init__(self) -> None:
-        """Begin with no question under way."""
+        """Begin with nobody who waits for an answer."""
         self.session = Session()
         self.answer: asyncio.Future[bytes] | None = None
 
@@ -68,25 +68,33 @@ class Link(asyncio.Protocol):
     def ask(self, question: Question) -> asyncio.Future[bytes]:
         """Send a question, and return the future of its answer."""
         self.answer = asyncio.get_running_loop().create_future()
-        self.transport.write(self.session.ask(question))
+        if self.transport.is_closing():
+            self.answer.set_exception(ConnectionError("it hung up"))
+        else:
+            self.transport.write(self.session.ask(question))
         return self.answer
 
     def data_received(self, data: bytes) -> None:
-        """Take in what comes; where nobody has asked, it is the end of this connection."""
-        answered = self.answer
-        if answered is None or answered.done():
+        """Take in what comes; where nobody has asked, all but the greeting is the end of this connection."""
+        try:
+            answer = self.session.receive_data(data)
+        except ConnectionError:
             self.close()
             return
-        try:
-            if answer := self.session.receive_data(data):
-                answered.set_result(answer)
-        except ConnectionError as error:
-            answered.set_exception(error)
+        if answer and self.awaited:
+            self.awaited.set_result(answer)
+        elif answer:
+            self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell who waits for an answer that there will be none."""
-        if self.answer and not self.answer.done():
-            self.answer.set_exception(exc or ConnectionError("it hung up"))
+        if self.awaited:
+            self.awaited.set_exception(exc or ConnectionError("it hung up"))
+
+    @property
+    def awaited(self) -> asyncio.Future[bytes] | None:
+        """The future, if somebody still waits for it."""
+        return None if self.answer is None or self.answer.done() else self.answer
 
     def fileno(self) -> int:
         """Return the file descriptor, or -1 once it is closed."""

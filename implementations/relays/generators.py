@@ -18,7 +18,7 @@ from time import monotonic
 from implementations.protocol import NO_ANSWER, Question
 from implementations.relays.links import Links
 from implementations.relays.session import Session
-from implementations.select_reactor import Event, until, until_turn
+from implementations.select_reactor import Event, until
 from implementations.server import RECEIVE_BYTES, Upstream
 
 
@@ -65,7 +65,7 @@ class Pool:
         number = next(self.numbers)
         self.waiting.append(number)
         try:
-            await until_turn(number, deadline)
+            await until(number, Event.TURN, deadline)
         except TimeoutError:
             self.waiting.remove(number)
             raise
@@ -103,7 +103,7 @@ class Link:
         self.socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         with suppress(BlockingIOError):
             self.socket.connect(address)
-        await until(self.socket, Event.WRITABLE, deadline)
+        await until(self.socket.fileno(), Event.WRITABLE, deadline)
         if error := self.socket.getsockopt(SOL_SOCKET, SO_ERROR):
             raise OSError(error, os.strerror(error))
 
@@ -114,10 +114,10 @@ class Link:
             try:
                 unsent = unsent[self.socket.send(unsent) :]
             except BlockingIOError:
-                await until(self.socket, Event.WRITABLE, deadline)
+                await until(self.socket.fileno(), Event.WRITABLE, deadline)
         answer = b""
         while not answer:
-            await until(self.socket, Event.READABLE, deadline)
+            await until(self.socket.fileno(), Event.READABLE, deadline)
             with suppress(BlockingIOError):
                 answer = self.session.receive_data(self.socket.recv(RECEIVE_BYTES))
         return answer

@@ -4,18 +4,11 @@
 - Who is next: a turn is handed from greenlet to greenlet. gevent's semaphore would let whoever comes just then be faster.
 """
 
-from typing import cast
-
 from gevent.lock import Semaphore
 from gevent.socket import socket
 
 from implementations.relays import threads
-from implementations.relays.threads import Baton, patience_until
-
-
-def new_baton() -> Baton:
-    """Return a lock of gevent's."""
-    return cast("Baton", Semaphore())
+from implementations.relays.threads import patience_until
 
 
 class Link(threads.Link):
@@ -31,5 +24,5 @@ class Link(threads.Link):
 class Pool(threads.Pool):
     """Asks the upstream, over at most so many connections at a time."""
 
-    baton_type = staticmethod(new_baton)
+    baton_type = Semaphore
     link_type = Link

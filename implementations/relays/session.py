@@ -33,13 +33,14 @@ class Session:
     def __init__(self) -> None:
         """Begin with an upstream that has still to greet."""
         self.reusable = False
+        self._asked = False
         self._product_mode = False
         self._due = GREETING
         self._received = b""
 
     def ask(self, question: Question) -> bytes:
         """Return what to send, at once: the question, behind a switch if it needs the other mode [9.2]."""
-        self.reusable = False
+        self.reusable, self._asked = False, True
         switch = b""
         if question.product_mode != self._product_mode:
             self._product_mode = question.product_mode
@@ -63,6 +64,8 @@ class Session:
         if not due.startswith(self._received[: len(due)]):
             raise NoAnswerError("it does not keep to the protocol")
         line, newline, beyond = self._received[len(due) :].partition(b"\n")
+        if line + newline and not self._asked:
+            raise NoAnswerError("it answers what nobody has asked")
         answer = line + newline
         if len(answer) + (not newline) > MAX_ANSWER_BYTES:
             raise NoAnswerError("its answer is too long")
@@ -71,5 +74,5 @@ class Session:
         if not _ANSWERS[self._product_mode].fullmatch(answer):
             raise NoAnswerError("it answers something else")
         self._due = self._received = b""
-        self.reusable = not beyond
+        self.reusable, self._asked = not beyond, False
         return answer

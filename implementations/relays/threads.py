@@ -74,7 +74,7 @@ class Baton(Protocol):
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - as threading has it
         """Wait until it is released, but not for longer than the timeout."""
 
-    def release(self) -> None:
+    def release(self) -> object:
         """Let who waits go on."""
 
 
@@ -118,7 +118,7 @@ class Pool:
     """Asks the upstream, over at most so many connections at a time."""
 
     link_type: type[Link] = Link
-    baton_type: Callable[[], Baton] = Lock
+    baton_type: type[Baton] = Lock
 
     def __init__(self, upstream: Upstream) -> None:
         """Begin with no connections."""
@@ -128,7 +128,10 @@ class Pool:
 
     def ask(self, question: Question) -> bytes:
         """Return the upstream's answer, or what stands for it, within the upstream's timeout."""
-        deadline = monotonic() + self.upstream.timeout_s
+        return self.ask_until(monotonic() + self.upstream.timeout_s, question)
+
+    def ask_until(self, deadline: float, question: Question) -> bytes:
+        """Return the same, if it comes before the deadline."""
         if not self.turns.take(deadline):
             return NO_ANSWER
         try:

@@ -190,7 +190,8 @@ def test_the_last_line_may_be_a_question() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b" ", b"1,", b",1", b"1 2", b"1_0", b"--1", b"+", b"1,,2", b"1\r2", LONGEST + b"0"]
+    "line",
+    [b"", b" ", b"1,", b",1", b"1 2", b"1_0", b"--1", b"+", b"1,,2", b"1\r2", b"quit\r\r", LONGEST + b"0"],
 )
 def test_what_is_no_list_is_not_asked(line: bytes) -> None:
     relay = Relay()

@@ -108,6 +108,17 @@ def test_who_says_more_is_not_asked_again() -> None:
     assert not session.reusable
 
 
+def test_an_answer_to_no_question_is_none() -> None:
+    session = Session()
+    assert session.receive_data(GREETING) == b""
+    session.ask(SUM)
+    assert session.receive_data(SEVEN) == SEVEN
+    with pytest.raises(NoAnswerError):
+        session.receive_data(SEVEN)
+    with pytest.raises(NoAnswerError):
+        Session().receive_data(GREETING + b"S")
+
+
 def test_an_endless_answer_takes_no_memory() -> None:
     session = Session()
     session.ask(SUM)
