@@ -79,6 +79,7 @@ PATHS[Sample] |= {
     "connect_s": ("generator", "connect_s"),
     "server": ("cell", "server"),
     "background": ("load", "background"),
+    "upstream": ("upstream",),
     **{f"background_{field}": ("background", field) for field in BackgroundRequests.__struct_fields__},
 }
 

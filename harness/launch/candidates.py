@@ -98,6 +98,11 @@ class Candidate:
         """How much of the machine it uses: one core, or all."""
         return regime_of(self.declares)
 
+    @property
+    def relays(self) -> bool:
+        """Tell whether it can be told to ask an upstream."""
+        return self.takes("upstream")
+
     def takes(self, placeholder: str) -> bool:
         """Tell whether its command has a place for this option."""
         return any(f"{{{placeholder}}}" in word for word in self.command)

@@ -9,6 +9,7 @@ import socket
 import struct
 import sys
 import termios
+from enum import IntEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,6 +25,7 @@ NO_COOKIE: Final = bytes([0xFF] * 8)
 HEADER: Final = struct.Struct("=IHHII")
 REQUEST: Final = struct.Struct("=BBBBI")
 STATE_AT: Final = HEADER.size + 1
+TIMER_AT: Final = HEADER.size + 2
 TCP_LISTEN: Final = 10
 QUEUES_AT: Final = HEADER.size + 4 + 48 + 4
 QUEUES_AND_FILE: Final = struct.Struct("=IIII")
@@ -174,6 +176,20 @@ def input_of(end: Address, peer: Address) -> Input | None:
             return Input(struct.unpack_from("=Q", answer, place + 4 + BYTES_RECEIVED_AT)[0], unread_bytes)
         place += length + 3 & ~3
     return None
+
+
+class Timer(IntEnum):
+    """What the kernel's clock of a connection is for; others mean that it waits for something else."""
+
+    NONE = 0
+    RETRANSMISSION = 1
+    KEEP_ALIVE = 2
+
+
+def timer_of(end: Address, peer: Address) -> int | None:
+    """Return which clock runs at the end of a connection on this machine; None if this kernel does not tell."""
+    answer = _told(end, peer)
+    return answer[TIMER_AT] if answer else None
 
 
 def _told(end: Address, peer: Address) -> bytes:

@@ -4,7 +4,6 @@ from typing import Final
 
 from harness.analyse.analysis import Analysis
 from harness.plan import by_name
-from harness.report.figures.panels import figures
 from harness.report.sections.answer import short_answer
 from harness.report.sections.capacity import connections_section
 from harness.report.sections.causes import causes_section
@@ -41,6 +40,8 @@ def render(analysis: Analysis, figures_at: str = FIGURES) -> dict[str, str]:
         analysis: of a run.
         figures_at: where the figures are, seen from the report; the other files are beside their folder.
     """
+    from harness.report.figures.panels import figures  # noqa: PLC0415 - loading matplotlib takes longer than most commands
+
     results, one_core = analysis.results, analysis.one_core
     drawn = figures(one_core)
     beside = figures_at.removesuffix(FIGURES)

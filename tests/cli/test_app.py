@@ -482,7 +482,7 @@ def test_a_fresh_report_is_not_stale_and_a_changed_one_is(run: Path) -> None:
     assert harness("report", str(run), "--check").returncode == 0
     report = run / "report.md"
     kept = report.read_text()
-    report.write_text(kept + "\nOne more line.\n")
+    report.write_bytes(kept.encode() + b"\nOne more line, \xff, which is no text.\n")
     done = harness("report", str(run), "--check")
     assert done.returncode == 1
     assert "is not what" in done.stderr
