@@ -104,11 +104,12 @@ RELAY_POOLS: Final = (10, 100, None)
 """How many questions may be under way; None for as many as there are clients."""
 LONGEST_QUEUE_S: Final = 0.25
 """If the pool alone let a client wait longer, it would be measured and nothing else."""
-RELAY_WARMUP_S: Final = 0.1
+RELAY_WARMUP_S: Final = 0.05
 RELAY_WINDOW_S: Final = 0.3
 PASSES: Final = 10
 """A window is so many times as long at least as it takes every client to be answered once, if the server takes no time."""
 WARMUP_PASSES: Final = 2
+"""So many before that, and until every client has had a reply."""
 
 
 def pass_s(load: Load) -> float:

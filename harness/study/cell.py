@@ -58,7 +58,8 @@ def measure(
             try:
                 visit(candidate, address)
                 session = Session(address, launched, load, cores, workers, Path(scratch))
-                session.turn(load, progress)
+                # A relay opens its connections to the upstream with the first questions: that is none of the window's.
+                session.turn(load, progress, settled=load.upstream is not None)
                 seen = session.end()
             finally:
                 working.close()  # before the server, which would wait for its clients to leave

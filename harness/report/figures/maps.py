@@ -13,17 +13,12 @@ from harness.analyse.relays import MapField, RelayMap
 from harness.plan import by_name
 from harness.report.figures.look import look
 from harness.report.figures.panels import STYLE, svg
-from harness.report.names import short_names
+from harness.report.names import figure_of, short_names
 
 MOST_NAMED: Final = 2
 PALE: Final = 0.16
 FIELD_SIZE: Final = (2.1, 1.25)
 """In inches."""
-
-
-def figure_of(pool: int | None) -> str:
-    """Return the name of the file of a map."""
-    return "relays.svg" if pool is None else f"relays-pool-{pool}.svg"
 
 
 def relay_maps(maps: Sequence[RelayMap], servers: Sequence[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from harness.analyse.relays import MapField, RelayMap, TimerError
 from harness.analyse.samples.validity import LATE_LIMIT
 from harness.analyse.tables import Row
 from harness.plan import RELAY, by_name
-from harness.report.figures.maps import figure_of
+from harness.report.names import figure_of
 from harness.report.sections.workloads import launches, limits_of, why_invalid
 from harness.report.wording import capital, few, interval
 
