@@ -10,6 +10,9 @@ from typing import Final
 GREETING: Final = b"<welcome: starting in sum mode>\n"
 """What a client is greeted with, before it has said anything."""
 
+NO_ANSWER: Final = b"ERROR. No answer from upstream\n"
+"""What a relay answers to a list where its upstream has no answer."""
+
 _ITEM = rb"[ \t]*[+-]?[0-9]+[ \t]*"
 _LIST = re.compile(_ITEM + rb"(?:," + _ITEM + rb")*")
 _LONGEST = 4096

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from harness.launch.candidates import Candidate
-from harness.plan import Cell, Load
+from harness.plan import Cell, Load, Waiting
 from harness.record import (
     SCHEMA,
     ConnectionScaling,
@@ -33,6 +33,7 @@ from harness.record import (
     ServerCosts,
     ServerFacts,
     ServerUse,
+    UpstreamUse,
     Verdict,
     Window,
 )
@@ -43,7 +44,25 @@ from tests.makers import changed
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
-FAULTY = Path(__file__).parent / "servers" / "faulty.py"
+RELAYED = Load(upstream=Waiting(wait_s=0.005, pool=64))
+TESTS = Path(__file__).parent
+FAULTY = TESTS / "servers" / "faulty.py"
+LONGEST = (
+    "cli/test_app.py",
+    "implementations/test_servers.py",
+    "conformance/proof/test_mutants.py",
+    "conformance/fuzz/test_search.py",
+    "conformance/proof/test_specimens.py",
+    "conformance/fuzz/test_model.py",
+    "experiments/effects/test_effects.py",
+    "experiments/faults/test_run.py",
+)
+"""They begin first, so that in the end nobody waits for one of them alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {TESTS / file: place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture
@@ -75,6 +94,7 @@ def make_sample() -> Callable[..., Sample]:
         answered = int(rps)
         response_ns = np.linspace(1e6, 5e6, answered).astype(np.int64)
         counts = np.ones(answered, dtype=np.int64)
+        responses = Distribution(histogram(response_ns, counts), 5_000_000)
         sample = Sample(
             cell=Cell(block, server, workload),
             load=Load(),
@@ -88,8 +108,8 @@ def make_sample() -> Callable[..., Sample]:
                 fault="",
             ),
             times=RequestTimes(
-                response=Distribution(histogram(response_ns, counts), 5_000_000),
-                service=Distribution(histogram(response_ns, counts), 5_000_000),
+                response=responses,
+                service=responses,
                 queueing=Distribution(histogram(response_ns * 0, counts), 0),
                 lag=Distribution(histogram(response_ns // 1000, counts), 5_000),
                 response_sum_ns=64_000_000_000,
@@ -103,6 +123,37 @@ def make_sample() -> Callable[..., Sample]:
             machine=MachineUse(steal_share=0.0),
         )  # fmt: skip
         return changed(sample, **changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_relayed(make_sample: Callable[..., Sample]) -> Callable[..., Sample]:
+    """Return a maker of samples of relays that went well: 64 clients, a wait of 5 ms, a pool of 64, a share of its ceiling."""
+
+    def make(
+        server: str = "threaded",
+        block: int = 0,
+        share: float = 0.9,
+        workload: str = "relay_5ms_64",
+        rps: float = 0.0,
+        cpu_us: float = 40,
+        load: Load = RELAYED,
+        **changes: object,
+    ) -> Sample:
+        sample = make_sample(server, block, workload, rps or share * load.ceiling_rps, cpu_us)
+        answered = sample.window.answered
+        counts = np.ones(answered, dtype=np.int64)
+        own = Distribution(histogram(counts * 500_000, counts), 500_000)
+        late = Distribution(histogram(counts * 20_000, counts), 20_000)
+        assert load.upstream
+        took_ns = round(load.upstream.wait_s * 1e9) + 20_000
+        used = UpstreamUse(
+            asked=answered, under_way_ns=answered * took_ns, integral_ns=answered * took_ns, most=load.most_under_way, strays=0,
+            late=late, asking=own, returning=own, own=own,
+        )  # fmt: skip
+        known = {"load": load, "upstream": used, "response_sum_ns": load.clients * 10**9}
+        return changed(sample, **known | changes)
 
     return make
 

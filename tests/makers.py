@@ -1,4 +1,4 @@
-"""Records that tests change by the names of their fields, whichever group these are in; reports without figures."""
+"""Records that tests change by the names of their fields, whichever group these are in; reports without figures; a mutant by its title."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import pytest
 from msgspec import Struct, structs
 
+from harness.conformance.proof.mutants import Mutant, mutants
 from harness.drive.orders import LoadOrder, LoadOutcome
 from harness.launch.candidates import Candidate
 from harness.plan import Cell, Load, Round
@@ -78,6 +79,7 @@ PATHS[Sample] |= {
     "connect_s": ("generator", "connect_s"),
     "server": ("cell", "server"),
     "background": ("load", "background"),
+    "upstream": ("upstream",),
     **{f"background_{field}": ("background", field) for field in BackgroundRequests.__struct_fields__},
 }
 
@@ -103,5 +105,11 @@ def _put(record: Any, path: Path, value: object) -> Any:  # noqa: ANN401 - likew
 def undrawn() -> Iterator[None]:
     """Let a report's figures be set up but not drawn, which takes far longer than all the rest of it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.report.figures.panels._svg", lambda _: "")
+        patch.setattr("harness.report.figures.panels.svg", lambda _: "")
+        patch.setattr("harness.report.figures.maps.svg", lambda _: "")
         yield
+
+
+def mutant(title: str) -> Mutant:
+    """Return the mutant of a title."""
+    return next(each for each in mutants() if each.title == title)

@@ -4,15 +4,17 @@ No server's name stands here, and no sentence. Each rule looks at figures and de
 figures, they would swap their places. The report puts what is found into words.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from harness.analyse.blocks import Launch, by_block, of_regime, under
 from harness.analyse.rankings import BACKGROUND_RPS, TAILS, RankedTail, Ranking, Tail, ranking, tail_ranking
+from harness.analyse.relays import Place, RelayMap, of_relays
 from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import Estimate, estimate
-from harness.plan import ALL_CORES, ONE_CORE, by_name
+from harness.plan import ALL_CORES, ONE_CORE, by_name, pass_s
 from harness.record import Results, ServerFacts
 
 FEW: Final = "clients_8"
@@ -117,6 +119,51 @@ class CleanStop(Advice):
 
     longest_s: float
     everyone: bool
+
+
+@dataclass(frozen=True)
+class WaitingHandlers(Advice):
+    """Whose handlers wait as well as any: among those that answer most, of so many fields of the map in how many.
+
+    Attributes:
+        pool: of the map; None for as large as the clients are many.
+        fields: of the map.
+        leading: in how many of them each server was not told apart from the first, those of `servers` in the most.
+        cheapest: the same of the least CPU for a request; and who is the first in that.
+    """
+
+    pool: int | None
+    fields: int
+    leading: dict[str, int]
+    cheapest: dict[str, int]
+
+
+@dataclass(frozen=True)
+class ThreadsThatWait(Advice):
+    """Where threads, one for each client, answer as much as any, and where they do not.
+
+    Attributes:
+        as_good: the fields where one of them was not told apart from the first.
+        not_as_good: those where all were, with the best of them and the ranking.
+    """
+
+    as_good: tuple[Place, ...]
+    not_as_good: tuple[tuple[Place, str, Ranking], ...]
+
+
+@dataclass(frozen=True)
+class SmallPool(Advice):
+    """What a pool does that is smaller than the clients are many: who has the shortest tail while they wait for it.
+
+    Attributes:
+        workload: that of the longest queue.
+        tail: of the responses.
+        share: of the ceiling, which all reach about, what the first and the last did.
+    """
+
+    workload: str
+    tail: RankedTail
+    share: Ranking
 
 
 Rule = Callable[[Results, Sequence[Launch]], Iterator[Advice]]
@@ -236,6 +283,57 @@ def clean_stop(results: Results, _: Sequence[Launch]) -> Iterator[Advice]:
         yield CleanStop(tuple(each.server for each in clean), longest_s, everyone=len(clean) == len(asked))
 
 
+def _maps(results: Results, launches: Sequence[Launch]) -> tuple[RelayMap, ...]:
+    """Return the maps of relays in which anybody was told apart from anybody."""
+    maps = of_relays(launches, results.manifest.design.workloads).maps
+    return tuple(found for found in maps if any(each.most.tells_apart for each in found.fields.values()))
+
+
+def waiting_handlers(results: Results, launches: Sequence[Launch]) -> Iterator[Advice]:
+    """Recommend who is the most often among those that answer most while handlers wait, however long, and for however many."""
+    for found in _maps(results, launches)[:1]:
+        fields = found.fields.values()
+        leading = Counter(server for each in fields for server in each.most.leaders)
+        cheapest = Counter(server for each in fields if each.cheapest for server in each.cheapest.leaders)
+        most = max(leading.values())
+        best = tuple(sorted(server for server, count in leading.items() if count == most))
+        yield WaitingHandlers(best, found.pool, len(fields), dict(leading), dict(cheapest))
+
+
+def threads_that_wait(results: Results, launches: Sequence[Launch]) -> Iterator[Advice]:
+    """Tell where threads wait as well as any: a server is of these if it had one for each client, with as many as it was given."""
+    for found in _maps(results, launches)[:1]:
+        as_good, not_as_good = [], []
+        threaded: set[str] = set()
+        for place, each in found.fields.items():
+            of_field = {
+                launch.sample.cell.server
+                for launch in under(of_regime(launches, ONE_CORE), each.workload)
+                if 1 < launch.sample.load.clients <= launch.sample.server.threads
+                and launch.sample.cell.server in each.most.estimates
+            }
+            threaded |= of_field
+            if of_field & {*each.most.leaders}:
+                as_good.append(place)
+            elif of_field:
+                best = next(server for server in each.most.estimates if server in of_field)
+                not_as_good.append((place, best, each.most))
+        if threaded:
+            yield ThreadsThatWait(tuple(sorted(threaded)), tuple(as_good), tuple(not_as_good))
+
+
+def small_pool(results: Results, launches: Sequence[Launch]) -> Iterator[Advice]:
+    """Recommend who has the shortest tail where many wait for few connections."""
+    for found in of_relays(launches, results.manifest.design.workloads).maps[-1:]:
+        if found.pool is None:
+            return
+        longest = max(found.fields.values(), key=lambda each: pass_s(by_name(each.workload).load))
+        tail = tail_ranking(launches, longest.workload)
+        share = _ranked(launches, longest.workload, "ceiling_share")
+        if tail is not None and tail.ranking.tells_apart and share is not None:
+            yield SmallPool(tail.ranking.leaders, longest.workload, tail, share)
+
+
 RULES: Final[tuple[Rule, ...]] = (
     simplest,
     mostly_idle,
@@ -243,6 +341,9 @@ RULES: Final[tuple[Rule, ...]] = (
     fair_shares,
     costly_requests,
     blocking_calls,
+    waiting_handlers,
+    threads_that_wait,
+    small_pool,
     least_memory,
     clean_stop,
 )

@@ -22,8 +22,11 @@ from harness.analyse.causes.evidence import Cause, evidence
 from harness.analyse.causes.rules import causes
 from harness.analyse.comparisons import COMPARED, Comparison, compare_all
 from harness.analyse.precision import Reach, reach
+from harness.analyse.prediction.held_out import PredictionTest, held_out_test
+from harness.analyse.prediction.launches import relay_cells
 from harness.analyse.rankings import RankedTail, tail_ranking
 from harness.analyse.reached import Noise, Precision, noise_of, precision_of
+from harness.analyse.relays import OfRelays, of_relays
 from harness.analyse.samples.metrics import FEWEST_READINGS, metric
 from harness.analyse.samples.validity import STEAL_LIMIT
 from harness.analyse.slopes import Slope, per_connection, slope
@@ -80,6 +83,8 @@ class Analysis:
         noise: what others did to the machine while slices were measured; None if there are none.
         repetition: what was measured again; None if nothing was measured.
         stolen: likewise.
+        relays: what is said of handlers that wait.
+        predictions: of relays, and how they stood the test; None if there are too few cells that wait.
         slopes: what a connection adds to each field of `Holding`, by server and field; None if it is not known.
         causes: that rules found, regime by regime; none if no costs were looked for.
         advice: what to choose when.
@@ -95,6 +100,8 @@ class Analysis:
     noise: Noise | None
     repetition: Repetition | None
     stolen: StolenTime | None
+    relays: OfRelays
+    predictions: PredictionTest | None
     slopes: Mapping[tuple[str, str], Slope | None]
     causes: tuple[Cause, ...]
     advice: tuple[Advice, ...]
@@ -117,6 +124,8 @@ def analyse(results: Results) -> Analysis:
         noise=noise_of(launches),
         repetition=repetition(launches) if launches else None,
         stolen=_stolen(results.samples),
+        relays=of_relays(usual, measured),
+        predictions=held_out_test(relay_cells(launches), results.manifest.design.seed),
         slopes={key: slope for costs in results.costs for key, slope in _slopes(costs)},
         causes=tuple(_causes(results, launches)) if results.costs else (),
         advice=advice(results, usual),

@@ -7,7 +7,7 @@ from typing import Final
 
 from harness.analyse.blocks import Launch, by_block, launches_of, of_regime
 from harness.analyse.samples.metrics import Metric, metric
-from harness.analyse.statistics.inference import ALPHA, Direction, LogRatio, RatioTest
+from harness.analyse.statistics.inference import ALPHA, Direction, LogRatio, RatioTest, decide, decide_each
 from harness.analyse.statistics.two_way import Pair, TwoWay, fit, uneven
 from harness.record import Results
 
@@ -50,20 +50,31 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Family:
-    """All pairs of the servers of one regime under one workload, in one metric.
+    """Pairs of the servers of one regime under one workload, in one metric, that are looked at together.
+
+    Servers that are free on all cores scatter more than pinned ones, whose pairs would pay for it: so these are a family of
+    their own, and the pairs of which one is free are another.
 
     Attributes:
         model: all their launches, fitted at once.
         alone: each pair has its own error, since the servers of this run scatter too differently for a common one.
+        free: the servers that are free on all cores: only their pairs belong to it. None for all pairs of the model.
     """
 
     model: TwoWay
     alone: bool
+    free: frozenset[str] | None = None
 
     @cached_property
     def ratios(self) -> dict[Pair, LogRatio]:
         """Return the ratio b/a of each pair; the keys are the names of a and b."""
-        return self.model.ratios_alone() if self.alone else self.model.ratios()
+        ratios = self.model.ratios_alone() if self.alone else self.model.ratios()
+        return {pair: each for pair, each in ratios.items() if self.free is None or self.free & {*pair}}
+
+    def judged(self) -> dict[Pair, RatioTest]:
+        """Judge all its pairs at once."""
+        decided = (decide_each if self.alone else decide)(list(self.ratios.values()))
+        return dict(zip(self.ratios, decided, strict=True))
 
     @property
     def widest(self) -> LogRatio:
@@ -81,7 +92,7 @@ def compare_all(
 ) -> list[Comparison]:
     """Compare all pairs of servers under one workload, in the order in which the launches name them.
 
-    The pairs of a regime are one family. Servers of different regimes are never compared.
+    The pairs of a regime are a family, or two if some servers are free. Servers of different regimes are never compared.
 
     Args:
         launches: of the run, all of them: they tell whether the servers scatter alike.
@@ -92,16 +103,14 @@ def compare_all(
     return [
         compared(pair, finding, workload, of, HOLM if family.alone else TUKEY, ratio.blocks)
         for family in families(launches, workload, of, among)
-        for (pair, finding), ratio in zip(
-            family.model.judged(alone=family.alone).items(), family.ratios.values(), strict=True
-        )
+        for (pair, finding), ratio in zip(family.judged().items(), family.ratios.values(), strict=True)
     ]
 
 
 def families(
     launches: Sequence[Launch], workload: str, of: Metric, among: Collection[str] | None = None
 ) -> Iterator[Family]:
-    """Yield the family of each regime that has one; the arguments are those of `compare_all`."""
+    """Yield the families of each regime: of the pinned servers, and of those that are free; the arguments are those of `compare_all`."""
     for regime in dict.fromkeys(launch.sample.placement.regime for launch in launches):
         mine = tuple(of_regime(launches, regime))
         values = {
@@ -109,9 +118,15 @@ def families(
             for server, of_server in _positive(by_block(mine, workload, of)).items()
             if among is None or server in among
         }
-        model = fit(values) if len(values) > 1 else None
+        free = frozenset(launch.sample.cell.server for launch in mine if launch.sample.placement.free)
+        pinned = {server: of_server for server, of_server in values.items() if server not in free}
+        model = fit(pinned) if len(pinned) > 1 else None
         if model is not None:
-            yield Family(model, scatter_unevenly(mine, of))
+            kept = tuple(launch for launch in mine if not launch.sample.placement.free)
+            yield Family(model, scatter_unevenly(kept, of))
+        with_free = fit(values) if len(values) > 1 and len(values) > len(pinned) else None
+        if with_free is not None:
+            yield Family(with_free, scatter_unevenly(mine, of), free)
 
 
 @lru_cache(maxsize=256)

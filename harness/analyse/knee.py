@@ -124,6 +124,17 @@ def knee(probes: Iterable[RatePoint]) -> Knee:
     return Knee(low, high)
 
 
+def unserved(probes: Iterable[RatePoint]) -> str:
+    """Say what spoke against every rate; "" if there is one that the server served without a fault, overloaded or not."""
+    faults = {reason.code for reason in SERVERS_FAULT}
+    spoke_against = []
+    for each in probes:
+        if each.sustained is not None and each.why not in faults:
+            return ""
+        spoke_against.append(each.why)
+    return ", ".join(dict.fromkeys(spoke_against)) or "no rate was offered"
+
+
 def next_rate(probes: Sequence[RatePoint]) -> float | None:
     """Return which rate to offer next so as to narrow the knee's interval; None if there is nothing to gain.
 

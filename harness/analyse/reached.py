@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.analyse.blocks import Launch, under
-from harness.analyse.comparisons import UNDECIDED, compare_all, families
+from harness.analyse.comparisons import UNDECIDED, Family, compare_all, families
 from harness.analyse.samples.metrics import Metric, metric
 from harness.analyse.samples.validity import Reason
 from harness.record import Slice
@@ -23,10 +23,11 @@ def was_hit(slice_: Slice) -> bool:
 
 @dataclass(frozen=True)
 class Precision:
-    """How precise the ratios of a metric under a workload are; 95 % for all pairs of a regime at once.
+    """How precise the ratios of a metric under a workload are; 95 % for all pairs of a family at once.
 
     Attributes:
-        half_width: of the widest interval, as a share.
+        half_width: of the widest interval, as a share: of pinned servers if there are two, or else of those there are.
+        with_free: likewise, of the pairs with a server that is free on all cores; None if there are none.
         pairs: of servers that are compared, `undecided` of which are neither equivalent nor different.
     """
 
@@ -34,6 +35,7 @@ class Precision:
     metric: str
     blocks: int
     half_width: float
+    with_free: float | None
     pairs: int
     undecided: int
 
@@ -43,15 +45,21 @@ def precision_of(launches: Sequence[Launch], workload: str, of: Metric) -> Preci
     found = [family for family in families(launches, workload, of) if family.ratios]
     if not found:
         return None
+    pinned = [family for family in found if not family.free]
     pairs = compare_all(launches, workload, of)
     return Precision(
         workload,
         of.name,
         1 + max(launch.sample.cell.block for launch in under(launches, workload)),
-        max(math.expm1(family.widest.half_width(family.confidence)) for family in found),
+        max(map(_half_width, pinned or found)),
+        max((_half_width(family) for family in found if pinned and family.free), default=None),
         len(pairs),
         sum(each.verdict == UNDECIDED for each in pairs),
     )
+
+
+def _half_width(family: Family) -> float:
+    return math.expm1(family.widest.half_width(family.confidence))
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ def noise_of(launches: Sequence[Launch]) -> Noise | None:
     for launch in sliced:
         sample = launch.sample
         block = sample.cell.workload, sample.cell.block, sample.placement.regime
-        hit = any(map(was_hit, sample.kept_slices))
+        hit = sample.placement.pinned and any(map(was_hit, sample.kept_slices))
         blocks[block] = blocks.get(block, False) or hit
     return Noise(
         slices=len(slices),
@@ -100,8 +108,13 @@ def precision_sentence(found: Precision) -> str:
     """Say it in words."""
     title = metric(found.metric).title
     decided = found.pairs - found.undecided
+    free = (
+        ""
+        if found.with_free is None
+        else f", with a server that is free on all cores to ±{found.with_free:.0%},"
+    )
     return (
-        f"{found.workload}: ratios in {title} are known to ±{found.half_width:.0%} or better with {found.blocks} blocks; "
+        f"{found.workload}: ratios in {title} are known to ±{found.half_width:.0%} or better{free} with {found.blocks} blocks; "
         f"{decided} of {found.pairs} pairs are decided"
     )
 

@@ -1,12 +1,12 @@
 """How servers stand while they are still being measured: figures with bars that can be compared by eye. Pure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
 from harness.analyse.blocks import Launch, by_block
-from harness.analyse.comparisons import families
+from harness.analyse.comparisons import Family, families
 from harness.analyse.samples.metrics import Metric
 
 
@@ -26,12 +26,7 @@ class Standing(NamedTuple):
 
 def standings(launches: Sequence[Launch], workload: str, of: Metric) -> list[Standing]:
     """Return the servers under a workload, the best so far first; no letters, since these are for the end."""
-    halves = {
-        server: family.widest.half_width(family.confidence) / 2
-        for family in families(launches, workload, of)
-        if family.ratios
-        for server in family.model.names
-    }
+    halves = half_bars(families(launches, workload, of))
     found = []
     for server, values in by_block(launches, workload, of).items():
         if values and min(values.values()) > 0:
@@ -40,3 +35,15 @@ def standings(launches: Sequence[Launch], workload: str, of: Metric) -> list[Sta
             low, high = (None, None) if half is None else (math.exp(centre - half), math.exp(centre + half))
             found.append(Standing(server, math.exp(centre), low, high))
     return sorted(found, key=lambda each: each.mean, reverse=of.higher_is_better)
+
+
+def half_bars(found: Iterable[Family]) -> dict[str, float]:
+    """Return half of each server's bar, on the logarithm: of the two of a pair they add up to the interval's half-width."""
+    halves: dict[str, float] = {}
+    for family in found:
+        if family.ratios:
+            widest = family.widest.half_width(family.confidence)
+            known = max((halves[name] for name in family.model.names if name in halves), default=widest / 2)
+            for name in family.model.names:
+                halves.setdefault(name, max(0.0, widest - known))
+    return halves

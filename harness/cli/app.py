@@ -7,6 +7,7 @@ Exit codes: 0 done, and nothing judged failed; 1 something was judged and failed
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from importlib import import_module
 from typing import Final, NoReturn
 
@@ -16,10 +17,12 @@ from harness.cli.exit_codes import COULD_NOT_RUN, INTERRUPTED, USAGE
 from harness.cli.stopping import obey_stop_signals
 from harness.cli.streams import NobodyReadsError, let_go_of_output, make_streams_safe
 from harness.errors import CannotRun, UsageError
+from harness.machine.numerics import numerics_loaded
 
 COMMANDS: Final = {
     "list": "list:list_command",
     "serve": "serve:serve",
+    "upstream": "upstream:upstream",
     "lesson": "lesson:lesson",
     "conform": "conform:conform",
     "prove": "prove:prove",
@@ -34,11 +37,24 @@ COMMANDS: Final = {
     "bench": "bench:bench",
     "report": "report:report",
     "compare": "compare:compare",
+    "predict": "predict:predict_command",
     "selftest": "selftest:selftest",
     "resolution": "resolution:resolution",
 }
 """Each subcommand's module in `harness.cli`, and its name there."""
-
+COMPUTING: Final = {
+    "load",
+    "sweep",
+    "costs",
+    "effect",
+    "bench",
+    "report",
+    "compare",
+    "selftest",
+    "resolution",
+    "predict",
+}
+"""Those that load numpy."""
 
 NO_THREAD: Final = "can't start new thread"
 """So CPython says that the system allows no more; it has no error of its own."""
@@ -60,7 +76,8 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(import_module(f"harness.cli.{module}"), name)
+        with numerics_loaded() if cmd_name in COMPUTING else nullcontext():
+            command: click.Command = getattr(import_module(f"harness.cli.{module}"), name)
         return command
 
 

@@ -20,7 +20,22 @@ from harness.cli.options import loop_option, measured_so, python_option, server_
 from harness.errors import UsageError
 from harness.launch.candidates import Candidate, all_cores
 from harness.launch.selection import selected
-from harness.plan import CORE, FREE, FRESH, ONE_CORE, PROFILES, WORKLOADS, Plan, by_name
+from harness.plan import (
+    CORE,
+    FAMILY_OF_RELAYS,
+    FREE,
+    FRESH,
+    ONE_CORE,
+    PROFILES,
+    QUICK_MAP_S,
+    QUICK_RELAYS,
+    RELAY_BLOCKS,
+    RELAYS,
+    WORKLOADS,
+    Plan,
+    Workload,
+    by_name,
+)
 from harness.record import (
     REFERENCE,
     PrecisionGoal,
@@ -59,7 +74,7 @@ QUICK_COSTS: Final = 0.2
     "--quick",
     "profile",
     flag_value="quick",
-    help="64 and 500 clients, as many blocks as fit into five minutes, all else included.",
+    help="64 and 500 clients, and one relay: as many blocks as fit into six minutes, all else included.",
 )
 @click.option(
     "--full",
@@ -84,7 +99,11 @@ QUICK_COSTS: Final = 0.2
     help="Find out after measuring what requests and connections cost, and why.  [default: unless --quick]",
 )
 @click.option(
-    "--workload", "workloads", multiple=True, metavar="NAME", help="Only these (harness list --workloads)."
+    "--workload",
+    "workloads",
+    multiple=True,
+    metavar="NAME",
+    help="Only these (harness list --workloads); relays is the map of handlers that wait, three minutes with --quick, else 25.",
 )
 @click.option("--blocks", type=click.IntRange(1, 1000), help="How many, instead of the profile's.")
 @click.option(
@@ -201,15 +220,20 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         tuple(SERVERS) if everything else names, servers, declarations, python=python, loops=loops
     )
     candidates = measured_so(candidates, placements, fresh=fresh)
-    if not (names or servers or placements or fresh):
+    named = _named(workloads, profile)
+    only_relays = bool(named) and all(each.relayed for each in named)
+    if not (names or servers or placements or fresh or only_relays):
         candidates += _both_ways(candidates, profile)
     target = _target(precision, precision_of, within_minutes)
     if target and blocks:
         raise UsageError("--precision chooses the number of blocks: leave out --blocks")
     size = PROFILES[profile or "standard"]
     usual = CORE if target else [each for each in WORKLOADS if size.blocks(each)]
-    chosen = [by_name(name) for name in workloads] or usual
-    planned = {each.name: blocks or size.blocks(each) or size.core_blocks for each in chosen}
+    chosen = named or usual
+    planned = {
+        each.name: blocks or size.blocks(each) or (RELAY_BLOCKS if each.relayed else size.core_blocks)
+        for each in chosen
+    }
     plan = Plan(
         servers=tuple(candidate.label for candidate in candidates),
         workloads=tuple(planned),
@@ -220,8 +244,9 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         seed=secrets.randbelow(2**32) if seed is None else seed,
         all_cores=all_cores(candidates),
         core_only=frozenset() if workloads else _core_only(candidates, everything=everything),
+        no_relays=frozenset(each.label for each in candidates if not each.relays),
         generators=generators,
-        whole_s=None if blocks or target else size.whole_s,
+        whole_s=None if blocks or target else QUICK_MAP_S if only_relays and size.whole_s else size.whole_s,
     )
     check_generators(generators)
     if any(FRESH in each.ways for each in candidates) and "churn" in planned:
@@ -237,7 +262,7 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         click.get_current_context().with_resource(held(folder))
     done = run_bench(
         candidates,
-        plan.with_twin() if twin else plan,
+        plan.with_twin() if twin and not only_relays else plan,
         folder,
         command,
         Console(),
@@ -256,6 +281,13 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         stale,
     )
     return 0 if done else FAILED
+
+
+def _named(names: Sequence[str], profile: str | None) -> list[Workload]:
+    """Return workloads by their names; that of a family stands for all of it, or for the few of a quick run."""
+    family = QUICK_RELAYS if profile == "quick" else RELAYS
+    chosen = [each for name in names for each in (family if name == FAMILY_OF_RELAYS else (by_name(name),))]
+    return list(dict.fromkeys(chosen))
 
 
 def _both_ways(candidates: Sequence[Candidate], profile: str | None) -> list[Candidate]:

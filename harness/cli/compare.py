@@ -28,10 +28,10 @@ from harness.analyse.comparisons import (
 from harness.analyse.samples.metrics import METRICS
 from harness.analyse.samples.metrics import metric as metric_of
 from harness.cli.exit_codes import FAILED
-from harness.cli.options import json_option, server_options, write_to
+from harness.cli.options import json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.errors import MeasureError, ResultsError, UsageError
-from harness.launch.candidates import all_cores
+from harness.launch.candidates import Candidate, all_cores
 from harness.launch.selection import check_clients, selected
 from harness.plan import Load, Plan
 from harness.record import MANIFEST, REFERENCE, read_results, shown
@@ -53,6 +53,7 @@ class Sizes:
 @click.command()
 @click.argument("given", nargs=-1, metavar="[A B]")
 @server_options
+@loop_option
 @click.option(
     "--in",
     "folder",
@@ -94,6 +95,7 @@ def compare(  # noqa: PLR0913 - one parameter for each option
     given: Sequence[str],
     servers: Sequence[str],
     declarations: Sequence[str],
+    loops: Sequence[str],
     folder: Path | None,
     force: bool,  # noqa: FBT001 - click passes it by name
     blocks: int,
@@ -103,18 +105,20 @@ def compare(  # noqa: PLR0913 - one parameter for each option
     limits: Sequence[str],
     json_file: str | None,
 ) -> int:
-    """Compare B with A: two servers of a run, two folders of runs, or, with --server, two servers measured now.
+    """Compare B with A: two servers of a run, two folders of runs, or, with --server or --loop, two servers measured now.
 
-    Two servers of a run, or measured now, are compared within blocks, and those of a run as one pair among all of it. With --server, names of ours may be given as well; every
-    reply is compared with the oracle's, but whether they conform is for `harness conform` to say.
+    Two servers of a run, or measured now, are compared within blocks, and those of a run as one pair among all of it. With --server, names of ours may be given as well; with
+    --loop, an asyncio server is compared with itself on that loop. Every reply is compared with the oracle's, but whether they conform is for `harness conform` to say.
     """
     thresholds = [_threshold(text) for text in limits]
     wanted = tuple(dict.fromkeys([*(metrics or COMPARED), *(each.metric for each in thresholds)]))
     console = console_for(to_errors=json_file == "-")
-    if servers:
+    if servers or loops:
         if folder is not None:
-            raise UsageError("--in names a run, and --server asks for a new measurement: one of the two")
-        found = _measured_now(given, servers, declarations, Sizes(blocks, duration, clients), wanted, console)
+            asked = "--server" if servers else "--loop"
+            raise UsageError(f"--in names a run, and {asked} asks for a new measurement: one of the two")
+        candidates = selected(given, servers, declarations, loops=loops)
+        found = _measured_now(candidates, Sizes(blocks, duration, clients), wanted, console)
     elif len(given) != 2:
         raise UsageError("two are compared: A and B, or two --server LABEL=COMMAND")
     elif all((Path(each) / MANIFEST).is_file() for each in given):
@@ -167,10 +171,9 @@ def _two_runs(a: Path, b: Path, metrics: Sequence[str], console: Console, *, for
     return compared
 
 
-def _measured_now(  # noqa: PLR0913 - what was given, and how to go about it
-    names: Sequence[str], servers: Sequence[str], declarations: Sequence[str], sizes: Sizes, metrics: Sequence[str], console: Console
-) -> list[Comparison]:  # fmt: skip
-    candidates = selected(names, servers, declarations)
+def _measured_now(
+    candidates: Sequence[Candidate], sizes: Sizes, metrics: Sequence[str], console: Console
+) -> list[Comparison]:
     if len(candidates) != 2:
         raise UsageError(f"two servers are compared, and {len(candidates)} are given")
     for candidate in candidates:

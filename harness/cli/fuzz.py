@@ -15,6 +15,7 @@ from harness.cli.options import connect_option, json_option, loop_option, server
 from harness.cli.terminal import console_for
 from harness.conformance.fuzz.reproducer import reproducer
 from harness.conformance.fuzz.search import Effort, FuzzResult, fuzz
+from harness.errors import UsageError
 from harness.launch.candidates import Candidate
 from harness.launch.selection import selected
 from harness.record import PROJECT
@@ -35,6 +36,12 @@ from harness.record import PROJECT
 @click.option(
     "--seed", type=click.IntRange(0), help="The same seed sends the same; drawn and printed if there is none."
 )
+@click.option(
+    "--relay",
+    "as_relay",
+    is_flag=True,
+    help="Start servers as relays, and answer what they ask, in all manners that must make no difference.",
+)
 @json_option("the outcomes")
 def fuzz_command(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
@@ -45,10 +52,15 @@ def fuzz_command(  # noqa: PLR0913 - one parameter for each option
     seconds: float,
     seed: int | None,
     json_file: str | None,
+    *,
+    as_relay: bool,
 ) -> int:
     """Send generated input, cut anyhow, from several clients at once, and compare every reply with the oracle's."""
     set_hypothesis_home_dir(PROJECT / ".hypothesis")  # what it caches must not lie where the user stands
     candidates = selected(names, servers, declarations, connect, loops=loops)
+    for candidate in candidates:
+        if as_relay and not candidate.can_relay:
+            raise UsageError(f"--relay: {candidate.label} has no place for an upstream in its command")
     seed = randbelow(2**32) if seed is None else seed
     console = console_for(to_errors=json_file == "-")
     console.print(f"seed {seed}, {seconds:g} s for each server", highlight=False)
@@ -60,7 +72,7 @@ def fuzz_command(  # noqa: PLR0913 - one parameter for each option
             def note(effort: Effort, label: str = candidate.label) -> None:
                 status.update(f"{escape(label)}: {effort.sequences:,} sequences")
 
-            outcome = fuzz(candidate, seed, seconds, note)
+            outcome = fuzz(candidate, seed, seconds, note, as_relay=as_relay)
             _show(outcome, candidate, width, console)
             found.append(_as_dict(outcome, candidate))
     write_to(json_file, json.dumps(found, indent=1) + "\n")

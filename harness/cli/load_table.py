@@ -8,12 +8,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.analyse.samples.metrics import throughput_rps
+from harness.analyse.samples.metrics import ceiling_share, throughput_rps
 from harness.analyse.samples.quantiles import ENOUGH_EVENTS, QUANTILES, Observed, Quantile, responses
 from harness.analyse.samples.steadiness import steadiness
-from harness.analyse.samples.validity import Severity, achieved_share, assess, generator_share, limited_by
+from harness.analyse.samples.validity import (
+    Severity,
+    achieved_share,
+    assess,
+    generator_share,
+    limited_by,
+)
 from harness.plan import CLOSED
-from harness.record import Distribution, Sample
+from harness.record import Distribution, Sample, UpstreamUse
 
 VIEWS: Final = ("response", "service", "queueing", "lag")
 MAX: Final = "max"
@@ -59,6 +65,7 @@ def as_json(sample: Sample) -> dict[str, Any]:
             "cpu_share": sample.generator.cpu_ns / (sample.window.length_s * 1e9),
             "busy_share": generator_share(sample),
         },
+        **(_upstream_as_json(sample, sample.upstream) if sample.upstream else {}),
         "limited_by": limited_by(sample),
         "steady_state": steadiness(sample.window.series).value,
         "steal_share": sample.machine.steal_share,
@@ -80,6 +87,28 @@ def _server_as_json(sample: Sample) -> dict[str, Any] | None:
         "memory_peak_bytes": sample.server.memory_peak_bytes,
         "threads": sample.server.threads,
         "descriptors": sample.server.descriptors,
+    }
+
+
+def _upstream_as_json(sample: Sample, used: UpstreamUse) -> dict[str, Any]:
+    def times(found: Distribution) -> dict[str, float | None]:
+        observed = Observed(found.histogram)
+        return {name: _us(observed.quantile(q).ns) for name, q in QUANTILES.items()} | {
+            MAX: found.max_ns / 1e3
+        }
+
+    return {
+        "upstream": {
+            "asked": used.asked,
+            "in_flight_mean": used.under_way_ns / (sample.window.length_s * 1e9),
+            "in_flight_max": used.most,
+            "ceiling_rps": sample.load.ceiling_rps,
+            "share": ceiling_share(sample),
+            "late_us": times(used.late),
+        },
+        "server_us": times(used.own),
+        "server_asking_us": times(used.asking),
+        "server_returning_us": times(used.returning),
     }
 
 
@@ -179,6 +208,19 @@ def in_words_us(found: Quantile) -> str:
     return "–" if found.ns is None else f"{found.ns / 1e3:,.1f}"
 
 
+def _upstream_facts(sample: Sample, used: UpstreamUse) -> Iterator[str]:
+    mean, most = used.under_way_ns / (sample.window.length_s * 1e9), sample.load.most_under_way
+    yield (
+        f"upstream   {used.asked:,} questions, {mean:,.1f} under way on average of {most:,} at most: {mean / most:.1%} of the ceiling, "
+        f"{sample.load.ceiling_rps:,.0f} requests/s"
+    )
+    late, own = Observed(used.late.histogram), Observed(used.own.histogram)
+    yield (
+        f"           its answers were late by {in_words_us(late.quantile(0.5))} µs (median), {in_words_us(late.quantile(0.9))} (p90); "
+        f"the server's own part of a response: {in_words_us(own.quantile(0.5))} µs (median), {in_words_us(own.quantile(0.99))} (p99)"
+    )
+
+
 def _facts(sample: Sample) -> Iterator[str]:
     window_ns = sample.window.length_s * 1e9
     if sample.server.threads:
@@ -187,6 +229,8 @@ def _facts(sample: Sample) -> Iterator[str]:
             f"server     {cpu_us:.1f} µs CPU per request, {sample.server.cpu_ns / window_ns:.0%} of a core, "
             f"{sample.server.memory_peak_bytes / 2**20:.0f} MiB at most"
         )
+    if sample.upstream is not None:
+        yield from _upstream_facts(sample, sample.upstream)
     spinning = sample.generator.spin_ns / window_ns / sample.placement.generators
     yield f"generator  {generator_share(sample):.0%} of a core" + (
         f", and {spinning:.0%} spinning to be on time" if spinning else ""

@@ -29,7 +29,7 @@ def server_options(command: Command) -> Command:
         click.option("--declare", "declarations", multiple=True, metavar="LABEL=CAPABILITY,...", help="What it claims."),
         click.option(
             "--server", "servers", multiple=True, metavar="LABEL=COMMAND",
-            help="Any server; COMMAND may use {host}, {port}, {max_clients}, {idle_timeout}, {grace}.",
+            help="Any server; COMMAND may use {host}, {port}, {max_clients}, {idle_timeout}, {grace}; for a relay also {upstream}, {pool}, {upstream_timeout}.",
         ),
     ):  # fmt: skip
         command = option(command)

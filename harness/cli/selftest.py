@@ -15,7 +15,7 @@ from harness.cli.exit_codes import FAILED
 from harness.cli.options import json_option, write_to
 from harness.cli.terminal import console_for
 from harness.errors import UsageError
-from harness.experiments.selftest import basics, stall
+from harness.experiments.selftest import basics, slicing, stall, upstream
 from harness.experiments.selftest import known_effect as resolution
 from harness.experiments.selftest import queueing as waiting
 from harness.experiments.selftest import trials as repeated
@@ -27,10 +27,17 @@ CHECKS: Final = (
     Check(
         "stall", "a stall is seen by all who came meanwhile, not by one of each connection", stall.stall, 10
     ),
+    Check(
+        "upstream",
+        "who answers relays is on time, keeps exact books, and is not the limit",
+        upstream.upstream,
+        20,
+    ),
     Check("pacing", "requests are sent when they are intended", waiting.pacing, 9),
     Check("queue", "a queue's waits are those of the theory", waiting.queue, 10),
     Check("conservation", "every request is counted once, as the server counts", basics.conservation, 5),
     Check("hog", "a launch beside a process that takes its core is invalid", basics.hogged_core, 5),
+    Check("slicing", "a request costs in slices what it costs in a continuous window", slicing.slicing, 90),
     Check("archive", "equal servers are seldom called different", resolution.archived, 3),
     Check(
         "simulation",

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from harness.analyse.knee import RatePoint, Slo, knee, next_rate, probe, rates_for, recovery_s
+from harness.analyse.knee import RatePoint, Slo, knee, next_rate, probe, rates_for, recovery_s, unserved
 from harness.analyse.samples.metrics import throughput_rps
 from harness.analyse.samples.quantiles import QUANTILES, Quantile, quantile, requests_for, response
 from harness.analyse.samples.validity import limited_by
@@ -70,7 +71,10 @@ def sweep(given: Given, rates: str | None, slo: str, json_file: str | None) -> i
     found = Found(peak, samples, [probe(sample, limit) for sample in samples], recovery, limit)
     _show(found, console)
     write_to(json_file, json.dumps(_as_json(found), indent=1) + "\n")
-    return 0 if any(each.sustained is not None for each in found.probes) else FAILED
+    if not (reasons := unserved(found.probes)):
+        return 0
+    print(f"harness: {candidate.label} was not seen to serve any rate: {reasons}", file=sys.stderr)
+    return FAILED
 
 
 @dataclass(frozen=True)

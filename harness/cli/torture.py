@@ -12,6 +12,7 @@ from rich.table import Table
 from harness.cli.exit_codes import FAILED
 from harness.cli.options import json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
+from harness.errors import UsageError
 from harness.experiments.faults.faults import selected_faults
 from harness.experiments.faults.run import AFTER, ALONE
 from harness.experiments.faults.run import torture as run_torture
@@ -57,6 +58,9 @@ def torture(  # noqa: PLR0913 - one parameter for each option
     """Let faults happen to running servers while a probe measures its replies: NAMES of ours, or any by --server."""
     candidates = selected(names, servers, declarations, loops=loops)
     faults = selected_faults([name for listed in fault_names for name in listed.split(",") if name])
+    for candidate in candidates:
+        if all(fault.of_relays for fault in faults) and not candidate.can_relay:
+            raise UsageError(f"{candidate.label} has no place for an upstream in its command")
     console = console_for(to_errors=json_file == "-")
     results: list[FaultResult] = []
     with console.status("") as status:

@@ -26,6 +26,7 @@ class Case:
         check_absence: for a capability: raises Violation unless a server without it behaves as it must then, and
             StaleClaim if the capability is there.
         may_log: the server's libraries may print tracebacks here.
+        shares: what it shares with other cases, which are therefore run one after the other.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Case:
     check: Check
     check_absence: Check | None = None
     may_log: bool = False
+    shares: str = ""
 
     @property
     def capability(self) -> str | None:
@@ -46,14 +48,20 @@ class Cases(list[Case]):
     """The cases of one module, in the order in which they were written."""
 
     def case(
-        self, clause: str, *, level: str = MUST, absence: Check | None = None, may_log: bool = False
+        self,
+        clause: str,
+        *,
+        level: str = MUST,
+        absence: Check | None = None,
+        may_log: bool = False,
+        shares: str = "",
     ) -> Callable[[Check], Check]:
         """Register a function `f06_title` as case F06; its docstring is the title."""
 
         def register(check: Check) -> Check:
             case_id = check.__name__.split("_")[0].upper()
             title = (check.__doc__ or "").partition("\n")[0].removesuffix(".")
-            self.append(Case(case_id, title, clause, level, check, absence, may_log))
+            self.append(Case(case_id, title, clause, level, check, absence, may_log, shares))
             return check
 
         return register

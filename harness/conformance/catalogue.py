@@ -11,6 +11,7 @@ from harness.conformance.cases import (
     framing,
     idling,
     outputs,
+    relays,
     sessions,
     starting,
     stopping,
@@ -25,6 +26,7 @@ CASES: Final = tuple(
         sessions.CASES,
         concurrency.CASES + capabilities.CASES,
         starting.CASES + idling.CASES + stopping.CASES + outputs.CASES,
+        relays.CASES,
     )
     for case in sorted(group, key=lambda each: each.id)
 )

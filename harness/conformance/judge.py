@@ -50,26 +50,34 @@ def judge(
     """
     if len(cases) > FEW_CASES:
         candidate = replace(candidate, hopeless=hopeless(candidate))
-    workers = 1 if candidate.address is not None else min(side_by_side, len(cases))
+    batches = batches_of(cases)
+    workers = 1 if candidate.address is not None else min(side_by_side, len(batches))
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(workers))
         idle: SimpleQueue[JudgingWorker] = SimpleQueue()
         for _ in range(workers):
             idle.put(stack.enter_context(JudgingWorker(candidate, isolated=isolated)))
 
-        def run_one(case: Case) -> Judgement:
+        def run_batch(batch: Sequence[Case]) -> list[Judgement]:
             worker = idle.get()
             try:
-                judgement = worker.judge(case)
+                return [worker.judge(case, progress) for case in batch]
             finally:
                 idle.put(worker)
-            progress(judgement)
-            return judgement
 
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
         # The longest waits come last in the catalogue: start with them. The order of the results is the catalogue's.
-        futures = {case.id: pool.submit(run_one, case) for case in reversed(cases)}
-        return [futures[case.id].result() for case in cases]
+        futures = [pool.submit(run_batch, batch) for batch in reversed(batches)]
+        found = {judgement.case: judgement for future in futures for judgement in future.result()}
+        return [found[case.id] for case in cases]
+
+
+def batches_of(cases: Sequence[Case]) -> list[list[Case]]:
+    """Divide cases into what one worker runs after the other: each by itself, but for those that share something."""
+    batches: dict[str, list[Case]] = {}
+    for case in cases:
+        batches.setdefault(case.shares or case.id, []).append(case)
+    return list(batches.values())
 
 
 def hopeless(candidate: Candidate) -> frozenset[str]:
@@ -106,7 +114,7 @@ class JudgingWorker(ExitStack):
         self.isolated = isolated
         self._target: Target | None = self.enter_context(shared_target(candidate))
 
-    def judge(self, case: Case) -> Judgement:
+    def judge(self, case: Case, progress: Callable[[Judgement], None] = lambda _: None) -> Judgement:
         """Run one case; whatever a failure leaves behind must not count against the next one, which then starts anew."""
         target = self._target or self.enter_context(shared_target(self.candidate))
         started = time.monotonic()
@@ -121,9 +129,10 @@ class JudgingWorker(ExitStack):
             target.peers.clear()
             target.error_outputs.clear()
             self._target = target
-        return Judgement(
-            self.candidate.label, case.id, case.title, case.level, verdict, detail, time.monotonic() - started
-        )
+        seconds = time.monotonic() - started
+        judgement = Judgement(self.candidate.label, case.id, case.title, case.level, verdict, detail, seconds)
+        progress(judgement)
+        return judgement
 
 
 def run_case(case: Case, target: Target) -> tuple[Verdict, str]:
@@ -177,7 +186,8 @@ def _crash_of(case: Case, target: Target, patience_s: float) -> str:
         with suppress(subprocess.TimeoutExpired):
             code = shared.process.wait(patience_s)
             return f"the server ended, exit code {code}; standard error: {shared.error_output()[-500:]!r}"
-    outputs = [*target.error_outputs, shared.error_output() if shared is not None else ""]
+    running = [each.launched for each in (target, target.relay) if each is not None and each.launched]
+    outputs = [*target.error_outputs, *(each.error_output() for each in running)]
     tracebacks = [said for said in outputs if "Traceback" in said]
     if tracebacks and not case.may_log:
         return f"the server printed a traceback: {tracebacks[0][-500:]!r}"

@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from harness.conformance.shell import octal, shown
 from harness.conformance.violations import Violation
-from harness.machine.connections import Address, endpoint_of, servers_entry
+from harness.machine.connections import Address, endpoint_of, servers_entry, unacknowledged_bytes
 from harness.oracle import GREETING, oracle, replies
 
 SMALL_BUFFER_BYTES: Final = 4096
@@ -111,6 +111,17 @@ class Peer:
                 raise Violation(self._difference(reply) + ", then the end")
         self._expected = wanted
 
+    def expect_either(self, *possible: bytes) -> bytes:
+        """Wait for exactly one of these replies, and return it."""
+        while True:
+            came = bytes(self.received[self._expected :])
+            whole = [reply for reply in possible if came.startswith(reply)]
+            if whole:
+                self.expect(whole[0])
+                return whole[0]
+            if not any(reply.startswith(came) for reply in possible) or not self.receive():
+                raise Violation(self._difference(b"", " or ".join(map(shown, possible))))
+
     def exchange(self, data: bytes, *replies: bytes) -> None:
         """Send a segment and expect these replies."""
         self.send(data)
@@ -134,7 +145,7 @@ class Peer:
         After the server's end of output, receiving tells nothing of a reset.
         """
         limit = time.monotonic() + self._patience_s
-        while self._unacknowledged_bytes():
+        while unacknowledged_bytes(self.socket):
             if error := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise Violation(
                     f"sent {shown(self.sent)}; after its end the server reset: {os.strerror(error)}"
@@ -175,7 +186,7 @@ class Peer:
     def await_delivery(self) -> None:
         """Wait until the server's kernel has acknowledged all that was sent."""
         limit = time.monotonic() + self._patience_s
-        while self._unacknowledged_bytes():
+        while unacknowledged_bytes(self.socket):
             _look_again(limit, "the server's kernel does not take what was sent")
 
     def await_reading(self) -> None:
@@ -202,11 +213,6 @@ class Peer:
     def unread(self) -> int:
         """Count the bytes that have come and were not received yet."""
         (count,) = struct.unpack("i", fcntl.ioctl(self.socket, termios.FIONREAD, bytes(4)))
-        return int(count)
-
-    def _unacknowledged_bytes(self) -> int:
-        """Count what the server's kernel has not acknowledged; that stays so once the connection was reset."""
-        (count,) = struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))
         return int(count)
 
     def check_against_oracle(self) -> None:

@@ -3,6 +3,7 @@
 import math
 import socket
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
@@ -283,13 +284,22 @@ class ConnectError(Exception):
     """A client cannot connect, or was not greeted."""
 
 
-def connected(host: str, port: int) -> socket.socket:
-    """Return a non-blocking socket whose greeting has been received."""
+def connected(
+    host: str, port: int, await_input: Callable[[socket.socket], None] = lambda _: None
+) -> socket.socket:
+    """Return a non-blocking socket whose greeting has been received.
+
+    Args:
+        host: of the server.
+        port: likewise.
+        await_input: called before each receive, for whoever has something else to do until there is something.
+    """
     connection = socket.create_connection((host, port), CONNECT_LIMIT_S)
     with ExitStack() as undoing:
         undoing.callback(connection.close)
         greeting = b""
         while greeting != GREETING:
+            await_input(connection)
             data = connection.recv(len(GREETING) - len(greeting))
             greeting += data
             if not (data and GREETING.startswith(greeting)):

@@ -1,6 +1,7 @@
 """The processes of one load: how they are started, told what to do, and waited for."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,10 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.drive.orders import LEAVE, BackgroundOrder, LoadOrder, LoadOutcome, Turn
+from harness.drive.orders import LEAVE, BackgroundOrder, LoadOrder, LoadOutcome, Turn, UpstreamOrder
 from harness.errors import MeasureError
 from harness.machine.connections import Address
 from harness.machine.guard import be_guarded
+from harness.machine.numerics import ONE_THREAD
 from harness.machine.processes import reap
 from harness.machine.resources import Cores, pinned
 from harness.plan import CLOSED, Background, Load
@@ -22,6 +24,7 @@ from harness.record import PROJECT, BackgroundRequests
 
 START_IN_NS: Final = 20_000_000
 GENERATOR: Final = "harness.drive.generator"
+RELAY_GENERATOR: Final = "harness.drive.relay_generator"
 BACKGROUND: Final = "harness.drive.background"
 GO_ON: Final = "go on"
 BACKGROUND_GREETING_S: Final = 10.0
@@ -43,13 +46,27 @@ def workers_for(load: Load, cores: Cores, generators: int) -> Iterator[Workers]:
     """Start the processes of a load, each generator on a core of its own; end them afterwards."""
     with ExitStack() as stack:
         started = [
-            stack.enter_context(worker(GENERATOR, cores.generators[place : place + 1]))
+            stack.enter_context(worker(generator_for(load), cores.generators[place : place + 1]))
             for place in range(generators)
         ]
         background = (
             stack.enter_context(worker(BACKGROUND, cores.generators[-1:])) if load.background else None
         )
         yield Workers(started, background)
+
+
+def generator_for(load: Load) -> str:
+    """Return the module that puts a load on a server: for a relay it is the upstream as well."""
+    return RELAY_GENERATOR if load.upstream else GENERATOR
+
+
+def let_upstream_listen(generator: "WorkerProcess", load: Load) -> Address | None:
+    """Let a generator listen for what a relay will ask, and return where; None if nothing is to be asked."""
+    if load.upstream is None:
+        return None
+    order = UpstreamOrder(waiting=load.upstream, clients=load.clients, seed=load.seed)
+    told = generator.tell(as_line(order), "listening")
+    return told["host"], told["port"]
 
 
 def let_background_come(background: "WorkerProcess", address: Address, wanted: Background) -> None:
@@ -166,6 +183,7 @@ def worker(module: str, cores: Sequence[int]) -> Iterator[WorkerProcess]:
         process = subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=PROJECT,
+            env=os.environ | ONE_THREAD,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             process_group=0,
@@ -179,6 +197,6 @@ def worker(module: str, cores: Sequence[int]) -> Iterator[WorkerProcess]:
         reap(process)
 
 
-def as_line(order: LoadOrder | Turn | BackgroundOrder) -> str:
+def as_line(order: LoadOrder | Turn | BackgroundOrder | UpstreamOrder) -> str:
     """Write an order as a process of the load reads it."""
     return msgspec.json.encode(order).decode()

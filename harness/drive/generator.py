@@ -12,9 +12,12 @@ names. At the line "leave" its clients leave, and it is ready for another order.
 import gc
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
 from select import epoll
+from socket import socket
 from typing import Final
 
 import msgspec
@@ -47,20 +50,25 @@ def connected_loop(order: LoadOrder) -> Loop:
     if load.arrivals != CLOSED:
         steps = phases_of(load)
         journal = Journal(int(MORE_THAN_EXPECTED * sum(step.rate * step.duration_s for step in steps)))
-        return OpenLoop(order, poller, connected_clients(order, script, journal), journal)
+        return OpenLoop(order, poller, connected_clients(order, repeat(script), journal), journal)
     total_s = min(load.warmup_s + load.duration_s, LONGEST_PREALLOCATION_S)
     journal = Journal(int(total_s * EXPECTED_RATE) + order.clients * load.pipeline)
     if load.churn:
         return ChurnLoop(order, poller, script, journal)
-    return ClosedLoop(order, poller, connected_clients(order, script, journal), journal)
+    return ClosedLoop(order, poller, connected_clients(order, repeat(script), journal), journal)
 
 
-def connected_clients(order: LoadOrder, script: Script, journal: Journal) -> list[Client]:
-    """Connect all clients and take their greetings."""
+def connected_clients(
+    order: LoadOrder,
+    scripts: Iterable[Script],
+    journal: Journal,
+    await_input: Callable[[socket], None] = lambda _: None,
+) -> list[Client]:
+    """Connect all clients and take their greetings; see `client.connected`."""
     clients: list[Client] = []
-    for number in range(order.clients):
+    for number, script in zip(range(order.clients), scripts, strict=False):
         try:
-            connection = connected(order.host, order.port)
+            connection = connected(order.host, order.port, await_input)
         except (OSError, ConnectError) as error:
             for client in clients:
                 client.socket.close()
@@ -71,18 +79,30 @@ def connected_clients(order: LoadOrder, script: Script, journal: Journal) -> lis
 
 def main() -> None:
     """Take orders from standard input, and carry them out."""
+    get_ready()
+    lines = iter(sys.stdin.readline, "")
+    for line in lines:
+        carry_out(msgspec.json.decode(line, type=LoadOrder), lines, connected_loop)
+
+
+def get_ready() -> None:
+    """Ask for all that a generator needs of the system."""
     allow_files(most_files())
     with suppress(OSError):
         TIMER_SLACK.write_text("1", encoding="ascii")  # else the kernel may wake it 50 µs late, to save power
-    for line in iter(sys.stdin.readline, ""):
-        carry_out(msgspec.json.decode(line, type=LoadOrder))
 
 
-def carry_out(order: LoadOrder) -> None:
-    """Let the clients of an order come, take their turns, and leave."""
+def carry_out(order: LoadOrder, lines: Iterator[str], connect: Callable[[LoadOrder], Loop]) -> None:
+    """Let the clients of an order come, take their turns, and leave.
+
+    Args:
+        order: whom they load.
+        lines: of the turns.
+        connect: prepares a loop; ConnectError says why that failed.
+    """
     started = time.monotonic()
     try:
-        loop = connected_loop(order)
+        loop = connect(order)
     except ConnectError as error:
         tell("failed", reason=str(error))
         return
@@ -90,13 +110,13 @@ def carry_out(order: LoadOrder) -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    for line in iter(sys.stdin.readline, ""):
+    for line in lines:
         if line.strip() == LEAVE:
             break
         turn = msgspec.json.decode(line, type=Turn)
         tell("started")
         outcome = loop.run(turn, show_progress if order.generator == 0 else lambda *_: None)
-        loop.journal.move_to(order.times_file)
+        loop.keep(order.times_file)
         tell("done", outcome=outcome)
     loop.leave()
     gc.unfreeze()

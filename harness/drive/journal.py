@@ -16,17 +16,21 @@ COLUMNS: Final = 6
 COUNT: Final = 4
 ROW: Final = struct.Struct(f"{COLUMNS}q")
 """Of requests sent together and answered together: intended, ready, sent, received (ns), how many, and whose they are."""
+QUESTION: Final = struct.Struct("4q")
+"""Of a question to an upstream: when it was asked, was due, and was answered (ns), and whose request it is."""
 
 
 class Journal:
-    """The rows of all requests, in memory that was allocated and touched beforehand.
+    """The rows of all requests, or of all questions, in memory that was allocated and touched beforehand.
 
     So no page fault and no reallocation falls into the measurement, unless it is unusually long.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, row: struct.Struct = ROW) -> None:
         """Allocate room for so many rows; there may be more."""
-        self._rows = io.BytesIO(bytes(capacity * ROW.size))
+        self.capacity = capacity
+        self._row_bytes = row.size
+        self._rows = io.BytesIO(bytes(capacity * row.size))
         self._rows.write(b"\0")  # until it is written to, it shares the bytes it was given
         self._rows.seek(0)
         self.write: Final = self._rows.write
@@ -34,7 +38,7 @@ class Journal:
     @property
     def used(self) -> int:
         """Count the rows."""
-        return self._rows.tell() // ROW.size
+        return self._rows.tell() // self._row_bytes
 
     def requests(self) -> int:
         """Count the requests in all rows."""
@@ -62,6 +66,26 @@ class Columns:
     def where(self, chosen: npt.NDArray[np.bool_]) -> "Columns":
         """Return the chosen rows."""
         return Columns(*(getattr(self, each.name)[chosen] for each in fields(self)))
+
+
+@dataclass(frozen=True)
+class QuestionColumns:
+    """The rows of questions to an upstream: three times of each, and whose request it is."""
+
+    asked_ns: Times
+    due_ns: Times
+    answered_ns: Times
+    client: Times
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "QuestionColumns":
+        """Return the chosen rows."""
+        return QuestionColumns(*(getattr(self, each.name)[chosen] for each in fields(self)))
+
+
+def read_questions(path: Path, records: Sequence[int]) -> list[QuestionColumns]:
+    """Read the rows of questions, of each turn as many as are said."""
+    rows = np.fromfile(path, dtype=np.int64).reshape(-1, len(fields(QuestionColumns)))
+    return [QuestionColumns(*of_turn.T) for of_turn in np.split(rows, np.cumsum(records)[:-1])]
 
 
 def read_times(paths: Sequence[Path], records: Sequence[Sequence[int]]) -> list[Columns]:

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from harness.plan import Load, Record
+from harness.plan import Load, Record, Waiting
 from harness.record import Requests
 
 LEAVE: Final = "leave"
@@ -38,6 +38,11 @@ class LoadOrder(Record, frozen=True, kw_only=True):
     own_core: bool = False
 
     @property
+    def questions_file(self) -> str:
+        """Where the times of questions to the upstream go, likewise."""
+        return f"{self.times_file}-questions"
+
+    @property
     def clients(self) -> int:
         """Count the connections of this generator."""
         return len(range(self.generator, self.load.clients, self.generators))
@@ -57,6 +62,20 @@ class Turn(Record, frozen=True, kw_only=True):
     start_ns: int
     load: Load
     settled: bool = False
+
+
+class UpstreamOrder(Record, frozen=True, kw_only=True):
+    """What a generator listens for before its server is started: the questions that this will ask.
+
+    Attributes:
+        waiting: how long each answer takes.
+        clients: how many will ask, so that it is known whose request each question is.
+        seed: of the waits.
+    """
+
+    waiting: Waiting
+    clients: int
+    seed: int = 0
 
 
 class BackgroundOrder(Record, frozen=True):
@@ -86,6 +105,7 @@ class Reading(Record, frozen=True, kw_only=True):
         generator_waited_ns: how long the generator could have run, and something else ran on its core.
         background_cpu_ns: of the process of the clients in the background.
         server_user_ticks, server_system_ticks: how the kernel divides the server's time, in its ticks of 10 ms.
+        under_way_ns: for how long all questions to the upstream have been under way so far, added up.
     """
 
     at_ns: int
@@ -97,6 +117,7 @@ class Reading(Record, frozen=True, kw_only=True):
     background_cpu_ns: int = 0
     server_user_ticks: int = 0
     server_system_ticks: int = 0
+    under_way_ns: int = 0
 
 
 class LoadOutcome(Record, frozen=True, kw_only=True):
@@ -109,6 +130,8 @@ class LoadOutcome(Record, frozen=True, kw_only=True):
         records: how many rows it has in the times file.
         ended_ns: when nothing was in flight any more.
         server_found_ns, server_left_ns: the server's CPU clock before the first request, and then.
+        questions: how many rows it has in the file of questions to the upstream.
+        most_under_way: how many of these there were at once at most.
     """
 
     requests: Requests
@@ -119,6 +142,8 @@ class LoadOutcome(Record, frozen=True, kw_only=True):
     ended_ns: int = 0
     server_found_ns: int = 0
     server_left_ns: int = 0
+    questions: int = 0
+    most_under_way: int = 0
 
 
 def merge_outcomes(outcomes: Sequence[LoadOutcome]) -> LoadOutcome:

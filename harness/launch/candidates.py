@@ -14,6 +14,8 @@ from harness.record import PROJECT
 from implementations.catalogue import Implementation
 
 PLACEHOLDERS: Final = ("host", "port", "max_clients", "idle_timeout", "grace")
+RELAY_PLACEHOLDERS: Final = ("upstream", "pool", "upstream_timeout")
+"""Of a server that can be a relay. Started as none, it is not told the words with these, nor the options before them."""
 HOST: Final = "127.0.0.1"
 GREETING: Final = "greeting"
 STOP: Final = "stop"
@@ -96,15 +98,30 @@ class Candidate:
         """How much of the machine it uses: one core, or all."""
         return regime_of(self.declares)
 
+    @property
+    def relays(self) -> bool:
+        """Tell whether it can be told to ask an upstream."""
+        return self.takes("upstream")
+
     def takes(self, placeholder: str) -> bool:
         """Tell whether its command has a place for this option."""
         return any(f"{{{placeholder}}}" in word for word in self.command)
 
+    @property
+    def can_relay(self) -> bool:
+        """Tell whether its command has places for all that makes a relay of it."""
+        return all(self.takes(placeholder) for placeholder in RELAY_PLACEHOLDERS)
+
     def filled_command(self, options: Mapping[str, str]) -> list[str]:
         """Return the words of its command, with the options in their places."""
-        return [
-            re.sub(r"\{(\w+)\}", lambda place: options.get(place[1], place[0]), word) for word in self.command
-        ]
+        words: list[str] = []
+        for word in self.command:
+            named = {name for name in RELAY_PLACEHOLDERS if f"{{{name}}}" in word}
+            if named <= options.keys():
+                words.append(re.sub(r"\{(\w+)\}", lambda place: options.get(place[1], place[0]), word))
+            elif words and words[-1].startswith("-") and word.startswith("{"):
+                words.pop()
+        return words
 
 
 def all_cores(candidates: Iterable[Candidate]) -> frozenset[str]:

@@ -14,6 +14,7 @@ from harness.launch.interpreters import interpreter, library_version
 from harness.record import PROJECT, Results, ServerFacts
 from harness.record.fingerprint import reached_from
 
+IMPORTED: Final = {".py", ".so"}
 _NO_CODE: Final = {
     tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER
 }  # fmt: skip
@@ -25,7 +26,7 @@ def changed_since(results: Results) -> list[str]:
         facts.label
         for facts in results.manifest.servers
         if facts.file
-        and (not (PROJECT / facts.file).exists() or source_hash(facts.file) != facts.source_hash)
+        and (not (PROJECT / facts.file).exists() or source_hash(facts.file, facts.loop) != facts.source_hash)
     ]
 
 
@@ -35,6 +36,7 @@ def facts(candidates: Iterable[Candidate]) -> tuple[ServerFacts, ...]:
     for candidate in candidates:
         implementation = candidate.implementation
         files = [PROJECT / file for file in implementation.files] if implementation else []
+        loop = candidate.loop.partition("=")[2]
         described.append(
             ServerFacts(
                 label=candidate.label,
@@ -43,11 +45,12 @@ def facts(candidates: Iterable[Candidate]) -> tuple[ServerFacts, ...]:
                 command=" ".join(("python", *candidate.command[1:]) if implementation else candidate.command),
                 file=implementation.file if implementation else "",
                 code_lines=sum(map(code_lines, files)),
-                source_hash=source_hash(implementation.file) if implementation else "",
+                source_hash=source_hash(implementation.file, loop) if implementation else "",
                 code_branches=sum(map(code_branches, files)),
                 factors=factors(candidate),
                 regime=candidate.regime,
                 most_clients=candidate.most_clients,
+                loop=loop,
             )
         )
     return tuple(described)
@@ -71,13 +74,29 @@ def factors(candidate: Candidate) -> dict[str, str]:
     }
 
 
-def source_hash(file: str) -> str:
-    """Return a hash of an implementation and of all that it shares with others."""
+def source_hash(file: str, loop: str = "") -> str:
+    """Return a hash of an implementation, of all that it shares with others, and of an event loop of the caller's own."""
     package, _, _ = file.partition("/")
     module = file.removesuffix(".py").replace("/", ".")
+    reached = sorted(reached_from(module, package=package))
+    return hash_of([*(PROJECT / f"{source.replace('.', '/')}.py" for source in reached), *loop_sources(loop)])
+
+
+def loop_sources(loop: str) -> list[Path]:
+    """Return the files of an event loop that lies in a folder; an installed one's are not looked at."""
+    folder, in_folder, module = loop.rpartition("/")
+    if not in_folder:
+        return []
+    name = module.partition(":")[0].partition(".")[0]
+    alone = [path for path in Path(folder).glob(f"{name}.*") if path.suffix in IMPORTED]
+    return sorted([*alone, *(path for path in Path(folder, name).rglob("*") if path.suffix in IMPORTED)])
+
+
+def hash_of(sources: Iterable[Path]) -> str:
+    """Return a hash of files."""
     digest = hashlib.sha256()
-    for source in sorted(reached_from(module, package=package)):
-        digest.update((PROJECT / f"{source.replace('.', '/')}.py").read_bytes())
+    for source in sources:
+        digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
 

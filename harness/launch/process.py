@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from io import FileIO, RawIOBase
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from random import randrange
 from threading import Event, Thread
 from typing import IO, Final
 
@@ -27,6 +28,8 @@ from harness.record import PROJECT
 READY_LINE: Final = re.compile(r"Server up, running, and waiting for call on (\S+) (\d+)\s*")
 
 
+PORTS_BY_CHOICE: Final = (16_384, 32_768)
+"""Between what services have and what the kernel chooses from: a server that is told a port may be slow to take it."""
 START_LIMIT_S: Final = 30.0
 PORT_CHECK_S: Final = 0.02
 STOP_MARGIN_S: Final = 5.0
@@ -37,6 +40,8 @@ CONNECT_LIMIT_S: Final = 5.0
 DEFAULT_CLIENTS: Final = 1000
 DEFAULT_IDLE_TIMEOUT_S: Final = 300.0
 DEFAULT_GRACE_S: Final = 5.0
+DEFAULT_POOL: Final = 100
+DEFAULT_UPSTREAM_TIMEOUT_S: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,9 @@ def launch(  # noqa: PLR0913 - a server has that many options
     max_clients: int | None = None,
     idle_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S,
     grace_s: float = DEFAULT_GRACE_S,
+    upstream: Address | None = None,
+    pool: int = DEFAULT_POOL,
+    upstream_timeout_s: float = DEFAULT_UPSTREAM_TIMEOUT_S,
     cores: Sequence[int] = (),
 ) -> Iterator[Launched]:
     """Run a server for as long as the context lasts, and leave no process behind.
@@ -101,6 +109,9 @@ def launch(  # noqa: PLR0913 - a server has that many options
         max_clients: None means 1,000, or less for a server that is known to serve fewer.
         idle_timeout_s: 0 means never.
         grace_s: from stop signal to exit.
+        upstream: whom it asks; None means that it is no relay.
+        pool: how many connections to the upstream it may have.
+        upstream_timeout_s: how long a question may take.
         cores: to pin it to.
 
     Raises:
@@ -117,6 +128,12 @@ def launch(  # noqa: PLR0913 - a server has that many options
         "idle_timeout": f"{idle_timeout_s:g}",
         "grace": f"{grace_s:g}",
     }
+    if upstream is not None:
+        options |= {
+            "upstream": "{}:{}".format(*upstream),
+            "pool": str(pool),
+            "upstream_timeout": f"{upstream_timeout_s:g}",
+        }
     command = candidate.filled_command(options)
     with tempfile.TemporaryFile() as errors:
         started = time.monotonic()
@@ -160,10 +177,11 @@ def address_of(candidate: Candidate) -> Address:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on at this moment."""
-    with socket.create_server((HOST, 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """Return a port that nobody listens on at this moment, of those that Linux gives nobody who asks for any."""
+    while True:
+        port = randrange(*PORTS_BY_CHOICE)  # noqa: S311 - no secret
+        with suppress(OSError), socket.create_server((HOST, port)):
+            return port
 
 
 def _await_readiness(label: str, process: subprocess.Popen[bytes], port: int, errors: IO[bytes]) -> Address:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from harness.errors import UsageError
-from harness.launch.candidates import PLACEHOLDERS, Candidate
+from harness.launch.candidates import PLACEHOLDERS, RELAY_PLACEHOLDERS, Candidate
 from harness.launch.interpreters import Interpreter, interpreter, library_version, refusal_of_loop
 from harness.machine.connections import Address
 from harness.plan import WAYS
@@ -51,7 +51,8 @@ def ours(name: str, on_own_loops: Mapping[str, Implementation] = MappingProxyTyp
     found = known[name]
     python = interpreter(path) if path else None
     loop = _own_loop(found, python or interpreter(sys.executable)) if name in on_own_loops else ""
-    options = [word for option in PLACEHOLDERS for word in (f"--{option.replace('_', '-')}", f"{{{option}}}")]
+    placeholders = (*PLACEHOLDERS, *RELAY_PLACEHOLDERS)
+    options = [word for option in placeholders for word in (f"--{option.replace('_', '-')}", f"{{{option}}}")]
     command = (path or sys.executable, "-m", found.module, *found.options, *options)
     if python is None:
         return Candidate(name, command, found.declares, announces=True, implementation=found, loop=loop)

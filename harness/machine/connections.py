@@ -4,9 +4,12 @@ A name is looked up once, by `reached`; whoever connects after that is given a n
 sock_diag(7) tells of one connection within microseconds, however many there are; the tables in /proc hold them all.
 """
 
+import fcntl
 import socket
 import struct
 import sys
+import termios
+from enum import IntEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -22,6 +25,7 @@ NO_COOKIE: Final = bytes([0xFF] * 8)
 HEADER: Final = struct.Struct("=IHHII")
 REQUEST: Final = struct.Struct("=BBBBI")
 STATE_AT: Final = HEADER.size + 1
+TIMER_AT: Final = HEADER.size + 2
 TCP_LISTEN: Final = 10
 QUEUES_AT: Final = HEADER.size + 4 + 48 + 4
 QUEUES_AND_FILE: Final = struct.Struct("=IIII")
@@ -133,6 +137,22 @@ def listening_host(port: int) -> str | None:
     return IPV6_LOOPBACK if set(found) == {IPV6_LOOPBACK_ENTRY} else IPV4_LOOPBACK
 
 
+def unacknowledged_bytes(end: socket.socket) -> int:
+    """Count what the other end's kernel has not acknowledged; that stays so once the connection was reset."""
+    (count,) = struct.unpack("i", fcntl.ioctl(end, termios.TIOCOUTQ, bytes(4)))
+    return int(count)
+
+
+def failed_connects() -> int:
+    """Return how often connecting has failed so far, whoever tried: what a relay tries in vain is seen nowhere else."""
+    names, numbers = (
+        line.split()
+        for line in Path("/proc/net/snmp").read_text(encoding="ascii").splitlines()
+        if line.startswith("Tcp:")
+    )
+    return int(numbers[names.index("AttemptFails")])
+
+
 class Input(NamedTuple):
     """The input of one end of a connection: bytes that have arrived so far, and those of them not yet read."""
 
@@ -156,6 +176,20 @@ def input_of(end: Address, peer: Address) -> Input | None:
             return Input(struct.unpack_from("=Q", answer, place + 4 + BYTES_RECEIVED_AT)[0], unread_bytes)
         place += length + 3 & ~3
     return None
+
+
+class Timer(IntEnum):
+    """What the kernel's clock of a connection is for; others mean that it waits for something else."""
+
+    NONE = 0
+    RETRANSMISSION = 1
+    KEEP_ALIVE = 2
+
+
+def timer_of(end: Address, peer: Address) -> int | None:
+    """Return which clock runs at the end of a connection on this machine; None if this kernel does not tell."""
+    answer = _told(end, peer)
+    return answer[TIMER_AT] if answer else None
 
 
 def _told(end: Address, peer: Address) -> bytes:

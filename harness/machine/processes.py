@@ -290,6 +290,11 @@ def _gone_is_gone() -> Iterator[None]:
         yield
     except psutil.NoSuchProcess as error:
         raise ProcessLookupError(str(error)) from None
+    except psutil.AccessDenied as error:
+        # So it is told, to all but root, of one that has ended and was not awaited.
+        if psutil.Process(error.pid).status() != psutil.STATUS_ZOMBIE:
+            raise
+        raise ProcessLookupError(str(error)) from None
 
 
 def _footprint_of(pid: int) -> Footprint:

@@ -19,6 +19,7 @@ FILES_LIMITS: Final = resource.getrlimit(resource.RLIMIT_NOFILE)
 CPU_INFO: Final = Path("/proc/cpuinfo")
 CORES_OF_THE_MACHINE: Final = Path("/sys/devices/system/cpu")
 
+STANDARD_STREAMS: Final = 3
 LESS_THAN_A_STACK_BYTES: Final = 1024 * 1024
 
 
@@ -165,14 +166,15 @@ def no_more_threads(pids: Iterable[int]) -> Iterator[None]:
 
 
 @contextmanager
-def no_more_files(pids: Iterable[int]) -> Iterator[None]:
-    """Let none of some processes open one more file."""
+def no_more_files(pids: Iterable[int], *, whatever_is_closed: bool = False) -> Iterator[None]:
+    """Let none of some processes open one more file, or, more strictly, not even in the place of one that it closes."""
     limits = {}
     try:
         for pid in pids:
             limits[pid] = resource.prlimit(pid, resource.RLIMIT_NOFILE)
             open_now = len(list(Path(f"/proc/{pid}/fd").iterdir()))
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_now, limits[pid][1]))
+            most = STANDARD_STREAMS if whatever_is_closed else open_now
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, limits[pid][1]))
         yield
     finally:
         for pid, limit in limits.items():

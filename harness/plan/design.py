@@ -9,7 +9,7 @@ from msgspec import structs
 
 from harness.plan.base import Record
 from harness.plan.load import Load
-from harness.plan.workloads import WORKLOADS, Workload, by_name, why_not
+from harness.plan.workloads import RELAY, RELAY_CLIENTS, WORKLOADS, Workload, by_name, why_not
 
 LAUNCH_S: Final = 0.5
 """About what a launch takes besides its warm-up and window: two interpreters start, a server stops."""
@@ -21,6 +21,10 @@ CONNECT_S: Final = 2e-4
 """About what it takes to connect a client."""
 MOST_ATTEMPTS: Final = 3
 """So often is a block measured that has an invalid launch each time."""
+RELAY_BLOCKS: Final = 4
+"""So many launches tell whether a relay has one state or two."""
+QUICK_MAP_S: Final = 180.0
+"""The time that a quick map of relays takes."""
 REPEATED_SHARE: Final = 0.2
 """Of the planned launches so many may be made again in all, however bad the machine is: a run keeps to its time."""
 
@@ -77,6 +81,8 @@ class Profile:
         """Return how often a workload is measured that was not asked for by name; 0: not at all."""
         if self.only and workload.name not in self.only:
             return 0
+        if workload.relayed:
+            return RELAY_BLOCKS if workload == RELAY else 0
         return self.core_blocks if workload.core else self.other_blocks
 
 
@@ -86,8 +92,8 @@ PROFILES: Final = {
         other_blocks=0,
         warmup_s=0.3,
         duration_s=1.0,
-        only=("clients_64", "clients_500"),
-        whole_s=285.0,
+        only=("clients_64", "clients_500", RELAY.name),
+        whole_s=345.0,
     ),
     "standard": Profile(core_blocks=8, other_blocks=3, warmup_s=0.3, duration_s=1.0),
     "full": Profile(core_blocks=8, other_blocks=5, warmup_s=0.3, duration_s=1.0),
@@ -120,7 +126,8 @@ class Plan:
         most_clients: of the servers that serve only so many at once.
         blocks: of each workload.
         all_cores: the servers that use more than one core: they are measured on their own, and not compared with others.
-        core_only: the servers that meet the core workloads only.
+        core_only: the servers that meet the core workloads only, and the one of relays that every run measures.
+        no_relays: those that cannot be told to ask an upstream.
         slicing: how the servers of a block are loaded in turn, under the workloads for which they are.
         whole_s: the time that the run is to take, all that comes before and after measuring included; None: as long as it takes.
         generators: how many processes load each server, a core each.
@@ -135,6 +142,7 @@ class Plan:
     seed: int
     all_cores: frozenset[str] = frozenset()
     core_only: frozenset[str] = frozenset()
+    no_relays: frozenset[str] = frozenset()
     slicing: Slicing = SLICING
     whole_s: float | None = None
     generators: int = 1
@@ -193,8 +201,18 @@ class Plan:
         return random.Random(f"{self.seed} {place}").sample(names, len(names))  # noqa: S311 - no secret
 
     def meets(self, server: str, workload: str) -> bool:
-        """Tell whether a server is to be measured under a workload."""
-        return self.can_serve(server, workload) and (server not in self.core_only or by_name(workload).core)
+        """Tell whether a server is to be measured under a workload.
+
+        To a relay of one client at a time it makes no difference how many others wait for it: it meets the fewest.
+        """
+        of = by_name(workload)
+        if of.relayed and (server in self.no_relays or self._is_the_same_with_fewer(server, of)):
+            return False
+        return self.can_serve(server, workload) and (server not in self.core_only or of.core or of == RELAY)
+
+    def _is_the_same_with_fewer(self, server: str, workload: Workload) -> bool:
+        fewest = min(RELAY_CLIENTS)
+        return self.most_clients.get(server) == 1 and workload.load.clients > fewest and workload != RELAY
 
     def can_serve(self, server: str, workload: str) -> bool:
         """Tell whether a server can be given so many connections at once."""
@@ -216,7 +234,9 @@ class Plan:
     def load_of(self, workload: str) -> Load:
         """Return what a workload does to a server; what depends on the server's peak is still missing."""
         of = by_name(workload)
-        return structs.replace(of.load, warmup_s=self.warmup_s, duration_s=of.duration_s or self.duration_s)
+        return structs.replace(
+            of.load, warmup_s=of.warmup_s or self.warmup_s, duration_s=of.duration_s or self.duration_s
+        )
 
     def without(self, servers: Iterable[str]) -> "Plan":
         """Return the same plan for fewer servers; with a server goes its twin."""

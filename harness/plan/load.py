@@ -1,5 +1,6 @@
 """What is done to a server: one load, from the workload to the generator's process and to the record."""
 
+import math
 from typing import Final
 
 from harness.plan.base import Record
@@ -27,6 +28,38 @@ class Background(Record, frozen=True):
     clients: int
 
 
+EXPONENTIAL: Final = "exponential"
+STRAGGLING: Final = "straggling"
+MIXED: Final = "mixed"
+SPREADS: Final = (CONSTANT, EXPONENTIAL, STRAGGLING, MIXED)
+"""How an upstream's waits are spread: all the same; at random; one in a hundred slow; one in ten not at all."""
+SLOW_SHARE, SLOW_TIMES = 0.01, 20
+"""Of straggling waits so many are slow, and take so many times as long."""
+PROMPT_SHARE: Final = 0.1
+"""Of mixed waits so many are none at all."""
+
+
+class Waiting(Record, frozen=True, kw_only=True):
+    """What a relay asks of its upstream costs it: so long a wait, and no more than so many of them at a time.
+
+    Attributes:
+        wait_s: what an upstream takes for an answer: always, or on average if that is exponential; what the usual one takes
+            if some are slow, or none at all.
+        spread: one of `SPREADS`.
+        pool: how many questions the server may have under way, each on a connection of its own.
+    """
+
+    wait_s: float
+    spread: str = CONSTANT
+    pool: int
+
+    @property
+    def mean_s(self) -> float:
+        """Return what an answer takes on average."""
+        factors = {STRAGGLING: 1 + SLOW_SHARE * (SLOW_TIMES - 1), MIXED: 1 - PROMPT_SHARE}
+        return self.wait_s * factors.get(self.spread, 1.0)
+
+
 class Load(Record, frozen=True, kw_only=True):
     """What to do to a server: a closed loop, unless it says otherwise.
 
@@ -44,6 +77,7 @@ class Load(Record, frozen=True, kw_only=True):
             server recovers.
         churn: in a closed loop, whether each request comes on a connection of its own.
         background: who is there beside the measured clients.
+        upstream: what a relay waits for; None for servers that answer by themselves.
     """
 
     clients: int = 64
@@ -60,6 +94,7 @@ class Load(Record, frozen=True, kw_only=True):
     relief_rate: float = 0.0
     churn: bool = False
     background: Background | None = None
+    upstream: Waiting | None = None
 
     @property
     def connections(self) -> int:
@@ -70,3 +105,15 @@ class Load(Record, frozen=True, kw_only=True):
     def lasts_s(self) -> float:
         """Return how long it takes, from the first request to the last."""
         return self.warmup_s + self.duration_s + self.relief_s
+
+    @property
+    def most_under_way(self) -> int:
+        """Count the questions that a relay can have under way at its upstream at once; 0 if it is none."""
+        return min(self.clients, self.upstream.pool) if self.upstream else 0
+
+    @property
+    def ceiling_rps(self) -> float:
+        """Return how many requests a second a relay can answer at most, however fast it is; infinity if it waits for nothing."""
+        if self.upstream is None or not self.upstream.wait_s:
+            return math.inf
+        return self.most_under_way / self.upstream.mean_s

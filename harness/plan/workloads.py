@@ -4,7 +4,21 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from harness.errors import UsageError
-from harness.plan.load import COSTLY, FLOOD, IDLE, POISSON, SLOW_READERS, TRICKLE, Background, Load
+from harness.plan.load import (
+    CONSTANT,
+    COSTLY,
+    EXPONENTIAL,
+    FLOOD,
+    IDLE,
+    MIXED,
+    POISSON,
+    SLOW_READERS,
+    STRAGGLING,
+    TRICKLE,
+    Background,
+    Load,
+    Waiting,
+)
 
 
 @dataclass(frozen=True)
@@ -17,7 +31,7 @@ class Workload:
         purpose: what is done to the server, and what for.
         separates: what it should tell apart.
         load: what that is; how long it lasts is the plan's to say.
-        duration_s: of the measuring window, if it is not the plan's.
+        warmup_s, duration_s: before, and of, the measuring window, if they are not the plan's.
         of_peak: of an open loop, its rate as a share of what the server answers in a closed loop of 64 clients; before and
             after its window it has `RELIEF` of that.
         core: it belongs to the few that every run measures, and measures most often.
@@ -29,6 +43,7 @@ class Workload:
     purpose: str
     separates: str
     load: Load
+    warmup_s: float | None = None
     duration_s: float | None = None
     of_peak: float = 0.0
     core: bool = False
@@ -38,6 +53,11 @@ class Workload:
     def in_slices(self) -> bool:
         """Tell whether all servers of a block are alive at once, and loaded in turn, in short slices."""
         return not self.alone
+
+    @property
+    def relayed(self) -> bool:
+        """Tell whether it is of servers that ask an upstream."""
+        return self.load.upstream is not None
 
     @property
     def connections(self) -> int:
@@ -77,6 +97,71 @@ def _of_bytes(size_bytes: int, separates: str) -> Workload:
     title = f"lines of {size_bytes:,} bytes"
     return Workload(f"line_{size_bytes}", title, purpose, separates, Load(line=list_of(size_bytes)))
 
+
+RELAY_WAITS_MS: Final = (1, 5, 20, 100)
+RELAY_CLIENTS: Final = (16, 64, 256, 1000)
+RELAY_POOLS: Final = (10, 100, None)
+"""How many questions may be under way; None for as many as there are clients."""
+LONGEST_QUEUE_S: Final = 0.25
+"""If the pool alone let a client wait longer, it would be measured and nothing else."""
+RELAY_WARMUP_S: Final = 0.05
+RELAY_WINDOW_S: Final = 0.3
+PASSES: Final = 10
+"""A window is so many times as long at least as it takes every client to be answered once, if the server takes no time."""
+WARMUP_PASSES: Final = 2
+"""So many before that, and until every client has had a reply."""
+
+
+def pass_s(load: Load) -> float:
+    """Return how long it takes every client of a relay to be answered once, if the server itself takes no time."""
+    return max(load.upstream.mean_s, load.clients / load.ceiling_rps) if load.upstream else 0.0
+
+
+def relay(wait_ms: int, clients: int, pool: int | None = None, spread: str = CONSTANT) -> Workload:
+    """Return what is done to a relay: it waits so long for each answer, with so many clients, and so many questions under way."""
+    upstream = Waiting(wait_s=wait_ms / 1000, spread=spread, pool=pool or clients)
+    load = Load(clients=clients, upstream=upstream)
+    of_pool = f"_pool_{pool}" if pool else ""
+    how = {
+        CONSTANT: "waits",
+        EXPONENTIAL: "exponential waits",
+        STRAGGLING: "waits, one in 100 slow",
+        MIXED: "waits, one in 10 none",
+    }[spread]
+    return Workload(
+        f"relay_{wait_ms}ms_{clients}{of_pool}{'' if spread == CONSTANT else f'_{spread}'}",
+        f"{clients:,} clients, {how} of {wait_ms} ms" + (f", a pool of {pool}" if pool else ""),
+        "each request asks an upstream, and is answered when that has answered",
+        "what it costs a model to wait, and how close it comes to what the wait, the clients and the pool allow",
+        load,
+        warmup_s=max(RELAY_WARMUP_S, WARMUP_PASSES * pass_s(load)),
+        duration_s=max(RELAY_WINDOW_S, PASSES * pass_s(load)),
+        alone="threads have two states, and keep the one that a launch began with",
+    )
+
+
+def _relays() -> tuple[Workload, ...]:
+    grid = (
+        relay(wait_ms, clients, pool)
+        for pool in RELAY_POOLS
+        for wait_ms in RELAY_WAITS_MS
+        for clients in RELAY_CLIENTS
+        if pool is None or pool < clients
+    )
+    return tuple(each for each in grid if each.load.upstream and pass_s(each.load) <= LONGEST_QUEUE_S)
+
+
+RELAY: Final = relay(5, 500, 100)
+"""The one that every run measures."""
+RELAYS: Final = _relays()
+"""The map: waits against clients, by pool."""
+QUICK_RELAYS: Final = tuple(relay(wait_ms, clients) for wait_ms in (5, 20) for clients in (16, 256, 1000))
+UNEVEN_RELAYS: Final = tuple(relay(5, 256, spread=spread) for spread in (EXPONENTIAL, STRAGGLING, MIXED))
+"""The same load, of waits that are not all the same: who holds up whom."""
+WATCHED: Final = 1000
+"""Who serves so many clients, and no more, is limited by descriptors, of which a pool takes its part; with fewer, by something else."""
+FAMILY_OF_RELAYS: Final = "relays"
+"""The map, as on the command line."""
 
 WORKLOADS: Final = (
     Workload(
@@ -172,6 +257,9 @@ WORKLOADS: Final = (
         duration_s=10.0,
         alone="memory is watched without a pause",
     ),
+    RELAY,
+    *RELAYS,
+    *UNEVEN_RELAYS,
 )  # fmt: skip
 
 PEAK: Final = "clients_64"
@@ -181,9 +269,17 @@ CORE: Final = tuple(workload for workload in WORKLOADS if workload.core)
 
 
 def why_not(most_clients: int | None, workload: Workload) -> str:
-    """Say why a server that serves only so many clients at once cannot be given a workload; "" if it can."""
-    if most_clients is None or workload.connections <= most_clients:
+    """Say why a server that serves only so many clients at once cannot be given a workload; "" if it can.
+
+    A relay is given as many as it serves, since the others would wait for ever; what its pool needs must be there besides.
+    """
+    if most_clients is None or (workload.connections <= most_clients and not workload.relayed):
         return ""
+    if workload.load.upstream is not None:
+        clients, pool = workload.load.clients, workload.load.upstream.pool
+        if most_clients < WATCHED or clients + pool <= most_clients:
+            return ""
+        return f"holds {most_clients:,} connections at once, and cannot be given {clients:,} clients and a pool of {pool:,}"
     if most_clients == 1:
         return f"serves one client at a time, and cannot be given {workload.connections:,}"
     return f"serves {most_clients:,} clients at once, and cannot be given {workload.connections:,}"

@@ -78,6 +78,7 @@ from harness.record.sample import (
     ServerUse,
     Slice,
     Unmeasured,
+    UpstreamUse,
     Window,
 )
 from harness.record.summary import MetricSummary, ServerSummary, Summary, WorkloadSummary
@@ -151,6 +152,7 @@ __all__ = [
     "Told",
     "Trial",
     "Unmeasured",
+    "UpstreamUse",
     "Verdict",
     "Window",
     "WorkloadSummary",

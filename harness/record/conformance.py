@@ -11,6 +11,7 @@ GROUP_TITLES: Final = {
     "S": "Sessions",
     "C": "Concurrency",
     "L": "Lifecycle",
+    "R": "Relays",
 }
 """The groups of cases, by the letter with which their ids begin, in reading order."""
 

@@ -134,6 +134,7 @@ class FaultResult(Record, frozen=True):
         descriptors_before, ..., memory_after_bytes: of the server's process before any of these clients came and after
             all had left; None if the fault ended it.
         stop_took_s: from the stop signal to its end, if it was told to stop.
+        refused: lists to which a relay said that its upstream had no answer, of the probe and of the others.
     """
 
     server: str
@@ -160,6 +161,7 @@ class FaultResult(Record, frozen=True):
     memory_before_bytes: int
     memory_after_bytes: int | None
     stop_took_s: float | None = None
+    refused: int = 0
 
 
 class SelfCheck(Record, frozen=True):

@@ -123,7 +123,7 @@ class _Import(NamedTuple):
 def _imported(module: str, root: Path, package: str) -> tuple[_Import, ...]:
     """Return what a module imports of a package, for whatever reason and wherever in it."""
     found = []
-    for node in ast.walk(_tree(_path(module, root))):
+    for node in _statements(_tree(_path(module, root))):
         if isinstance(node, ast.ImportFrom) and node.module and _is_within(node.module, package):
             for alias in node.names:
                 home = _home_of(node.module, alias.name, root)
@@ -135,6 +135,15 @@ def _imported(module: str, root: Path, package: str) -> tuple[_Import, ...]:
                 if _is_within(alias.name, package)
             ]
     return tuple(found)
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield a module's statements, wherever in it: most of a tree is expressions, and no import is in one."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += (child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr))
 
 
 def _home_of(module: str, name: str, root: Path) -> str:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -63,9 +64,22 @@ def _locked(descriptor: int, place: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def new_folder() -> Path:
-    """Return a name for a new run's folder."""
-    return RESULTS / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
+def new_folder(runs: Path = RESULTS) -> Path:
+    """Make a folder for a new run, named after the time; a number tells it from one that begins, or once began, then, too."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
+    folders = (runs / (now if number == 1 else f"{now}-{number}") for number in count(1))
+    return next(folder for folder in folders if _made(folder))
+
+
+def _made(folder: Path) -> bool:
+    """Make a folder; tell whether it was not there before."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder.parent}: {error.strerror}") from None
+    return True
 
 
 def shown(path: Path) -> str:

@@ -14,6 +14,7 @@ class ServerFacts(Record, frozen=True):
         factors: what besides its model has a share in its figures, by name: event loop, API level, ...
         regime: "one core" or "all cores".
         most_clients: how many it can serve at once, if that is known to be limited.
+        loop: what makes the event loop that it runs on, if that is one of the caller's own.
     """
 
     label: str
@@ -27,6 +28,7 @@ class ServerFacts(Record, frozen=True):
     factors: dict[str, str] = field(default_factory=dict)
     regime: str = ONE_CORE
     most_clients: int | None = None
+    loop: str = ""
 
 
 class PythonBuild(Record, frozen=True):

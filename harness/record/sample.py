@@ -192,6 +192,32 @@ class BackgroundRequests(Record, frozen=True, kw_only=True):
     fault: str = ""
 
 
+class UpstreamUse(Record, frozen=True, kw_only=True):
+    """What a relay asked in the window, and how it was answered; all times by the clock that saw its requests, too.
+
+    Attributes:
+        asked: questions that were asked in it.
+        under_way_ns: of all questions, for how long they were under way in it, added up one by one.
+        integral_ns: the same, as the integral of how many were under way: always equal.
+        most: how many were under way at once at most, warm-up included.
+        strays: questions that belong to no request, requests that asked nothing, and such whose times contradict each other.
+        late: of the answers, how much later they were sent than they were due: the instrument's own error.
+        asking: from sending a request to its question: what goes before it, waiting for the pool included.
+        returning: from the answer to the reply.
+        own: both together: what is left of a response when the upstream's part is taken away.
+    """
+
+    asked: int
+    under_way_ns: int
+    integral_ns: int
+    most: int
+    strays: int
+    late: Distribution
+    asking: Distribution
+    returning: Distribution
+    own: Distribution
+
+
 class Unmeasured(Record, frozen=True):
     """A launch of which there is no sample: it could not be made, or not be ended.
 
@@ -247,6 +273,7 @@ class Sample(Record, frozen=True, kw_only=True):
         server, generator, machine: what it took.
         background: what became of those in the background.
         slices: in the order in which they were made; empty if the launch had none.
+        upstream: what became of a relay's questions; None if it is none.
     """
 
     cell: Cell
@@ -260,6 +287,7 @@ class Sample(Record, frozen=True, kw_only=True):
     machine: MachineUse
     background: BackgroundRequests = BackgroundRequests()
     slices: tuple[Slice, ...] = ()
+    upstream: UpstreamUse | None = None
 
     @property
     def kept_slices(self) -> tuple[Slice, ...]:

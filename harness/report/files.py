@@ -37,6 +37,4 @@ def write_report(folder: Path) -> Path:
 def stale_files(folder: Path) -> list[Path]:
     """Return the files of a report that are not what the results give now."""
     files = files_of(folder, read_results(folder))
-    return [
-        path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
+    return [path for path, text in files.items() if not path.exists() or path.read_bytes() != text.encode()]

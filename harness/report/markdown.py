@@ -4,7 +4,6 @@ from typing import Final
 
 from harness.analyse.analysis import Analysis
 from harness.plan import by_name
-from harness.report.figures.panels import figures
 from harness.report.sections.answer import short_answer
 from harness.report.sections.capacity import connections_section
 from harness.report.sections.causes import causes_section
@@ -17,14 +16,18 @@ from harness.report.sections.instrument import instrument_section
 from harness.report.sections.method import heading, limits, reproduce, what_was_measured
 from harness.report.sections.overview import all_cores_section, other_workloads
 from harness.report.sections.pairs import pairs_text
+from harness.report.sections.predictions import predictions_section, predictions_text
 from harness.report.sections.proof import proof_section
+from harness.report.sections.relays import relays_section, relays_text
 from harness.report.sections.workloads import workload_section, workloads_text
 
 REPORT: Final = "report.md"
 FIGURES: Final = "figures"
 PAIRS: Final = "pairs.md"
 WORKLOAD_TABLES: Final = "workloads.md"
+RELAY_TABLES: Final = "relays.md"
 CASES: Final = "cases.md"
+PREDICTIONS: Final = "predictions.md"
 SHOWN: Final = {
     "throughput.svg": "Requests per second, by workload and server",
     "cpu.svg": "CPU time per request, by workload and server",
@@ -41,8 +44,13 @@ def render(analysis: Analysis, figures_at: str = FIGURES) -> dict[str, str]:
         analysis: of a run.
         figures_at: where the figures are, seen from the report; the other files are beside their folder.
     """
+    # Loading matplotlib takes longer than most commands.
+    from harness.report.figures.maps import relay_maps  # noqa: PLC0415
+    from harness.report.figures.panels import figures  # noqa: PLC0415
+
     results, one_core = analysis.results, analysis.one_core
-    drawn = figures(one_core)
+    maps = relay_maps(analysis.relays.maps, [facts.label for facts in one_core.servers])
+    drawn = figures(one_core) | maps
     beside = figures_at.removesuffix(FIGURES)
     core = [by_name(name) for name in one_core.tables if by_name(name).core]
     text = "\n".join(
@@ -59,6 +67,8 @@ def render(analysis: Analysis, figures_at: str = FIGURES) -> dict[str, str]:
             ),
             *(line for workload in core for line in workload_section(workload, one_core, analysis)),
             *other_workloads(analysis, beside + WORKLOAD_TABLES),
+            *relays_section(analysis, maps, figures_at, beside + RELAY_TABLES),
+            *predictions_section(analysis, beside + PREDICTIONS),
             *all_cores_section(analysis.all_cores),
             *costs_section(analysis),
             *causes_section(analysis),
@@ -78,4 +88,8 @@ def render(analysis: Analysis, figures_at: str = FIGURES) -> dict[str, str]:
         PAIRS: pairs_text(analysis),
         WORKLOAD_TABLES: workloads_text(analysis),
         CASES: cases_text(results),
+        **({RELAY_TABLES: relays_text(analysis)} if analysis.relays.workloads else {}),
+        **(
+            {PREDICTIONS: predictions_text(found)} if (found := analysis.predictions) and found.judged else {}
+        ),
     } | {f"{FIGURES}/{name}": svg for name, svg in drawn.items()}

@@ -1,4 +1,4 @@
-"""Names for narrow columns."""
+"""Names for narrow columns, and of figures."""
 
 from collections.abc import Sequence
 
@@ -11,3 +11,8 @@ def short_names(labels: Sequence[str]) -> dict[str, str]:
         else label
         for label in labels
     }
+
+
+def figure_of(pool: int | None) -> str:
+    """Return the name of the file of a map of relays."""
+    return "relays.svg" if pool is None else f"relays-pool-{pool}.svg"

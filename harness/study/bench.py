@@ -53,6 +53,10 @@ from harness.study.resume import gone_on_with, renewed
 
 REPORT_S: Final = 12.0
 """About what a quick run's report takes."""
+GATE_S: Final = 8.0
+"""About what the gate takes for a server of which nothing is known."""
+FEWEST_BLOCKS: Final = 2
+"""From fewer there is no interval."""
 LEAST_MEASURING: Final = 0.4
 """Of the time of a whole run, so much at least is measured, however long the gate has taken."""
 
@@ -296,6 +300,13 @@ def _tell_how_long(plan: Plan, manifest: Manifest, recorded: Sequence[Sample], c
         )
     if plan.whole_s is not None and not done:
         console.print(f"This will take about {plan.whole_s / 60:.0f} minutes in all", highlight=False)
+        if (fit := blocks_that_fit(plan, plan.whole_s, len(manifest.servers) - known)) < FEWEST_BLOCKS:
+            console.print(
+                f"{len(plan.servers)} servers are too many for that: about {fit:.1f} blocks of each workload, and intervals "
+                f"take {FEWEST_BLOCKS}; name fewer servers, or give --blocks",
+                style="yellow",
+                highlight=False,
+            )
         return
     minutes = sum(plan.seconds_of(cell.workload) for cell in cells) / 60
     before = (
@@ -305,6 +316,13 @@ def _tell_how_long(plan: Plan, manifest: Manifest, recorded: Sequence[Sample], c
         f"{before}{len(cells)} launches will take about {minutes:.0f} minutes if none is invalid, besides all else",
         highlight=False,
     )
+
+
+def blocks_that_fit(plan: Plan, whole_s: float, to_judge: int) -> float:
+    """Estimate how many blocks of each workload can be measured in a given time, the gate of so many servers included."""
+    measuring_s = max(whole_s - REPORT_S - GATE_S * to_judge, LEAST_MEASURING * whole_s)
+    block_s = sum(plan.seconds_of(cell.workload) for cell in plan.cells() if cell.block == 0)
+    return measuring_s / block_s
 
 
 def _all_served(plan: Plan, samples: Sequence[Sample]) -> bool:

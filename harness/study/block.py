@@ -184,7 +184,8 @@ class _Block:
                 ]
                 for each in self._there
                 for turns in [seen[each.cell].turns]
-            }
+            },
+            pinned={each.cell.server for each in self._there if each.cores.pinned},
         )
         samples = tuple(
             sample_of(

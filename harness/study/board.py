@@ -13,12 +13,20 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from harness.analyse.blocks import Launch
+from harness.analyse.blocks import Launch, under
 from harness.analyse.samples.metrics import metric
 from harness.analyse.standings import Standing, standings
 
 BAR: Final = 36
-"""Columns of the terminal for a comparison bar."""
+"""Columns of the terminal for a comparison bar, where there is room."""
+SHORTEST_BAR: Final = 12
+WHAT_BARS_SAY: Final = "bars that do not overlap differ"
+COST: Final = "CPU µs"
+RATE: Final = "requests/s"
+GAP: Final = 3
+"""Between two columns of a table."""
+EDGES: Final = 2
+WIDE: Final = 100
 SHOWN: Final = "cpu_us_per_request"
 BESIDE: Final = "throughput_rps"
 
@@ -70,11 +78,13 @@ class Board:
     def show(self, launches: Sequence[Launch], workload: str) -> None:
         """Show how servers stand under a workload, now that there is more of it."""
         found, beside = (standings(launches, workload, metric(name)) for name in (SHOWN, BESIDE))
+        blocks = 1 + max((each.sample.cell.block for each in under(launches, workload)), default=0)
+        title = f"{workload}, {blocks} block{'s' * (blocks > 1)}"
         if self._live is None:
-            blocks = 1 + max((each.sample.cell.block for each in launches), default=0)
-            self.say(f"{workload}: {blocks} block{'s' * (blocks > 1)} measured, {self._left()} left")
+            self.say(f"{title} measured, {self._left()} left")
         elif found:
-            self._standing = table_of(workload, found, {each.server: each.mean for each in beside})
+            rates = {each.server: each.mean for each in beside}
+            self._standing = table_of(title, found, rates, self._console.width)
         self.redraw()
 
     def say(self, text: str, style: str = "") -> None:
@@ -104,42 +114,59 @@ def board(console: Console) -> Iterator[Board]:
         yield Board(console, live)
 
 
-def table_of(workload: str, found: Sequence[Standing], requests_per_s: dict[str, float]) -> Table:
-    """Return servers with their bars, all on one logarithmic scale."""
-    place = scale(found)
+def table_of(
+    title: str, found: Sequence[Standing], requests_per_s: dict[str, float], width: int = WIDE
+) -> Table:
+    """Return servers with their bars, all on one logarithmic scale. In a narrow terminal columns go, never figures.
+
+    Args:
+        title: what is measured, and how often it was.
+        found: the servers, in order.
+        requests_per_s: of each.
+        width: of the terminal.
+    """
     table = Table(
-        title=f"{workload}: {metric(SHOWN).title} so far",
+        title=f"{title}: {metric(SHOWN).title} so far",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
+    room = width - EDGES - max(len(each.server) for each in found) - GAP - len(COST)
+    with_rates = room >= SHORTEST_BAR + 2 * GAP + len(RATE)
+    bar_width = min(BAR, room - GAP - with_rates * (GAP + len(RATE)))
     table.add_column("server", no_wrap=True)
-    table.add_column("CPU µs", justify="right", no_wrap=True)
-    table.add_column("bars that do not overlap differ", no_wrap=True)
-    table.add_column("requests/s", justify="right", no_wrap=True)
+    table.add_column(COST, justify="right", no_wrap=True)
+    if bar_width >= SHORTEST_BAR:
+        table.add_column(WHAT_BARS_SAY if len(WHAT_BARS_SAY) <= bar_width else "", no_wrap=True)
+    if with_rates:
+        table.add_column(RATE, justify="right", no_wrap=True)
+    place = scale(found, bar_width)
     for each in found:
-        rate = requests_per_s.get(each.server)
-        table.add_row(
-            each.server, f"{each.mean:.1f}", bar(each, place), "" if rate is None else f"{rate:,.0f}"
-        )
+        cells: list[str | Text] = [each.server, f"{each.mean:.1f}"]
+        if bar_width >= SHORTEST_BAR:
+            cells.append(bar(each, place, bar_width))
+        if with_rates:
+            rate = requests_per_s.get(each.server)
+            cells.append("" if rate is None else f"{rate:,.0f}")
+        table.add_row(*cells)
     return table
 
 
-def scale(found: Sequence[Standing]) -> Callable[[float], int]:
+def scale(found: Sequence[Standing], width: int = BAR) -> Callable[[float], int]:
     """Return where a value lies on the axis of all bars, in columns."""
     low = min(each.mean if each.low is None else each.low for each in found)
     high = max(each.mean if each.high is None else each.high for each in found)
     span = math.log(high / low) or 1.0
 
     def place(value: float) -> int:
-        return round((BAR - 1) * math.log(value / low) / span)
+        return round((width - 1) * math.log(value / low) / span)
 
     return place
 
 
-def bar(standing: Standing, place: Callable[[float], int]) -> Text:
+def bar(standing: Standing, place: Callable[[float], int], width: int = BAR) -> Text:
     """Draw a comparison bar, its mean in it; the mean alone as long as the scatter is not known."""
-    cells = [" "] * BAR
+    cells = [" "] * width
     if standing.low is not None and standing.high is not None:
         for column in range(place(standing.low), place(standing.high) + 1):
             cells[column] = "─"

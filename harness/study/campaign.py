@@ -215,6 +215,10 @@ class Campaign:
     def _load(self, cell: Cell) -> Load:
         """Return what is done to a server: the same in each block, but for random arrivals."""
         load = self._loads[cell.workload]
+        if load.upstream is not None:
+            # Whoever it does not serve at once would wait for ever.
+            most = self.plan.most_clients.get(cell.server, load.clients)
+            return replace(load, clients=min(load.clients, most), seed=cell.block)
         if load.arrivals == CLOSED:
             return load
         load = replace(load, seed=cell.block)

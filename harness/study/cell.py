@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Final
 
 from harness.conformance.smoke import check_shortly
-from harness.drive.fleet import Progress, workers_for
+from harness.drive.fleet import Progress, let_upstream_listen, workers_for
 from harness.drive.orders import Reading, sum_of_requests
+from harness.errors import MeasureError
 from harness.launch.candidates import Candidate
-from harness.launch.process import DEFAULT_CLIENTS, Launched, address_of, launch
+from harness.launch.process import DEFAULT_CLIENTS, DEFAULT_POOL, Launched, address_of, launch
 from harness.machine.connections import Address
 from harness.machine.resources import Cores, cores_for, our_cores
 from harness.plan import ALL_CORES, FREE, FRESH, Cell, Load
 from harness.record import GeneratorUse, MachineUse, Placement, Sample, ServerUse, Slice
 from harness.study.observe import Observation, Session
+from harness.study.upstream import upstream_use
 from harness.study.window import tally
 
 VISITS: Final = 32
@@ -45,15 +47,19 @@ def measure(
         LaunchError: it does not start.
         MeasureError: it answers wrongly, or the clients cannot connect.
     """
+    if load.upstream is not None and not candidate.relays:
+        raise MeasureError(f"{candidate.label} asks no upstream: its command has no {{upstream}}")
     cores = cores_of(candidate, generators)
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as working:
         # Before the server, so that all of them start at the same time, each on its own core.
         workers = working.enter_context(workers_for(load, cores, generators))
-        with serving(candidate, load, cores) as (address, launched):
+        upstream = let_upstream_listen(workers.generators[0], load)
+        with serving(candidate, load, cores, upstream) as (address, launched):
             try:
                 visit(candidate, address)
                 session = Session(address, launched, load, cores, workers, Path(scratch))
-                session.turn(load, progress)
+                # A relay opens its connections to the upstream with the first questions: that is none of the window's.
+                session.turn(load, progress, settled=load.upstream is not None)
                 seen = session.end()
             finally:
                 working.close()  # before the server, which would wait for its clients to leave
@@ -80,12 +86,20 @@ def visit(candidate: Candidate, address: Address) -> None:
 
 
 @contextmanager
-def serving(candidate: Candidate, load: Load, cores: Cores) -> Iterator[tuple[Address, Launched | None]]:
+def serving(
+    candidate: Candidate, load: Load, cores: Cores, upstream: Address | None = None
+) -> Iterator[tuple[Address, Launched | None]]:
     """Run a server with places enough for a load, unless it runs already; LaunchError if it does not start."""
     if candidate.address is not None:
         yield address_of(candidate), None
         return
-    with launch(candidate, max_clients=_places(candidate, load), cores=cores.server) as launched:
+    with launch(
+        candidate,
+        max_clients=_places(candidate, load),
+        cores=cores.server,
+        upstream=upstream,
+        pool=load.upstream.pool if load.upstream else DEFAULT_POOL,
+    ) as launched:
         yield launched.address, launched
 
 
@@ -153,6 +167,9 @@ def sample_of(  # noqa: PLR0913 - all that a sample tells of
         ),
         background=seen.background,
         slices=slices,
+        upstream=None
+        if in_window.questions is None
+        else upstream_use(in_window.outcome, in_window.times, in_window.questions),
     )
 
 
@@ -192,6 +209,8 @@ def _foreign_share(
 
 
 def _places(candidate: Candidate, load: Load) -> int | None:
-    """Return the capacity to ask for: the default, unless more is needed."""
+    """Return the capacity to ask for: the default, unless more is needed; of a relay, whose pool takes places, what is needed."""
+    if load.upstream is not None and candidate.takes("max_clients"):
+        return min(load.connections + 1, candidate.most_clients or load.connections + 1)
     needs_more = load.connections > DEFAULT_CLIENTS and candidate.takes("max_clients")
     return load.connections + 1 if needs_more else None

@@ -16,7 +16,7 @@ from harness.drive.fleet import (
     orders_for,
     take_turn,
 )
-from harness.drive.journal import Columns, read_times
+from harness.drive.journal import Columns, QuestionColumns, read_questions, read_times
 from harness.drive.orders import LoadOutcome, merge_outcomes
 from harness.launch.process import Launched
 from harness.machine.connections import Address
@@ -30,13 +30,18 @@ MEMORY_EVERY_S: Final = 1.0
 
 @dataclass(frozen=True)
 class TurnSeen:
-    """A turn: what was done, what came of it, the times of all its requests, and how long, of all cores' time, was stolen."""
+    """A turn: what was done, what came of it, the times of all its requests, and how long, of all cores' time, was stolen.
+
+    Attributes:
+        questions: those to the upstream; None if there is none.
+    """
 
     load: Load
     outcome: LoadOutcome
     times: Columns
     stolen_s: float
     machine_s: float
+    questions: QuestionColumns | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,7 @@ class Session:
             let_background_come(workers.background, address, load.background)
         orders = orders_for(address, load, cores, workers, self._pids, str(scratch))
         self._files = [Path(order.times_file) for order in orders]
+        self._questions = Path(orders[0].questions_file) if load.upstream else None
         self._connect_s = sum(
             float(each.tell(as_line(order), "connected")["connect_s"])
             for each, order in zip(workers.generators, orders, strict=True)
@@ -126,11 +132,13 @@ class Session:
         background = background_outcome(self._workers.background)
         leave(self._workers.generators)
         records = [[each.records for each in of_turn] for of_turn in self._outcomes]
+        asked = [sum(each.questions for each in of_turn) for of_turn in self._outcomes]
         turns = zip(
             self._loads,
             map(merge_outcomes, self._outcomes),
             read_times(self._files, records),
             self._machine,
+            [None] * len(asked) if self._questions is None else read_questions(self._questions, asked),
             strict=True,
         )
         return Observation(
@@ -139,7 +147,10 @@ class Session:
             ready=self._ready,
             connected=self._connected,
             afterwards=afterwards,
-            turns=tuple(TurnSeen(load, outcome, times, *machine) for load, outcome, times, machine in turns),
+            turns=tuple(
+                TurnSeen(load, outcome, times, *machine, questions)
+                for load, outcome, times, machine, questions in turns
+            ),
             background=background,
             memory_series_bytes=tuple(self._memory_bytes),
         )

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from harness.launch.facts import hash_of, loop_sources
 from harness.plan import WORKLOADS
 from harness.record import (
     CONFORMANCE,
@@ -30,6 +31,7 @@ from harness.record import (
 GENERATORS: Final = ("harness.drive.generator", "harness.drive.background.__main__")
 """They run in processes of their own, so that nobody imports them."""
 MEASURING: Final = ("harness.study.cell", *GENERATORS)
+RELAYING: Final = (*MEASURING, "harness.drive.relay_generator")
 OF_SERVERS: Final = {
     CONFORMANCE: ("harness.conformance.judge",),
     LIMITS: ("harness.experiments.capacity",),
@@ -69,11 +71,15 @@ def states_of(servers: Sequence[ServerFacts], design: Design, effects: Mapping[s
     }
     states |= {Part(EFFECTS, name): state for name, state in effects.items()}
     states[Part(SELFTEST, THE_WHOLE)] = fingerprint(*SELF_TESTING)
-    measured = together(
-        fingerprint(*MEASURING), *of_server.values(), f"{design.warmup_s} {design.duration_s}"
+    plan = f"{design.warmup_s} {design.duration_s}"
+    measured, relayed = (
+        together(fingerprint(*modules), *of_server.values(), plan) for modules in (MEASURING, RELAYING)
     )
     return states | {
-        Part(SAMPLES, each.name): together(measured, repr((each.load, each.duration_s, each.of_peak)))
+        Part(SAMPLES, each.name): together(
+            relayed if each.relayed else measured,
+            repr((each.load, each.duration_s, each.of_peak)),
+        )
         for each in WORKLOADS
         if each.name in design.workloads
     }
@@ -84,9 +90,10 @@ def _state_of_server(server: ServerFacts) -> str:
         return server.command
     if not (PROJECT / server.file).exists():
         return GONE
-    return fingerprint(
+    state = fingerprint(
         server.file.removesuffix(".py").replace("/", "."), package=server.file.partition("/")[0]
     )
+    return together(state, hash_of(loop_sources(server.loop))) if server.loop else state
 
 
 def parts_in(results: Results) -> list[Part]:

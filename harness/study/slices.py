@@ -1,6 +1,6 @@
 """From the turns of a block to its slices: what each says, and which are left out. Pure: no process, socket or clock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -50,12 +50,25 @@ def in_flight_ns(outcome: LoadOutcome, times: Columns) -> int:
     return int((np.maximum(ended_ns - begun_ns, 0) * times.count).sum())
 
 
-def without_neighbours(slices: Mapping[str, Sequence[Slice]]) -> dict[str, tuple[Slice, ...]]:
+def without_neighbours(
+    slices: Mapping[str, Sequence[Slice]], pinned: Collection[str]
+) -> dict[str, tuple[Slice, ...]]:
     """Leave out the cycles in which the generator was kept from its core, whole, for all servers of a block alike.
 
     None if they are too many: the block says then what the machine is like.
+
+    Args:
+        slices: of each server.
+        pinned: the servers that leave the generator's core alone. The others may run there themselves, so that nothing can
+            be told from them.
     """
-    kept_from = {each.cycle for of_server in slices.values() for each in of_server if was_hit(each)}
+    kept_from = {
+        each.cycle
+        for server, of_server in slices.items()
+        if server in pinned
+        for each in of_server
+        if was_hit(each)
+    }
     cycles = {each.cycle for of_server in slices.values() for each in of_server}
     if len(kept_from) > MOST_LEFT_OUT * len(cycles):
         kept_from = set()

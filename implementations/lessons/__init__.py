@@ -26,4 +26,7 @@ LESSONS: Final = (
     Lesson("lesson5_callback", "Awaiting a callback"),
     Lesson("lesson6_reactor", "The non-blocking server"),
     Lesson("lesson7_libraries", "The same in asyncio, trio and gevent", has_options=True),
+    Lesson("lesson8_threads", "A thread for each client", has_options=True),
+    Lesson("lesson9_shared_total", "A total that all clients share", has_options=True),
+    Lesson("lesson10_waiting", "Handlers that wait", has_options=True),
 )

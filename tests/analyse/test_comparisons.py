@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from harness.analyse.blocks import launches_of
 from harness.analyse.comparisons import (
@@ -117,6 +118,7 @@ def test_the_inverse_of_the_inverse_is_the_same(verdict: str, low: float, high: 
     assert {inverse(given_one).verdict, verdict} in ({BETTER, WORSE}, {EQUIVALENT}, {UNDECIDED})
 
 
+@settings(max_examples=20)
 @given(st.floats(1.2, 5))
 def test_scaling_one_server_swaps_the_verdicts(make_sample: Callable[..., Sample], factor: float) -> None:
     """More throughput is better, and more CPU time is worse, by whatever factor."""
@@ -186,6 +188,37 @@ def test_all_pairs_have_one_error_unless_servers_scatter_too_differently_over_al
         assert {each.adjustment for each in found} == {adjustment}
     narrow = {frozenset((each.a, each.b)): each.ci_high / each.ci_low for each in found}
     assert narrow[frozenset("ab")] < narrow[frozenset("ad")]
+
+
+def test_what_is_free_scatters_on_its_own_account(make_sample: Callable[..., Sample]) -> None:
+    rng = np.random.default_rng(5)
+    pinned = [
+        make_sample(server, block, cpu_us=cost * math.exp(rng.normal(0, 0.02)))
+        for block in range(4)
+        for server, cost in (("a", 20), ("b", 22), ("c", 24))
+    ]
+    placement = structs.replace(pinned[0].placement, free=True)
+    free = [
+        structs.replace(
+            make_sample("a+free", block, cpu_us=40 * math.exp(rng.normal(0, 0.3))), placement=placement
+        )
+        for block in range(4)
+    ]
+    alone = compare_all(launches_of(pinned), "clients_64", CPU)
+    both = compare_all(launches_of([*pinned, *free]), "clients_64", CPU)
+    assert both[: len(alone)] == alone
+    assert {(each.a, each.b) for each in both[len(alone) :]} == {(server, "a+free") for server in "abc"}
+    assert min(each.ci_high / each.ratio for each in both[len(alone) :]) > max(
+        each.ci_high / each.ratio for each in alone
+    )
+    assert (
+        len(
+            compare_all(
+                launches_of(free + [make_sample("b", block) for block in range(4)]), "clients_64", CPU
+            )
+        )
+        == 1
+    )
 
 
 def test_a_launch_that_is_missing_leaves_the_others_of_its_block(make_sample: Callable[..., Sample]) -> None:

@@ -16,6 +16,7 @@ from harness.analyse.knee import (
     probe,
     rates_for,
     recovery_s,
+    unserved,
 )
 from harness.analyse.samples.quantiles import UNKNOWN
 from harness.record import Sample
@@ -60,6 +61,25 @@ def test_a_rate_that_failed_below_one_that_passed_is_tried_again() -> None:
     assert next_rate(unlucky) == 2000
     assert knee([*unlucky, probed(2000, True)]) == Knee(3000, 4000)
     assert knee([*unlucky, probed(2000, False)]) == Knee(1000, 2000)
+
+
+OVERLOADED = RatePoint(1000, False, "overloaded", 0.5, UNKNOWN)
+BROKE = RatePoint(1000, False, "errors", 0.5, UNKNOWN)
+LATE = RatePoint(1000, None, "lag", 1.0, UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("probes", "reasons"),
+    [
+        ([BROKE, OVERLOADED], ""),
+        ([BROKE, probed(1000, True)], ""),
+        ([BROKE, BROKE], "errors"),
+        ([LATE, BROKE], "lag, errors"),
+        ([], "no rate was offered"),
+    ],
+)
+def test_a_server_that_breaks_under_every_rate_serves_none(probes: list[RatePoint], reasons: str) -> None:
+    assert unserved(probes) == reasons
 
 
 def test_what_cannot_be_judged_does_not_count() -> None:

@@ -54,6 +54,10 @@ def test_noise_is_counted(make_sample: Callable[..., Sample]) -> None:
     found = noise_of(launches_of(samples))
     assert found == Noise(slices=9, left_out=1, blocks=3, shared=1, launches=3, neighbours=1)
     assert noise_of(launches_of([make_sample()])) is None
+    free = structs.replace(samples[1], placement=structs.replace(samples[1].placement, pinned=False))
+    assert noise_of(launches_of([free])) == Noise(
+        slices=3, left_out=0, blocks=1, shared=0, launches=1, neighbours=0
+    )
 
 
 def test_noise_is_one_sentence() -> None:

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from harness.analyse.slopes import Slope, per_connection, slope
 from harness.record import ConnectionScaling, Holding
@@ -19,7 +19,7 @@ numbers = st.floats(min_value=-1e9, max_value=1e9)
 )
 def test_it_is_that_of_linear_regression(points: list[tuple[int, float]]) -> None:
     x, y = [float(at) for at, _ in points], [of for _, of in points]
-    wanted = stats.linregress(np.array(x), np.array(y))
+    wanted = scipy.stats.linregress(np.array(x), np.array(y))
     found = slope(x, y)
     scale = max(1.0, float(np.abs(y).max()))
     assert found.value == pytest.approx(wanted.slope, rel=1e-6, abs=1e-9 * scale)

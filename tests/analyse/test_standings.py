@@ -9,7 +9,7 @@ from harness.analyse.blocks import launches_of
 from harness.analyse.comparisons import BETTER, WORSE, compare_all
 from harness.analyse.samples.metrics import metric
 from harness.analyse.standings import standings
-from harness.record import Sample
+from harness.record import Placement, Sample
 
 CPU = metric("cpu_us_per_request")
 
@@ -24,11 +24,19 @@ def test_one_block_has_figures_and_no_bars(make_sample: Callable[..., Sample]) -
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_bars_overlap_where_no_difference_is_known(make_sample: Callable[..., Sample], seed: int) -> None:
+@pytest.mark.parametrize("free", ["", "c", "abcdef"])
+def test_bars_overlap_where_no_difference_is_known(
+    make_sample: Callable[..., Sample], seed: int, free: str
+) -> None:
     rng = np.random.default_rng(seed)
     costs = dict(zip("abcdef", (20, 21, 23, 26, 30, 31), strict=True))
     samples = [
-        make_sample(server, block, cpu_us=cost * float(np.exp(rng.normal(0, 0.05))))
+        make_sample(
+            server,
+            block,
+            cpu_us=cost * float(np.exp(rng.normal(0, 0.05))),
+            placement=Placement(pinned=server not in free, free=server in free),
+        )
         for block in range(6)
         for server, cost in costs.items()
     ]

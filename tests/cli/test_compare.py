@@ -80,6 +80,12 @@ def test_a_threshold_decides_on_the_exit_code(compare: Callable[..., Done], limi
         (["threaded", "trio_nursery", "--fail-if", "cpu > 5%"], 2, "a threshold is like"),
         (["--server", "a=x"], 2, "two servers are compared, and 1 are given"),
         (["--server", "a=x", "--server", "b=y", "--in", "results/reference"], 2, "one of the two"),
+        (
+            ["asyncio_streams", "--loop", "a=asyncio:SelectorEventLoop", "--in", "x"],
+            2,
+            "--loop asks for a new",
+        ),
+        (["threaded", "--loop", "a=asyncio:SelectorEventLoop"], 2, "none runs on asyncio"),
         (["--server", "a=/no/such/thing", "--server", "b=/no/such/thing"], 3, "cannot run /no/such/thing"),
         (["blocking", "--server", "b=/no/such/thing"], 2, "one client at a time"),
         (["thread_pool", "--server", "b=x", "--clients", "65"], 2, "64 clients at once"),

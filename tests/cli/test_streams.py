@@ -78,7 +78,7 @@ def test_an_argument_that_is_no_text_is_refused() -> None:
 
 @pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize(
-    "words", [["list"], ["list", "--json"], ["bench", "--help"], ["lesson", "3"]], ids=" ".join
+    "words", [["list"], ["list", "--json"], ["conform", "--help"], ["lesson", "3"]], ids=" ".join
 )
 def test_a_full_disk_is_named_in_one_line(words: Sequence[str]) -> None:
     with FULL.open("wb") as full:
@@ -88,7 +88,7 @@ def test_a_full_disk_is_named_in_one_line(words: Sequence[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["list"], ["list", "--json"], ["bench", "--help"], ["lesson", "3"]], ids=" ".join
+    "words", [["list"], ["list", "--json"], ["conform", "--help"], ["lesson", "3"]], ids=" ".join
 )
 def test_a_reader_that_has_gone_ends_a_command_quietly(words: Sequence[str]) -> None:
     reading, writing = os.pipe()

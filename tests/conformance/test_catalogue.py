@@ -13,12 +13,10 @@ from implementations.catalogue import CAPABILITIES
 def test_every_clause_is_cited_and_every_citation_exists() -> None:
     text = (PROJECT / "implementations/PROTOCOL.md").read_text(encoding="utf-8")
     clauses = set(re.findall(r"^(\d\.\d+)\. ", text, re.MULTILINE))
-    of_relays = {clause for clause in clauses if clause.startswith("9.")}
     cited = {clause.strip() for case in CASES for clause in case.clause.split(",")}
     assert cited <= clauses
-    # No case: the default options, no --verbose, an immediate close (seen by L11 and L14), false words of the kernel
-    # (which tests/implementations puts into its mouth), and relays.
-    assert clauses - cited - of_relays <= {"5.1", "5.6", "6.8", "6.9"}
+    # No case: the default options, and false words of the kernel (which tests/implementations puts into its mouth).
+    assert clauses - cited <= {"5.1", "6.9"}
 
 
 def test_cases_have_ids_of_their_group_and_titles() -> None:
@@ -40,4 +38,5 @@ def test_cases_are_selected_by_id_or_by_letter() -> None:
 
 
 def test_the_readme_counts_the_cases() -> None:
-    assert f"passed {len(CASES)} byte-exact cases" in (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert 100 < len(CASES) < 200
+    assert "passed over a hundred byte-exact cases" in (PROJECT / "README.md").read_text(encoding="utf-8")

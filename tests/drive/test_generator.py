@@ -10,6 +10,7 @@ from threading import Thread
 from time import monotonic_ns
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -438,6 +439,13 @@ def test_what_the_system_refuses_is_told(tmp_path: Path) -> None:
             generator.tell(as_line(turn), "started")
             with pytest.raises(MeasureError, match="No such file or directory: '/no/such/folder/times'"):
                 generator.tell(None, "done")
+
+
+def test_a_generator_is_one_thread(tmp_path: Path) -> None:
+    """It can be started where no thread can, and none of numpy's shares its core."""
+    with launch(ours("threaded")) as launched, worker("harness.drive.generator", ()) as generator:
+        generator.tell(as_line(order_for(launched.address, tmp_path)), "connected")
+        assert psutil.Process(generator.pid).num_threads() == 1
 
 
 def test_a_wrong_greeting_is_noticed(faulty: Callable[..., Candidate], tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from harness.drive.schedule import Agenda, RateStep, intended_ns, share_of
 
@@ -77,7 +77,7 @@ def test_as_many_are_planned_as_the_rate_says(rate: float, duration_s: float) ->
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 def test_poisson_gaps_are_exponential(seed: int) -> None:
     gaps = np.diff(intended_ns([RateStep(5000, 4)], "poisson", seed))
-    assert stats.kstest(gaps, "expon", args=(0, S / 5000)).pvalue > 0.001
+    assert scipy.stats.kstest(gaps, "expon", args=(0, S / 5000)).pvalue > 0.001
 
 
 def test_poisson_counts_vary_as_much_as_their_mean() -> None:

@@ -28,7 +28,7 @@ from implementations.relays.futures import Pool
 from implementations.server import Options, Server
 
 NAMES = [implementation.name for implementation in CATALOGUE]
-OF_THE_LOOP = "FCL"
+OF_THE_LOOP = "FCLR"
 """What another event loop may change: how bytes come and go, and when; the lines themselves are the shared core's affair."""
 OF_WORKERS = {"C16"}
 """What cannot be judged of a server that is one process."""

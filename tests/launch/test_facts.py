@@ -1,13 +1,16 @@
 """Facts for the manifest."""
 
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
-from harness.launch.facts import code_branches, code_lines, facts, source_hash
+from harness.launch.facts import changed_since, code_branches, code_lines, facts, loop_sources, source_hash
 from harness.launch.selection import ours, selected
 from harness.plan import ALL_CORES, ONE_CORE
-from harness.record import PROJECT
+from harness.record import PROJECT, SAMPLES, Results
 from harness.study.environment import gather
+from harness.study.parts import states_of
+from tests.makers import changed
 
 
 def test_code_lines_are_neither_blank_nor_comment_nor_docstring(tmp_path: Path) -> None:
@@ -28,6 +31,29 @@ def test_servers_are_described() -> None:
     assert mine.source_hash == source_hash(mine.file) != source_hash("implementations/blocking.py")
     assert mine.command.startswith("python -m implementations.threaded")
     assert (theirs.file, theirs.code_lines, theirs.command) == ("", 0, "./server {port}")
+
+
+def test_an_event_loop_of_ones_own_is_a_source_of_the_servers_that_run_on_it(
+    tmp_path: Path, make_results: Callable[..., Results]
+) -> None:
+    loop = tmp_path / "own" / "loop.py"
+    loop.parent.mkdir()
+    loop.write_text("from asyncio import SelectorEventLoop as make\n")
+    model, own = facts(selected(["asyncio_streams"], loops=[f"mine={tmp_path}/own.loop:make"]))
+    assert (model.loop, own.loop) == ("", f"{tmp_path}/own.loop:make")
+    assert model.source_hash != own.source_hash
+    results = make_results()
+    results = changed(results, manifest=changed(results.manifest, servers=(model, own)))
+    assert changed_since(results) == []
+    states = states_of((model, own), results.manifest.design, {})
+    loop.write_text("from asyncio import SelectorEventLoop as make  # and more\n")
+    assert changed_since(results) == [own.label]
+    now = states_of((model, own), results.manifest.design, {})
+    assert {part.name for part in states if states[part] != now[part] and part.file != SAMPLES} == {own.label}
+
+
+def test_what_is_installed_is_no_source_of_ours() -> None:
+    assert loop_sources("uvloop:new_event_loop") == []
 
 
 def test_the_machine_is_described() -> None:

@@ -11,11 +11,13 @@ from harness.machine import connections
 from harness.machine.connections import (
     Address,
     Entry,
+    Timer,
     endpoint_of,
     endpoints_of,
     listening_host,
     reached,
     servers_entry,
+    timer_of,
 )
 
 Pair = tuple[socket.socket, socket.socket]
@@ -155,3 +157,13 @@ def test_what_is_no_name_is_an_error_like_others() -> None:
 def test_the_interface_of_a_link_is_kept() -> None:
     index, name = socket.if_nameindex()[0]
     assert endpoint_of((f"fe80::1%{name}", 1)).address[3:] == (index,)
+
+
+def test_the_clock_for_probes_runs_where_they_are_on(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    end, _ = pair
+    ends: tuple[Address, Address] = end.getsockname(), end.getpeername()
+    assert timer_of(*ends) == Timer.NONE
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    assert timer_of(*ends) == Timer.KEEP_ALIVE
+    monkeypatch.setattr(connections, "_told", lambda *_: b"")
+    assert timer_of(*ends) is None

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from harness.machine.processes import (
@@ -73,3 +74,20 @@ def test_the_sockets_of_a_process_are_told_by_descriptor() -> None:
         descriptor, inode = one.fileno(), os.fstat(one.fileno()).st_ino
         assert sockets_of(os.getpid())[descriptor] == inode
     assert descriptor not in sockets_of(os.getpid())
+
+
+def test_a_process_that_has_ended_holds_nothing_and_whoever_may_not_look_is_told_that_it_has_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+
+    def refuse(of: psutil.Process) -> int:
+        raise psutil.AccessDenied(of.pid)
+
+    monkeypatch.setattr(psutil.Process, "num_fds", refuse)
+    with pytest.raises(ProcessLookupError):
+        footprint(process.pid)
+    process.wait()
+    with pytest.raises(psutil.AccessDenied):
+        footprint(os.getpid())

@@ -1,17 +1,31 @@
 """Plans: which launches there are, in which order, and how long they take."""
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.plan import CORE, PROFILES, WORKLOADS, Plan, by_name, in_slices, twin_of
+from harness.plan import (
+    CORE,
+    PROFILES,
+    QUICK_RELAYS,
+    RELAY,
+    RELAY_BLOCKS,
+    RELAYS,
+    WORKLOADS,
+    Plan,
+    Workload,
+    by_name,
+    in_slices,
+    twin_of,
+)
 from tests.makers import changed
 
-NAMES = tuple(workload.name for workload in WORKLOADS)
-FOR_ONE = [workload.name for workload in WORKLOADS if workload.connections == 1]
+NAMES = tuple(workload.name for workload in WORKLOADS if not workload.relayed)
+FOR_ONE = [name for name in NAMES if by_name(name).connections == 1]
 
 
 def plan(seed: int = 1, blocks: int = 3) -> Plan:
@@ -78,16 +92,22 @@ def test_profiles_measure_the_core_most_often() -> None:
         "clients_64_pipeline_16",
     ]
     quick = PROFILES["quick"]
-    assert [each.name for each in WORKLOADS if quick.blocks(each)] == ["clients_64", "clients_500"]
+    assert [each.name for each in WORKLOADS if quick.blocks(each)] == [
+        "clients_64",
+        "clients_500",
+        "relay_5ms_500_pool_100",
+    ]
     for name, blocks in {"standard": (8, 3), "full": (8, 5)}.items():
         assert (PROFILES[name].blocks(CORE[0]), PROFILES[name].blocks(by_name("churn"))) == blocks
 
 
 def test_a_full_run_of_many_servers_is_estimated_to_fit_into_90_minutes() -> None:
     servers = tuple(f"server_{number}" for number in range(14))
-    blocks = {workload.name: PROFILES["full"].blocks(workload) for workload in WORKLOADS}
     full = PROFILES["full"]
-    whole = Plan(servers, NAMES, {servers[0]: 1, servers[1]: 1000}, blocks, full.warmup_s, full.duration_s, 1)
+    blocks = {workload.name: full.blocks(workload) for workload in WORKLOADS if full.blocks(workload)}
+    whole = Plan(
+        servers, tuple(blocks), {servers[0]: 1, servers[1]: 1000}, blocks, full.warmup_s, full.duration_s, 1
+    )
     assert 40 * 60 < whole.seconds() < 85 * 60, whole.seconds() / 60
 
 
@@ -130,3 +150,33 @@ def test_a_server_is_spared_more_clients_than_it_can_serve() -> None:
     served = {(cell.server, by_name(cell.workload).load.clients) for cell in limited.cells()}
     assert max(clients for server, clients in served if server == "threaded") == 64
     assert max(clients for server, clients in served if server == "other") > 64
+
+
+def of_relays(workloads: Sequence[Workload], blocks: int) -> Plan:
+    """Return a plan of seven servers that take what they get, one that select() limits, one for 64 clients, and one for one."""
+    servers = (*(f"server_{number}" for number in range(7)), "watched", "pool", "alone")
+    names = tuple(workload.name for workload in workloads)
+    return Plan(
+        servers, names, {"alone": 1, "pool": 64, "watched": 1000}, dict.fromkeys(names, blocks), 0.3, 1.0, 1
+    )
+
+
+def test_the_map_of_relays_takes_no_longer_than_is_promised() -> None:
+    assert of_relays(RELAYS, RELAY_BLOCKS).seconds() < 25 * 60
+    assert of_relays(QUICK_RELAYS, 1).seconds() < 80
+
+
+def test_a_relay_is_given_as_many_clients_as_it_serves_and_one_for_one_client_meets_the_fewest() -> None:
+    met = {(cell.server, by_name(cell.workload).load.clients) for cell in of_relays(RELAYS, 1).cells()}
+    assert {clients for server, clients in met if server == "pool"} == {16, 64, 256, 1000}
+    assert {clients for server, clients in met if server == "alone"} == {16}
+
+
+def test_who_asks_no_upstream_meets_no_relay_workload() -> None:
+    both = changed(of_relays((RELAY, by_name("churn")), 1), no_relays=frozenset({"pool"}))
+    assert {cell.workload for cell in both.cells() if cell.server == "pool"} == {"churn"}
+
+
+def test_variants_meet_the_relay_that_every_run_measures() -> None:
+    both = changed(of_relays((RELAY, QUICK_RELAYS[0]), 1), core_only=frozenset({"pool"}))
+    assert {cell.workload for cell in both.cells() if cell.server == "pool"} == {RELAY.name}

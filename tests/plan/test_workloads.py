@@ -1,11 +1,13 @@
 """What the workloads are."""
 
+import math
+
 import pytest
 
 from harness.drive.background.manners import MANNERS
 from harness.errors import UsageError
 from harness.oracle import oracle
-from harness.plan import CORE, PEAK, WORKLOADS, by_name, list_of, why_not
+from harness.plan import CORE, PEAK, QUICK_RELAYS, RELAYS, WORKLOADS, by_name, list_of, why_not
 
 NAMES = tuple(workload.name for workload in WORKLOADS)
 
@@ -38,3 +40,40 @@ def test_what_a_server_cannot_be_given_is_said() -> None:
     assert "1,000 clients at once, and cannot be given 10,064" in why_not(1000, by_name("idle_10000"))
     assert "one client at a time, and cannot be given 8" in why_not(1, by_name("clients_8"))
     assert why_not(1, by_name("churn")) == "", "whoever is alone for a moment can be served alone"
+
+
+def test_a_window_lasts_ten_times_as_long_as_any_client_waits_for_wait_and_pool() -> None:
+    for workload in (*RELAYS, *QUICK_RELAYS):
+        waiting = workload.load.upstream
+        assert waiting is not None
+        turn_s = max(waiting.wait_s, workload.load.clients * waiting.wait_s / waiting.pool)
+        assert (workload.duration_s or 0) >= 10 * turn_s
+        assert turn_s <= 0.25
+
+
+def test_the_map_has_each_wait_with_each_number_of_clients() -> None:
+    as_large = {
+        (w.load.upstream.wait_s, w.load.clients)
+        for w in RELAYS
+        if w.load.upstream and w.load.upstream.pool == w.load.clients
+    }
+    assert len(as_large) == 16
+    assert set(QUICK_RELAYS) <= set(RELAYS)
+    assert len({workload.name for workload in WORKLOADS}) == len(WORKLOADS)
+
+
+def test_who_is_limited_by_descriptors_cannot_have_both_all_clients_and_a_pool() -> None:
+    assert why_not(1000, by_name("relay_5ms_256")) == ""
+    assert "cannot be given 1,000 clients and a pool of 100" in why_not(
+        1000, by_name("relay_20ms_1000_pool_100")
+    )
+    assert why_not(64, by_name("relay_5ms_1000")) == "", "it is given 64"
+    assert why_not(None, by_name("relay_5ms_1000")) == ""
+
+
+def test_a_ceiling_follows_from_wait_clients_and_pool() -> None:
+    assert [
+        by_name(f"relay_5ms_{case}").load.ceiling_rps for case in ("16", "256", "256_pool_10", "500_pool_100")
+    ] == [pytest.approx(rps) for rps in (3_200, 51_200, 2_000, 20_000)]
+    assert by_name("relay_5ms_256_mixed").load.ceiling_rps == pytest.approx(51_200 / 0.9)
+    assert by_name("clients_64").load.ceiling_rps == math.inf

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import datetime, tzinfo
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from harness.errors import ResultsError, UsageError
-from harness.record import held, held_log, take
+from harness.record import folders, held, held_log, new_folder, take
 
 
 def test_a_folder_is_taken_only_if_it_is_new_or_empty(tmp_path: Path) -> None:
@@ -18,6 +20,30 @@ def test_a_folder_is_taken_only_if_it_is_new_or_empty(tmp_path: Path) -> None:
         take(tmp_path / "new" / "run")
     with pytest.raises(UsageError, match=r"cannot write to .*: Not a directory"):
         take(tmp_path / "new" / "run" / "notes" / "run")
+
+
+class Stopped(datetime):
+    """A clock that stands still, as one seems to that is set back."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls(2026, 3, 1, 9, 30, 15, tzinfo=tz)
+
+
+def test_runs_that_begin_in_the_same_second_get_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "datetime", Stopped)
+    made = [new_folder(tmp_path / "results") for _ in range(3)]
+    assert [each.name for each in made] == [f"2026-03-01T09-30-15{end}" for end in ("", "-2", "-3")]
+    for each in made:
+        take(each)
+
+
+def test_that_no_folder_can_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(UsageError, match=r"cannot write to .*results: Not a directory"):
+        new_folder(tmp_path / "results")
 
 
 @pytest.mark.parametrize("hold", [held, held_log])

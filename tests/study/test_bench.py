@@ -12,10 +12,10 @@ from harness.launch.candidates import Candidate
 from harness.launch.selection import ours
 from harness.plan import Cell, Load, Plan
 from harness.record import CONFORMANCE, SAMPLES, Judgement, Sample, Verdict, as_json, read_results
-from harness.report.files import write_report
+from harness.report.markdown import REPORT
 from harness.study import bench as study
 from harness.study import campaign, manifest, phases
-from tests.makers import changed, undrawn
+from tests.makers import changed
 
 CANDIDATES = [ours("threaded"), ours("trio_nursery")]
 BLOCKS = {"flood": 3, "churn": 2}
@@ -61,12 +61,16 @@ def machine(monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample])
     assert made_up.done
 
 
+def report_of(folder: Path) -> Path:
+    """Say where a report would be; nothing here is about what it says."""
+    return folder / REPORT
+
+
 def run(folder: Path, *, resume: bool = False, plan: Plan = PLAN) -> str:
     said = io.StringIO()
     interrupted = read_results(folder) if resume else None
     command, console = ("harness", "bench"), Console(file=said, width=200)
-    with undrawn():
-        study.bench(CANDIDATES, plan, folder, command, console, write_report, interrupted=interrupted)
+    study.bench(CANDIDATES, plan, folder, command, console, report_of, interrupted=interrupted)
     return said.getvalue()
 
 
@@ -109,6 +113,16 @@ def test_what_is_to_come_is_estimated(machine: Machine, tmp_path: Path) -> None:
     machine.interrupted_after = -1
     said = run(tmp_path / "run", resume=True)
     assert "4 of 10 launches were made before; 6 launches will take about 0 minutes" in said
+
+
+def test_what_does_not_fit_into_a_given_time_is_known_beforehand() -> None:
+    def fit(servers: int, to_judge: int = 0) -> float:
+        labels = tuple(f"server_{number}" for number in range(servers))
+        workloads = {"clients_64": 8, "clients_500": 8}
+        plan = Plan(labels, tuple(workloads), {}, workloads, 0.3, 1.0, 7)
+        return study.blocks_that_fit(plan, 285.0, to_judge)
+
+    assert fit(20, to_judge=20) < study.FEWEST_BLOCKS < fit(5, to_judge=5) < fit(5)
 
 
 def test_a_run_is_resumed_with_the_same_sources_plan_and_machine_only(

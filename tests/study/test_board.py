@@ -23,9 +23,9 @@ def launches(make_sample: Callable[..., Sample]) -> tuple[Launch, ...]:
     )
 
 
-def shown(launches: tuple[Launch, ...], *, terminal: bool) -> str:
+def shown(launches: tuple[Launch, ...], *, terminal: bool, width: int = 100) -> str:
     said = io.StringIO()
-    console = Console(file=said, width=100, force_terminal=terminal, color_system=None)
+    console = Console(file=said, width=width, force_terminal=terminal, color_system=None)
     with board(console) as on:
         on.expect(100.0, 6, time.monotonic() + 95.5)
         on.doing("clients_64, block 1", 2)
@@ -37,7 +37,7 @@ def shown(launches: tuple[Launch, ...], *, terminal: bool) -> str:
 
 def test_a_terminal_shows_the_table_as_it_stands(launches: tuple[Launch, ...]) -> None:
     text = shown(launches, terminal=True)
-    assert "clients_64: CPU µs per request so far" in text
+    assert "clients_64, 3 blocks: CPU µs per request so far" in text
     assert "●" in text
     assert "─" in text
     assert text.index("threaded") < text.index("trio_nursery")
@@ -47,7 +47,22 @@ def test_a_terminal_shows_the_table_as_it_stands(launches: tuple[Launch, ...]) -
 
 def test_without_a_terminal_there_are_plain_lines(launches: tuple[Launch, ...]) -> None:
     lines = shown(launches, terminal=False).splitlines()
-    assert lines == ["clients_64: 3 blocks measured, 1:35 left", "  invalid: threaded: [errors]"]
+    assert lines == ["clients_64, 3 blocks measured, 1:35 left", "  invalid: threaded: [errors]"]
+
+
+@pytest.mark.parametrize(
+    ("width", "rates", "bars"), [(100, True, True), (60, True, True), (40, False, True), (30, False, False)]
+)
+def test_in_a_narrow_terminal_columns_go_and_figures_never(
+    launches: tuple[Launch, ...], width: int, *, rates: bool, bars: bool
+) -> None:
+    text = shown(launches, terminal=True, width=width)
+    assert "20.4" in text
+    assert "trio_nursery" in text
+    assert ("10,000" in text) is rates
+    assert ("●" in text) is bars
+    of_table = [line for line in text.splitlines() if line.strip().startswith(("server", "threaded", "trio"))]
+    assert not any("…" in line for line in of_table)
 
 
 def test_bars_share_a_logarithmic_axis() -> None:

@@ -11,12 +11,13 @@ from harness.analyse.samples.validity import invalidity
 from harness.drive.fleet import GENERATOR, as_line, worker
 from harness.drive.orders import LoadOrder, Reading
 from harness.errors import MeasureError
+from harness.experiments.selftest.null_relay import null_relay
 from harness.launch.candidates import Candidate
 from harness.launch.process import launch
 from harness.launch.selection import ours
 from harness.machine.processes import snapshot
 from harness.machine.resources import Cores, cores_for
-from harness.plan import ALL_CORES, TRICKLE, Background, Load
+from harness.plan import ALL_CORES, TRICKLE, Background, Load, Waiting
 from harness.record import Sample
 from harness.study.cell import _foreign_share, measure
 from harness.study.observe import MemorySeries
@@ -252,3 +253,23 @@ def test_the_work_of_a_server_that_is_not_ours_is_not_told_from_others() -> None
         at_ns=10**9, server_cpu_ns=0, generator_cpu_ns=400_000_000, spun_ns=0, cores_busy_ns=1_300_000_000
     )
     assert _foreign_share(Cores((0,), (1,)), 1, SHORT, [(begin, end)]) == 0
+
+
+def test_of_a_relay_all_four_times_of_each_request_are_known() -> None:
+    load = Load(clients=8, warmup_s=0.1, duration_s=0.4, upstream=Waiting(wait_s=0.005, pool=8))
+    sample = measure(null_relay("null"), load)
+    assert real_trouble(sample) == []
+    used = sample.upstream
+    assert used is not None
+    assert (used.strays, used.under_way_ns) == (0, used.integral_ns)
+    assert 0 < used.most <= 8
+    for part in (used.asking, used.returning, used.own):
+        assert sum(part.histogram.values()) == sample.window.answered
+    # What is left of a response is what the upstream has not taken, each question at least its wait.
+    assert sample.times.response_sum_ns >= sample.window.answered * 5_000_000
+
+
+def test_a_relay_that_cannot_be_one_is_not_measured(faulty: Callable[..., Candidate]) -> None:
+    load = Load(clients=1, warmup_s=0.1, duration_s=0.2, upstream=Waiting(wait_s=0.001, pool=1))
+    with pytest.raises(MeasureError, match="asks no upstream"):
+        measure(faulty("none"), load)

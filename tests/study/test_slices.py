@@ -86,7 +86,7 @@ def slices(waited_shares: list[float]) -> list[Slice]:
 
 def test_a_cycle_with_a_neighbour_is_left_out_for_all() -> None:
     both = {"a": slices([0, 0.1, 0.3, 0]), "b": slices([0, 0, 0, 0])}
-    found = without_neighbours(both)
+    found = without_neighbours(both, pinned=both)
     for server, of_server in both.items():
         expected = [replace(each, reason=NEIGHBOUR) if each.cycle == 2 else each for each in of_server]
         assert list(found[server]) == expected
@@ -94,5 +94,12 @@ def test_a_cycle_with_a_neighbour_is_left_out_for_all() -> None:
 
 @pytest.mark.parametrize(("left_out", "of", "kept"), [(1, 3, 2), (2, 6, 4), (2, 5, 5), (3, 6, 6)])
 def test_on_a_shared_machine_nothing_is_left_out(left_out: int, of: int, kept: int) -> None:
-    found = without_neighbours({"a": slices([0.5] * left_out + [0.0] * (of - left_out))})
+    found = without_neighbours({"a": slices([0.5] * left_out + [0.0] * (of - left_out))}, pinned={"a"})
     assert sum(not each.reason for each in found["a"]) == kept
+
+
+def test_who_may_run_on_the_generators_core_is_no_neighbour() -> None:
+    found = without_neighbours(
+        {"free": slices([0.6, 0, 0, 0]), "pinned": slices([0, 0, 0, 0.6])}, pinned={"pinned"}
+    )
+    assert [[each.cycle for each in of_server if each.reason] for of_server in found.values()] == [[3], [3]]

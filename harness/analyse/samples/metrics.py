@@ -110,6 +110,43 @@ def memory_slope_kib_per_s(sample: Sample) -> float | None:
     return slope(range(len(readings)), readings).value / 1024
 
 
+def ceiling_share(sample: Sample) -> float | None:
+    """Of the questions that can be under way at an upstream at once, how many were on average; None if there is none."""
+    under_way = mean_under_way(sample)
+    return None if under_way is None else under_way / sample.load.most_under_way
+
+
+def mean_under_way(sample: Sample) -> float | None:
+    """How many questions of a relay were under way on average; None if it is none."""
+    if sample.upstream is None:
+        return None
+    return sample.upstream.under_way_ns / (sample.window.length_s * 1e9)
+
+
+def ceiling_rps(sample: Sample) -> float | None:
+    """What wait, clients and pool allow a relay to answer in a second, however fast it is; None if it is none."""
+    return sample.load.ceiling_rps if sample.upstream else None
+
+
+def core_share(sample: Sample) -> float | None:
+    """Of the cores that a relay may use, how much it used; None if it is none, or not our process."""
+    if sample.upstream is None or not sample.server.cpu_ns:
+        return None
+    return sample.server.cpu_ns / (sample.window.length_s * 1e9 * sample.placement.server_cores)
+
+
+def of_upstream_us(part: str, q: float) -> Callable[[Sample], float | None]:
+    """Return a function that works out a quantile of a part of a relay's responses, or of how late its upstream answered."""
+
+    def value(sample: Sample) -> float | None:
+        if sample.upstream is None:
+            return None
+        found = quantiles.quantile_ns(getattr(sample.upstream, part).histogram, q)
+        return None if found is None else found / 1e3
+
+    return value
+
+
 FEWEST_READINGS: Final = 5
 """A slope through fewer readings of the memory says nothing."""
 
@@ -156,6 +193,12 @@ METRICS: Final = (
         value=lambda sample: sample.window.recovery_s,
         additive=True,
     ),
+    Metric("ceiling_rps", "ceiling", higher_is_better=True, value=ceiling_rps),
+    Metric("ceiling_share", "share of the ceiling", higher_is_better=True, value=ceiling_share),
+    Metric("mean_under_way", "under way", higher_is_better=True, value=mean_under_way),
+    Metric("core_share", "share of the core", higher_is_better=False, value=core_share),
+    Metric("own_p50_us", "own part p50 µs", higher_is_better=False, value=of_upstream_us("own", 0.5)),
+    Metric("own_p99_us", "own part p99 µs", higher_is_better=False, value=of_upstream_us("own", 0.99)),
     Metric(
         "memory_slope_kib_per_s",
         "memory KiB/s",

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from harness.analyse.samples.quantiles import QUANTILES, quantile, response
+from harness.analyse.samples.metrics import ceiling_share
+from harness.analyse.samples.quantiles import QUANTILES, quantile, quantile_ns, response
 from harness.analyse.samples.steadiness import Steadiness, steadiness
 from harness.plan import ALL_CORES, CLOSED
-from harness.record import Sample
+from harness.record import Sample, UpstreamUse
 
 BUSY: Final = 0.95
 """From this share of its core on, a process is what limits a closed loop."""
@@ -23,6 +24,13 @@ KEPT_UP: Final = 0.99
 """A server that answers a smaller share of what it is offered is overloaded."""
 LITTLE_TOLERANCE: Final = 0.05
 AWAKE_LIMIT: Final = 0.01
+CEILING_TOLERANCE: Final = 1e-6
+"""Of a share that is a ratio of whole nanoseconds."""
+LATE_QUANTILE: Final = 0.9
+LATE_LIMIT: Final = 0.05
+"""An upstream's answers may be so much of the wait late, of nine in ten."""
+SHORTEST_WAIT_NS: Final = 1e6
+"""Of a shorter wait no timer is good enough for that."""
 
 
 class Severity(Enum):
@@ -60,6 +68,13 @@ class Reason(Enum):
         "late-tail",
         "the generator's own delay is too much of a quantile behind which there is little",
         Severity.REMARK,
+    )
+    STRAYS = "strays", "questions to the upstream and requests do not belong together", Severity.INVALID
+    ABOVE_CEILING = "above-ceiling", "more was under way at the upstream than can be", Severity.INVALID
+    LATE_ANSWERS = (
+        "late-answers",
+        "the upstream answered later than it should have, by too much of the wait",
+        Severity.DOUBT,
     )
     SHARED_CORE = "shared-core", "server and generator did not have cores of their own", Severity.DOUBT
     OVERLOADED = "overloaded", "the server answered less than it was offered", Severity.REMARK
@@ -131,7 +146,8 @@ def limited_by(sample: Sample) -> str:
     """Tell what limits the throughput.
 
     Returns:
-        "rate" for an open loop that the server kept up with; "server"; "generator"; "machine" if a server that uses all
+        "rate" for an open loop that the server kept up with; "server"; "generator"; "upstream" if as many questions as can be
+        were under way nearly all the time; "machine" if a server that uses all
         cores and its generator together kept them busy; "latency" if there was time to spare; "unknown" if the server's
         process is not known.
     """
@@ -148,6 +164,8 @@ def limited_by(sample: Sample) -> str:
         and sample.server.threads
     ):
         return "machine"
+    if (ceiling_share(sample) or 0.0) >= BUSY:
+        return "upstream"
     return "latency" if sample.server.threads else "unknown"
 
 
@@ -201,6 +219,27 @@ def _of_the_books(sample: Sample) -> Iterator[Flag]:
         mean = sample.times.response_sum_ns / (sample.window.length_s * 1e9)
         detail = f"{mean:.1f} requests in flight by their times, {sample.load.clients * sample.load.pipeline} in truth"
         yield Flag(Reason.LITTLES_LAW, detail)
+    if sample.upstream is not None:
+        yield from _of_the_upstream(sample, sample.upstream)
+
+
+def _of_the_upstream(sample: Sample, used: UpstreamUse) -> Iterator[Flag]:
+    """Hold what was asked against what was sent, and how much was under way against how much can be."""
+    if sample.requests.sent == sample.requests.ok:
+        if used.under_way_ns != used.integral_ns:
+            detail = f"questions were under way for {used.under_way_ns} ns one by one, and for {used.integral_ns} ns together"
+            yield Flag(Reason.CONSERVATION, detail)
+        if used.strays:
+            yield Flag(Reason.STRAYS, f"{used.strays} questions and requests have no counterpart")
+    share, most = ceiling_share(sample) or 0.0, sample.load.most_under_way
+    if share > 1 + CEILING_TOLERANCE or used.most > most:
+        mean = share * most
+        yield Flag(Reason.ABOVE_CEILING, f"{mean:.1f} on average and {used.most} at once, of {most}")
+    late = quantile_ns(used.late.histogram, LATE_QUANTILE)
+    wait_ns = sample.load.upstream.wait_s * 1e9 if sample.load.upstream else 0.0
+    if wait_ns >= SHORTEST_WAIT_NS and late is not None and late > LATE_LIMIT * wait_ns:
+        detail = f"one answer in ten was {late / 1e3:,.0f} µs late or more, of a wait of {wait_ns / 1e6:g} ms"
+        yield Flag(Reason.LATE_ANSWERS, detail)
 
 
 def _of_the_slices(sample: Sample) -> Iterator[Flag]:

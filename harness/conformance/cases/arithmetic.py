@@ -1,15 +1,25 @@
 """A: which lines are lists, and what they come to."""
 
-from itertools import cycle
+from collections.abc import Iterable
+from itertools import cycle, product
 from math import prod
 from typing import Final
 
 from harness.conformance.case import Cases
-from harness.conformance.cases.replies import ERROR, TO_PRODUCT, products, sums
+from harness.conformance.cases.replies import ERROR, GOODBYE, TO_PRODUCT, TO_SUM, products, sums
 from harness.conformance.target import Target
+from harness.oracle import oracle, replies
 
 CASES: Final = Cases()
 case = CASES.case
+
+TEXTS: Final = (b"12,3", b"sum", b"product", b"quit")
+STRAY: Final = b"\r \t\x0b\x00"
+"""What programs take away at the ends of a line, rightly or wrongly."""
+BLANKS: Final = (b"", b" ", b"\t", b" \t ")
+AROUND_POWERS: Final = tuple(sorted({2**power + more for power in range(12) for more in (-1, 0, 1)} - {0}))
+LONGEST_LINE_BYTES: Final = 4096
+LINES_AT_ONCE: Final = 256
 
 
 @case("3.2")
@@ -144,3 +154,55 @@ def a17_every_length_and_every_sign(target: Target) -> None:
     with target.greeted() as peer:
         peer.exchange(lines, sums(*map(sum, lists)))
         peer.exchange(b"product\n" + lines, TO_PRODUCT, products(*map(prod, lists)))
+
+
+@case("2.2, 3.1, 3.2, 3.3")
+def a18_every_byte_everywhere(target: Target) -> None:
+    """Every byte, anywhere in a list or a command, is what the specification makes of it; so are several around it."""
+    inserted = [
+        text[:place] + bytes([byte]) + text[place:]
+        for text in TEXTS
+        for place in range(len(text) + 1)
+        for byte in range(256)
+        if byte != ord("\n")
+    ]
+    around = [
+        line
+        for text in TEXTS
+        for several in (bytes(each) for count in (2, 3) for each in product(STRAY, repeat=count))
+        for line in (several + text, text + several)
+    ]
+    check_lines(target, (*inserted, *around))
+
+
+@case("3.2")
+def a19_every_form_of_an_item(target: Target) -> None:
+    """An item may have blanks before and behind it, a sign and leading zeros, wherever it stands, in both modes."""
+    forms = product(BLANKS, (b"", b"+", b"-"), (b"0", b"7", b"007", b"10"), BLANKS)
+    lines = [
+        line
+        for item in map(b"".join, forms)
+        for line in (item, item + b",5", b"-5," + item, b"5,%s,2" % item)
+    ]
+    check_lines(target, (b"sum", *lines, b"product", *lines))
+
+
+@case("2.4, 3.4")
+def a20_every_size(target: Target) -> None:
+    """Integers of up to 4,095 digits, and lists of up to 2,048 integers, of either sign, in both modes."""
+    digits = [sign + b"9" * count for count in (*AROUND_POWERS, 4095) for sign in (b"", b"-")]
+    lists = [b",".join([one] * count) for count in AROUND_POWERS for one in (b"1", b"-1")]
+    lines = [line for line in (*digits, *lists) if len(line) <= LONGEST_LINE_BYTES]
+    check_lines(target, (b"sum", *lines, b"product", *lines))
+
+
+def check_lines(target: Target, lines: Iterable[bytes]) -> None:
+    """Send lines, some of them at once, and compare what answers each with the oracle; `quit` is left out."""
+    kept = [line + b"\n" for line in lines if not oracle(line).endswith(GOODBYE)]
+    _, *expected = replies(b"".join(kept))
+    with target.greeted() as peer:
+        for start in range(0, len(kept), LINES_AT_ONCE):
+            end = start + LINES_AT_ONCE
+            peer.exchange(b"".join(kept[start:end]), *expected[start:end])
+        peer.exchange(b"sum\n", TO_SUM)
+        peer.fence()

@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import time
+from contextlib import suppress
 from itertools import pairwise
 from typing import Final
 
@@ -10,6 +12,7 @@ from harness.conformance.case import Cases
 from harness.conformance.cases.replies import GOODBYE, THREE, sums
 from harness.conformance.cases.steps import (
     FENCES,
+    FLOOD,
     FLOOD_LIMIT_BYTES,
     fill_unread,
     is_served,
@@ -18,7 +21,7 @@ from harness.conformance.cases.steps import (
 from harness.conformance.peer import MEDIUM_BUFFER_BYTES, SMALL_BUFFER_BYTES, Peer
 from harness.conformance.target import Target
 from harness.conformance.violations import NotApplicable, StaleClaim, Violation
-from harness.machine.connections import servers_entry
+from harness.machine.connections import Timer, servers_entry, timer_of
 from harness.machine.processes import sockets_of
 
 CASES: Final = Cases()
@@ -34,7 +37,12 @@ CHURN_ROUNDS: Final = 5
 CHURN_CLIENTS: Final = 400
 LEAK_LIMIT_BYTES: Final = 512
 RETRIES_PER_S: Final = 20
+TRIES_OF_A_SECOND: Final = 8
+"""More than a second in all: who asks and logs once a second is at rest in some of them."""
 WORKERS_CLIENTS: Final = 8
+MOST_THROWN_AWAY_BYTES: Final = 64 * 1024 * 1024
+"""The 1 MiB of the specification, and whatever kernels may hold at both ends."""
+LOOK_S: Final = 0.001
 
 
 def blocked_by_a_stalled_client(target: Target) -> None:
@@ -186,7 +194,7 @@ def c09_out_of_descriptors(target: Target) -> None:
             waiting = [own.connect() for _ in range(2 + len(own.pids))]
             for _ in range(FENCES):
                 served.fence()
-            own.is_quiet()
+            own.is_quiet(TRIES_OF_A_SECOND)
             served.fence()
             if waiting[-1].unread():
                 raise Violation("a client was served, although there was no descriptor left for it")
@@ -203,25 +211,30 @@ def c10_more_clients_than_places(target: Target) -> None:
     """Beyond --max-clients a client waits without a greeting; once a place is free, it is served in full."""
     places = 3 if target.serves_several else 1
     with target.fresh(max_clients=places) as own:
-        inside = [own.greeted() for _ in range(places)]
-        outside = [own.connect() for _ in range(2)]
-        for peer in outside:
-            peer.send(b"product\n6,7\n")
-            peer.await_delivery()
-        for _ in range(FENCES):
-            for peer in inside:
-                peer.fence()
-        if any(is_served(peer) for peer in outside):
-            raise Violation(f"client {places + 1} of --max-clients {places} was served")
-        inside.pop().close()
-        outside[0].greeted().expect(b"<switching to product mode>\r\nProduct of input numbers: '42'\r\n")
-        outside[0].fence(b"Product")
-        if is_served(outside[1]):
-            raise Violation(f"one place was free, and two clients were served with --max-clients {places}")
-        outside[0].close()
-        outside[1].greeted().expect(b"<switching to product mode>\r\nProduct of input numbers: '42'\r\n")
-        for peer in (*inside, outside[1]):
-            peer.close()
+        check_places(own, places)
+
+
+def check_places(target: Target, places: int, fences: int = FENCES) -> None:
+    """Fill all places of a server, and see who waits, and who is served when one leaves."""
+    inside = [target.greeted() for _ in range(places)]
+    outside = [target.connect() for _ in range(2)]
+    for peer in outside:
+        peer.send(b"product\n6,7\n")
+        peer.await_delivery()
+    for _ in range(fences):
+        for peer in inside:
+            peer.fence()
+    if any(is_served(peer) for peer in outside):
+        raise Violation(f"client {places + 1} of --max-clients {places} was served")
+    inside.pop().close()
+    outside[0].greeted().expect(b"<switching to product mode>\r\nProduct of input numbers: '42'\r\n")
+    outside[0].fence(b"Product")
+    if is_served(outside[1]):
+        raise Violation(f"one place was free, and two clients were served with --max-clients {places}")
+    outside[0].close()
+    outside[1].greeted().expect(b"<switching to product mode>\r\nProduct of input numbers: '42'\r\n")
+    for peer in (*inside, outside[1]):
+        peer.close()
 
 
 @case("2.3")
@@ -248,16 +261,18 @@ def c15_out_of_threads(target: Target) -> None:
     """Out of threads: who is connected is served, the server neither dies nor spins, and then goes on."""
     with target.fresh() as own, own.greeted() as served:
         served.fence()
+        files = own.files()
         with own.without_threads():
             waiting = [own.connect() for _ in range(2 + len(own.pids))]
             for _ in range(FENCES):
                 served.fence()
-            own.is_quiet()
+            own.is_quiet(TRIES_OF_A_SECOND)
             served.fence()
         served.exchange(b"quit\n", GOODBYE)
         served.close()
         for peer in waiting:
             peer.close()  # it may have been served, or closed
+        own.settles(own.files, files)
         own.answers(b"1,2\n", THREE)
 
 
@@ -287,6 +302,97 @@ def c16_worker_that_dies(target: Target) -> None:
         own.server.process.send_signal(signal.SIGTERM)
         if code := own.server.wait():
             raise Violation(f"exit code {code} after a stop, expected 0")
+
+
+@case("4.1, 6.1, 6.6")
+def c17_every_way_of_leaving(target: Target) -> None:
+    """However a client leaves, its place is free for the next one, and nothing of it stays open."""
+    with target.fresh(max_clients=1) as own:
+        with own.greeted() as peer:
+            peer.fence()
+            files = own.files()
+        for leave in WAYS_OF_LEAVING:
+            peer = own.connect(SMALL_BUFFER_BYTES).greeted()
+            leave(peer)
+        own.answers(b"1,2\n", THREE)
+        own.settles(own.files, files - 1)
+
+
+def end_input(peer: Peer) -> None:
+    """End the input, and wait for the server's end."""
+    peer.send(b"1,2")
+    peer.half_close()
+    peer.expect(THREE)
+    peer.expect_end()
+    peer.close()
+
+
+def say_goodbye(peer: Peer) -> None:
+    """Send `quit`, and close when the server has ended its output."""
+    peer.exchange(b"quit\n", GOODBYE)
+    peer.expect_end()
+    peer.close()
+
+
+def flood_after_goodbye(peer: Peer) -> None:
+    """Send `quit` and then as much as the server takes: no more than it may throw away, and what kernels hold."""
+    peer.exchange(b"quit\n", GOODBYE)
+    sent = 0
+    with suppress(OSError):
+        while sent < MOST_THROWN_AWAY_BYTES:
+            sent += peer.socket.send(FLOOD)
+    if sent >= MOST_THROWN_AWAY_BYTES:
+        raise Violation(f"after `quit` the server took {sent:,} bytes of input")
+    peer.close()
+
+
+def stay_after_goodbye(peer: Peer) -> None:
+    """Send `quit` and do nothing more: whoever comes next is served all the same."""
+    peer.exchange(b"quit\n", GOODBYE)
+    peer.expect_end()
+
+
+def leave_unread(peer: Peer) -> None:
+    """Reset with replies unread."""
+    peer.send(b"1,2\n" * 5000)
+    peer.reset()
+
+
+def leave_inside_a_long_line(peer: Peer) -> None:
+    """Close inside a line that is too long already, its ERROR unread."""
+    peer.send(b"9" * 10_000)
+    peer.await_delivery()
+    peer.close()
+
+
+WAYS_OF_LEAVING: Final = (
+    Peer.close,
+    Peer.reset,
+    end_input,
+    say_goodbye,
+    flood_after_goodbye,
+    leave_unread,
+    leave_inside_a_long_line,
+    stay_after_goodbye,
+)
+
+
+@case("6.6")
+def c18_keep_alive(target: Target) -> None:
+    """Keep-alive probes are on, which find a client that has vanished without a word."""
+    with target.greeted() as peer:
+        limit = time.monotonic() + target.patience_s
+        while (
+            timer := timer_of(peer.socket.getpeername(), peer.socket.getsockname())
+        ) == Timer.RETRANSMISSION and time.monotonic() < limit:
+            time.sleep(LOOK_S)  # the greeting has yet to be acknowledged
+        if timer is None:
+            raise NotApplicable("this kernel does not tell what the server's end of a connection waits for")
+        if timer != Timer.KEEP_ALIVE:
+            raise Violation(
+                "the kernel's clock for keep-alive probes does not run at the server's end of a silent connection"
+            )
+        peer.fence()
 
 
 def servers_socket(peer: Peer) -> int:

@@ -1,17 +1,26 @@
 """F: where lines begin and end."""
 
+from itertools import product
 from typing import Final
 
 from harness.conformance.case import Cases
-from harness.conformance.cases.replies import ERROR, SEVEN, THREE
+from harness.conformance.cases.replies import ERROR, SEVEN, THREE, TO_SUM
 from harness.conformance.target import Target
 from harness.conformance.violations import Violation
+from harness.oracle import GREETING, oracle
 
 CASES: Final = Cases()
 case = CASES.case
 
 LONGEST: Final = b"0" * 4095 + b"7"
 MEMORY_LIMIT_BYTES: Final = 8 * 1024 * 1024
+
+FILLED: Final = (
+    (b"1,2", b" ", b""), (b"", b"\t", b"1,2"), (b"-", b"0", b"7"), (b"1", b"0", b",2"), (b"sum", b" ", b""), (b"product", b"\t", b""),
+    (b"quit", b" ", b""), (b"x", b"\xff", b""), (b"", b" ", b""), (b"", b"\r", b""), (b"1", b"\x00", b""),
+)  # fmt: skip
+"""Lines of every kind, as long as one likes: how each begins, what fills it, how it ends."""
+LENGTHS: Final = (4095, 4096, 4097)
 
 
 @case("1.1")
@@ -184,3 +193,29 @@ def f20_too_long_at_the_end(target: Target) -> None:
         peer.half_close()
         peer.expect(ERROR)
         peer.expect_end()
+
+
+@case("2.4, 2.5, 2.6")
+def f21_every_kind_at_the_limit(target: Target) -> None:
+    """A line of every kind may have 4,096 bytes and no more, blanks counted, with every ending and at the end of input."""
+    lines = [
+        head + filler * (length - len(head) - len(tail)) + tail
+        for (head, filler, tail), length in product(FILLED, LENGTHS)
+    ]
+    with target.greeted() as peer:
+        for line, ending in product(lines, (b"\n", b"\r\n")):
+            if not line.startswith(b"quit"):
+                peer.exchange(b"sum\n" + line + ending, answered(b"sum\n" + line + ending))
+        peer.exchange(b"sum\n", TO_SUM)
+        peer.fence()
+    for line, ending in product(lines, (b"", b"\r")):
+        with target.greeted() as peer:
+            peer.send(line + ending)
+            peer.half_close()
+            peer.expect(answered(line + ending))
+            peer.expect_end()
+
+
+def answered(sent: bytes) -> bytes:
+    """Return what answers the first that a client sends."""
+    return oracle(sent).removeprefix(GREETING)

@@ -14,12 +14,15 @@ from harness.conformance.violations import Violation
 CASES: Final = Cases()
 case = CASES.case
 IDLE_TIMEOUT_S: Final = 1.0
+AT_ONCE_S: Final = 0.5
+"""Half of what a close may linger that is not for idleness."""
 
 
-@case("6.2")
+@case("6.2, 6.8")
 def l11_idle_timeout(target: Target) -> None:
-    """A silent client is closed after the idle timeout, and so is one that trickles bytes of one line."""
-    with target.fresh(idle_timeout_s=IDLE_TIMEOUT_S) as own:
+    """A silent client is closed after the idle timeout, and so is one that trickles bytes of one line; no neighbour is."""
+    places = {"max_clients": 1 + target.serves_several} if target.candidate.takes("max_clients") else {}
+    with target.fresh(idle_timeout_s=IDLE_TIMEOUT_S, **places) as own:
         in_time(lambda: check_closed_in_time(own, trickle=b""))
         in_time(lambda: check_closed_in_time(own, trickle=b"1"))
 
@@ -111,8 +114,10 @@ def check_closed_in_time(target: Target, trickle: bytes) -> None:
     began = time.monotonic()
     peer = target.greeted()
     greeted = time.monotonic()
+    lively = LivelyNeighbour(target)
     peer.socket.settimeout(IDLE_TIMEOUT_S / 10)
     while not peer.at_end:
+        lively.ask()
         took_s = time.monotonic() - greeted
         try:
             peer.receive()
@@ -125,7 +130,39 @@ def check_closed_in_time(target: Target, trickle: bytes) -> None:
             raise Late(f"with --idle-timeout {IDLE_TIMEOUT_S:g} it was still open after {took_s:.2f} s")
     if (took_s := time.monotonic() - began) < 0.8 * IDLE_TIMEOUT_S:
         raise Violation(f"with --idle-timeout {IDLE_TIMEOUT_S:g} it was closed after {took_s:.2f} s")
+    ended = time.monotonic()
+    while not peer.is_closed_by_server():
+        if time.monotonic() > ended + AT_ONCE_S:
+            raise Late(f"{AT_ONCE_S:g} s after its end of output the server has not closed")
+        time.sleep(0.01)
     peer.close()
+    lively.leave()
+
+
+class LivelyNeighbour:
+    """A client that asks something now and then, so that it is not closed, if the server serves several."""
+
+    def __init__(self, target: Target) -> None:
+        """Connect."""
+        self._peer = target.greeted() if target.serves_several else None
+        self._asked = time.monotonic()
+
+    def ask(self) -> None:
+        """Expect an answer, unless this client has been silent for too long itself."""
+        if self._peer is None:
+            return
+        silent_s = time.monotonic() - self._asked
+        try:
+            self._peer.fence()
+        except Violation as trouble:
+            late = LateClient if silent_s > IDLE_TIMEOUT_S / 2 else Late
+            raise late(f"{silent_s:.2f} s after its last line: {trouble}") from None
+        self._asked = time.monotonic()
+
+    def leave(self) -> None:
+        """Give its place back."""
+        if self._peer is not None:
+            self._peer.close()
 
 
 def latest_s(target: Target, idle_timeout_s: float = IDLE_TIMEOUT_S) -> float:

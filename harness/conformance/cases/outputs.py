@@ -3,6 +3,7 @@
 import os
 import shlex
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,10 +16,13 @@ from harness.conformance.violations import NotApplicable, Violation
 from harness.errors import LaunchError
 from harness.launch.process import free_port
 from harness.machine.processes import sockets_of
+from harness.oracle import GREETING, oracle
 
 CASES: Final = Cases()
 case = CASES.case
 
+LOGGED: Final = (b"12,34", b"nonsense", b"sum", b"quit")
+LOOK_S: Final = 0.01
 LOGGED_LINES: Final = 5000
 """What is logged of them is more than a pipe holds."""
 
@@ -51,11 +55,11 @@ def l21_log_that_cannot_be_written(target: Target) -> None:
 
 
 @contextmanager
-def verbose(target: Target, output: str) -> Iterator[Target]:
-    """Start a server that logs, with its standard error redirected."""
+def verbose(target: Target, output: str, **options: float) -> Iterator[Target]:
+    """Start a server that logs, with a standard stream redirected."""
     with ExitStack() as stack:
         try:
-            own = stack.enter_context(target.started_by(f'exec "$@" --verbose {output}').fresh())
+            own = stack.enter_context(target.started_by(f'exec "$@" --verbose {output}').fresh(**options))
         except LaunchError:
             if target.candidate.implementation is None:
                 raise NotApplicable("it cannot be started with --verbose") from None
@@ -88,3 +92,41 @@ def l22_closed_standard_streams(target: Target) -> None:
     code, _ = run_to_end(command, target.patience_s)
     if code != 2:
         raise Violation(f"bad usage, with standard error closed: exit code {code}, expected 2")
+
+
+@case("5.6, 5.7")
+def l26_what_is_said(target: Target) -> None:
+    """With --verbose a server logs that a client came, each of its lines and that it left; the readiness line stays alone."""
+    with (
+        tempfile.NamedTemporaryFile() as output,
+        verbose(target, f">{shlex.quote(output.name)}", port=free_port()) as own,
+    ):
+        converse(own)
+        await_log(own)
+        written = Path(output.name).read_bytes()
+        if own.candidate.announces and written.count(b"\n") != 1:
+            raise Violation(f"expected the readiness line alone, standard output: {written!r}")
+
+
+def converse(target: Target) -> None:
+    """Let a client come, send lines of several kinds, and leave."""
+    with target.greeted() as peer:
+        for line in LOGGED:
+            peer.exchange(line + b"\n", oracle(line).removeprefix(GREETING))
+        peer.expect_end()
+
+
+def await_log(target: Target) -> None:
+    """Wait until a log tells of a client's coming, all of its lines and its leaving."""
+    limit = time.monotonic() + target.patience_s
+    while not tells_all(said := target.server.error_output()):
+        if time.monotonic() > limit:
+            raise Violation(
+                f"with --verbose, expected a line for each of {len(LOGGED) + 2} events, standard error: {said!r}"
+            )
+        time.sleep(LOOK_S)
+
+
+def tells_all(said: str) -> bool:
+    """Tell whether a log has a line for each event, and the lines themselves."""
+    return said.count("\n") >= len(LOGGED) + 2 and all(line.decode() in said for line in LOGGED)

@@ -1,12 +1,13 @@
 """S: modes, quit, and what belongs to one connection."""
 
 import time
+from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Final
 
 from harness.conformance.case import STRICT, Cases
 from harness.conformance.cases.replies import ERROR, GOODBYE, TO_PRODUCT, TO_SUM
-from harness.conformance.peer import SMALL_BUFFER_BYTES
+from harness.conformance.peer import SMALL_BUFFER_BYTES, Peer
 from harness.conformance.target import Target
 from harness.oracle import GREETING, oracle
 
@@ -27,6 +28,9 @@ KINDS: Final = (
     b"\n", b"x\n", b"1,,2\n", b"1 2\n", b"\xff\n", b"SUM\n", b"products\n", b"sum \t\n", b"product\n", b"9" * 5000 + b"\n",
 )  # fmt: skip
 """Lines of every kind but `quit`: lists of each length and sign that matters, what is none, and the commands."""
+GOODBYES: Final = (b"quit\n", b"quit \t\n")
+CUT: Final = (b"2,4\n", b"-3,5\r\n", b"x\n", b"\n", b"sum\n", b"product\n", b"9" * 5000 + b"\n")
+"""Lines of which the last tenth, at least their LF, comes later."""
 
 
 @case("3.6")
@@ -64,10 +68,11 @@ def s05_quit(target: Target) -> None:
 
 @case("3.7")
 def s06_lines_after_quit(target: Target) -> None:
-    """After `quit` nothing more is answered."""
-    with target.greeted() as peer:
-        peer.exchange(b"1,2\nquit\n3,4\nproduct\nquit\n", b"Sum of input numbers: '3'\r\n", GOODBYE)
-        peer.expect_end()
+    """After `quit` nothing more is answered, be it lines, half a line or one that is too long."""
+    for rest in (b"3,4\nproduct\nquit\n", b"3,4", b"9" * 5000, b"9" * 5000 + b"\n1\n"):
+        with target.greeted() as peer:
+            peer.exchange(b"1,2\nquit\n" + rest, b"Sum of input numbers: '3'\r\n", GOODBYE)
+            peer.expect_end()
 
 
 @case("3.1")
@@ -163,7 +168,7 @@ def s14_every_kind_of_line_after_every_kind(target: Target) -> None:
 @case("2.5, 2.6, 3.7")
 def s15_every_kind_of_line_at_the_end(target: Target) -> None:
     """Every kind of line is answered in both modes if it is the last one, with its LF, without, or after a CR."""
-    for mode, kind, end in product(MODES, KINDS, (b"\n", b"", b"\r")):
+    for mode, kind, end in product(MODES, (*KINDS, *GOODBYES), (b"\n", b"", b"\r")):
         with target.greeted() as peer:
             peer.send(mode + kind.removesuffix(b"\n") + end)
             peer.half_close()
@@ -174,3 +179,34 @@ def s15_every_kind_of_line_at_the_end(target: Target) -> None:
 def answered(lines: bytes) -> bytes:
     """Return what answers lines of which the first chooses the mode."""
     return oracle(lines).removeprefix(GREETING)
+
+
+@case("3.6, 6.6")
+def s16_lines_in_turns(target: Target) -> None:
+    """Two clients whose lines of every kind come by halves, in turns, know nothing of each other's."""
+    pairs = list(product(CUT, repeat=2))
+    with target.greeted() as one, target.connect() as other:
+        steps = by_halves(one, [b"product\n" + first for first, _ in pairs])
+        others_steps = by_halves(other, [b"sum\n" + second for _, second in pairs])
+        if target.serves_several:
+            other.greeted()
+            for _ in zip(steps, others_steps, strict=True):
+                pass
+        else:
+            for _ in steps:
+                pass
+            one.close()
+            other.greeted()
+            for _ in others_steps:
+                pass
+
+
+def by_halves(peer: Peer, texts: Iterable[bytes]) -> Iterator[None]:
+    """Send each text but for its end; send that, and expect the answer: a step each."""
+    for text in texts:
+        cut = len(text) - max(1, len(text) // 10)
+        peer.send(text[:cut])
+        peer.await_reading()
+        yield
+        peer.exchange(text[cut:], answered(text))
+        yield

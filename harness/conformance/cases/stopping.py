@@ -10,12 +10,13 @@ from typing import Final
 from harness.conformance.case import Cases
 from harness.conformance.cases.idling import IDLE_TIMEOUT_S
 from harness.conformance.cases.replies import SEVEN, THREE
+from harness.conformance.cases.sessions import KINDS, MODES
 from harness.conformance.cases.steps import Late, LateClient, costly_batches, deaf_client, in_time, meanwhile
 from harness.conformance.peer import SMALL_BUFFER_BYTES
 from harness.conformance.target import Target
 from harness.conformance.violations import Violation
 from harness.launch.process import STOP_MARGIN_S
-from harness.oracle import GREETING
+from harness.oracle import GREETING, oracle
 
 CASES: Final = Cases()
 case = CASES.case
@@ -35,6 +36,7 @@ SAME_STOP_S: Final = 0.5
 """A stop signal within so long of the first is that stop, told twice."""
 LATER_S: Final = SAME_STOP_S + 0.1
 TIME_TO_HANG_UP_S: Final = 0.1
+SILENCE_S: Final = 0.2
 RECEIVED_PAIRS: Final = 6000
 """48 KB: more than a server takes at once, and no more than the kernel takes for one that does not read."""
 
@@ -255,9 +257,60 @@ def check_a_stop_told_twice(target: Target) -> None:
             raise late(f"told to stop again after {told_after_s:.3f} s: {trouble}") from None
 
 
-def patient(target: Target) -> AbstractContextManager[Target]:
-    """Start a server with a grace that is longer than anybody's patience, if it can be told one."""
-    return target.fresh(grace_s=LONG_GRACE_S) if target.candidate.takes("grace") else target.fresh()
+@case("7.2, 7.3")
+def l24_every_kind_of_line_at_a_stop(target: Target) -> None:
+    """Whatever lines were received before SIGTERM are answered as ever, each client's in its mode; who waits is not greeted."""
+    sent = [mode + kind for mode in MODES for kind in KINDS]
+    if not target.serves_several:
+        sent = [b"".join(sent)]
+    with patient(target, len(sent)) as own:
+        peers = [own.greeted() for _ in sent]
+        waiting = own.connect()
+        for peer, lines in zip(peers, sent, strict=True):
+            peer.send(lines[:-1])
+        for peer in peers:
+            peer.await_reading()
+        with own.paused():
+            for peer in peers:
+                peer.send(b"\n5,6")
+            for peer in peers:
+                peer.await_delivery()
+            own.server.process.send_signal(signal.SIGTERM)
+        for peer, lines in zip(peers, sent, strict=True):
+            peer.expect(oracle(lines).removeprefix(GREETING))
+            peer.expect_end()
+            peer.close()
+        if own.candidate.takes("max_clients"):
+            waiting.drain()
+            if waiting.received:
+                raise Violation("a client that had waited for a place was greeted after SIGTERM")
+        expect_exit(own, 0)
+
+
+@case("6.2, 7.4")
+def l25_zeros(target: Target) -> None:
+    """An idle timeout of 0 s is none, and a grace of 0 s ends the server at once, whatever its client does."""
+    in_time(lambda: check_zeros(target))
+
+
+def check_zeros(target: Target) -> None:
+    """Let a client be silent inside its line, go on, and not read its replies when the server stops."""
+    with target.fresh(idle_timeout_s=0, grace_s=0) as own, own.connect(SMALL_BUFFER_BYTES) as peer:
+        peer.greeted().send(b"1,")
+        time.sleep(SILENCE_S)  # to be silent is what this client is for
+        peer.exchange(b"2\n", THREE)
+        peer.send(b"1,2\n" * SLOW_LINES)
+        peer.await_reading()
+        expect_exit_within_grace(own, own.patience_s / 2)
+        peer.drain()
+
+
+def patient(target: Target, places: int | None = None) -> AbstractContextManager[Target]:
+    """Start a server with a grace that is longer than anybody's patience, and so many places, if it can be told so."""
+    told: dict[str, float] = {"grace_s": LONG_GRACE_S} if target.candidate.takes("grace") else {}
+    if places is not None and target.candidate.takes("max_clients"):
+        told["max_clients"] = places
+    return target.fresh(**told)
 
 
 def expect_exit_within_grace(target: Target, lag_s: float) -> None:

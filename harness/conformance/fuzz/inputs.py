@@ -1,5 +1,6 @@
 """What clients may send, for generated tests: lines, streams of lines, cuts of a stream into segments, conversations."""
 
+import re
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
@@ -107,10 +108,10 @@ def cut(draw: st.DrawFn, wholes: st.SearchStrategy[bytes] = streams) -> tuple[by
     if len(whole) < 2:
         return (whole,) if whole else ()
     around_ends = [
-        place + shift
-        for place, byte in enumerate(whole)
-        for shift in (0, 1)
-        if byte in b"\r\n" and 0 < place + shift < len(whole)
+        place
+        for end in re.finditer(rb"[\r\n]", whole)
+        for place in (end.start(), end.end())
+        if 0 < place < len(whole)
     ]
     places = st.integers(1, len(whole) - 1)
     if around_ends:

@@ -2,8 +2,8 @@
 
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count, zip_longest
 from random import Random
@@ -14,7 +14,9 @@ from hypothesis.errors import NoSuchExample
 
 from harness.conformance.fuzz.inputs import Encounter, encounters
 from harness.conformance.fuzz.model import ServerModel
+from harness.conformance.relay import fresh_relay
 from harness.conformance.target import Target, shared_target
+from harness.conformance.upstream import Asked
 from harness.conformance.violations import Violation
 from harness.errors import LaunchError
 from harness.launch.candidates import Candidate
@@ -32,6 +34,11 @@ CONFIRMATIONS: Final = 3
 SEARCH: Final = settings(
     max_examples=BATCH, database=None, deadline=None, phases=(Phase.generate, Phase.shrink)
 )
+
+
+LONGEST_WAIT_S: Final = 0.003
+"""Of an upstream's answer: some questions overtake others."""
+SHORT_BYTES: Final = 100
 
 
 class TimeIsUp(BaseException):
@@ -132,12 +139,33 @@ def _last_words(launched: Launched) -> str:
     return f", last words: {said[-1]}" if said else ""
 
 
-def fuzz(
+@contextmanager
+def fuzzed(candidate: Candidate, *, as_relay: bool = False) -> Iterator[Target]:
+    """Offer an instance of the server, or one that is a relay."""
+    with shared_target(candidate) as target:
+        if not as_relay:
+            yield target
+            return
+        with fresh_relay(target) as relay, relay.upstream.reacting(answer_somehow):
+            relay.upstream.holds_switches = True
+            yield relay
+
+
+def answer_somehow(asked: Asked) -> None:
+    """Answer rightly, in a manner that must make no difference: sooner or later, whole or in single bytes."""
+    manner = Random(asked.line)  # noqa: S311 - to be repeatable
+    time.sleep(manner.choice((0, 0, manner.random() * LONGEST_WAIT_S)))
+    asked.answer(slowly=len(asked.reply) < SHORT_BYTES and manner.random() < 0.5)
+
+
+def fuzz(  # noqa: PLR0913 - so much can be chosen
     candidate: Candidate,
     seed: int,
     seconds: float,
     progress: Callable[[Effort], None] = lambda _: None,
     shrink_s: float = SHRINK_S,
+    *,
+    as_relay: bool = False,
 ) -> FuzzResult:
     """Try batches of encounters on one server until one goes wrong, or the time is up.
 
@@ -147,13 +175,14 @@ def fuzz(
         seconds: how long to search.
         progress: is told from time to time what was tried.
         shrink_s: how long to look for a smaller encounter that goes wrong, too.
+        as_relay: it asks an upstream that answers rightly, in all manners: nobody else may notice.
 
     Raises:
         LaunchError: the server cannot be started, or does not answer at its address.
     """
     started = time.monotonic()
     failure = None
-    with Fuzzer(candidate, started + seconds, shrink_s, progress) as fuzzer:
+    with Fuzzer(candidate, started + seconds, shrink_s, progress, as_relay=as_relay) as fuzzer:
         batches = (fuzzer.search(Random(f"{seed}/{number}")) for number in count())  # noqa: S311 - to be repeatable
         while failure is None and time.monotonic() < started + seconds:
             failure = next(batches)
@@ -164,19 +193,26 @@ class Fuzzer(ExitStack):
     """Lets encounters happen, each with an instance of the server that nothing has gone wrong with."""
 
     def __init__(
-        self, candidate: Candidate, until: float, shrink_s: float, progress: Callable[[Effort], None]
+        self,
+        candidate: Candidate,
+        until: float,
+        shrink_s: float,
+        progress: Callable[[Effort], None],
+        *,
+        as_relay: bool = False,
     ) -> None:
         """Start an instance; `until` is a moment of time.monotonic()."""
         super().__init__()
         self.effort = Effort()
         self._candidate = candidate
+        self._as_relay = as_relay
         self._until = until
         self._shrink_s = shrink_s
         self._progress = progress
         self._failures: dict[Encounter, str] = {}
         self._is_spoilt = False
         self._has_hung = False
-        self._target = self.enter_context(shared_target(candidate))
+        self._target = self.enter_context(fuzzed(candidate, as_relay=as_relay))
         self._patience_s = self._target.patience_s
 
     def search(self, random: Random) -> FuzzFailure | None:
@@ -251,5 +287,5 @@ class Fuzzer(ExitStack):
         if self._target.launched is not None:
             self._target.launched.process.kill()  # one that hangs would not listen to anything softer
         self.close()
-        self._target = self.enter_context(shared_target(self._candidate))
+        self._target = self.enter_context(fuzzed(self._candidate, as_relay=self._as_relay))
         self._is_spoilt = False

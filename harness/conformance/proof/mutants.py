@@ -73,7 +73,7 @@ def mutants() -> list[Mutant]:
 def _mutant(entry: dict[str, Any]) -> Mutant:
     base, file = entry.get("base", "threaded"), entry.get("file", "protocol")
     places = entry.get("edits", [entry] if "old" in entry else [])
-    edits = tuple(Edit(f"{file}.py", place["old"], place["new"]) for place in places)
+    edits = tuple(Edit(f"{place.get('file', file)}.py", place["old"], place["new"]) for place in places)
     candidate = ours(base)
     declares = frozenset(entry["declares"]) if "declares" in entry else candidate.declares or frozenset()
     return Mutant(

@@ -22,6 +22,7 @@ MOST_EVENTS: Final = 256
 SETTLING_NS: Final = 2_000_000
 """So often is looked whether every client has had a reply."""
 Progress = Callable[[int, int], None]
+Event = tuple[int, int]
 clock = time.monotonic_ns
 
 
@@ -125,6 +126,18 @@ class Loop:
     def forget(self, client: Client) -> None:
         """Take note that a client was lost."""
 
+    def await_events(self, until_ns: int) -> Sequence[Event]:  # noqa: ARG002 - by when somebody else wants something
+        """Wait for replies, not for long."""
+        return self.poller.poll(POLL_S)
+
+    def under_way_ns(self, now_ns: int) -> int:  # noqa: ARG002 - likewise
+        """Return for how long all questions to an upstream have been under way until now, added up."""
+        return 0
+
+    def keep(self, times_file: str) -> None:
+        """Append the times of a turn to a file."""
+        self.journal.move_to(times_file)
+
     def _settle(self, asked_ns: int) -> None:
         """Work until nothing of the start is left, or until that takes too long."""
         limit_ns = clock() + self._timeout_ns
@@ -135,7 +148,7 @@ class Loop:
         """Listen until all is answered, or until it takes too long."""
         limit_ns = clock() + self._timeout_ns
         while clock() < limit_ns and self.outstanding():
-            for descriptor, event in self.poller.poll(POLL_S):
+            for descriptor, event in self.await_events(limit_ns):
                 self._attend(descriptor, event, self.listen)
         self._lose_overdue(clock())
 
@@ -185,8 +198,10 @@ class Loop:
 
     def _read_clocks(self) -> Reading:
         user_ticks, system_ticks = ticks_of(self.order.server_pids)
+        at_ns = clock()
         return Reading(
-            at_ns=clock(),
+            at_ns=at_ns,
+            under_way_ns=self.under_way_ns(at_ns),
             server_cpu_ns=cpu_ns_of(self.order.server_pids),
             generator_cpu_ns=time.process_time_ns(),
             spun_ns=self.spun_ns,

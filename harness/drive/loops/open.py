@@ -7,7 +7,7 @@ from typing import Final
 
 from harness.drive.client import Client, ClientFailure
 from harness.drive.journal import Journal
-from harness.drive.loops.loop import POLL_S, Loop, clock
+from harness.drive.loops.loop import POLL_S, Event, Loop, clock
 from harness.drive.orders import LoadOrder
 from harness.drive.schedule import Agenda, Due, intended_ns, phases_of, share_of
 from harness.plan import Load
@@ -16,7 +16,6 @@ SHORT_NS: Final = 100_000
 """What is shorter cannot be slept through."""
 BATCH: Final = 16
 """So many events or sends at a time, so that neither waits long for the other."""
-Event = tuple[int, int]
 
 
 class OpenLoop(Loop):

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from harness.oracle import GREETING, oracle
+from harness.oracle import GREETING, NO_ANSWER, oracle, replies
 from harness.record import MEMORY_BOUND_BYTES, FaultResult
 
 FIRST_NUMBER: Final = 1_000_001
@@ -21,6 +21,7 @@ class ProbeFigures:
     Attributes:
         checked: replies that were right, byte for byte, and came once.
         duplicated: replies that had come before.
+        refused: lists to which a relay said that its upstream had no answer.
         wrong: all other replies.
         unanswered_ns: when the kernel had taken each request that was never answered, by the monotonic clock.
         cut_off: the server ended the connection before the probe did.
@@ -29,6 +30,7 @@ class ProbeFigures:
 
     checked: int = 0
     duplicated: int = 0
+    refused: int = 0
     wrong: int = 0
     unanswered_ns: tuple[int, ...] = ()
     median_ns: int | None = None
@@ -48,6 +50,7 @@ class Accounts:
         self._unfinished = b""
         self._took_ns: list[int] = []
         self._duplicated = 0
+        self._refused = 0
         self._wrong = 0
 
     @property
@@ -78,7 +81,8 @@ class Accounts:
         elif reply in self._answered:
             self._duplicated += 1
         else:
-            self._wrong += 1
+            self._refused += reply == NO_ANSWER
+            self._wrong += reply != NO_ANSWER
             for asked in tuple(self._waiting_since_ns)[:1]:  # that was the answer, such as it is
                 del self._waiting_since_ns[asked]
 
@@ -88,6 +92,7 @@ class Accounts:
         return ProbeFigures(
             checked=len(self._took_ns),
             duplicated=self._duplicated,
+            refused=self._refused,
             wrong=self._wrong,
             unanswered_ns=tuple(sorted(self._sent_ns[reply] for reply in unanswered)),
             median_ns=round(median(self._took_ns)) if self._took_ns else None,
@@ -128,6 +133,23 @@ def compare(sent: bytes, received: bytes, due: bytes | None = None) -> Tally:
     wrong = int(agreeing < len(received))
     wanted = 0 if due is None else (answer if due == sent else oracle(due)).count(b"\n")
     return Tally(checked, wrong, max(0, wanted - checked - wrong))
+
+
+def as_if_answered(sent: bytes, received: bytes) -> tuple[bytes, int]:
+    """Return what a relay's client has received, as if the upstream had answered each list, and how often it had not."""
+    parts: list[bytes] = []
+    at = refused = 0
+    for reply in replies(sent):
+        if reply.startswith((b"Sum", b"Product")) and received.startswith(NO_ANSWER, at):
+            parts.append(reply)
+            at += len(NO_ANSWER)
+            refused += 1
+        elif received.startswith(reply, at):
+            parts.append(reply)
+            at += len(reply)
+        else:
+            break
+    return b"".join((*parts, received[at:])), refused
 
 
 def _agreement(answer: bytes, received: bytes) -> int:

@@ -4,24 +4,24 @@ A server that is not concurrent has one place. The probe holds it up to the `yie
 the queue; or, where a fault must be served to be one, they come first, and the probe comes after them.
 """
 
-import fcntl
 import select
 import signal
-import struct
-import termios
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
+from random import Random
 from typing import Final
 
 from harness.conformance.peer import MEDIUM_BUFFER_BYTES, SMALL_BUFFER_BYTES, Peer
+from harness.conformance.upstream import Asked, PlayedUpstream
 from harness.conformance.violations import Violation
 from harness.errors import UsageError
 from harness.experiments.faults.proxy import Conditions, Proxy
 from harness.experiments.faults.scene import Scene, received, watch
 from harness.launch.process import STOP_MARGIN_S
+from harness.machine.connections import unacknowledged_bytes
 
 Happening = Generator[None]
 
@@ -30,6 +30,8 @@ WAVE: Final = 500
 BATCH_LINES: Final = 100
 """The more lines a client has under way, the more often a server that stops finds more of them whenever it looks."""
 LOADED_S: Final = 0.4
+UPSTREAM_TIMEOUT_S: Final = 0.3
+ENDLESS_BYTES: Final = 1024 * 1024
 """Every reply of this time is compared afterwards, which takes some times as long."""
 LONG_LINES: Final = b"".join(b"%d%0600d\n" % (1 + number, number) for number in range(16))
 """Lines whose replies are as long, so that a few hundred fill every buffer on the way."""
@@ -59,6 +61,7 @@ class Fault:
         must_be_served: it is none for clients that wait in the queue.
         may_log: the server may write to standard error.
         ends_server: it is the last of a launch.
+        of_relays: it is one of the upstream's.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Fault:
     must_be_served: bool = False
     may_log: bool = False
     ends_server: bool = False
+    of_relays: bool = False
 
 
 def stalled(scene: Scene) -> Happening:
@@ -210,8 +214,71 @@ class Asker:
         """Return the complete lines that the server's kernel has by now; None if it has not even greeted."""
         if not self._peer.received:
             return None
-        delivered = len(self._peer.sent) - undelivered_bytes(self._peer)
+        delivered = len(self._peer.sent) - unacknowledged_bytes(self._peer.socket)
         return bytes(self._peer.sent[: self._peer.sent.rfind(b"\n", 0, delivered) + 1])
+
+
+def of_the_upstream(
+    trouble: Callable[[PlayedUpstream], AbstractContextManager[None]],
+) -> Callable[[Scene], Happening]:
+    """Make a fault of what an upstream does: a list may get no answer then, and each is answered once that is over."""
+
+    def happen(scene: Scene) -> Happening:
+        peers = scene.connect(scene.size)
+        with trouble(scene.upstream):
+            for number, peer in enumerate(peers):
+                peer.send(b"%d,1\nproduct\n%d,2\n" % (number, number))
+            scene.hold()
+        scene.look_on()
+        yield
+        for peer in peers:
+            peer.send(b"sum\n3,4\n")
+        scene.finish(peers)
+
+    return happen
+
+
+@contextmanager
+def silent(upstream: PlayedUpstream) -> Iterator[None]:
+    """Let it answer nothing, and then all of it, late."""
+    with answering_so(lambda _: None)(upstream):
+        yield
+    for asked in upstream.under_way:
+        asked.answer()
+
+
+@contextmanager
+def gone(upstream: PlayedUpstream) -> Iterator[None]:
+    """Let it be away."""
+    upstream.refuse()
+    yield
+    upstream.listen()
+
+
+def late(asked: Asked) -> None:
+    """Answer sooner or later, and often too late."""
+    time.sleep(Random(asked.line).uniform(0, 2 * UPSTREAM_TIMEOUT_S))  # noqa: S311 - to be repeatable
+    asked.answer()
+
+
+def too_much(asked: Asked) -> None:
+    """Answer a hundred times at once, or without an end."""
+    if len(asked.line) % 2:
+        asked.answer(asked.reply * 100)
+    else:
+        asked.flood(ENDLESS_BYTES)
+
+
+def answering_so(react: Callable[[Asked], None]) -> Callable[[PlayedUpstream], AbstractContextManager[None]]:
+    """Return what lets an upstream answer in a manner."""
+
+    @contextmanager
+    def troubled(upstream: PlayedUpstream) -> Iterator[None]:
+        usual, upstream.react = upstream.react, react
+        yield
+        upstream.react = usual
+
+    return troubled
 
 
 FAULTS: Final = (
@@ -223,6 +290,10 @@ FAULTS: Final = (
     Fault("descriptors", "clients come while there are no descriptors", 20, no_descriptors, must_be_served=True, may_log=True),
     Fault("pause", "clients wait while the process is stopped", 20, paused),
     Fault("stop", "clients keep asking while it is told to end", 20, stop_under_load, ends_server=True),
+    Fault("upstream-stalls", "clients ask while the upstream does not answer", 50, of_the_upstream(silent), of_relays=True),
+    Fault("upstream-dies", "clients ask while the upstream is away", 50, of_the_upstream(gone), of_relays=True),
+    Fault("upstream-late", "clients ask while the upstream answers late", 50, of_the_upstream(answering_so(late)), of_relays=True),
+    Fault("upstream-floods", "clients ask while the upstream says far too much", 50, of_the_upstream(answering_so(too_much)), of_relays=True),
 )  # fmt: skip
 
 
@@ -237,9 +308,3 @@ def selected_faults(names: Sequence[str]) -> tuple[Fault, ...]:
         if name not in known:
             raise UsageError(f"no fault is called {name!r}; there are {', '.join(known)}")
     return tuple(fault for fault in FAULTS if not names or fault.name in names)
-
-
-def undelivered_bytes(peer: Peer) -> int:
-    """Count the bytes that our kernel has taken and the server's has not acknowledged."""
-    (count,) = struct.unpack("i", fcntl.ioctl(peer.socket, termios.TIOCOUTQ, bytes(4)))
-    return int(count)

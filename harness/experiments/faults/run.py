@@ -1,15 +1,16 @@
 """Torture one server: fault after fault on one launch, and a fresh one after whatever it did not survive."""
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Final
 
+from harness.conformance.relay import Relay, started_relay
 from harness.conformance.target import Target, patience_for
 from harness.conformance.violations import Violation
 from harness.errors import LaunchError
 from harness.experiments.faults.accounts import ProbeFigures, judged
-from harness.experiments.faults.faults import FAULTS, PATHS, Fault, Happening
+from harness.experiments.faults.faults import FAULTS, PATHS, UPSTREAM_TIMEOUT_S, Fault, Happening
 from harness.experiments.faults.probe import Probe
 from harness.experiments.faults.scene import Scene
 from harness.launch.candidates import Candidate
@@ -22,6 +23,8 @@ SPARE_FILES: Final = 200
 SETTLE_CHECK_S: Final = 0.02
 WARM_UP_CLIENTS: Final = 20
 WARM_UP_LIMIT_S: Final = 1.0
+RELAYS_CLIENTS: Final = 60
+"""The probe, and all that ask beside it."""
 
 BESIDE: Final = "beside"
 ALONE: Final = "alone"
@@ -49,19 +52,34 @@ def torture(
     """
     allow_files(max(sized(fault, scale) for fault in faults if fault.name != "resets") + SPARE_FILES)
     results: list[FaultResult] = []
-    left = list(faults)
+    left = [fault for fault in faults if candidate.can_relay or not fault.of_relays]
     while left:
-        with launch(candidate) as launched:
-            target = Target(candidate, launched.address, launched, patience_s or patience_for(launched))
+        with running(candidate, patience_s, as_relay=left[0].of_relays) as target:
             before = warmed_up(target)
-            while left:
+            while left and left[0].of_relays == isinstance(target, Relay):
                 fault = left.pop(0)
                 results.append(endure(target, fault, scale, before))
                 progress(results[-1])
                 if fault.ends_server or not results[-1].survived:
                     break
-                before = target.footprint()
+                before = before if isinstance(target, Relay) else target.footprint()
     return results
+
+
+@contextmanager
+def running(candidate: Candidate, patience_s: float | None, *, as_relay: bool) -> Iterator[Target]:
+    """Offer an instance of the server, or one that asks an upstream, which answers everything at once."""
+    with launch(candidate) as launched:
+        target = Target(candidate, launched.address, launched, patience_s or patience_for(launched))
+        if not as_relay:
+            yield target
+            return
+        clients = {"max_clients": RELAYS_CLIENTS} if target.serves_several else {}
+        with (
+            started_relay(target, {"upstream_timeout_s": UPSTREAM_TIMEOUT_S, **clients}) as relay,
+            relay.upstream.answering(),
+        ):
+            yield relay
 
 
 def sized(fault: Fault, scale: float) -> int:
@@ -86,6 +104,8 @@ def endure(target: Target, fault: Fault, scale: float, before: Footprint) -> Fau
         pass  # that it has ended is told below
     all_leave(target)
     after = aftermath(scene, fault, before, said_before)
+    if probe.figures.refused and not fault.of_relays:
+        scene.troubles.append("the probe was told of an upstream that is none")
     if scene.stopped_ns is None and probe.figures.cut_off:
         scene.troubles.append("the server closed on the probe")
     seconds = round(time.monotonic() - started, 2)
@@ -127,6 +147,7 @@ def result_of(  # noqa: PLR0913 - all that is known
         memory_before_bytes=before.memory_bytes,
         memory_after_bytes=after and after.memory_bytes,
         stop_took_s=scene.stop_took_s,
+        refused=figures.refused + scene.refused,
     )
 
 
@@ -205,4 +226,7 @@ def warmed_up(target: Target) -> Footprint:
     found = settled(target, ready, WARM_UP_LIMIT_S)
     if found is None:
         raise LaunchError(f"{target.candidate.label} ended after its first clients")
+    if isinstance(target, Relay):  # its pool may fill
+        to_come = target.pool - len(target.upstream.open_connections)
+        return found._replace(descriptors=found.descriptors + to_come)
     return found

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from harness.conformance.peer import Peer
+from harness.conformance.relay import Relay
 from harness.conformance.target import Target
+from harness.conformance.upstream import PlayedUpstream
 from harness.conformance.violations import Violation
-from harness.experiments.faults.accounts import Tally, compare
+from harness.experiments.faults.accounts import Tally, as_if_answered, compare
 from harness.machine.connections import Address
 
 HOLD_S: Final = 1.0
@@ -37,6 +39,7 @@ class Scene:
         stopped_ns: when the server was told to stop, if it was.
         stop_took_s: how long it took to end then.
         troubles: what else speaks against the server.
+        refused: lists of these clients to which a relay said that its upstream had no answer.
     """
 
     target: Target
@@ -47,6 +50,13 @@ class Scene:
     stopped_ns: int | None = None
     stop_took_s: float | None = None
     troubles: list[str] = field(default_factory=list)
+    refused: int = 0
+
+    @property
+    def upstream(self) -> PlayedUpstream:
+        """Whom the server asks, which is a relay."""
+        assert isinstance(self.target, Relay)  # noqa: S101 - its faults happen to no other
+        return self.target.upstream
 
     @property
     def held_s(self) -> float:
@@ -73,7 +83,11 @@ class Scene:
 
     def enter(self, peer: Peer, due: bytes | None) -> None:
         """Enter what one client received; `due` is the part of its input that must have been answered."""
-        self.others += compare(bytes(peer.sent), bytes(peer.received), due)
+        sent, received = bytes(peer.sent), bytes(peer.received)
+        if isinstance(self.target, Relay):
+            received, refused = as_if_answered(sent, received)
+            self.refused += refused
+        self.others += compare(sent, received, due)
         peer.close()
 
     def converse(self, peer: Peer, line: bytes) -> None:

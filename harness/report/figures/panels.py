@@ -22,7 +22,7 @@ from harness.record import Histogram, ServerFacts, bucket_bounds
 from harness.report.figures.look import look
 from harness.report.wording import capital
 
-_STYLE: Final[dict[Any, Any]] = {
+STYLE: Final[dict[Any, Any]] = {
     "svg.hashsalt": "the same results give the same bytes",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
@@ -65,7 +65,7 @@ def figures(regime: RegimeAnalysis) -> dict[str, str]:
     """Return the figures of one regime's servers by file name."""
     tables = regime.tables
     # All workloads would be more than anybody looks at: the core ones stand for them, if they were measured.
-    measured = [name for name, table in tables.items() if table.rows]
+    measured = [name for name, table in tables.items() if table.rows and not by_name(name).relayed]
     core = [name for name in measured if by_name(name).core] or measured
     loaded = [name for name in core if by_name(name).load.clients > 1]
     beside = [name for name in measured if by_name(name).load.background]
@@ -73,7 +73,7 @@ def figures(regime: RegimeAnalysis) -> dict[str, str]:
         name for name in measured if name == "ping_pong" or name == f"clients_{by_name(name).load.clients}"
     ]
     drawn = {}
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         if loaded:
             drawn["throughput.svg"] = _dots(regime, dict.fromkeys(loaded, _THROUGHPUT))
             drawn["cpu.svg"] = _dots(regime, dict.fromkeys(loaded, _CPU))
@@ -140,7 +140,7 @@ def _dots(regime: RegimeAnalysis, axes_of: Mapping[str, Axis]) -> str:
         panel.set_xlabel(axis.title)
     for unused in range(len(names), axes.size):
         axes[unused // 2][unused % 2].set_visible(False)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _belongs(facts: ServerFacts, tables: Mapping[str, Table], names: Sequence[str]) -> bool:
@@ -211,7 +211,7 @@ def _growth(regime: RegimeAnalysis, names: Sequence[str]) -> str:
         panel.set_xlabel("clients, each with one request in flight")
         panel.set_ylabel(axis.title)
     _add_legend(figure)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _add_legend(figure: Figure) -> None:
@@ -248,7 +248,7 @@ def _latencies(regime: RegimeAnalysis, names: Sequence[str]) -> str:
     for unused in range(len(names), axes.size):
         axes[unused // 2][unused % 2].set_visible(False)
     _add_legend(figure)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _tail(panel: Axes, together: Histogram, server: str, servers: Sequence[str]) -> None:
@@ -269,7 +269,8 @@ def _tail(panel: Axes, together: Histogram, server: str, servers: Sequence[str])
     )  # fmt: skip
 
 
-def _svg(figure: Figure) -> str:
+def svg(figure: Figure) -> str:
+    """Return a figure as text, the same bytes each time."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"

@@ -14,6 +14,10 @@ from harness.report.wording import capital, few, interval, listed, mean_of, name
 KIB: Final = 1024
 MOST_NAMED: Final = 4
 CPU: Final = "cpu_us_per_request"
+TIMES: Final = {
+    CPU: "took {:.1f} times the CPU per request",
+    "throughput_rps": "answered {:.2f} times as much",
+}
 
 
 def short_answer(analysis: Analysis) -> list[str]:
@@ -46,19 +50,19 @@ def _ways_sentences(analysis: Analysis) -> list[str]:
         (FRESH, "Before the first client has left", "instead of in service"),
     ):
         for name, table in analysis.one_core.tables.items():
-            ratios = {
-                (each.a, each.metric): each.ratio
-                for of_metric in table.comparisons.values()
-                for found in of_metric
-                for each in (found, inverse(found))
-                if each.b == f"{each.a}+{way}" and each.verdict in {BETTER, WORSE}
-            }
-            costs = [f"`{a}` {ratio:.1f} times" for (a, metric), ratio in ratios.items() if metric == CPU]
-            rates = [f"`{a}` {ratio:.2f} times" for (a, metric), ratio in ratios.items() if metric != CPU]
-            if costs or rates:
-                parts = [f"the CPU per request is {listed(costs)} as much"] if costs else []
-                parts += [f"the answers are {listed(rates)} as many"] if rates else []
-                lines.append(f"- **{title}**, {said}, {by_name(name).title}: {'; '.join(parts)}.")
+            told: dict[str, list[str]] = {}
+            for metric, of_metric in table.comparisons.items():
+                for found in of_metric:
+                    for each in (found, inverse(found)):
+                        if (
+                            each.b == f"{each.a}+{way}"
+                            and each.verdict in {BETTER, WORSE}
+                            and metric in TIMES
+                        ):
+                            told.setdefault(each.a, []).append(TIMES[metric].format(each.ratio))
+            servers = [f"`{server}` {' and '.join(parts)}" for server, parts in told.items()]
+            if servers:
+                lines.append(f"- **{title}**, {said}, {by_name(name).title}: {'; '.join(servers)}.")
     return lines
 
 

@@ -15,8 +15,12 @@ from harness.analyse.advice import (
     OneAtATime,
     ShortTail,
     SimplestCode,
+    SmallPool,
+    ThreadsThatWait,
+    WaitingHandlers,
 )
 from harness.analyse.rankings import RankedTail, Ranking
+from harness.analyse.relays import Place
 from harness.plan import by_name
 from harness.record import ServerFacts
 from harness.report.wording import few, listed
@@ -48,7 +52,7 @@ def _row(advice: Advice) -> str:
     return f"| {situation} | {'any' if any_of_them else few(advice.servers, MOST_NAMED)} | {why} |"
 
 
-def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901 - a situation for each kind
+def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901, PLR0912 - a situation for each kind
     """Return the situation, and why these servers are chosen for it."""
     match advice:
         case OneAtATime(code_lines=fewest):
@@ -81,6 +85,12 @@ def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901 - a situation for
             )
         case LibrariesThatBlock():
             return "Libraries that block", _blocking(advice)
+        case WaitingHandlers():
+            return "Handlers that wait for something else", _waiting(advice)
+        case ThreadsThatWait():
+            return "Threads whose handlers wait", _threads(advice)
+        case SmallPool():
+            return "Many clients, and few connections to what they wait for", _pool(advice)
         case LeastMemory(peak=found, each=each):
             best = found.first
             per_client = f", {each.mean(best):.1f} KiB for each" if each and best in each.estimates else ""
@@ -96,6 +106,53 @@ def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901 - a situation for
                 f"what they had received and ended with 0, within {longest_s * 1e3:,.0f} ms",
             )
     raise NotImplementedError(type(advice).__name__)
+
+
+def _waiting(advice: WaitingHandlers) -> str:
+    first = max(sorted(advice.cheapest), key=lambda server: advice.cheapest[server], default=None)
+    least = (
+        f"; the least CPU for a request took `{first}`, in {advice.cheapest[first]} of them" if first else ""
+    )
+    best = advice.servers[0]
+    return (
+        f"of {advice.fields} fields of the map below {'each was' if len(advice.servers) > 1 else 'it was'} among those that answer most in "
+        f"{advice.leading[best]}{least}"
+    )
+
+
+def _threads(advice: ThreadsThatWait) -> str:
+    if not advice.not_as_good:
+        return f"they answer as much as any, or were not told apart from them, {_everywhere(advice.as_good)}"
+    worst = max(advice.not_as_good, key=lambda found: found[2].mean(found[2].first) / found[2].mean(found[1]))
+    place, best, found = worst
+    lost = f"`{found.first}` answers {found.mean(found.first) / found.mean(best):.2f} times as much as `{best}` with {field_in_words(place)}"
+    elsewhere = _everywhere([place for place, _, _ in advice.not_as_good])
+    if not advice.as_good:
+        return f"they answer less than the best {elsewhere}: {lost}"
+    return f"they answer as much as any {_everywhere(advice.as_good)}; not {elsewhere}: {lost}"
+
+
+def _everywhere(places: Sequence[Place]) -> str:
+    shown = [field_in_words(place) for place in sorted(places)]
+    if len(shown) > MOST_NAMED:
+        return f"in {len(shown)} fields of the map"
+    return f"with {' and '.join(shown)}"
+
+
+def field_in_words(place: Place) -> str:
+    """Say for how many clients, and how long, handlers wait."""
+    wait_s, clients = place
+    return f"{clients:,} clients and {wait_s * 1e3:g} ms"
+
+
+def _pool(advice: SmallPool) -> str:
+    tail, found, without = advice.tail
+    shares = advice.share
+    return (
+        f"with {by_name(advice.workload).title} all wait for the pool, and who gets a freed connection decides the tail: {tail.share} of the "
+        f"responses came within {_ms(found, found.first)} ms, at `{found.last}` within {_ms(found, found.last)} ms{_unranked(without)}; of "
+        f"what the pool allows `{shares.first}` reached {shares.mean(shares.first):.0%}, `{shares.last}` {shares.mean(shares.last):.0%}"
+    )
 
 
 def _ms(found: Ranking, server: str) -> str:

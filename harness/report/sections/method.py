@@ -90,7 +90,8 @@ def what_was_measured(manifest: Manifest, pairs_at: str) -> list[str]:
         "99 % of the responses take 10 ms or less, for good. Where clients in the background ask, too, CPU per request is not told: it is theirs as well.",
         "- A figure is the geometric mean over launches, with its 95 % interval (Student's t on logarithms). "
         "**Letters**: two servers that share one were not told apart, by intervals of their ratio that hold for all pairs of a workload at once "
-        "(one model of all launches, log y = server + block, with one error; Tukey, 95 %). "
+        "(one model of all launches, log y = server + block, with one error; Tukey, 95 %; pairs with a server that is free on "
+        "all cores are a family of their own, since it scatters more). "
         f"**Equivalent** means that the whole interval lies within {EQUIVALENCE - 1:.0%}; it is "
         f"more than “not told apart”. [Pair by pair]({pairs_at}) holds every ratio with its interval, and says where servers "
         "scattered too differently for one error, so that each pair has its own.",
@@ -119,11 +120,9 @@ def _slices_in_words(manifest: Manifest) -> list[str]:
     if slicing is None:
         return []
     alone = [name for name in manifest.design.workloads if not in_slices(name)]
-    but = (
-        f", but under {', '.join(f'`{name}`' for name in alone)}, where each was launched by itself"
-        if alone
-        else ""
-    )
+    named = [f"`{name}`" for name in alone if not by_name(name).relayed]
+    named += ["those of relays"] if len(named) < len(alone) else []
+    but = f", but under {', '.join(named)}, where each was launched by itself" if alone else ""
     copied = [f"`{server}` in `{folder}`" for server, folder in manifest.proved_by.items()]
     known = (
         [
@@ -134,6 +133,13 @@ def _slices_in_words(manifest: Manifest) -> list[str]:
         if copied
         else []
     )
+    if len(alone) == len(manifest.design.workloads):
+        return [
+            "Each server was launched by itself, those of a block one after the other. Servers are measured as they are in service: one client "
+            "has come, asked and left before.",
+            "",
+            *known,
+        ]
     return [
         f"All servers of a block were alive at once{but}. After {slicing.warmup_s:g} s each to warm up, they were loaded in turn, in "
         f"{slicing.cycles} cycles with a slice of {slicing.slice_s:g} s for each, in a random order. A slice counts from the moment when every "

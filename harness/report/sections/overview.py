@@ -17,7 +17,9 @@ MOST_NAMED: Final = 3
 def other_workloads(analysis: Analysis, workloads_at: str) -> list[str]:
     """Sum up each workload that is not of the core, with the way to its tables; nothing if there was none."""
     others = {
-        by_name(name): table for name, table in analysis.one_core.tables.items() if not by_name(name).core
+        by_name(name): table
+        for name, table in analysis.one_core.tables.items()
+        if not by_name(name).core and not by_name(name).relayed
     }
     closed = {workload: table for workload, table in others.items() if workload.load.arrivals == CLOSED}
     opened = {workload: table for workload, table in others.items() if workload.load.arrivals != CLOSED}
@@ -110,7 +112,12 @@ def all_cores_section(all_cores: RegimeAnalysis) -> list[str]:
         "",
         "| workload | server | requests/s | CPU µs per request | p50 µs | p99 µs | limited by | launches |",
         "|---|---|---:|---:|---:|---:|---|---:|",
-        *(_row(by_name(name), row) for name, table in all_cores.tables.items() for row in table.rows),
+        *(
+            _row(by_name(name), row)
+            for name, table in all_cores.tables.items()
+            if not by_name(name).relayed
+            for row in table.rows
+        ),
         "",
     ]
 

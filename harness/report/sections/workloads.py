@@ -44,12 +44,13 @@ def workloads_text(analysis: Analysis) -> str:
         "",
     ]
     for name in analysis.one_core.tables:
-        if not by_name(name).core:
+        if not by_name(name).core and not by_name(name).relayed:
             lines += workload_section(by_name(name), analysis.one_core, analysis)
     if analysis.all_cores.tables:
         lines += ["# Workload by workload, on all cores", ""]
     for name in analysis.all_cores.tables:
-        lines += workload_section(by_name(name), analysis.all_cores, analysis)
+        if not by_name(name).relayed:
+            lines += workload_section(by_name(name), analysis.all_cores, analysis)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -96,9 +97,7 @@ def workload_section(workload: Workload, regime: RegimeAnalysis, analysis: Analy
         lines += [] if is_given else _verdicts(name, table.comparisons[name])
     absent = [facts for facts in regime.servers if facts.label not in {row.server for row in table.rows}]
     lines += _why_absent(absent, workload, regime, analysis.results)
-    lines += [
-        f"- Not used: `{row.server}`: {reasons}." for row in table.rows for reasons in _why_invalid(row)
-    ]
+    lines += [f"- Not used: `{row.server}`: {reasons}." for row in table.rows for reasons in why_invalid(row)]
     return [*lines, ""]
 
 
@@ -169,7 +168,7 @@ def launches(row: Row) -> str:
     return str(row.launches) if row.valid == row.launches else f"{row.valid} of {row.launches}"
 
 
-def _why_invalid(row: Row) -> list[str]:
+def why_invalid(row: Row) -> list[str]:
     """Give each kind of reason once, with how often it came and the first of its details."""
     kinds: dict[str, list[str]] = {}
     for reason in row.invalid:

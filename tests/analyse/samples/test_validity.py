@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from harness.analyse.samples.metrics import ceiling_share
 from harness.analyse.samples.validity import (
     Reason,
     Severity,
@@ -17,7 +18,7 @@ from harness.analyse.samples.validity import (
     littles_law_holds,
 )
 from harness.plan import ALL_CORES
-from harness.record import Sample, Slice
+from harness.record import Distribution, Sample, Slice
 from harness.record.buckets import histogram
 from tests.makers import changed
 
@@ -195,3 +196,52 @@ def test_a_server_that_works_between_its_slices_is_told_of(make_sample: Callable
     right = sliced(make_sample)
     restless = tuple(structs.replace(each, rest_cpu_ns=20_000_000) for each in right.slices)
     assert "restless" in str(assess(structs.replace(right, slices=restless)).of(Severity.REMARK)[0])
+
+
+def of_upstream(sample: Sample, **changes: object) -> Sample:
+    assert sample.upstream is not None
+    return changed(sample, upstream=structs.replace(sample.upstream, **changes))
+
+
+def test_a_good_relay_is_limited_by_its_ceiling_or_by_its_own_time(
+    make_relayed: Callable[..., Sample],
+) -> None:
+    reached, below = make_relayed(share=0.96), make_relayed(share=0.5)
+    assert ceiling_share(reached) == pytest.approx(0.96 * 5.02 / 5)
+    assert (limited_by(reached), limited_by(below)) == ("upstream", "latency")
+    assert codes(reached) == []
+    assert codes(below) == ["latency-bound"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"integral_ns": 1}, "conservation"),
+        ({"strays": 1}, "strays"),
+        ({"under_way_ns": 64_001_000_000, "integral_ns": 64_001_000_000}, "above-ceiling"),
+        ({"most": 65}, "above-ceiling"),
+    ],
+)
+def test_a_fault_of_the_instrument_voids_a_launch(
+    make_relayed: Callable[..., Sample], changes: dict[str, int], code: str
+) -> None:
+    assert code in {reason.partition(":")[0] for reason in invalidity(of_upstream(make_relayed(), **changes))}
+
+
+def test_questions_of_requests_that_were_lost_are_told_of_as_lost_alone(
+    make_relayed: Callable[..., Sample],
+) -> None:
+    sample = of_upstream(make_relayed(), strays=3, integral_ns=1)
+    sent = sample.requests.sent + 1
+    lost = changed(sample, planned=sent, sent=sent, error=1, fault="it went away")
+    assert [reason.partition(":")[0] for reason in invalidity(lost)] == ["errors"]
+
+
+@pytest.mark.parametrize(("late_us", "doubtful"), [(200, False), (300, True)])
+def test_answers_that_are_late_are_doubtful(
+    make_relayed: Callable[..., Sample], late_us: int, *, doubtful: bool
+) -> None:
+    sample = make_relayed()
+    counts = np.ones(100, dtype=np.int64)
+    late = Distribution(histogram(counts * late_us * 1000, counts), late_us * 1000)
+    assert ("late-answers" in codes(of_upstream(sample, late=late))) is doubtful

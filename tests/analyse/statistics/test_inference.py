@@ -6,9 +6,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from harness.analyse.statistics.inference import (
     ALPHA,
@@ -51,10 +51,10 @@ def a_ratio(a: list[float], b: list[float]) -> LogRatio:
 def test_an_estimate_is_the_t_interval_of_the_logarithms() -> None:
     values = [10.0, 11.0, 12.5, 9.5]
     found = estimate(values)
-    low, high = stats.t.interval(0.95, 3, np.mean(np.log(values)), stats.sem(np.log(values)))
+    low, high = scipy.stats.t.interval(0.95, 3, np.mean(np.log(values)), scipy.stats.sem(np.log(values)))
     assert found is not None
     assert (found.mean, found.low, found.high) == pytest.approx(
-        (stats.gmean(values), math.exp(low), math.exp(high))
+        (scipy.stats.gmean(values), math.exp(low), math.exp(high))
     )
 
 
@@ -131,7 +131,7 @@ def test_a_ratio_that_is_close_to_1_for_certain_is_equivalent_even_if_it_differs
 def test_of_several_servers_the_interval_is_tukeys() -> None:
     ratio = LogRatio(0.1, 0.02, 28, 5, servers=8)
     assert ratio.half_width() == pytest.approx(
-        stats.studentized_range.ppf(0.95, 8, 28) / math.sqrt(2) * 0.02, rel=1e-6
+        scipy.stats.studentized_range.ppf(0.95, 8, 28) / math.sqrt(2) * 0.02, rel=1e-6
     )
 
 
@@ -167,7 +167,7 @@ def test_a_large_enough_factor_swaps_the_verdict() -> None:
 def test_a_paired_ratio_by_the_book() -> None:
     a, b = [10.0, 11.0, 12.0, 9.0], [11.0, 11.5, 13.0, 10.5]
     ratio = a_ratio(a, b)
-    book = stats.ttest_rel(np.log(b), np.log(a))
+    book = scipy.stats.ttest_rel(np.log(b), np.log(a))
     interval = book.confidence_interval(0.95)
     assert ratio.p == pytest.approx(book.pvalue)
     assert ratio.interval(0.95) == pytest.approx((math.exp(interval.low), math.exp(interval.high)))
@@ -178,7 +178,7 @@ def test_an_unpaired_ratio_by_the_book() -> None:
     a, b = [10.0, 11.0, 12.0, 9.0], [11.0, 11.5, 14.0]
     ratio = unpaired(a, b)
     assert ratio is not None
-    book = stats.ttest_ind(np.log(b), np.log(a), equal_var=False)
+    book = scipy.stats.ttest_ind(np.log(b), np.log(a), equal_var=False)
     interval = book.confidence_interval(0.95)
     assert ratio.p == pytest.approx(book.pvalue)
     assert ratio.interval(0.95) == pytest.approx((math.exp(interval.low), math.exp(interval.high)))
@@ -203,7 +203,7 @@ def test_letters_are_not_transitive() -> None:
 
 @pytest.mark.parametrize(("hits", "trials"), [(0, 10), (3, 10), (10, 10), (20, 400)])
 def test_the_exact_interval_by_the_book(hits: int, trials: int) -> None:
-    book = stats.binomtest(hits, trials).proportion_ci(0.95, method="exact")
+    book = scipy.stats.binomtest(hits, trials).proportion_ci(0.95, method="exact")
     assert clopper_pearson(hits, trials) == pytest.approx((book.low, book.high))
 
 

@@ -6,9 +6,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from harness.analyse.statistics.inference import Direction
 from harness.analyse.statistics.two_way import Matrix, TwoWay, fit, fit_logs, uneven
@@ -33,7 +33,7 @@ def test_of_two_servers_it_is_the_paired_t_test() -> None:
     model = fit({"a": dict(enumerate(a)), "b": dict(enumerate(b))})
     assert model is not None
     ratio = model.ratios()["a", "b"]
-    book = stats.ttest_rel(np.log(b), np.log(a))
+    book = scipy.stats.ttest_rel(np.log(b), np.log(a))
     interval = book.confidence_interval(0.95)
     assert ratio.p == pytest.approx(book.pvalue)
     assert ratio.interval() == pytest.approx((math.exp(interval.low), math.exp(interval.high)))
@@ -46,7 +46,7 @@ def test_a_complete_design_by_the_book() -> None:
     residuals = logs - logs.mean(axis=1, keepdims=True) - logs.mean(axis=0) + logs.mean()
     assert model.degrees == 20
     assert model.variance == pytest.approx((residuals**2).sum() / 20)
-    half = stats.studentized_range.ppf(0.95, 5, 20) * math.sqrt(model.variance / 6)
+    half = scipy.stats.studentized_range.ppf(0.95, 5, 20) * math.sqrt(model.variance / 6)
     for a, b in combinations(range(5), 2):
         ratio = model.ratios()[NAMES[a], NAMES[b]]
         assert ratio.mean == pytest.approx(logs[b].mean() - logs[a].mean())

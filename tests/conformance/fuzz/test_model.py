@@ -1,8 +1,8 @@
 """Several clients at once against the model of what each must receive, and the servers against each other."""
 
 import select
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -35,72 +35,101 @@ FLOOD = b"\n" * 8 * 1024  # answered with 48 times as much: more than any buffer
 Clients = Bundle("clients")
 
 
-class ClientsOfOneServer(RuleBasedStateMachine):
-    """What clients may do, in any order; nothing waits unless the model says that what is awaited must come."""
+Everywhere = tuple[ModelClient, ...]
+"""The same client, at each server."""
 
-    target: Target
+
+class ClientsOfAllServers(RuleBasedStateMachine):
+    """What clients may do, in any order and the same at each server; nothing waits unless the model says that what is awaited must come."""
+
+    targets: tuple[Target, ...]
 
     def __init__(self) -> None:
         super().__init__()
-        self.crowd = ServerModel(self.target)
+        self.crowds = [ServerModel(target) for target in self.targets]
+
+    def at_each(self, do: Callable[..., object], client: Everywhere, *given: object) -> None:
+        for target, crowd, there in zip(self.targets, self.crowds, client, strict=True):
+            with naming(target):
+                do(crowd, there, *given)
 
     @initialize(target=Clients)
-    def somebody_comes(self) -> ModelClient:
-        return self.crowd.connect()
+    def somebody_comes(self) -> Everywhere:
+        return tuple(crowd.connect() for crowd in self.crowds)
 
-    @precondition(lambda self: len(self.crowd.clients) < MOST_CLIENTS)
+    @precondition(lambda self: len(self.crowds[0].clients) < MOST_CLIENTS)
     @rule(target=Clients, buffer_bytes=st.sampled_from([None, None, SMALL_BUFFER_BYTES]))
-    def connect(self, buffer_bytes: int | None) -> ModelClient:
-        return self.crowd.connect(buffer_bytes)
+    def connect(self, buffer_bytes: int | None) -> Everywhere:
+        return tuple(crowd.connect(buffer_bytes) for crowd in self.crowds)
 
     @rule(client=Clients, segments=cut(), pace=st.sampled_from(Pace))
-    def send(self, client: ModelClient, segments: tuple[bytes, ...], pace: Pace) -> None:
+    def send(self, client: Everywhere, segments: tuple[bytes, ...], pace: Pace) -> None:
         for segment in segments:
-            if not client.half_closed and len(client.peer.sent) + len(segment) <= MOST_STREAM_BYTES:
-                self.crowd.send(client, segment, pace)
+            if not client[0].half_closed and len(client[0].peer.sent) + len(segment) <= MOST_STREAM_BYTES:
+                self.at_each(ServerModel.send, client, segment, pace)
 
     @rule(client=Clients)
-    def send_much_and_read_nothing(self, client: ModelClient) -> None:
-        if not client.half_closed and not client.peer.sent:
-            self.crowd.send(client, FLOOD)
+    def send_much_and_read_nothing(self, client: Everywhere) -> None:
+        if not client[0].half_closed and not client[0].peer.sent:
+            self.at_each(ServerModel.send, client, FLOOD)
 
     @rule(client=Clients, most_bytes=st.integers(1, 65536))
-    def read_some(self, client: ModelClient, most_bytes: int) -> None:
-        self.crowd.read_some(client, most_bytes)
+    def read_some(self, client: Everywhere, most_bytes: int) -> None:
+        self.at_each(ServerModel.read_some, client, most_bytes)
 
     @rule(client=Clients)
-    def expect_all(self, client: ModelClient) -> None:
-        self.crowd.catch_up(client)
+    def expect_all(self, client: Everywhere) -> None:
+        self.at_each(ServerModel.catch_up, client)
 
     @rule(client=Clients)
-    def half_close(self, client: ModelClient) -> None:
-        self.crowd.half_close(client)
+    def half_close(self, client: Everywhere) -> None:
+        self.at_each(ServerModel.half_close, client)
 
     @rule(client=consumes(Clients))
-    def finish(self, client: ModelClient) -> None:
-        if self.crowd.must_be_served(client):
-            self.crowd.finish(client)
-        else:
-            self.crowd.close(client)
+    def finish(self, client: Everywhere) -> None:
+        self.at_each(finish_or_close, client)
 
     @rule(client=consumes(Clients))
-    def reset(self, client: ModelClient) -> None:
-        self.crowd.reset(client)
+    def reset(self, client: Everywhere) -> None:
+        self.at_each(ServerModel.reset, client)
 
     @rule(client=consumes(Clients))
-    def close(self, client: ModelClient) -> None:
-        self.crowd.close(client)
+    def close(self, client: Everywhere) -> None:
+        self.at_each(ServerModel.close, client)
 
     @invariant()
     def what_came_is_a_prefix_of_what_is_due(self) -> None:
-        self.crowd.check_all()
+        for target, crowd in zip(self.targets, self.crowds, strict=True):
+            with naming(target):
+                crowd.check_all()
 
     def teardown(self) -> None:
         try:
-            self.crowd.end()
-            assert not trouble_of(self.target)
+            for target, crowd in zip(self.targets, self.crowds, strict=True):
+                with naming(target):
+                    crowd.end()
+                    assert not trouble_of(target)
         finally:
-            self.crowd.scatter()
+            for crowd in self.crowds:
+                crowd.scatter()
+
+
+def finish_or_close(crowd: ServerModel, client: ModelClient) -> None:
+    """Let a client leave; whoever has to wait for its turn cannot be answered first."""
+    if crowd.must_be_served(client):
+        crowd.finish(client)
+    else:
+        crowd.close(client)
+
+
+@contextmanager
+def naming(target: Target) -> Iterator[None]:
+    """Add to what goes wrong which server it is about."""
+    try:
+        yield
+    except Exception as trouble:
+        trouble.add_note(f"server: {target.candidate.label}")
+        raise
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +139,12 @@ def targets() -> Iterator[dict[str, Target]]:
         yield {name: stack.enter_context(shared_target(ours(name))) for name in NAMES}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_clients_do_what_they_like(name: str, targets: dict[str, Target]) -> None:
-    target = targets[name]
-    ServerModel(target).end()
-    files, threads = target.files(), target.threads()
-    machine = type(f"ClientsOf_{name}", (ClientsOfOneServer,), {"target": target})
+def test_clients_do_what_they_like(targets: dict[str, Target]) -> None:
+    """At all servers at once: to think up what they do takes longer than doing it."""
+    for target in targets.values():
+        ServerModel(target).end()
+    held = {name: (target.files(), target.threads()) for name, target in targets.items()}
+    machine = type("Machine", (ClientsOfAllServers,), {"targets": tuple(targets.values())})
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -127,9 +156,11 @@ def test_clients_do_what_they_like(name: str, targets: dict[str, Target]) -> Non
             suppress_health_check=list(HealthCheck),
         ),
     )
-    target.settles(target.files, files)
-    target.settles(target.threads, threads)
-    assert target.server.process.poll() is None
+    for name, (files, threads) in held.items():
+        with naming(targets[name]):
+            targets[name].settles(targets[name].files, files)
+            targets[name].settles(targets[name].threads, threads)
+            assert targets[name].server.process.poll() is None
 
 
 @settings(

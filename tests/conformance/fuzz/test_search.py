@@ -14,6 +14,7 @@ from harness.conformance.fuzz.search import FuzzResult, fuzz
 from harness.conformance.proof.mutants import Edit, Mutant, planted
 from harness.launch.candidates import Candidate
 from harness.launch.selection import ours
+from tests.makers import mutant
 
 SEED = 1
 SECONDS = 60  # a bound: each mistake is found long before
@@ -57,8 +58,8 @@ def outcome_of(mistake: Mistake) -> FuzzResult:
             broad=False,
             concerns=frozenset(),
         )
-    ) as mutant:
-        return fuzz(mutant, SEED, SECONDS, shrink_s=SHRINK_S)
+    ) as mistaken:
+        return fuzz(mistaken, SEED, SECONDS, shrink_s=SHRINK_S)
 
 
 @pytest.mark.parametrize("name", MISTAKES)
@@ -82,6 +83,18 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
     outcome = fuzz(ours("threaded"), SEED, seconds=2)
     assert outcome.failure is None
     assert outcome.effort.bytes_sent > 0
+
+
+def test_a_relay_is_fuzzed_with_an_upstream() -> None:
+    outcome = fuzz(ours("threaded"), SEED, seconds=2, as_relay=True)
+    assert outcome.failure is None
+    assert outcome.effort.bytes_sent > 0
+    with planted(
+        mutant("takes one CR away itself, and lets what it shares with others take another")
+    ) as relay:
+        found = fuzz(relay, SEED, SECONDS, shrink_s=1, as_relay=True).failure
+    assert found
+    assert any(b"\r\r\n" in b"".join(conversation.segments) for conversation in found.encounter)
 
 
 def test_a_short_conversation_is_a_line_for_the_shell() -> None:

@@ -33,7 +33,12 @@ def stale_after(tmp_path: Path) -> Edited:
     ("file", "old", "new", "stale"),
     [
         ("conformance/cases/arithmetic.py", "range(1, 41)", "range(1, 42)", {"A17"}),
-        ("conformance/cases/sessions.py", "MODES: Final = (b", "MODES: Final = (b'' + b", {"S14", "S15"}),
+        (
+            "conformance/cases/sessions.py",
+            "MODES: Final = (b",
+            "MODES: Final = (b'' + b",
+            {"S14", "S15", "L24"},
+        ),
         ("conformance/cases/stopping.py", "def await_refusal(", "# why\ndef await_refusal(", set()),
         ("conformance/cases/stopping.py", "time.sleep(0.01)", "time.sleep(0.02)", None),
         ("conformance/catalogue.py", "All cases, in order", "All cases", set()),

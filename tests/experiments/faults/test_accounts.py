@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.experiments.faults.accounts import Accounts, Tally, compare, judged, reply_to
-from harness.oracle import oracle
+from harness.experiments.faults.accounts import Accounts, Tally, as_if_answered, compare, judged, reply_to
+from harness.oracle import GREETING, NO_ANSWER, oracle
 from harness.record import MEMORY_BOUND_BYTES, FaultResult
 from tests.makers import changed
 
@@ -72,6 +72,32 @@ def test_what_a_client_received_is_compared_with_the_oracle(
     received: bytes, due: bytes | None, expected: Tally
 ) -> None:
     assert compare(b"1,2\n4\n", received, due) == expected
+
+
+@pytest.mark.parametrize(
+    ("received", "refused"),
+    [
+        (oracle(b"1,2\nx\n4\n"), 0),
+        (GREETING + NO_ANSWER + oracle(b"x\n4\n").removeprefix(GREETING), 1),
+        (oracle(b"1,2\nx\n") + NO_ANSWER, 1),
+    ],
+)
+def test_a_list_without_an_answer_counts_as_if_it_had_one(received: bytes, refused: int) -> None:
+    assert as_if_answered(b"1,2\nx\n4\n", received) == (oracle(b"1,2\nx\n4\n"), refused)
+
+
+def test_what_else_has_no_answer_stays_as_it_is() -> None:
+    wrong = oracle(b"1,2\n") + NO_ANSWER
+    assert as_if_answered(b"1,2\nx\n", wrong) == (wrong, 0)
+
+
+def test_the_probe_counts_lists_without_an_answer() -> None:
+    books = Accounts()
+    request = books.ask(0)
+    books.sent(request, 1)
+    books.hear(NO_ANSWER, 2)
+    found = books.figures(cut_off=False)
+    assert (found.checked, found.refused, found.wrong, found.unanswered_ns) == (0, 1, 0, ())
 
 
 def test_a_result_without_findings_is_survived(make_fault: Callable[..., FaultResult]) -> None:

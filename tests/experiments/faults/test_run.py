@@ -7,6 +7,7 @@ from threading import Event, Thread
 
 import pytest
 
+from harness.conformance.proof.mutants import planted
 from harness.conformance.violations import Violation
 from harness.errors import LaunchError, UsageError
 from harness.experiments.faults.accounts import ProbeFigures, reply_to
@@ -19,6 +20,7 @@ from harness.machine.connections import Address
 from harness.machine.resources import allow_files
 from harness.oracle import GREETING
 from harness.record import FaultResult
+from tests.makers import mutant
 
 LIMIT_S = 30
 ENOUGH = 5
@@ -140,6 +142,22 @@ def test_a_bad_server_does_not_survive(
     (result,) = tortured(faulty(defect), fault, scale=scale, patience_s=SHORT_PATIENCE_S)
     assert not result.survived
     assert reason in "; ".join(result.reasons)
+
+
+def test_what_the_upstream_had_no_answer_to_is_counted_and_a_late_answer_to_another_question_is_not_survived() -> (
+    None
+):
+    (died,) = tortured(ours("threaded"), "upstream-dies")
+    assert died.survived
+    assert died.refused > 0
+    with planted(mutant("uses a connection again on which no answer came in time")) as relay:
+        (late,) = tortured(relay, "upstream-late", scale=0.2)
+    assert not late.survived
+    assert "wrong" in "; ".join(late.reasons)
+
+
+def test_faults_of_an_upstream_happen_to_relays_alone(faulty: Callable[..., Candidate]) -> None:
+    assert tortured(faulty("none"), "upstream-dies") == []
 
 
 def test_what_one_fault_leaves_behind_does_not_count_against_the_next(

@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from harness.cli.app import main
 from harness.experiments.selftest.basics import load, mean_ns
 from harness.experiments.selftest.check import CheckOutcome
-from harness.experiments.selftest.known_effect import BASE, BLOCKS, judgement, simulated
+from harness.experiments.selftest.known_effect import BASE, BLOCKS, judgement
 from harness.experiments.selftest.null_server import null
 from harness.experiments.selftest.queueing import waits
 from harness.experiments.selftest.stall import expected_share
@@ -67,10 +66,6 @@ def test_equal_servers_that_are_told_apart_are_a_failure(make_sample: Callable[.
 
 def test_too_few_launches_are_a_failure(make_sample: Callable[..., Sample]) -> None:
     assert judgement([make_sample(BASE, 0)], "clients_64", TURNS).outcome is CheckOutcome.FAILED
-
-
-def test_simulated_coverage_and_power_pass() -> None:
-    assert simulated(Console(quiet=True)).outcome is CheckOutcome.PASSED
 
 
 def test_the_mean_of_a_histogram() -> None:

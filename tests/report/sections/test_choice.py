@@ -51,6 +51,58 @@ def run(make_results: Callable[..., Results], make_sample: Make) -> Results:
     return changed(results, samples=tuple(samples), manifest=changed(results.manifest, servers=servers))
 
 
+@pytest.fixture
+def waiting(run: Results, make_relayed: Make) -> Results:
+    """Make up a run of relays: with few clients both answer the same; with many, A answers twice as much at half the CPU."""
+    names = (
+        "relay_5ms_16",
+        "relay_5ms_256",
+        "relay_20ms_256",
+        "relay_5ms_64_pool_10",
+        "relay_5ms_256_pool_10",
+    )
+    samples = []
+    for name in names:
+        load = by_name(name).load
+        for block in range(4):
+            for server, factor in ((A, 1.0), (B, 1.0 if load.clients == 16 else 2.0)):
+                jitter = 1 + 0.001 * ((block + len(server)) % 3)
+                responses_ns = np.full(20_000, int(9e6 * factor * jitter), dtype=np.int64)
+                samples.append(
+                    make_relayed(
+                        server, block, workload=name, load=load, rps=1_500 / factor * jitter, cpu_us=40 * factor * jitter,
+                        threads=load.clients + 1 if server == B else 1,
+                        response_ns=histogram(responses_ns, np.ones_like(responses_ns)),
+                    )
+                )  # fmt: skip
+    design = changed(run.manifest.design, workloads=names)
+    return changed(run, samples=tuple(samples), manifest=changed(run.manifest, design=design))
+
+
+def test_what_is_said_of_waiting_follows_from_the_map(waiting: Results) -> None:
+    found = {in_words(each)[0]: (each, in_words(each)[1]) for each in advised(waiting)}
+    best, why = found["Handlers that wait for something else"]
+    assert best.servers == (A,)
+    assert "of 3 fields of the map below it was among those that answer most in 3" in why
+    threads, why = found["Threads whose handlers wait"]
+    assert threads.servers == (B,)
+    assert (
+        "as much as any with 16 clients and 5 ms; not with 256 clients and 5 ms and 256 clients and 20 ms"
+        in why
+    )
+    assert f"`{A}` answers 2.00 times as much as `{B}`" in why
+    short, why = found["Many clients, and few connections to what they wait for"]
+    assert short.servers == (A,)
+    assert f"8.98 ms, at `{B}` within 17.96 ms" in why
+
+
+def test_what_is_said_of_waiting_is_swapped_with_the_figures(waiting: Results) -> None:
+    text = "\n".join(choice_section(advised(waiting)))
+    mirrored = "\n".join(choice_section(advised(swapped(waiting))))
+    assert text != mirrored
+    assert mirrored == text.replace(A, "?").replace(B, A).replace("?", B)
+
+
 def advised(results: Results) -> tuple[Advice, ...]:
     return advice(results, launches_of(results.samples))
 

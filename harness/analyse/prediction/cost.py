@@ -1,0 +1,76 @@
+"""What a request costs on the core: no constant, since a busy server is woken up less often. Pure.
+
+Who finds the core idle must wake it up: the kernel puts the server to sleep and rouses it, its caches are cold, and a loop asks what is
+ready and is told of one thing. Who finds it busy is served in passing. So a request costs its own work, and a wake-up as often as one
+finds the core idle; either may grow with the number of connections. A request can cost six times as much in a quiet
+server as in a crowded one, and who takes the one for the other is wrong by as much.
+"""
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from typing import Final
+
+import numpy as np
+from scipy import optimize
+
+
+@dataclass(frozen=True)
+class CoreLoad:
+    """What the cost of a request depends on.
+
+    Attributes:
+        clients: connections that there are.
+        found_idle: how often a request finds the core idle: wake-ups for each request. One by it are the requests for each wake-up.
+    """
+
+    clients: int
+    found_idle: float
+
+    @property
+    def paid(self) -> tuple[float, float, float, float]:
+        """Return how often each part of a cost is paid."""
+        return 1.0, self.found_idle, float(self.clients), self.clients * self.found_idle
+
+
+@dataclass(frozen=True)
+class CostCurve:
+    """The parts of a request's time on the core.
+
+    Attributes:
+        work_us: that it costs anyway.
+        wakeup_us: that a wake-up costs.
+        work_per_client_us, wakeup_per_client_us: what each connection adds to the two.
+    """
+
+    work_us: float
+    wakeup_us: float = 0.0
+    work_per_client_us: float = 0.0
+    wakeup_per_client_us: float = 0.0
+
+    def at(self, load: CoreLoad) -> float:
+        """Return what a request costs under a load, in µs."""
+        parts: tuple[float, ...] = astuple(self)
+        return sum(part * times for part, times in zip(parts, load.paid, strict=True))
+
+    def on(self, machine: float) -> "CostCurve":
+        """Return the same where everything takes so many times as long."""
+        return CostCurve(*(machine * part for part in astuple(self)))
+
+
+PARTS: Final = len(fields(CostCurve))
+
+
+def fit(loads: Sequence[CoreLoad], costs_us: Sequence[float]) -> CostCurve:
+    """Fit the parts by least squares of the relative errors.
+
+    None of them is below zero (C. L. Lawson and R. J. Hanson, Solving least squares problems, 1974): so the cost falls as the load
+    grows, and never rises, and what is not needed to explain the cells is left out.
+    """
+    shares = np.array([load.paid for load in loads]) / np.array(costs_us)[:, None]
+    parts, _ = optimize.nnls(shares, np.ones(len(loads)))
+    return CostCurve(*map(float, parts))
+
+
+def constant(costs_us: Sequence[float]) -> CostCurve:
+    """Return the cost that one would take who thinks that it does not depend on the load: the geometric mean."""
+    return CostCurve(float(np.exp(np.mean(np.log(costs_us)))))

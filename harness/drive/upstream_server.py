@@ -1,0 +1,67 @@
+"""An upstream in a process of its own, to play with: `harness upstream` runs it.
+
+Run as `python -m harness.drive.upstream_server --port 0 --wait 0.005`. It prints the readiness line of every server, ends at
+SIGTERM and SIGINT with 0, and says how much it was asked.
+"""
+
+import argparse
+import math
+import signal
+import sys
+from select import epoll
+from types import FrameType
+from typing import Final
+
+from harness.drive.generator import get_ready
+from harness.drive.questions import Questions, waits_ns
+from harness.drive.upstream import Upstream
+from harness.plan import CONSTANT, SPREADS, Waiting
+
+UNLIMITED: Final = 1_000_000
+CANNOT_LISTEN: Final = 1
+
+
+class Stopped(BaseException):
+    """A stop signal has come."""
+
+
+def serve(upstream: Upstream) -> None:
+    """Answer until a signal comes."""
+    while True:
+        for descriptor, _ in upstream.await_events(math.inf):
+            upstream.attend(descriptor)
+
+
+def main() -> None:
+    """Run the upstream in the foreground."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--wait", type=float, default=0.005)
+    parser.add_argument("--spread", choices=SPREADS, default=CONSTANT)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    get_ready()
+    waiting = Waiting(wait_s=given.wait, spread=given.spread, pool=UNLIMITED)
+    questions = Questions(waits_ns(waiting, given.seed))
+    try:
+        upstream = Upstream(epoll(), questions, (given.host, given.port))
+    except OSError as error:
+        print(f"cannot listen on {given.host} {given.port}: {error.strerror}", file=sys.stderr)
+        sys.exit(CANNOT_LISTEN)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    host, port = upstream.address
+    print(f"Server up, running, and waiting for call on {host} {port}", flush=True)
+    try:
+        serve(upstream)
+    except Stopped:
+        print(f"{questions.asked:,} questions, {questions.most:,} under way at once at most", file=sys.stderr)
+
+
+def _stop(_: int, __: FrameType | None) -> None:
+    raise Stopped
+
+
+if __name__ == "__main__":
+    main()

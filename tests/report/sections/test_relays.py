@@ -1,0 +1,89 @@
+"""What the report says of handlers that wait: made from the figures, and nothing where there are none."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from harness.analyse.analysis import analyse
+from harness.plan import ALL_CORES, SLICING, Cell, by_name
+from harness.record import Results, Sample, Unmeasured
+from harness.report.markdown import RELAY_TABLES, REPORT, render
+from tests.makers import changed, undrawn
+
+A, B = "threaded", "trio_nursery"
+NAMES = (
+    "relay_5ms_16",
+    "relay_5ms_256",
+    "relay_20ms_16",
+    "relay_20ms_256",
+    "relay_5ms_16_pool_10",
+    "relay_5ms_64_pool_10",
+)
+
+
+@pytest.fixture
+def run(make_results: Callable[..., Results], make_relayed: Callable[..., Sample]) -> Results:
+    samples = tuple(
+        make_relayed(server, block, workload=name, rps=rps * (1 + 0.002 * block), load=by_name(name).load)
+        for name in NAMES
+        for block in range(4)
+        for server, rps in ((A, 700), (B, 350))
+    )
+    results = make_results()
+    design = changed(results.manifest.design, workloads=NAMES, slicing=SLICING)
+    return changed(results, samples=samples, manifest=changed(results.manifest, design=design))
+
+
+def section_of(text: str) -> str:
+    return text.partition("## Handlers that wait\n")[2].partition("\n## ")[0]
+
+
+def test_a_report_with_relays_has_their_maps_and_tables(run: Results) -> None:
+    with undrawn():
+        files = render(analyse(run))
+    section = section_of(files[REPORT])
+    assert "(figures/relays.svg)" in section
+    assert "(figures/relays-pool-10.svg)" in section
+    assert f"| 5 ms | 16 | `{A}` 702/s | 22% |" in section
+    assert all(f"`{name}`: at most" in section for name in NAMES)
+    assert "| `threaded` | 702 (" in section
+    assert "nine in ten were late by less than 0.4% of the wait" in section
+    for line, following in pairwise(section.splitlines()):
+        if line.startswith("|") and following.startswith("|"):
+            assert line.count("|") == following.count("|")
+    assert RELAY_TABLES in files
+    assert "Each server was launched by itself" in files[REPORT]
+    assert "The other workloads" not in files[REPORT]
+
+
+def test_a_report_without_relays_says_nothing_of_them(make_results: Callable[..., Results]) -> None:
+    with undrawn():
+        files = render(analyse(make_results()))
+    assert "Handlers that wait" not in files[REPORT]
+    assert RELAY_TABLES not in files
+
+
+def test_who_uses_all_cores_and_who_could_not_be_measured_is_named(run: Results) -> None:
+    samples = tuple(
+        changed(sample, regime=ALL_CORES, pinned=False) if sample.cell.server == B else sample
+        for sample in run.samples
+    )
+    servers = tuple(
+        changed(facts, regime=ALL_CORES) if facts.label == B else facts for facts in run.manifest.servers
+    )
+    failed = Unmeasured(Cell(0, "select", NAMES[0]), "too many descriptors")
+    mixed = changed(
+        run, samples=samples, manifest=changed(run.manifest, servers=servers), unmeasured=(failed,)
+    )
+    with undrawn():
+        section = section_of(render(analyse(mixed))[REPORT])
+    assert f"| `{B}`, all cores | 35" in section
+    assert "- `select` could not be measured: too many descriptors." in section
+
+
+def test_a_map_is_drawn_and_names_who_is_first(run: Results) -> None:
+    files = render(analyse(run))
+    for name in ("figures/relays.svg", "figures/relays-pool-10.svg"):
+        assert ET.fromstring(files[name]).tag.endswith("svg")  # noqa: S314 - our own
