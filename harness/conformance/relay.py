@@ -100,9 +100,14 @@ def started_relay(target: Target, options: Mapping[str, float], *, is_there: boo
         if not is_there:
             upstream.refuse()
         with target.fresh(upstream=upstream.address, **given) as own:
-            yield Relay(
+            relay = Relay(
                 own.candidate, own.address, own.launched, own.patience_s, upstream=upstream, pool=pool
             )
+            try:
+                yield relay
+            finally:
+                for peer in relay.peers:  # those of a case that ended early
+                    peer.close()
 
 
 def pool_of(target: Target) -> int:

@@ -677,7 +677,8 @@ def test_the_case_that_is_named_catches_the_breakage(
     code = broken.read_text(encoding="utf-8")
     assert code.count(old) == 1
     broken.write_text(code.replace(old, new), encoding="utf-8")
-    whole = ours("threaded" if file == "protocol.py" else file.removesuffix(".py"))
+    shared = file in {"protocol.py", "blocking_handler.py"}
+    whole = ours("threaded" if shared else file.removesuffix(".py"))
     there = ("sh", "-c", 'cd "$0" && exec "$@"', str(tmp_path))
     (judgement,) = judge(changed(whole, command=there + whole.command), selected_cases([CAUGHT_BY[letter]]))
     assert judgement.verdict.failed, judgement
