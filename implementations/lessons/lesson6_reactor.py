@@ -1,10 +1,10 @@
 """The non-blocking server: lesson 3's experiment again, and both clients are served side by side, each in its own mode.
 
-The server is `implementations/select_generators.py`, one thread. It is lesson 5 with many coroutines:
+The server is `implementations/select_generators.py`, its reactor `select_reactor.py`; one thread. It is lesson 5 with many coroutines:
 
     lesson 5                                    the server
     process(), which waits as if it blocked     `async def handle(`, one for each client
-    read_data(), the generator at the bottom    `def until(`, with the only `yield` of the file
+    read_data(), the generator at the bottom    `def until(`, with the only `yield` of both files
     the yielded inner(): how to be resumed      the yielded `Wait(`: what to wait for; `def resume(` does the rest
     `processing` and `callback` in main()       `self.waiting`: the handlers, in the table of what they wait for
     main()'s loop over 0 to 4                   `def run(`: select() tells whose data has come

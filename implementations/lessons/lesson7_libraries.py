@@ -35,7 +35,7 @@ class Part(NamedTuple):
 MAP: Final = (
     Part(
         "The event loop: waits for everybody at once, and picks who goes on",
-        "`Reactor(server).run()`, around `select(awaited, writers, (), SWEEP_S)`",
+        "`reactor.run(`, in select_reactor.py around `select(awaited, writers, (), SWEEP_S)`",
         "`run(serve)` of event_loop.py, by asyncio.Runner; the loop is in the library",
         "`trio.run(serve, server)`; the loop is in the library",
         "the hub: a greenlet of the library's own, which the first wait starts",
@@ -56,7 +56,7 @@ MAP: Final = (
     ),
     Part(
         "The callback table: whom to resume at which event",
-        "`self.waiting[wait.event][wait.client] = handler, wait.deadline`",
+        "`self.waiting[wait.event][wait.key] = handler, wait.deadline`",
         "in the loop: a selector, and a future for each wait",
         "in the loop: an I/O manager, and a sleeping task for each wait",
         "in the hub: a watcher for each wait",
@@ -70,14 +70,14 @@ MAP: Final = (
     ),
     Part(
         "Sending: waits for a slow reader",
-        "`await until(client, Event.WRITABLE, monotonic() + idle_timeout_s)`",
+        "`await until(client.fileno(), Event.WRITABLE, monotonic() + idle_timeout_s)`",
         "`await writer.drain()`",
         "`await client.send_all(`",
         "`client.send(unsent)`",
     ),
     Part(
         "A deadline for a wait",
-        "`Wait(client.fileno(), event, deadline)`, and `def sweep(`",
+        "`Wait(key, event, deadline)`, and `def sweep(`",
         "`asyncio.timeout(idle_timeout_s)`",
         "`trio.fail_after(idle_timeout_s)`",
         "`client.settimeout(`",
