@@ -1,6 +1,7 @@
 """The non-blocking server: lesson 3's experiment again, and both clients are served side by side, each in its own mode.
 
-The server is `implementations/select_generators.py`, its reactor `select_reactor.py`; one thread. It is lesson 5 with many coroutines:
+The server is `implementations/select_generators.py`, its reactor `select_reactor.py`: one thread. It is lesson 5 with many
+coroutines:
 
     lesson 5                                    the server
     process(), which waits as if it blocked     `async def handle(`, one for each client

@@ -42,7 +42,7 @@ MAP: Final = (
     ),
     Part(
         "A new client",
-        "`if client == listener:` in the loop, then `self.server.listener.accept()`",
+        "`if descriptor == listener:` in the loop, then `self.server.listener.accept()`",
         "`await asyncio.get_running_loop().sock_accept(server.listener)`",
         "`await listener.accept()`",
         "`listener.accept()`",
