@@ -48,6 +48,7 @@ COMPUTING: Final = {
     "costs",
     "effect",
     "bench",
+    "predict",
     "report",
     "compare",
     "selftest",

@@ -1,17 +1,18 @@
-"""What a request costs on the core: no constant, since a busy server is woken up less often. Pure.
+"""What a request costs on the core: no constant, since a busy server is woken up less often, and does more each time. Pure.
 
-Who finds the core idle must wake it up: the kernel puts the server to sleep and rouses it, its caches are cold, and a loop asks what is
-ready and is told of one thing. Who finds it busy is served in passing. So a request costs its own work, and a wake-up as often as one
-finds the core idle; either may grow with the number of connections. A request can cost six times as much in a quiet
-server as in a crowded one, and who takes the one for the other is wrong by as much.
+Who finds the core idle must wake it up: the kernel puts the server to sleep and rouses it, and its caches are cold. Who finds it busy
+is served in passing, and shares a pass of the loop (or of the scheduler) with those who are there already. So a request costs
+its own work, a wake-up as often as one finds the core idle, and its part of a pass; and the more connections there are, the more work it
+is. A request can cost six times as much in a quiet server as in a crowded one, and who takes the one for the other is wrong by as much.
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
-from typing import Final
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from scipy import optimize
+
+from harness.analyse.prediction.mva import Flow
 
 
 @dataclass(frozen=True)
@@ -20,16 +21,23 @@ class CoreLoad:
 
     Attributes:
         clients: connections that there are.
-        found_idle: how often a request finds the core idle: wake-ups for each request. One by it are the requests for each wake-up.
+        wakeups: for each request: how often one finds the core idle.
+        passes: for each request: one by those who share a pass.
     """
 
     clients: int
-    found_idle: float
+    wakeups: float
+    passes: float
 
     @property
     def paid(self) -> tuple[float, float, float, float]:
         """Return how often each part of a cost is paid."""
-        return 1.0, self.found_idle, float(self.clients), self.clients * self.found_idle
+        return 1.0, self.wakeups, self.passes, float(self.clients)
+
+
+def load_by(flow: Flow, clients: int) -> CoreLoad:
+    """Return the load that a flow is for the core."""
+    return CoreLoad(clients, flow.found_idle, 1 / (1 + flow.found_there))
 
 
 @dataclass(frozen=True)
@@ -39,13 +47,14 @@ class CostCurve:
     Attributes:
         work_us: that it costs anyway.
         wakeup_us: that a wake-up costs.
-        work_per_client_us, wakeup_per_client_us: what each connection adds to the two.
+        pass_us: that a pass costs, whoever shares it.
+        work_per_client_us: what each connection adds to the work.
     """
 
     work_us: float
     wakeup_us: float = 0.0
+    pass_us: float = 0.0
     work_per_client_us: float = 0.0
-    wakeup_per_client_us: float = 0.0
 
     def at(self, load: CoreLoad) -> float:
         """Return what a request costs under a load, in µs."""
@@ -55,9 +64,6 @@ class CostCurve:
     def on(self, machine: float) -> "CostCurve":
         """Return the same where everything takes so many times as long."""
         return CostCurve(*(machine * part for part in astuple(self)))
-
-
-PARTS: Final = len(fields(CostCurve))
 
 
 def fit(loads: Sequence[CoreLoad], costs_us: Sequence[float]) -> CostCurve:

@@ -8,18 +8,18 @@ from typing import Final
 import numpy as np
 
 from harness.analyse.prediction.cells import Range, RelayCell, averaged, by_place, machine_of
-from harness.analyse.prediction.cost import PARTS, CoreLoad, constant, fit
+from harness.analyse.prediction.cost import CoreLoad, constant, fit, load_by
 from harness.analyse.prediction.laws import Demand, response_s, utilisation
 from harness.analyse.prediction.mva import solve
-from harness.analyse.prediction.relay import QUANTILES, ServerModel, Tail, balance, quantiles_us
+from harness.analyse.prediction.relay import QUANTILES, RelayModel, TailFactor, balance, quantiles_us
 
-FEWEST_CELLS: Final = PARTS
-"""As many as a cost has parts."""
+FEWEST_CELLS: Final = 4
+"""Two waits for few clients, and two for many: the least from which work can be told from waking up."""
 QUIET: Final = 0.5
 """Up to this utilisation little is spent in the core's queue, so that what is spent elsewhere shows."""
 
 
-def fitted(launches: Sequence[RelayCell], factors: Mapping[int, float]) -> ServerModel | None:
+def fitted(launches: Sequence[RelayCell], factors: Mapping[int, float]) -> RelayModel | None:
     """Fit the model of one server; None if there are too few cells.
 
     Args:
@@ -31,11 +31,11 @@ def fitted(launches: Sequence[RelayCell], factors: Mapping[int, float]) -> Serve
         return None
     latency_s = latency_of(cells)
     cost = fit([load_of(cell, latency_s) for cell in cells], [cell.cpu_us for cell in cells])
-    model = ServerModel(cost, latency_s, Range.of([cell.setting for cell in cells]), {})
+    model = RelayModel(cost, latency_s, Range.of([cell.setting for cell in cells]), {})
     return replace(model, tails={name: tail_of(name, model, cells) for name in QUANTILES})
 
 
-def careless(model: ServerModel, launches: Sequence[RelayCell]) -> ServerModel:
+def careless(model: RelayModel, launches: Sequence[RelayCell]) -> RelayModel:
     """Return the same model, but for a cost that does not depend on the load."""
     return replace(model, cost=constant([cell.cpu_us for cell in launches]))
 
@@ -66,16 +66,16 @@ def latency_of(cells: Sequence[RelayCell]) -> float:
 def load_of(cell: RelayCell, latency_s: float) -> CoreLoad:
     """Return the load under which a cell's cost was paid."""
     flow = solve(cell.setting, Demand(cell.cpu_us / 1e6, latency_s))
-    return CoreLoad(cell.setting.clients, flow.found_idle)
+    return load_by(flow, cell.setting.clients)
 
 
-def tail_of(name: str, model: ServerModel, cells: Sequence[RelayCell]) -> Tail:
+def tail_of(name: str, model: RelayModel, cells: Sequence[RelayCell]) -> TailFactor:
     """Fit a line to what is missing in a quantile's logarithm."""
     loads = [balance(model, cell.setting)[0] for cell in cells]
     missing = [
         math.log(getattr(cell, name) / quantiles_us(cell.setting, model.demand(load))[name])
         for cell, load in zip(cells, loads, strict=True)
     ]
-    rows = np.array([(1 - load.found_idle, load.found_idle) for load in loads])
+    rows = np.array([(1 - load.wakeups, load.wakeups) for load in loads])
     busy, idle = np.linalg.lstsq(rows, np.array(missing))[0]
-    return Tail(float(busy), float(idle))
+    return TailFactor(float(busy), float(idle))

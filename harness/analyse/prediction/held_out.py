@@ -15,7 +15,7 @@ from harness.analyse.prediction.cells import (
     machine_of,
 )
 from harness.analyse.prediction.fitting import careless, fitted
-from harness.analyse.prediction.relay import ServerModel, predict
+from harness.analyse.prediction.relay import RelayModel, predict
 from harness.analyse.statistics.inference import CONFIDENCE, Estimate, estimate
 
 TOLERANCE: Final = {"throughput_rps": 0.10, "cpu_us": 0.10, "p50_us": 0.10, "p99_us": 0.25}
@@ -59,7 +59,7 @@ class PredictionTest:
         unfitted: servers of which there are too few cells.
     """
 
-    models: Mapping[str, ServerModel]
+    models: Mapping[str, RelayModel]
     judged: tuple[Judged, ...]
     careless: tuple[Judged, ...]
     unfitted: tuple[str, ...]
@@ -85,8 +85,8 @@ def held_out_test(cells: Sequence[RelayCell], seed: int) -> PredictionTest | Non
     drawn = draw(list(by_place(cells)), seed)
     calibration = [cell for cell in cells if (cell.server, cell.setting) not in drawn]
     factors = machine_factors(calibration)
-    models: dict[str, ServerModel] = {}
-    naive: dict[str, ServerModel] = {}
+    models: dict[str, RelayModel] = {}
+    naive: dict[str, RelayModel] = {}
     servers = dict.fromkeys(cell.server for cell in cells)
     for server in servers:
         of_server = [cell for cell in calibration if cell.server == server]
@@ -116,7 +116,7 @@ def draw(places: Sequence[Place], seed: int) -> frozenset[Place]:
 
 
 def judge(
-    models: Mapping[str, ServerModel], held_out: Sequence[RelayCell], factors: Mapping[int, float]
+    models: Mapping[str, RelayModel], held_out: Sequence[RelayCell], factors: Mapping[int, float]
 ) -> tuple[Judged, ...]:
     """Hold predictions against cells, on the machine as it was in the blocks of these."""
     found = []

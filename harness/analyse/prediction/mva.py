@@ -18,12 +18,14 @@ class Flow:
     Attributes:
         throughput_rps: customers that come round.
         residence_s: what each spends at the core, waiting included.
-        found_idle: how often one who arrives there finds nobody: after so many of them the core must be woken up.
+        found_idle: how often one who arrives there finds nobody.
+        found_there: how many he finds on average.
     """
 
     throughput_rps: float
     residence_s: float
     found_idle: float
+    found_there: float
 
     @property
     def queue(self) -> float:
@@ -42,12 +44,13 @@ def closed(customers: int, core_s: float, delay_s: float) -> Flow:
         core_s: the service that each needs each time that he comes round.
         delay_s: what he spends elsewhere.
     """
-    flow = Flow(0.0, 0.0, 1.0)
+    throughput_rps, queue = 0.0, 0.0
     for there in range(1, customers + 1):
-        found_idle = max(0.0, 1 - utilisation(flow.throughput_rps, core_s))
-        residence_s = core_s * (1 + flow.queue)
-        flow = Flow(there / (delay_s + residence_s), residence_s, found_idle)
-    return flow
+        found_idle, found_there = max(0.0, 1 - utilisation(throughput_rps, core_s)), queue
+        residence_s = core_s * (1 + found_there)
+        throughput_rps = there / (delay_s + residence_s)
+        queue = mean_in_flight(throughput_rps, residence_s)
+    return Flow(throughput_rps, residence_s, found_idle, found_there)
 
 
 def through_pool(setting: Setting, demand: Demand) -> Flow:
@@ -62,7 +65,7 @@ def through_pool(setting: Setting, demand: Demand) -> Flow:
     a, b, c = away_s * core_s, away_s + core_s / 2 + setting.pool * core_s, setting.pool
     throughput_rps = 2 * c / (b + sqrt(b * b - 4 * a * c))
     found_idle = 1 - utilisation(throughput_rps, core_s)
-    return Flow(throughput_rps, core_s / found_idle, found_idle)
+    return Flow(throughput_rps, core_s / found_idle, found_idle, 1 / found_idle - 1)
 
 
 def solve(setting: Setting, demand: Demand) -> Flow:

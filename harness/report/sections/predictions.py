@@ -57,7 +57,7 @@ def _how(found: PredictionTest) -> list[str]:
         "= requests/s × response (Little's law); and who arrives finds the queue as it would be without him (mean value analysis). "
         "A queue played on a virtual clock gives the quantiles.",
         "",
-        "**The cost is no constant.** Who finds the core idle pays for a wake-up; who finds it busy is served in passing. So cost and load "
+        "**The cost is no constant.** Who finds the core idle pays for a wake-up; who finds it busy is served in passing, and shares a pass of the loop with others. So cost and load "
         "depend on each other, and the model looks for the one load at which both agree. What would be foretold with a cost that "
         "is a constant stands beside it.",
         "",
@@ -110,13 +110,13 @@ def _row(each: Judged) -> str:
 def _models(found: PredictionTest) -> Iterator[str]:
     yield "What a request costs, as fitted (µs), and what it spends elsewhere, the wait apart:"
     yield ""
-    yield "| server | its work | + a wake-up | work: + per 100 clients | wake-up: + per 100 clients | elsewhere |"
+    yield "| server | its work | + a wake-up | + a pass | + per 100 clients | elsewhere |"
     yield "|---|---:|---:|---:|---:|---:|"
     for server, model in found.models.items():
         cost = model.cost
         yield (
-            f"| `{server}` | {cost.work_us:.1f} | {cost.wakeup_us:.1f} | {100 * cost.work_per_client_us:.1f} "
-            f"| {100 * cost.wakeup_per_client_us:.1f} | {model.latency_s * 1e6:.0f} |"
+            f"| `{server}` | {cost.work_us:.1f} | {cost.wakeup_us:.1f} | {cost.pass_us:.1f} | {100 * cost.work_per_client_us:.1f} "
+            f"| {model.latency_s * 1e6:.0f} |"
         )
     yield ""
     if found.unfitted:

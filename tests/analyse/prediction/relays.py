@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from harness.analyse.prediction.cells import Range, RelayCell
 from harness.analyse.prediction.cost import CostCurve
 from harness.analyse.prediction.laws import Setting
-from harness.analyse.prediction.relay import ServerModel, Tail, predict
+from harness.analyse.prediction.relay import RelayModel, TailFactor, predict
 from harness.plan import Load, Waiting
 from harness.record import Sample
 from harness.record.buckets import histogram
@@ -25,9 +25,11 @@ USUAL_CEILING_RPS: Final = 64 / 0.005
 FALLING: Final = CostCurve(work_us=45.0, wakeup_us=90.0, work_per_client_us=0.02)
 
 
-def relay(cost: CostCurve = FALLING) -> ServerModel:
+def relay(cost: CostCurve = FALLING) -> RelayModel:
     """Return a relay that favours some where it is busy, so that its p99 is half as long again."""
-    return ServerModel(cost, LATENCY_S, Range.of(SETTINGS), {"p50_us": Tail(), "p99_us": Tail(0.4, 0.0)})
+    return RelayModel(
+        cost, LATENCY_S, Range.of(SETTINGS), {"p50_us": TailFactor(), "p99_us": TailFactor(0.4, 0.0)}
+    )
 
 
 def measured(

@@ -1,46 +1,54 @@
 """The cost of a request: its parts are found again, it falls with the load, and what is not needed is left out."""
 
+from dataclasses import astuple
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analyse.prediction.cost import CoreLoad, CostCurve, constant, fit
+from harness.analyse.prediction.cost import CoreLoad, CostCurve, constant, fit, load_by
+from harness.analyse.prediction.mva import Flow
 
-LOADS = [CoreLoad(clients, idle) for clients in (16, 256, 1000) for idle in (0.0, 0.3, 0.9)]
+LOADS = [
+    CoreLoad(clients, wakeups, passes)
+    for clients in (16, 256, 1000)
+    for wakeups, passes in ((0.0, 0.01), (0.0, 0.2), (0.3, 0.4), (0.9, 0.9))
+]
 
 
-def test_a_request_costs_its_work_and_a_wakeup_as_often_as_the_core_is_found_idle() -> None:
-    curve = CostCurve(10.0, 50.0, work_per_client_us=0.01)
-    assert curve.at(CoreLoad(100, 0.0)) == pytest.approx(11.0)
-    assert curve.at(CoreLoad(100, 0.2)) == pytest.approx(21.0)
-    assert curve.on(2.0).at(CoreLoad(100, 0.2)) == pytest.approx(42.0)
+def test_a_request_costs_its_work_its_wakeups_and_its_part_of_a_pass() -> None:
+    curve = CostCurve(10.0, 50.0, 20.0, work_per_client_us=0.01)
+    assert curve.at(CoreLoad(100, 0.0, 0.0)) == pytest.approx(11.0)
+    assert curve.at(CoreLoad(100, 0.2, 0.5)) == pytest.approx(31.0)
+    assert curve.on(2.0).at(CoreLoad(100, 0.2, 0.5)) == pytest.approx(62.0)
 
 
 @pytest.mark.parametrize(
-    "truth", [CostCurve(60.0), CostCurve(10.0, 50.0), CostCurve(8.0, 40.0, 0.01), CostCurve(9.0, 30.0, 0.02, 0.1)]
+    "truth", [CostCurve(60.0), CostCurve(10.0, 50.0), CostCurve(8.0, 40.0, 15.0), CostCurve(9.0, 30.0, 10.0, 0.02)]
 )  # fmt: skip
 def test_the_parts_of_a_cost_are_found_again(truth: CostCurve) -> None:
     found = fit(LOADS, [truth.at(load) for load in LOADS])
-    for load in LOADS:
-        assert found.at(load) == pytest.approx(truth.at(load), rel=1e-6)
+    assert astuple(found) == pytest.approx(astuple(truth), abs=1e-6)
 
 
-def test_what_does_not_explain_the_cells_is_left_out() -> None:
-    found = fit(LOADS, [20.0 + 30.0 * load.found_idle for load in LOADS])
-    assert found.work_per_client_us == pytest.approx(0.0, abs=1e-9)
-    assert found.wakeup_per_client_us == pytest.approx(0.0, abs=1e-9)
+def test_those_who_find_others_there_share_a_pass_with_them() -> None:
+    flow = Flow(throughput_rps=1_000.0, residence_s=400e-6, found_idle=0.1, found_there=3.0)
+    assert load_by(flow, 16) == CoreLoad(16, 0.1, 0.25)
 
 
 costs_us = st.lists(st.floats(min_value=5.0, max_value=500.0), min_size=len(LOADS), max_size=len(LOADS))
 
 
-@given(costs_us, st.floats(0, 1), st.floats(0, 1), st.integers(1, 10_000))
+shares = st.floats(0, 1)
+
+
+@given(costs_us, st.tuples(shares, shares), st.tuples(shares, shares), st.integers(1, 10_000))
 def test_whatever_was_measured_a_request_is_never_dearer_where_the_core_is_busier(
-    costs: list[float], one: float, other: float, clients: int
+    costs: list[float], wakeups: tuple[float, float], passes: tuple[float, float], clients: int
 ) -> None:
     curve = fit(LOADS, costs)
-    busier, idler = sorted((one, other))
-    assert 0 <= curve.at(CoreLoad(clients, busier)) <= curve.at(CoreLoad(clients, idler))
+    busier = curve.at(CoreLoad(clients, min(wakeups), min(passes)))
+    assert 0 <= busier <= curve.at(CoreLoad(clients, max(wakeups), max(passes)))
 
 
 def test_a_constant_cost_is_in_the_middle() -> None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analyse.prediction.cost import CostCurve
+from harness.analyse.prediction.cost import CostCurve, load_by
 from harness.analyse.prediction.laws import Limit, Setting
+from harness.analyse.prediction.mva import solve
 from harness.analyse.prediction.relay import balance, knee, predict
 from tests.analyse.prediction.relays import FALLING, LATENCY_S, relay
 
@@ -15,8 +16,12 @@ from tests.analyse.prediction.relays import FALLING, LATENCY_S, relay
 @settings(deadline=None)
 @given(st.integers(1, 400), st.floats(0.001, 0.1), st.integers(1, 400))
 def test_the_load_is_that_which_its_own_cost_brings_about(clients: int, wait_s: float, pool: int) -> None:
-    load, flow = balance(relay(), Setting(clients, wait_s, pool))
-    assert flow.found_idle == pytest.approx(load.found_idle, abs=1e-3)
+    setting = Setting(clients, wait_s, pool)
+    load, _ = balance(relay(), setting)
+    demand = relay().demand(load)
+    assert demand.core_s == pytest.approx(
+        relay().cost.at(load_by(solve(setting, demand), clients)) / 1e6, rel=1e-3
+    )
 
 
 def test_a_request_in_a_crowd_costs_a_third_of_one_that_is_alone() -> None:
