@@ -53,7 +53,6 @@ COMPUTING: Final = {
     "compare",
     "selftest",
     "resolution",
-    "predict",
 }
 """Those that load numpy."""
 
