@@ -20,8 +20,6 @@ WITHOUT_POOL: Final = tuple(
 )
 SETTINGS: Final = (*WITHOUT_POOL, Setting(256, 0.005, 10), Setting(64, 0.02, 10))
 LATENCY_S: Final = 150e-6
-USUAL_CEILING_RPS: Final = 64 / 0.005
-"""Of the relays that the maker of samples makes, if nobody says otherwise."""
 FALLING: Final = CostCurve(work_us=45.0, wakeup_us=90.0, work_per_client_us=0.02)
 
 
@@ -57,20 +55,17 @@ def sample_of(cell: RelayCell, make_relayed: Callable[..., Sample]) -> Sample:
     setting = cell.setting
     answered = int(cell.throughput_rps)
     slow = answered * 3 // 100
-    load = Load(clients=setting.clients, upstream=Waiting(wait_s=setting.wait_s, pool=setting.pool))
     times_ns = np.array([cell.p50_us * 1e3, cell.p99_us * 1e3], dtype=np.int64)
-    under_way_ns = round(answered * setting.wait_s * 1e9)
     sample: Sample = make_relayed(
         cell.server,
         cell.block,
         workload=f"relay_{setting.wait_s * 1e3:g}ms_{setting.clients}",
-        share=cell.throughput_rps / USUAL_CEILING_RPS,
-        server_cpu_ns=round(cell.cpu_us * 1e3 * int(cell.throughput_rps)),
-        load=load,
+        rps=cell.throughput_rps,
+        cpu_us=cell.cpu_us,
+        load=Load(clients=setting.clients, upstream=Waiting(wait_s=setting.wait_s, pool=setting.pool)),
         response_ns=histogram(times_ns, np.array([answered - slow, slow])),
-        response_sum_ns=setting.clients * 10**9,
     )
     use = sample.upstream
     assert use is not None
-    exact = replace(use, under_way_ns=under_way_ns, integral_ns=under_way_ns, most=setting.at_once)
-    return replace(sample, upstream=exact)
+    under_way_ns = min(use.under_way_ns, setting.at_once * 10**9)  # scatter lifts nobody above the ceiling
+    return replace(sample, upstream=replace(use, under_way_ns=under_way_ns, integral_ns=under_way_ns))
