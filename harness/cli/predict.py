@@ -92,7 +92,8 @@ def learnt(server: str, folder: Path) -> PredictionTest:
     results = read_results(folder)
     cells = relay_cells(launches_of(results.samples))
     if not cells:
-        raise UsageError(f"{shown(folder)} has no cells that wait: {MEASURE}")
+        waited = any(sample.load.upstream for sample in results.samples)
+        raise UsageError(f"{shown(folder)} has no {'valid ' if waited else ''}cells that wait: {MEASURE}")
     found = held_out_test(cells, results.manifest.design.seed)
     known = list(dict.fromkeys(cell.server for cell in cells))
     if server not in known:

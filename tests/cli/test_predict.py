@@ -10,6 +10,7 @@ import pytest
 from harness.cli.app import main
 from harness.record import Results, Sample, append_samples, write_manifest
 from tests.analyse.prediction.relays import SETTINGS, measured, sample_of
+from tests.makers import changed
 
 FIGURES = ("throughput_rps", "cpu_us_per_request", "p50_us", "p99_us", "knee_rps")
 Run = Callable[..., tuple[object, str, str]]
@@ -97,6 +98,15 @@ def test_what_cannot_be_predicted_ends_in_one_clear_line(
     code, _, err = predict(*words)
     assert (code, err.count("\n")) == (2, 1), err
     assert reason in err
+
+
+def test_cells_that_are_not_valid_are_none(
+    predict: Run, tmp_path: Path, make_results: Callable[..., Results], make_relayed: Callable[..., Sample]
+) -> None:
+    write_manifest(tmp_path, make_results().manifest)
+    append_samples(tmp_path, [changed(make_relayed("a"), wrong=1)])
+    code, _, err = predict("a", "--clients", "16", "--in", str(tmp_path))
+    assert (code, "has no valid cells that wait" in err) == (2, True)
 
 
 def test_no_results_is_no_usage(predict: Run) -> None:
