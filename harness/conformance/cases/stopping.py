@@ -9,9 +9,17 @@ from typing import Final
 
 from harness.conformance.case import Cases
 from harness.conformance.cases.idling import IDLE_TIMEOUT_S
-from harness.conformance.cases.replies import SEVEN, THREE
+from harness.conformance.cases.replies import SEVEN, THREE, TO_PRODUCT
 from harness.conformance.cases.sessions import KINDS, MODES
-from harness.conformance.cases.steps import Late, LateClient, costly_batches, deaf_client, in_time, meanwhile
+from harness.conformance.cases.steps import (
+    Late,
+    LateClient,
+    costly_batches,
+    deaf_client,
+    fill_unread,
+    in_time,
+    meanwhile,
+)
 from harness.conformance.peer import SMALL_BUFFER_BYTES
 from harness.conformance.target import Target
 from harness.conformance.violations import Violation
@@ -260,6 +268,7 @@ def check_a_stop_told_twice(target: Target) -> None:
 @case("7.2, 7.3")
 def l24_every_kind_of_line_at_a_stop(target: Target) -> None:
     """Whatever lines were received before SIGTERM are answered as ever, each client's in its mode; who waits is not greeted."""
+    check_backlog_at_a_stop(target)
     sent = [mode + kind for mode in MODES for kind in KINDS]
     if not target.serves_several:
         sent = [b"".join(sent)]
@@ -284,6 +293,22 @@ def l24_every_kind_of_line_at_a_stop(target: Target) -> None:
             waiting.drain()
             if waiting.received:
                 raise Violation("a client that had waited for a place was greeted after SIGTERM")
+        expect_exit(own, 0)
+
+
+def check_backlog_at_a_stop(target: Target) -> None:
+    """Stop a server that has more lines of a client, cut anywhere, than it can answer: it reads on when it knows of the stop."""
+    with patient(target) as own:
+        deaf = own.connect(SMALL_BUFFER_BYTES).greeted()
+        deaf.exchange(b"product\n", TO_PRODUCT)
+        deaf.send(b"7,")  # what is taken in at once, a power of two, then ends inside a line of four bytes
+        fill_unread(deaf, 4 * 1024 * 1024)
+        own.server.process.send_signal(signal.SIGTERM)
+        await_refusal(own)
+        deaf.socket.setblocking(True)
+        whole_lines = bytes(deaf.sent[: deaf.sent.rfind(b"\n") + 1])
+        deaf.expect(oracle(whole_lines).removeprefix(GREETING + TO_PRODUCT))
+        deaf.expect_end()
         expect_exit(own, 0)
 
 

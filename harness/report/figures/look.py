@@ -7,6 +7,8 @@ from typing import Final, Literal
 _VARIED: Final[dict[str, tuple[str, Literal["full", "none", "left"]]]] = {
     "uvloop": ("--", "none"),
     "recv64k": (":", "left"),
+    "to_thread": ("-.", "left"),
+    "blocking": ("-.", "none"),
 }
 
 
