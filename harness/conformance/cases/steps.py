@@ -92,7 +92,10 @@ def is_served(peer: Peer) -> bool:
 
 
 def fill_unread(
-    peer: Peer, limit_bytes: int = FLOOD_LIMIT_BYTES, patience_s: float = PATIENCE_WITH_FLOOD_S
+    peer: Peer,
+    limit_bytes: int = FLOOD_LIMIT_BYTES,
+    patience_s: float = PATIENCE_WITH_FLOOD_S,
+    flood: bytes = FLOOD,
 ) -> int:
     """Send lines and read nothing, until the server takes no more for a while; return how many bytes it took."""
     peer.socket.setblocking(False)
@@ -100,12 +103,12 @@ def fill_unread(
     while taken < limit_bytes:
         if not peer.wait_for(select.POLLOUT, patience_s):
             break
-        offset = taken % len(FLOOD)
+        offset = taken % len(flood)
         try:
-            sent = peer.socket.send(FLOOD[offset:])
+            sent = peer.socket.send(flood[offset:])
         except OSError:
             break
-        peer.sent += FLOOD[offset : offset + sent]
+        peer.sent += flood[offset : offset + sent]
         taken += sent
     return taken
 

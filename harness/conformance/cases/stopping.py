@@ -45,6 +45,8 @@ SAME_STOP_S: Final = 0.5
 LATER_S: Final = SAME_STOP_S + 0.1
 TIME_TO_HANG_UP_S: Final = 0.1
 SILENCE_S: Final = 0.2
+UNALIGNED: Final = b"12\n" * 4096
+"""Lines of three bytes: whatever is taken in at once, a power of two, ends inside one most of the time."""
 RECEIVED_PAIRS: Final = 6000
 """48 KB: more than a server takes at once, and no more than the kernel takes for one that does not read."""
 
@@ -301,8 +303,7 @@ def check_backlog_at_a_stop(target: Target) -> None:
     with patient(target) as own:
         deaf = own.connect(SMALL_BUFFER_BYTES).greeted()
         deaf.exchange(b"product\n", TO_PRODUCT)
-        deaf.send(b"7,")  # what is taken in at once, a power of two, then ends inside a line of four bytes
-        fill_unread(deaf, 4 * 1024 * 1024)
+        fill_unread(deaf, 4 * 1024 * 1024, flood=UNALIGNED)
         own.server.process.send_signal(signal.SIGTERM)
         await_refusal(own)
         deaf.socket.setblocking(True)
