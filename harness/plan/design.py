@@ -205,7 +205,9 @@ class Plan:
 
         To a relay of one client at a time it makes no difference how many others wait for it: it meets the fewest.
         """
-        of = by_name(workload)
+        of = next((each for each in WORKLOADS if each.name == workload), None)
+        if of is None:  # a load of the caller's own
+            return self.can_serve(server, workload)
         if of.relayed and (server in self.no_relays or self._is_the_same_with_fewer(server, of)):
             return False
         return self.can_serve(server, workload) and (server not in self.core_only or of.core or of == RELAY)
