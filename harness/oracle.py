@@ -46,7 +46,7 @@ def replies(sent: bytes) -> Iterator[bytes]:
 @lru_cache(maxsize=1024)  # whoever floods says the same again and again
 def _answer(line: bytes, word: bytes) -> tuple[bytes, bytes]:
     """Return the reply to a line, and the word for the mode that is on after it."""
-    text = re.sub(rb"\r?\n?\Z", b"", line, count=1)
+    text = line.removesuffix(b"\n").removesuffix(b"\r")
     command = text.rstrip(b" \t")
     if len(text) > _LONGEST:
         return _NOT_UNDERSTOOD, word

@@ -18,7 +18,7 @@ from harness.launch.candidates import GREETING, STOP, Candidate
 from harness.machine.processes import GONE
 from harness.record import Judgement, Verdict
 
-SIDE_BY_SIDE: Final = 4
+SIDE_BY_SIDE: Final = 8
 ENDING_S: Final = 0.3
 FEW_CASES: Final = 8
 """So few are judged at once; before more of them it is found out what is hopeless."""

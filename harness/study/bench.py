@@ -53,7 +53,7 @@ from harness.study.resume import gone_on_with, renewed
 
 REPORT_S: Final = 12.0
 """About what a quick run's report takes."""
-GATE_S: Final = 8.0
+GATE_S: Final = 9.0
 """About what the gate takes for a server of which nothing is known."""
 FEWEST_BLOCKS: Final = 2
 """From fewer there is no interval."""
