@@ -196,19 +196,22 @@ class PlayedUpstream:
     def __exit__(self, *_: object) -> None:
         """End, with all connections."""
         self.refuse()
+        if self._listener:
+            self._listener.close()
 
     def listen(self) -> None:
         """Be there, at the same address as ever."""
-        self._listener = socket.create_server(self.address, backlog=MOST_WAITING)
-        self.address = self._listener.getsockname()
+        if self._listener is None:
+            self._listener = socket.create_server(self.address)
+            self.address = self._listener.getsockname()
+        self._listener.listen(MOST_WAITING)
         Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def refuse(self) -> None:
-        """Be gone: nobody can connect, and all connections end."""
+        """Be gone: nobody can connect, and all connections end. The port stays ours: nobody else is to be found there."""
         if self._listener:
             with suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)  # which wakes the thread that accepts
-            self._listener.close()
+                self._listener.shutdown(socket.SHUT_RDWR)  # which also wakes the thread that accepts
         self.drop()
 
     def drop(self) -> None:

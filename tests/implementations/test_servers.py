@@ -38,6 +38,7 @@ TO_JUDGE = [(name, case) for name in NAMES for case in CASES] + [
 PROJECT = Path(__file__).resolve().parents[2]
 LIMIT_S = 30
 SERVERS_AT_ONCE = 2
+CASES_AT_ONCE = 4
 """Cases wait more than they compute."""
 
 
@@ -50,7 +51,7 @@ def judgements(request: pytest.FixtureRequest) -> dict[tuple[str, str], Judgemen
         if callspec is not None and {"name", "case"} <= callspec.params.keys():
             wanted.setdefault(callspec.params["name"], []).append(callspec.params["case"])
     with ThreadPoolExecutor(SERVERS_AT_ONCE) as pool:
-        judged = pool.map(lambda name: judge(ours(name), wanted[name]), wanted)
+        judged = pool.map(lambda name: judge(ours(name), wanted[name], side_by_side=CASES_AT_ONCE), wanted)
         return {
             (name, found.case): found
             for name, of_server in zip(wanted, judged, strict=True)

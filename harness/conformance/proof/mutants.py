@@ -131,6 +131,9 @@ def try_all(
 ) -> list[Trial]:
     """Let each mutant meet the case that must catch it, and a few others.
 
+    Cases forgive a server that is late on a busy machine, and with it a mistake that makes it late: whoever survives is tried
+    once more, by itself.
+
     Raises:
         StaleMutant: the table does not fit the sources.
         LaunchError: a mutant cannot even be started.
@@ -139,11 +142,18 @@ def try_all(
 
     def try_one(mutant: Mutant) -> Trial:
         trial = _try(mutant, _sample(mutant, places[mutant.title]))
+        if trial.caught:
+            progress(trial)
+        return trial
+
+    def try_again(mutant: Mutant) -> Trial:
+        trial = _try(mutant, ())
         progress(trial)
         return trial
 
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(try_one, tried))
+        trials = list(pool.map(try_one, tried))
+    return [trial if trial.caught else try_again(mutant) for mutant, trial in zip(tried, trials, strict=True)]
 
 
 def _sample(mutant: Mutant, number: int) -> list[Case]:
