@@ -178,10 +178,16 @@ def address_of(candidate: Candidate) -> Address:
 
 def free_port() -> int:
     """Return a port that nobody listens on at this moment, of those that Linux gives nobody who asks for any."""
+    with listener_by_choice() as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def listener_by_choice() -> socket.socket:
+    """Listen on such a port."""
     while True:
-        port = randrange(*PORTS_BY_CHOICE)  # noqa: S311 - no secret
-        with suppress(OSError), socket.create_server((HOST, port)):
-            return port
+        with suppress(OSError):
+            return socket.create_server((HOST, randrange(*PORTS_BY_CHOICE)))  # noqa: S311 - no secret
 
 
 def _await_readiness(label: str, process: subprocess.Popen[bytes], port: int, errors: IO[bytes]) -> Address:
