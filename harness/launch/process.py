@@ -184,10 +184,17 @@ def free_port() -> int:
 
 
 def listener_by_choice() -> socket.socket:
-    """Listen on such a port."""
+    """Listen on such a port, on which no connection lingers either: not every server says SO_REUSEADDR."""
     while True:
-        with suppress(OSError):
-            return socket.create_server((HOST, randrange(*PORTS_BY_CHOICE)))  # noqa: S311 - no secret
+        listener = socket.socket()
+        try:
+            listener.bind((HOST, randrange(*PORTS_BY_CHOICE)))  # noqa: S311 - no secret
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.listen()
+        except OSError:
+            listener.close()
+        else:
+            return listener
 
 
 def _await_readiness(label: str, process: subprocess.Popen[bytes], port: int, errors: IO[bytes]) -> Address:

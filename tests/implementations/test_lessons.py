@@ -113,7 +113,7 @@ FREE = (
     (re.compile(r"(127\.0\.0\.1) \d+"), r"\1 PORT"),
     (re.compile(r"CPython [\d.]+ with(out)? the lock"), "PYTHON"),
     (re.compile(r" *\d+\.\d+ (s|times)\b"), r" FIGURE \1"),
-    (re.compile(r"Total: \d+, lost: [1-9]\d*"), "SOME ARE LOST"),
+    (re.compile(r"\d+ lists each(.*) Total: \d+, lost: [1-9]\d*"), r"MANY LISTS\1 SOME ARE LOST"),
 )
 """What differs from run to run."""
 
