@@ -172,7 +172,7 @@ def fuzz(  # noqa: PLR0913 - so much can be chosen
     Args:
         candidate: the server.
         seed: the same seed gives the same encounters in the same order; the time decides how many of them.
-        seconds: how long to search.
+        seconds: how long to search; one encounter is tried however long the server takes to start.
         progress: is told from time to time what was tried.
         shrink_s: how long to look for a smaller encounter that goes wrong, too.
         as_relay: it asks an upstream that answers rightly, in all manners: nobody else may notice.
@@ -184,7 +184,7 @@ def fuzz(  # noqa: PLR0913 - so much can be chosen
     failure = None
     with Fuzzer(candidate, started + seconds, shrink_s, progress, as_relay=as_relay) as fuzzer:
         batches = (fuzzer.search(Random(f"{seed}/{number}")) for number in count())  # noqa: S311 - to be repeatable
-        while failure is None and time.monotonic() < started + seconds:
+        while failure is None and (not fuzzer.effort.connections or time.monotonic() < started + seconds):
             failure = next(batches)
     return FuzzResult(candidate.label, seed, fuzzer.effort, time.monotonic() - started, failure)
 
@@ -245,7 +245,7 @@ class Fuzzer(ExitStack):
         self._progress(self.effort)
         if encounter in self._failures:
             return True
-        if time.monotonic() > self._until:
+        if self.effort.connections and time.monotonic() > self._until:
             raise TimeIsUp
         try:
             message = self._try(encounter, SHRINKING_PATIENCE_S if self._has_hung else self._patience_s)

@@ -73,6 +73,12 @@ def test_a_mistake_is_found_and_shrunk(name: str) -> None:
     assert sum(len(segment) for c in found.encounter for segment in c.segments) <= mistake.most_bytes
 
 
+def test_something_is_tried_however_short_the_time(faulty: Callable[..., Candidate]) -> None:
+    outcome = fuzz(faulty("greets_wrongly"), SEED, seconds=0, shrink_s=0)
+    assert outcome.failure
+    assert outcome.effort.connections > 0
+
+
 def test_a_server_that_vanishes_for_good_is_reported(faulty: Callable[..., Candidate]) -> None:
     outcome = fuzz(faulty("dies_on_x"), SEED, SECONDS, shrink_s=1)
     assert outcome.failure
