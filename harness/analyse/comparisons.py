@@ -1,14 +1,15 @@
 """Compare servers: ratios of their metrics by one model of all blocks, with intervals and verdicts. Pure."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Final
 
-from harness.analyse.blocks import Launch, by_block, launches_of, of_regime
+from harness.analyse.blocks import Launch, by_block, launches_of, of_regime, under
 from harness.analyse.samples.metrics import Metric, metric
-from harness.analyse.statistics.inference import ALPHA, Direction, LogRatio, RatioTest, decide, decide_each
-from harness.analyse.statistics.two_way import Pair, TwoWay, fit, uneven
+from harness.analyse.statistics.inference import Direction, LogRatio, RatioTest, decide
+from harness.analyse.statistics.two_way import Pair, Scatter, TwoWay, fit, scatters
 from harness.record import Results
 
 BETTER: Final = "better"
@@ -30,8 +31,8 @@ class Comparison:
 
     Attributes:
         ci_low, ci_high: the interval that gave the verdict.
-        adjustment: for being one of many: "tukey", with one error for all pairs, whose intervals hold at once in 95 % of
-            families; or "holm", with an error for each, and Holm's share of the 5 %.
+        adjustment: for being one of many: "tukey", by one model of all servers, whose intervals hold at once in 95 % of
+            families; or "holm", of runs without common blocks, with an error for each, and Holm's share of the 5 %.
         blocks: in which both were measured; of two runs, the smaller number of launches.
         verdict: of b: better, worse, equivalent or undecided.
     """
@@ -57,34 +58,28 @@ class Family:
 
     Attributes:
         model: all their launches, fitted at once.
-        alone: each pair has its own error, since the servers of this run scatter too differently for a common one.
+        scatters: of the servers that do not scatter as all do.
         free: the servers that are free on all cores: only their pairs belong to it. None for all pairs of the model.
     """
 
     model: TwoWay
-    alone: bool
+    scatters: Mapping[str, Scatter]
     free: frozenset[str] | None = None
 
     @cached_property
     def ratios(self) -> dict[Pair, LogRatio]:
         """Return the ratio b/a of each pair; the keys are the names of a and b."""
-        ratios = self.model.ratios_alone() if self.alone else self.model.ratios()
+        ratios = self.model.ratios(self.scatters)
         return {pair: each for pair, each in ratios.items() if self.free is None or self.free & {*pair}}
 
     def judged(self) -> dict[Pair, RatioTest]:
         """Judge all its pairs at once."""
-        decided = (decide_each if self.alone else decide)(list(self.ratios.values()))
-        return dict(zip(self.ratios, decided, strict=True))
+        return dict(zip(self.ratios, decide(list(self.ratios.values())), strict=True))
 
-    @property
-    def widest(self) -> LogRatio:
-        """Return the ratio that is known worst."""
-        return max(self.ratios.values(), key=lambda ratio: ratio.half_width(self.confidence))
 
-    @property
-    def confidence(self) -> float:
-        """Return the confidence of each interval with which those of all pairs hold at once."""
-        return 1 - ALPHA / max(1, len(self.ratios)) if self.alone else 1 - ALPHA
+def half_width_of(ratios: Iterable[LogRatio]) -> float:
+    """Return the half-width of the widest interval, as a share; all hold at once with 95 %."""
+    return max(math.expm1(ratio.half_width()) for ratio in ratios)
 
 
 def compare_all(
@@ -95,13 +90,13 @@ def compare_all(
     The pairs of a regime are a family, or two if some servers are free. Servers of different regimes are never compared.
 
     Args:
-        launches: of the run, all of them: they tell whether the servers scatter alike.
+        launches: of the run, all of them: they tell how much each server scatters.
         workload: under which they are compared.
         of: what is compared.
         among: these servers alone, if not all.
     """
     return [
-        compared(pair, finding, workload, of, HOLM if family.alone else TUKEY, ratio.blocks)
+        compared(pair, finding, workload, of, TUKEY, ratio.blocks)
         for family in families(launches, workload, of, among)
         for (pair, finding), ratio in zip(family.judged().items(), family.ratios.values(), strict=True)
     ]
@@ -118,23 +113,28 @@ def families(
             for server, of_server in _positive(by_block(mine, workload, of)).items()
             if among is None or server in among
         }
+        sliced = any(launch.sample.slices for launch in under(mine, workload))
         free = frozenset(launch.sample.cell.server for launch in mine if launch.sample.placement.free)
         pinned = {server: of_server for server, of_server in values.items() if server not in free}
         model = fit(pinned) if len(pinned) > 1 else None
         if model is not None:
             kept = tuple(launch for launch in mine if not launch.sample.placement.free)
-            yield Family(model, scatter_unevenly(kept, of))
+            yield Family(model, scatters_of(kept, of, sliced=sliced))
         with_free = fit(values) if len(values) > 1 and len(values) > len(pinned) else None
         if with_free is not None:
-            yield Family(with_free, scatter_unevenly(mine, of), free)
+            yield Family(with_free, scatters_of(mine, of, sliced=sliced), free)
 
 
 @lru_cache(maxsize=256)
-def scatter_unevenly(launches: tuple[Launch, ...], of: Metric) -> bool:
-    """Tell whether the servers of a regime scatter too differently for one error, over all workloads of a run."""
-    workloads = dict.fromkeys(launch.sample.cell.workload for launch in launches)
-    models = (fit(_positive(by_block(launches, workload, of))) for workload in workloads)
-    return uneven([model for model in models if model is not None])
+def scatters_of(launches: tuple[Launch, ...], of: Metric, *, sliced: bool) -> Mapping[str, Scatter]:
+    """Return how much the servers of a regime scatter, over all workloads of a run that are measured in slices, or are not.
+
+    A launch by itself scatters for other reasons than slices do: threads that ask an upstream are in one of two states.
+    """
+    alike = tuple(launch for launch in launches if bool(launch.sample.slices) == sliced)
+    workloads = dict.fromkeys(launch.sample.cell.workload for launch in alike)
+    models = (fit(_positive(by_block(alike, workload, of))) for workload in workloads)
+    return scatters([model for model in models if model is not None])
 
 
 def _positive(values: Mapping[str, Mapping[int, float]]) -> dict[str, Mapping[int, float]]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.analyse.blocks import Launch, under
-from harness.analyse.comparisons import Family, families
+from harness.analyse.comparisons import Family, families, half_width_of
 from harness.analyse.samples.metrics import metric
-from harness.analyse.statistics.inference import CONFIDENCE, half_width
+from harness.analyse.statistics.inference import CONFIDENCE, LogRatio, half_width
 from harness.record import PrecisionGoal
 
 PILOT_BLOCKS: Final = 5
@@ -44,7 +44,7 @@ def reach(launches: Sequence[Launch], workload: str, target: PrecisionGoal) -> R
     if not found:
         return None
     blocks = 1 + max(launch.sample.cell.block for launch in under(launches, workload))
-    widest = max(math.expm1(family.widest.half_width(family.confidence)) for family in found)
+    widest = max(half_width_of(family.ratios.values()) for family in found)
     reached = widest <= target.half_width
     needed = max(_needed(family, blocks, target) for family in found)
     return Reach(workload, blocks, widest, blocks if reached else max(blocks + 1, needed), reached)
@@ -52,10 +52,10 @@ def reach(launches: Sequence[Launch], workload: str, target: PrecisionGoal) -> R
 
 def _needed(family: Family, blocks: int, target: PrecisionGoal) -> int:
     """Return the blocks to be measured for a family's ratios, if as many of them stay unusable as did so far."""
-    ratio = family.widest
+    ratio = max(family.ratios.values(), key=LogRatio.half_width)
     used = max(1, ratio.blocks)
     spread = ratio.error * math.sqrt(used)
-    return math.ceil(blocks_for(spread, target.half_width, ratio.servers, family.confidence) * blocks / used)
+    return math.ceil(blocks_for(spread, target.half_width, ratio.servers) * blocks / used)
 
 
 def blocks_for(spread: float, wanted: float, servers: int = 2, confidence: float = CONFIDENCE) -> int:

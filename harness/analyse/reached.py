@@ -1,12 +1,11 @@
 """What a run has come to: how precise its ratios are, how many pairs it decides, and what was left out. Pure."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from harness.analyse.blocks import Launch, under
-from harness.analyse.comparisons import UNDECIDED, Family, compare_all, families
+from harness.analyse.comparisons import UNDECIDED, compare_all, families, half_width_of
 from harness.analyse.samples.metrics import Metric, metric
 from harness.analyse.samples.validity import Reason
 from harness.record import Slice
@@ -45,21 +44,18 @@ def precision_of(launches: Sequence[Launch], workload: str, of: Metric) -> Preci
     found = [family for family in families(launches, workload, of) if family.ratios]
     if not found:
         return None
-    pinned = [family for family in found if not family.free]
+    pinned = [half_width_of(family.ratios.values()) for family in found if not family.free]
+    with_free = [half_width_of(family.ratios.values()) for family in found if family.free]
     pairs = compare_all(launches, workload, of)
     return Precision(
         workload,
         of.name,
         1 + max(launch.sample.cell.block for launch in under(launches, workload)),
-        max(map(_half_width, pinned or found)),
-        max((_half_width(family) for family in found if pinned and family.free), default=None),
+        max(pinned or with_free),
+        max(with_free) if pinned and with_free else None,
         len(pairs),
         sum(each.verdict == UNDECIDED for each in pairs),
     )
-
-
-def _half_width(family: Family) -> float:
-    return math.expm1(family.widest.half_width(family.confidence))
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,15 @@ from typing import NamedTuple
 from harness.analyse.blocks import Launch, by_block
 from harness.analyse.comparisons import Family, families
 from harness.analyse.samples.metrics import Metric
+from harness.analyse.statistics.two_way import EVEN
 
 
 class Standing(NamedTuple):
     """A server's figure so far.
 
     Attributes:
-        low, high: of its comparison bar, half as wide as the interval of a ratio: where two servers are known to differ,
-            their bars do not overlap. None as long as the scatter is not known.
+        low, high: of its comparison bar, about half as wide as the interval of a ratio: where two bars do not overlap, the
+            servers are known to differ. None as long as the scatter is not known.
     """
 
     server: str
@@ -38,12 +39,16 @@ def standings(launches: Sequence[Launch], workload: str, of: Metric) -> list[Sta
 
 
 def half_bars(found: Iterable[Family]) -> dict[str, float]:
-    """Return half of each server's bar, on the logarithm: of the two of a pair they add up to the interval's half-width."""
+    """Return half of each server's bar, on the logarithm: of the two of a pair they are no less than the interval's half-width.
+
+    Whoever scatters least comes first, with half of its narrowest interval; each other one has what is left of its widest.
+    """
     halves: dict[str, float] = {}
     for family in found:
-        if family.ratios:
-            widest = family.widest.half_width(family.confidence)
-            known = max((halves[name] for name in family.model.names if name in halves), default=widest / 2)
-            for name in family.model.names:
-                halves.setdefault(name, max(0.0, widest - known))
+        widths = {frozenset(pair): ratio.half_width() for pair, ratio in family.ratios.items()}
+        for name in sorted(family.model.names, key=lambda each: family.scatters.get(each, EVEN).variance):
+            mine = {other: widths[pair] for pair in widths if name in pair for other in pair - {name}}
+            if mine and name not in halves:
+                left = [width - halves[other] for other, width in mine.items() if other in halves]
+                halves[name] = max(left, default=min(mine.values()) / 2)
     return halves

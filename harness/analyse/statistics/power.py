@@ -21,7 +21,7 @@ from harness.analyse.statistics.inference import (
     clopper_pearson,
     half_width,
 )
-from harness.analyse.statistics.two_way import Matrix, Pair, TwoWay, fit_logs, uneven
+from harness.analyse.statistics.two_way import Matrix, Pair, TwoWay, fit_logs, scatters
 
 Values = npt.NDArray[np.float64]
 
@@ -120,8 +120,8 @@ def verdicts(logs: Matrix) -> list[dict[Pair, RatioTest]]:
     """Judge a run as a real one is judged, given the logarithms of each workload, servers by blocks."""
     names = tuple(map(str, range(logs.shape[1])))
     models = [model for table in logs if (model := fit_logs(names, table)) is not None]
-    alone = uneven(models)
-    return [model.judged(alone=alone) for model in models]
+    of_servers = scatters(models)
+    return [model.judged(of_servers) for model in models]
 
 
 def family_errors(noise: Noise, shape: Shape, runs: int, seed: int) -> Rate:

@@ -49,10 +49,21 @@ def probability(q: float, groups: int, degrees: float) -> float:
     return min(1.0, max(0.0, 1 - float(beyond)))
 
 
-@lru_cache(maxsize=4096)
 def quantile(share: float, groups: int, degrees: float) -> float:
-    """Return the value that the studentised range of so many groups does not exceed with this probability."""
+    """Return the value that the studentised range of so many groups does not exceed with this probability.
 
+    Between whole degrees of freedom it is interpolated over their reciprocals, as in textbooks: a little too much, if anything.
+    """
+    below = max(1, math.floor(degrees))
+    of_below = _quantile(share, groups, below)
+    if degrees <= below:
+        return of_below if degrees == below else _quantile(share, groups, degrees)
+    part = (1 / below - 1 / degrees) / (1 / below - 1 / (below + 1))
+    return of_below + part * (_quantile(share, groups, below + 1) - of_below)
+
+
+@lru_cache(maxsize=4096)
+def _quantile(share: float, groups: int, degrees: float) -> float:
     def error(q: float) -> float:
         return probability(q, groups, degrees) - share
 

@@ -90,11 +90,10 @@ def what_was_measured(manifest: Manifest, pairs_at: str) -> list[str]:
         "99 % of the responses take 10 ms or less, for good. Where clients in the background ask, too, CPU per request is not told: it is theirs as well.",
         "- A figure is the geometric mean over launches, with its 95 % interval (Student's t on logarithms). "
         "**Letters**: two servers that share one were not told apart, by intervals of their ratio that hold for all pairs of a workload at once "
-        "(one model of all launches, log y = server + block, with one error; Tukey, 95 %; pairs with a server that is free on "
-        "all cores are a family of their own, since it scatters more). "
+        "(one model of all launches, log y = server + block; Tukey, 95 %; a server that scatters otherwise than all, by more "
+        "than chance explains, has its own part of the error; pairs with one that is free on all cores are a family of their own). "
         f"**Equivalent** means that the whole interval lies within {EQUIVALENCE - 1:.0%}; it is "
-        f"more than “not told apart”. [Pair by pair]({pairs_at}) holds every ratio with its interval, and says where servers "
-        "scattered too differently for one error, so that each pair has its own.",
+        f"more than “not told apart”. [Pair by pair]({pairs_at}) holds every ratio with its interval.",
         f"- When a launch is invalid, all servers of its block meet that workload again, at most {MOST_ATTEMPTS - 1} times, "
         f"while such launches are at most {REPEATED_SHARE:.0%} of those planned. The attempt with the most valid launches is "
         "used, and of it these alone.",

@@ -26,5 +26,11 @@ def test_of_two_it_is_students_t(degrees: int) -> None:
     assert quantile(0.95, 2, degrees) == pytest.approx(2**0.5 * scipy.stats.t.ppf(0.975, degrees), rel=1e-6)
 
 
+@pytest.mark.parametrize("degrees", [0.8, 1.5, 3.3, 17.8])
+def test_between_whole_degrees_it_is_hardly_too_much(degrees: float) -> None:
+    found = quantile(0.95, 9, degrees)
+    assert 0.95 - 1e-7 <= scipy.stats.studentized_range.cdf(found, 9, degrees) < 0.965
+
+
 def test_what_is_not_above_zero_has_no_probability() -> None:
     assert probability(0.0, 3, 10) == probability(-1.0, 3, 10) == 0
