@@ -1,11 +1,12 @@
 """What a run has come to: how precise its ratios are, how many pairs it decides, and what was left out. Pure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from harness.analyse.blocks import Launch, under
-from harness.analyse.comparisons import UNDECIDED, compare_all, families, half_width_of
+from harness.analyse.comparisons import UNDECIDED, Family, compare_all, families, half_width_of
 from harness.analyse.samples.metrics import Metric, metric
 from harness.analyse.samples.validity import Reason
 from harness.record import Slice
@@ -13,6 +14,8 @@ from harness.record import Slice
 HIT: Final = 0.2
 """A slice was hit if its generator waited for its core for a larger share of it. Cycles that were hit are left out, unless they are
 too many."""
+TO_ITSELF: Final = 2 / 3
+"""A server is named for scattering by itself if without it intervals were narrower than this part."""
 
 
 def was_hit(slice_: Slice) -> bool:
@@ -26,6 +29,7 @@ class Precision:
 
     Attributes:
         half_width: of the widest interval, as a share: of pinned servers if there are two, or else of those there are.
+        widest: the server whose ratios alone make it so wide, if there is one; `without` it, it were this.
         with_free: likewise, of the pairs with a server that is free on all cores; None if there are none.
         pairs: of servers that are compared, `undecided` of which are neither equivalent nor different.
     """
@@ -34,6 +38,8 @@ class Precision:
     metric: str
     blocks: int
     half_width: float
+    widest: str
+    without: float
     with_free: float | None
     pairs: int
     undecided: int
@@ -44,18 +50,34 @@ def precision_of(launches: Sequence[Launch], workload: str, of: Metric) -> Preci
     found = [family for family in families(launches, workload, of) if family.ratios]
     if not found:
         return None
-    pinned = [half_width_of(family.ratios.values()) for family in found if not family.free]
+    pinned = [family for family in found if not family.free] or found
     with_free = [half_width_of(family.ratios.values()) for family in found if family.free]
+    widest = max(pinned, key=lambda family: half_width_of(family.ratios.values()))
+    half_width = half_width_of(widest.ratios.values())
+    server, without = _widest_server(widest)
+    alone = without < TO_ITSELF * half_width
     pairs = compare_all(launches, workload, of)
     return Precision(
         workload,
         of.name,
         1 + max(launch.sample.cell.block for launch in under(launches, workload)),
-        max(pinned or with_free),
-        max(with_free) if pinned and with_free else None,
+        half_width,
+        server if alone else "",
+        without if alone else half_width,
+        max(with_free) if pinned != found and with_free else None,
         len(pairs),
         sum(each.verdict == UNDECIDED for each in pairs),
     )
+
+
+def _widest_server(family: Family) -> tuple[str, float]:
+    """Return the server without which the widest interval is narrowest, and how wide it then is."""
+    found = {
+        name: [ratio for pair, ratio in family.ratios.items() if name not in pair]
+        for name in family.model.names
+    }
+    others = {name: half_width_of(ratios) for name, ratios in found.items() if ratios}
+    return min(others.items(), key=lambda each: each[1], default=("", math.inf))
 
 
 @dataclass(frozen=True)
@@ -104,13 +126,14 @@ def precision_sentence(found: Precision) -> str:
     """Say it in words."""
     title = metric(found.metric).title
     decided = found.pairs - found.undecided
+    others = f", those without `{found.widest}` to ±{found.without:.0%}" if found.widest else ""
     free = (
         ""
         if found.with_free is None
-        else f", with a server that is free on all cores to ±{found.with_free:.0%},"
+        else f", those with a server that is free on all cores to ±{found.with_free:.0%},"
     )
     return (
-        f"{found.workload}: ratios in {title} are known to ±{found.half_width:.0%} or better{free} with {found.blocks} blocks; "
+        f"{found.workload}: ratios in {title} are known to ±{found.half_width:.0%} or better{others}{free} with {found.blocks} blocks; "
         f"{decided} of {found.pairs} pairs are decided"
     )
 

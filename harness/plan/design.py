@@ -81,8 +81,10 @@ class Profile:
         """Return how often a workload is measured that was not asked for by name; 0: not at all."""
         if self.only and workload.name not in self.only:
             return 0
-        if workload.relayed:
-            return RELAY_BLOCKS if workload == RELAY else 0
+        if workload.relayed and workload != RELAY:
+            return 0
+        if workload == RELAY:
+            return RELAY_BLOCKS if self.whole_s is None else self.core_blocks
         return self.core_blocks if workload.core else self.other_blocks
 
 
@@ -186,9 +188,12 @@ class Plan:
         )
 
     def again(self, cells: Round, attempt: int) -> Round:
-        """Return the launches of a round once more; none if its servers are loaded in turn."""
+        """Return the launches of a round once more; none if its servers are loaded in turn.
+
+        Nor in a run of fixed time, which gains more by its next block: there a launch may be missing.
+        """
         first = cells[0]
-        if in_slices(first.workload):
+        if in_slices(first.workload) or self.whole_s is not None:
             return ()
         return self.round(first.block, first.workload, attempt, on_all_cores=first.server in self.all_cores)
 

@@ -42,6 +42,30 @@ def test_the_precision_is_that_of_the_widest_interval(make_sample: Callable[...,
     assert precision_of(launches, "clients_500", CPU) is None
 
 
+def test_a_server_that_scatters_by_itself_is_named(make_sample: Callable[..., Sample]) -> None:
+    calm = {
+        name: (20 + at, 20.1 + at, 20.3 + at, 20.2 + at, 20.1 + at, 20 + at)
+        for at, name in enumerate("abcdef")
+    }
+    launches = [
+        launches_of(
+            [
+                make_sample(server, block, cpu_us=cost)
+                for server, of_server in {**calm, "g": of_g}.items()
+                for block, cost in enumerate(of_server)
+            ]
+        )
+        for of_g in ((20, 31, 24, 40, 22, 38), (26, 26.1, 26.3, 26.2, 26.1, 26))
+    ]
+    wild, tame = (precision_of(each, "clients_64", CPU) for each in launches)
+    assert wild
+    assert tame
+    assert wild.widest == "g"
+    assert wild.without < wild.half_width
+    assert f", those without `g` to ±{wild.without:.0%}" in precision_sentence(wild)
+    assert (tame.widest, tame.without) == ("", tame.half_width)
+
+
 def test_noise_is_counted(make_sample: Callable[..., Sample]) -> None:
     samples = [
         sliced(make_sample, 0, [0.0, 0.1, 0.9], "neighbour"),

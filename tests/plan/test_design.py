@@ -130,6 +130,7 @@ def test_servers_on_all_cores_have_rounds_of_their_own(seed: int) -> None:
         assert len({cell.server == "other" for cell in cells}) == 1
         again = {cell.server for cell in mixed.again(cells, 2)}
         assert again == (set() if in_slices(cells[0].workload) else {cell.server for cell in cells})
+        assert not changed(mixed, whole_s=300.0).again(cells, 2)
 
 
 def test_a_variant_meets_the_core_workloads_only() -> None:

@@ -94,11 +94,19 @@ def what_was_measured(manifest: Manifest, pairs_at: str) -> list[str]:
         "than chance explains, has its own part of the error; pairs with one that is free on all cores are a family of their own). "
         f"**Equivalent** means that the whole interval lies within {EQUIVALENCE - 1:.0%}; it is "
         f"more than “not told apart”. [Pair by pair]({pairs_at}) holds every ratio with its interval.",
-        f"- When a launch is invalid, all servers of its block meet that workload again, at most {MOST_ATTEMPTS - 1} times, "
-        f"while such launches are at most {REPEATED_SHARE:.0%} of those planned. The attempt with the most valid launches is "
-        "used, and of it these alone.",
+        f"- {_what_of_invalid_launches(manifest)}",
         "",
     ]  # fmt: skip
+
+
+def _what_of_invalid_launches(manifest: Manifest) -> str:
+    if manifest.design.whole_s is not None:
+        return "Invalid launches are left out, and the time, which is given, goes to further blocks."
+    return (
+        f"When a launch is invalid, all servers of its block meet that workload again, at most {MOST_ATTEMPTS - 1} times, "
+        f"while such launches are at most {REPEATED_SHARE:.0%} of those planned. The attempt with the most valid launches is "
+        "used, and of it these alone."
+    )
 
 
 def build_in_words(environment: Environment) -> str:
