@@ -14,6 +14,7 @@ from harness.plan import EXPONENTIAL, MIXED, PROMPT_SHARE, SLOW_SHARE, SLOW_TIME
 
 NOBODY: Final = -1
 """Who asks a question that is none of the measured clients'."""
+NEVER: Final = range(0)
 
 
 class Question(NamedTuple):
@@ -59,6 +60,7 @@ class Questions:
         self._due: list[Question] = []
         self._area_ns = 0
         self._known_until_ns = 0
+        self._silent_ns = NEVER
 
     @property
     def next_ns(self) -> float:
@@ -72,6 +74,8 @@ class Questions:
         self.asked += 1
         self.most = max(self.most, self.under_way)
         due_ns = now_ns + next(self._waits_ns)
+        if due_ns in self._silent_ns:
+            due_ns = self._silent_ns.stop
         heappush(self._due, Question(due_ns, next(self._places), now_ns, connection, client, answer))
 
     def answer(self, now_ns: int) -> Question:
@@ -80,9 +84,14 @@ class Questions:
         self.under_way -= 1
         return heappop(self._due)
 
-    def begin(self) -> None:
-        """Count from now on: what is still under way stays so."""
+    def begin(self, silent_ns: range = NEVER) -> None:
+        """Count from now on: what is still under way stays so.
+
+        Args:
+            silent_ns: when nothing is to be answered: what would be due then is due at its end.
+        """
         self.asked, self.most = 0, self.under_way
+        self._silent_ns = silent_ns
 
     def area_ns(self, now_ns: int) -> int:
         """Return for how long all questions so far have been under way until now, added up: the integral of their number."""

@@ -23,12 +23,13 @@ from harness.drive.generator import (
     get_ready,
 )
 from harness.drive.journal import Journal
-from harness.drive.loops.relayed import RelayedLoop
+from harness.drive.loops.relayed import AroundUpstream, RelayedLoop, RelayedOpenLoop
 from harness.drive.orders import LoadOrder, UpstreamOrder
 from harness.drive.pipe import failures_told, tell
 from harness.drive.questions import Questions, waits_ns
 from harness.drive.script import Script, own_lines
 from harness.drive.upstream import Upstream, clock
+from harness.plan import CLOSED
 
 STANDARD_INPUT: Final = 0
 CHUNK_BYTES: Final = 65_536
@@ -48,14 +49,15 @@ class Desk:
         }
         self.upstream = Upstream(poller, Questions(waits_ns(order.waiting, order.seed)), known=known)
 
-    def connected_loop(self, order: LoadOrder) -> RelayedLoop:
+    def connected_loop(self, order: LoadOrder) -> AroundUpstream:
         """Prepare all that can be prepared, and connect all clients; ConnectError says why that failed."""
         load = order.load
-        total_s = min(load.warmup_s + load.duration_s, LONGEST_PREALLOCATION_S)
+        total_s = min(load.lasts_s, LONGEST_PREALLOCATION_S)
         capacity = int(total_s * min(load.ceiling_rps, EXPECTED_RATE)) + order.clients
         journal = Journal(capacity)
         clients = connected_clients(order, self._scripts, journal, self.answer_until_greeted)
-        return RelayedLoop(order, self._poller, clients, journal, self.upstream)
+        loop = RelayedLoop if load.arrivals == CLOSED else RelayedOpenLoop
+        return loop(order, self._poller, clients, journal, self.upstream)
 
     def answer_until_greeted(self, client: socket) -> None:
         """Answer what is asked until a client can be heard: a server may ask before it greets."""

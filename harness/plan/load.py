@@ -47,11 +47,13 @@ class Waiting(Record, frozen=True, kw_only=True):
             if some are slow, or none at all.
         spread: one of `SPREADS`.
         pool: how many questions the server may have under way, each on a connection of its own.
+        stall_s: at the end of an open loop's window it answers nothing for so long, and then at once whatever was due meanwhile.
     """
 
     wait_s: float
     spread: str = CONSTANT
     pool: int
+    stall_s: float = 0.0
 
     @property
     def mean_s(self) -> float:
@@ -117,3 +119,10 @@ class Load(Record, frozen=True, kw_only=True):
         if self.upstream is None or not self.upstream.wait_s:
             return math.inf
         return self.most_under_way / self.upstream.mean_s
+
+    @property
+    def worked_off_s(self) -> float:
+        """Return how soon after a stall of its upstream a relay can have caught up: what has piled up, by what it can do besides."""
+        stall_s = self.upstream.stall_s if self.upstream else 0.0
+        spare_rps = self.ceiling_rps - self.rate
+        return stall_s * self.rate / spare_rps if spare_rps > 0 else math.inf

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from msgspec import structs
+
 from harness.errors import UsageError
 from harness.plan.load import (
     CONSTANT,
@@ -112,6 +114,14 @@ WARMUP_PASSES: Final = 2
 """So many before that, and until every client has had a reply."""
 
 
+TWO_STATES: Final = "threads have two states, and keep the one that a launch began with"
+OFFERED_WARMUP_S: Final = 0.3
+OFFERED_WINDOW_S: Final = 1.0
+STALL_S: Final = 2.0
+STALL_RELIEF_S: Final = 4.0
+"""Twice what it takes to work off what a stall leaves at half of what wait and pool allow."""
+
+
 def pass_s(load: Load) -> float:
     """Return how long it takes every client of a relay to be answered once, if the server itself takes no time."""
     return max(load.upstream.mean_s, load.clients / load.ceiling_rps) if load.upstream else 0.0
@@ -136,7 +146,43 @@ def relay(wait_ms: int, clients: int, pool: int | None = None, spread: str = CON
         load,
         warmup_s=max(RELAY_WARMUP_S, WARMUP_PASSES * pass_s(load)),
         duration_s=max(RELAY_WINDOW_S, PASSES * pass_s(load)),
-        alone="threads have two states, and keep the one that a launch began with",
+        alone=TWO_STATES,
+    )
+
+
+def offered_relay(percent: int) -> Workload:
+    """Return what is done to a relay that is offered so much of what wait and pool allow, at random, answered or not."""
+    closed = relay(5, 64, 16)
+    rate = closed.load.ceiling_rps * percent / 100
+    return replace(
+        closed,
+        name=f"{closed.name}_offered_{percent}",
+        title=f"{closed.title}, offered {percent} % of what they allow",
+        purpose="requests come when they come, at random, the same for every server, and each asks an upstream",
+        separates="how long a request waits for a connection of the pool, and whether the server adds to it",
+        load=structs.replace(closed.load, arrivals=POISSON, rate=rate),
+        warmup_s=OFFERED_WARMUP_S,
+        duration_s=OFFERED_WINDOW_S,
+    )
+
+
+def stalling_relay(percent: int) -> Workload:
+    """Return the same, of an upstream that answers nothing for a while; then it goes on, and so do the requests."""
+    offered = offered_relay(percent)
+    waiting, rate = offered.load.upstream, offered.load.rate
+    assert waiting  # noqa: S101 - it is a relay
+    return replace(
+        offered,
+        name=f"{offered.name}_stall",
+        title=f"{offered.title}, and an upstream that stalls for {STALL_S:g} s",
+        separates="how soon a server has worked off what has piled up while it could answer nothing",
+        load=structs.replace(
+            offered.load,
+            upstream=structs.replace(waiting, stall_s=STALL_S),
+            relief_s=STALL_RELIEF_S,
+            relief_rate=rate,
+        ),
+        duration_s=OFFERED_WINDOW_S + STALL_S,
     )
 
 
@@ -158,6 +204,8 @@ RELAYS: Final = _relays()
 QUICK_RELAYS: Final = tuple(relay(wait_ms, clients) for wait_ms in (5, 20) for clients in (16, 256, 1000))
 UNEVEN_RELAYS: Final = tuple(relay(5, 256, spread=spread) for spread in (EXPONENTIAL, STRAGGLING, MIXED))
 """The same load, of waits that are not all the same: who holds up whom."""
+OFFERED_RELAYS: Final = (*map(offered_relay, (50, 80, 95)), stalling_relay(50))
+"""Requests that come at random, at shares of the ceiling; and what becomes of them when the upstream stalls."""
 WATCHED: Final = 1000
 """Who serves so many clients, and no more, is limited by descriptors, of which a pool takes its part; with fewer, by something else."""
 FAMILY_OF_RELAYS: Final = "relays"
@@ -260,6 +308,7 @@ WORKLOADS: Final = (
     RELAY,
     *RELAYS,
     *UNEVEN_RELAYS,
+    *OFFERED_RELAYS,
 )  # fmt: skip
 
 PEAK: Final = "clients_64"

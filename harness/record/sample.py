@@ -205,6 +205,7 @@ class UpstreamUse(Record, frozen=True, kw_only=True):
         asking: from sending a request to its question: what goes before it, waiting for the pool included.
         returning: from the answer to the reply.
         own: both together: what is left of a response when the upstream's part is taken away.
+        prompt: where some answers take no time and others do: the responses of those that waited for nothing.
     """
 
     asked: int
@@ -216,6 +217,7 @@ class UpstreamUse(Record, frozen=True, kw_only=True):
     asking: Distribution
     returning: Distribution
     own: Distribution
+    prompt: Distribution = Distribution({}, 0)
 
 
 class Unmeasured(Record, frozen=True):

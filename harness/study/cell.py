@@ -17,7 +17,7 @@ from harness.launch.candidates import Candidate
 from harness.launch.process import DEFAULT_CLIENTS, DEFAULT_POOL, Launched, address_of, launch
 from harness.machine.connections import Address
 from harness.machine.resources import Cores, cores_for, our_cores
-from harness.plan import ALL_CORES, FREE, FRESH, Cell, Load
+from harness.plan import ALL_CORES, CLOSED, FREE, FRESH, Cell, Load
 from harness.record import GeneratorUse, MachineUse, Placement, Sample, ServerUse, Slice
 from harness.study.observe import Observation, Session
 from harness.study.upstream import upstream_use
@@ -59,7 +59,8 @@ def measure(
                 visit(candidate, address)
                 session = Session(address, launched, load, cores, workers, Path(scratch))
                 # A relay opens its connections to the upstream with the first questions: that is none of the window's.
-                session.turn(load, progress, settled=load.upstream is not None)
+                settled = load.upstream is not None and load.arrivals == CLOSED
+                session.turn(load, progress, settled=settled)
                 seen = session.end()
             finally:
                 working.close()  # before the server, which would wait for its clients to leave

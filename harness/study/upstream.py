@@ -23,12 +23,13 @@ def upstream_use(outcome: LoadOutcome, times: Columns, questions: QuestionColumn
     begin_ns, end_ns = begin.at_ns, end.at_ns
     of_clients = questions.where(questions.client >= 0)
     pairs, strays = matched(times, of_clients)
-    sent_ns, asked_ns, answered_ns, received_ns = pairs
+    sent_ns, asked_ns, due_ns, answered_ns, received_ns = pairs
     strays += len(questions.asked_ns) - len(of_clients.asked_ns)
     in_window = (received_ns >= begin_ns) & (received_ns < end_ns)
     asking_ns = (asked_ns - sent_ns)[in_window]
     returning_ns = (received_ns - answered_ns)[in_window]
     ones = np.ones(len(asking_ns), dtype=np.int64)
+    prompt_ns = (received_ns - sent_ns)[in_window & (due_ns == asked_ns)]
     due = (questions.answered_ns >= begin_ns) & (questions.answered_ns < end_ns)
     late_ns = (questions.answered_ns - questions.due_ns)[due]
     shared_ns = np.minimum(questions.answered_ns, end_ns) - np.maximum(questions.asked_ns, begin_ns)
@@ -42,11 +43,12 @@ def upstream_use(outcome: LoadOutcome, times: Columns, questions: QuestionColumn
         asking=distribution(asking_ns, ones),
         returning=distribution(returning_ns, ones),
         own=distribution(asking_ns + returning_ns, ones),
+        prompt=distribution(prompt_ns, np.ones(len(prompt_ns), dtype=np.int64)),
     )
 
 
 def matched(times: Columns, questions: QuestionColumns) -> tuple[npt.NDArray[np.int64], int]:
-    """Return sent, asked, answered and received of each request that asked one question, and how many of both are left over.
+    """Return sent, asked, due, answered and received of each request that asked one question, and how many are left over.
 
     A client that has not asked as often as it was answered has no pairs at all: nobody knows which question was whose.
     """
@@ -63,6 +65,7 @@ def matched(times: Columns, questions: QuestionColumns) -> tuple[npt.NDArray[np.
         [
             requests.sent_ns[by_request],
             asked.asked_ns[by_question],
+            asked.due_ns[by_question],
             asked.answered_ns[by_question],
             requests.received_ns[by_request],
         ]

@@ -54,6 +54,17 @@ def test_what_is_counted_begins_anew_and_what_is_under_way_stays_so() -> None:
     assert (questions.asked, questions.most, questions.under_way) == (0, 1, 1)
 
 
+def test_in_a_stall_nothing_is_answered_and_at_its_end_all_that_was_due_in_it() -> None:
+    questions = Questions(repeat(10))
+    questions.begin(range(100, 200))
+    for asked_ns in (80, 90, 150, 189, 190):
+        questions.ask(0, NOBODY, b"", asked_ns)
+    assert [questions.answer(300).due_ns for _ in range(5)] == [90, 200, 200, 200, 200]
+    questions.begin()
+    questions.ask(0, NOBODY, b"", 150)
+    assert questions.next_ns == 160
+
+
 @pytest.mark.parametrize("spread", SPREADS)
 def test_waits_are_the_same_again_and_on_average_what_is_said_of_them(spread: str) -> None:
     waiting = Waiting(wait_s=0.005, spread=spread, pool=1)

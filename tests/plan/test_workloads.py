@@ -7,7 +7,17 @@ import pytest
 from harness.drive.background.manners import MANNERS
 from harness.errors import UsageError
 from harness.oracle import oracle
-from harness.plan import CORE, PEAK, QUICK_RELAYS, RELAYS, WORKLOADS, by_name, list_of, why_not
+from harness.plan import (
+    CORE,
+    OFFERED_RELAYS,
+    PEAK,
+    QUICK_RELAYS,
+    RELAYS,
+    WORKLOADS,
+    by_name,
+    list_of,
+    why_not,
+)
 
 NAMES = tuple(workload.name for workload in WORKLOADS)
 
@@ -77,3 +87,18 @@ def test_a_ceiling_follows_from_wait_clients_and_pool() -> None:
     ] == [pytest.approx(rps) for rps in (3_200, 51_200, 2_000, 20_000)]
     assert by_name("relay_5ms_256_mixed").load.ceiling_rps == pytest.approx(51_200 / 0.9)
     assert by_name("clients_64").load.ceiling_rps == math.inf
+
+
+def test_an_open_loop_around_a_relay_is_offered_a_share_of_its_ceiling() -> None:
+    shares = [workload.load.rate / workload.load.ceiling_rps for workload in OFFERED_RELAYS]
+    assert shares == [pytest.approx(share) for share in (0.5, 0.8, 0.95, 0.5)]
+
+
+def test_after_a_stall_there_is_time_enough_to_work_off_what_has_piled_up() -> None:
+    """At half of the ceiling as much can be worked off as comes: so it takes as long again as the stall."""
+    stalled = by_name("relay_5ms_64_pool_16_offered_50_stall").load
+    assert stalled.upstream is not None
+    assert stalled.worked_off_s == pytest.approx(stalled.upstream.stall_s)
+    assert stalled.relief_s >= 2 * stalled.worked_off_s
+    assert by_name("relay_5ms_64_pool_16_offered_95").load.worked_off_s == 0
+    assert by_name("relay_5ms_64").load.worked_off_s == 0

@@ -17,7 +17,7 @@ from harness.launch.process import launch
 from harness.launch.selection import ours
 from harness.machine.processes import snapshot
 from harness.machine.resources import Cores, cores_for
-from harness.plan import ALL_CORES, TRICKLE, Background, Load, Waiting
+from harness.plan import ALL_CORES, POISSON, TRICKLE, Background, Load, Waiting
 from harness.record import Sample
 from harness.study.cell import _foreign_share, measure
 from harness.study.observe import MemorySeries
@@ -267,6 +267,22 @@ def test_of_a_relay_all_four_times_of_each_request_are_known() -> None:
         assert sum(part.histogram.values()) == sample.window.answered
     # What is left of a response is what the upstream has not taken, each question at least its wait.
     assert sample.times.response_sum_ns >= sample.window.answered * 5_000_000
+
+
+def test_a_relay_is_offered_requests_whatever_its_upstream_does_and_works_off_what_has_piled_up() -> None:
+    waiting = Waiting(wait_s=0.005, pool=8, stall_s=0.2)
+    load = Load(
+        clients=8, arrivals=POISSON, rate=400.0, warmup_s=0.1, duration_s=0.4, relief_s=0.4, relief_rate=400.0,
+        upstream=waiting,
+    )  # fmt: skip
+    sample = measure(null_relay("null"), load)
+    assert real_trouble(sample) == []
+    used = sample.upstream
+    assert used is not None
+    assert (used.strays, used.under_way_ns) == (0, used.integral_ns)
+    assert sample.window.offered > sample.window.answered
+    assert sample.times.response.max_ns >= 200_000_000
+    assert sample.window.recovery_s is not None
 
 
 def test_a_relay_that_cannot_be_one_is_not_measured(faulty: Callable[..., Candidate]) -> None:

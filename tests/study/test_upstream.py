@@ -73,8 +73,9 @@ def test_rows_in_whatever_order_are_matched_by_client_and_time() -> None:
         questions.answered_ns[shuffled],
         questions.client[shuffled],
     )
-    (sent, asked, answered, received), strays = matched(times, mixed)
+    (sent, asked, due, answered, received), strays = matched(times, mixed)
     assert strays == 0
+    assert set(due - asked) == {WAIT}
     assert set(asked - sent) == {MS}
     assert set(received - answered) == {2 * MS}
 
@@ -89,7 +90,19 @@ def test_a_request_that_asked_nothing_is_noticed_and_a_question_too_many(lost: s
         questions = questions.where(all_but_one)
     pairs, strays = matched(times, questions)
     assert strays == 10
-    assert pairs.shape == (4, 20)
+    assert pairs.shape == (5, 20)
+
+
+def test_responses_that_waited_for_nothing_are_told_apart() -> None:
+    times, questions = columns([(0, 0, MS, MS, 2 * MS), (1, 0, MS, 6 * MS, 9 * MS), (2, 0, MS, MS, 4 * MS)])
+    prompt = questions.client != 1
+    due_ns = np.where(prompt, questions.asked_ns, questions.due_ns)
+    used = upstream_use(
+        within(0, S, 0),
+        times,
+        QuestionColumns(questions.asked_ns, due_ns, questions.answered_ns, questions.client),
+    )
+    assert (sum(used.prompt.histogram.values()), used.prompt.max_ns) == (2, 4 * MS)
 
 
 def test_an_answer_before_its_question_is_noticed() -> None:

@@ -199,6 +199,8 @@ METRICS: Final = (
     Metric("core_share", "share of the core", higher_is_better=False, value=core_share),
     Metric("own_p50_us", "own part p50 µs", higher_is_better=False, value=of_upstream_us("own", 0.5)),
     Metric("own_p99_us", "own part p99 µs", higher_is_better=False, value=of_upstream_us("own", 0.99)),
+    Metric("prompt_p50_us", "no wait: p50 µs", higher_is_better=False, value=of_upstream_us("prompt", 0.5)),
+    Metric("prompt_p99_us", "no wait: p99 µs", higher_is_better=False, value=of_upstream_us("prompt", 0.99)),
     Metric(
         "memory_slope_kib_per_s",
         "memory KiB/s",

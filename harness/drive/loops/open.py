@@ -85,7 +85,7 @@ class OpenLoop(Loop):
         except ClientFailure as failure:
             self._lose(client, failure)
 
-    def _wait(self, until_ns: float) -> list[Event]:
+    def _wait(self, until_ns: float) -> Sequence[Event]:
         """Wait for replies, but not beyond the next intended time.
 
         On a core of its own the generator waits busily: waking up takes longer than most replies do, and would be part of

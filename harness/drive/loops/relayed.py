@@ -1,4 +1,4 @@
-"""A closed loop around a server that asks, and the upstream that it asks: one process, one loop, one clock."""
+"""Loops around a server that asks, and the upstream that it asks: one process, one loop, one clock."""
 
 from collections.abc import Callable, Sequence
 from select import EPOLLIN, epoll
@@ -8,13 +8,14 @@ from msgspec.structs import replace
 from harness.drive.client import Client, ClientFailure
 from harness.drive.journal import QUESTION, Journal
 from harness.drive.loops.closed import ClosedLoop
-from harness.drive.loops.loop import Event, Progress, clock
+from harness.drive.loops.loop import Event, Loop, Progress, clock
+from harness.drive.loops.open import OpenLoop
 from harness.drive.orders import LoadOrder, LoadOutcome, Turn
 from harness.drive.upstream import LAST_STRETCH_NS, SHARED_STRETCH_NS, Upstream
 
 
-class RelayedLoop(ClosedLoop):
-    """Whoever has an answer asks again; and what the server asks meanwhile is answered when it is due."""
+class AroundUpstream(Loop):
+    """What the server asks meanwhile is answered when it is due. How clients ask is the other parent's to say."""
 
     def __init__(
         self, order: LoadOrder, poller: epoll, clients: Sequence[Client], journal: Journal, upstream: Upstream
@@ -27,7 +28,7 @@ class RelayedLoop(ClosedLoop):
 
     def run(self, turn: Turn, progress: Progress) -> LoadOutcome:
         """Do the same, and keep what was asked meanwhile."""
-        self._upstream.questions.begin()
+        self._upstream.questions.begin(silent_ns(turn))
         self._upstream.log = self._log
         outcome = super().run(turn, progress)
         self._upstream.log = None
@@ -39,25 +40,7 @@ class RelayedLoop(ClosedLoop):
             client.socket.close()
         self.clients.clear()
 
-    def work_until(self, end_ns: int) -> None:
-        """Ask again whoever has answered, and answer whoever has asked."""
-        clients = self.clients
-        while (now_ns := clock()) < end_ns and clients:
-            for descriptor, event in self.await_events(end_ns):
-                client = clients.get(descriptor)
-                if client is None:
-                    self._upstream.attend(descriptor)
-                elif event == EPOLLIN:
-                    try:
-                        self._turn(client)
-                    except ClientFailure as failure:
-                        self._lose(client, failure)
-                else:
-                    self._attend(descriptor, event, self._turn)
-            if now_ns > self._next_tick_ns:
-                self._tick(now_ns)
-
-    def await_events(self, until_ns: int) -> Sequence[Event]:
+    def await_events(self, until_ns: float) -> Sequence[Event]:
         """Answer what is due; then wait for events, but not beyond the next answer."""
         events = self._upstream.await_events(until_ns, self._stretch_ns)
         self.spun_ns = self._upstream.spun_ns
@@ -77,3 +60,40 @@ class RelayedLoop(ClosedLoop):
             super()._attend(descriptor, event, listen)
         else:
             self._upstream.attend(descriptor)
+
+
+class RelayedLoop(AroundUpstream, ClosedLoop):
+    """Whoever has an answer asks again."""
+
+    def work_until(self, end_ns: int) -> None:
+        """Ask again whoever has answered, and answer whoever has asked."""
+        clients = self.clients
+        while (now_ns := clock()) < end_ns and clients:
+            for descriptor, event in self.await_events(end_ns):
+                client = clients.get(descriptor)
+                if client is None:
+                    self._upstream.attend(descriptor)
+                elif event == EPOLLIN:
+                    try:
+                        self._turn(client)
+                    except ClientFailure as failure:
+                        self._lose(client, failure)
+                else:
+                    self._attend(descriptor, event, self._turn)
+            if now_ns > self._next_tick_ns:
+                self._tick(now_ns)
+
+
+class RelayedOpenLoop(AroundUpstream, OpenLoop):
+    """Requests are sent when they are intended, whatever the upstream does."""
+
+    def _wait(self, until_ns: float) -> Sequence[Event]:
+        return self.await_events(until_ns)
+
+
+def silent_ns(turn: Turn) -> range:
+    """Say when the upstream is to answer nothing in a turn: at the end of its window, as that is planned."""
+    load = turn.load
+    stall_ns = int(load.upstream.stall_s * 1e9) if load.upstream else 0
+    end_ns = turn.start_ns + int((load.warmup_s + load.duration_s) * 1e9)
+    return range(end_ns - stall_ns, end_ns)
