@@ -50,6 +50,7 @@ from harness.report.files import write_report
 from harness.study.bench import Extras
 from harness.study.bench import bench as run_bench
 from harness.study.parts import Part, listed, older_parts
+from implementations.catalogue import RELAYS as RELAY_VARIANTS
 from implementations.catalogue import SERVERS, VARIANTS
 
 WITHIN_MINUTES: Final = 20
@@ -80,7 +81,7 @@ QUICK_COSTS: Final = 0.2
     "--full",
     "profile",
     flag_value="full",
-    help="8 blocks of the core workloads, 5 of all others, about 90 minutes; of all of ours, their variants under the core "
+    help="8 blocks of the core workloads, 5 of all others, about two hours; of all of ours, their variants under the core "
     "workloads.  [default: 8 and 3]",
 )
 @click.option(
@@ -215,15 +216,15 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     interrupted: Results | None = None,
     stale: Sequence[Part] | None = None,
 ) -> int:
-    everything = profile == "full" and not (names or servers)
+    named = _named(workloads, profile)
+    only_relays = bool(named) and all(each.relayed for each in named)
+    everything = profile == "full" and not (names or servers or only_relays)
     candidates = selected(
         tuple(SERVERS) if everything else names, servers, declarations, python=python, loops=loops
     )
     candidates = measured_so(candidates, placements, fresh=fresh)
-    named = _named(workloads, profile)
-    only_relays = bool(named) and all(each.relayed for each in named)
     if not (names or servers or placements or fresh or only_relays):
-        candidates += _both_ways(candidates, profile)
+        candidates += _other_ways(candidates)
     target = _target(precision, precision_of, within_minutes)
     if target and blocks:
         raise UsageError("--precision chooses the number of blocks: leave out --blocks")
@@ -244,6 +245,7 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         seed=secrets.randbelow(2**32) if seed is None else seed,
         all_cores=all_cores(candidates),
         core_only=frozenset() if workloads else _core_only(candidates, everything=everything),
+        relay_only=frozenset() if workloads else _relay_only(candidates, profile, everything=everything),
         no_relays=frozenset(each.label for each in candidates if not each.relays),
         generators=generators,
         whole_s=None if blocks or target else QUICK_MAP_S if only_relays and size.whole_s else size.whole_s,
@@ -290,18 +292,33 @@ def _named(names: Sequence[str], profile: str | None) -> list[Workload]:
     return list(dict.fromkeys(chosen))
 
 
-def _both_ways(candidates: Sequence[Candidate], profile: str | None) -> list[Candidate]:
-    """Return the servers of one core once more, free on all: of a quick run the threads alone, whom it concerns most."""
+def _other_ways(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the servers of one core twice more: free on all, and in the state that they are in until a client has left."""
     of_one_core = [each for each in candidates if each.regime == ONE_CORE and "+" not in each.label]
-    threads = [each for each in of_one_core if each.implementation and each.implementation.threaded]
-    free = threads[:1] if profile == "quick" else of_one_core
-    return [each.measured(FREE) for each in free]
+    return [each.measured(way) for way in (FREE, FRESH) for each in of_one_core]
 
 
 def _core_only(candidates: Sequence[Candidate], *, everything: bool) -> frozenset[str]:
     """Return who meets the core workloads only: variants, if all are measured, and those who are free or fresh."""
     variants = {each.name for each in VARIANTS} if everything else set()
     return frozenset(each.label for each in candidates if each.ways or each.label in variants)
+
+
+def _relay_only(candidates: Sequence[Candidate], profile: str | None, *, everything: bool) -> frozenset[str]:
+    """Return who meets but the relay that every run measures: the fresh ones, and those that differ as relays alone.
+
+    Of the free ones a quick run has time for but one elsewhere: that of the threads, whom it concerns most.
+    """
+    free = [each for each in candidates if FREE in each.ways]
+    threads = [each for each in free if each.implementation and each.implementation.threaded]
+    only_relays = {each.name for each in RELAY_VARIANTS} if everything else set()
+    return frozenset(
+        each.label
+        for each in candidates
+        if FRESH in each.ways
+        or each.plain.label in only_relays
+        or (profile == "quick" and each in free and each not in threads[:1])
+    )
 
 
 def _costs_scale(profile: str | None, *, costs: bool | None) -> float | None:

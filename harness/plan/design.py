@@ -66,6 +66,7 @@ class Profile:
     """How long a run is: blocks of the core workloads and of the others, and seconds in each cell.
 
     Attributes:
+        map_blocks: of the relays that not every run measures.
         only: the workloads, if they are but these.
         whole_s: the time that all takes, the gate and the report included; the blocks are as many as fit, up to those given.
     """
@@ -74,6 +75,7 @@ class Profile:
     other_blocks: int
     warmup_s: float
     duration_s: float
+    map_blocks: int = 0
     only: tuple[str, ...] = ()
     whole_s: float | None = None
 
@@ -82,7 +84,7 @@ class Profile:
         if self.only and workload.name not in self.only:
             return 0
         if workload.relayed and workload != RELAY:
-            return 0
+            return self.map_blocks
         if workload == RELAY:
             return RELAY_BLOCKS if self.whole_s is None else self.core_blocks
         return self.core_blocks if workload.core else self.other_blocks
@@ -98,7 +100,7 @@ PROFILES: Final = {
         whole_s=345.0,
     ),
     "standard": Profile(core_blocks=8, other_blocks=3, warmup_s=0.3, duration_s=1.0),
-    "full": Profile(core_blocks=8, other_blocks=5, warmup_s=0.3, duration_s=1.0),
+    "full": Profile(core_blocks=8, other_blocks=5, warmup_s=0.3, duration_s=1.0, map_blocks=RELAY_BLOCKS),
 }
 
 
@@ -129,6 +131,7 @@ class Plan:
         blocks: of each workload.
         all_cores: the servers that use more than one core: they are measured on their own, and not compared with others.
         core_only: the servers that meet the core workloads only, and the one of relays that every run measures.
+        relay_only: those that meet the latter alone.
         no_relays: those that cannot be told to ask an upstream.
         slicing: how the servers of a block are loaded in turn, under the workloads for which they are.
         whole_s: the time that the run is to take, all that comes before and after measuring included; None: as long as it takes.
@@ -144,6 +147,7 @@ class Plan:
     seed: int
     all_cores: frozenset[str] = frozenset()
     core_only: frozenset[str] = frozenset()
+    relay_only: frozenset[str] = frozenset()
     no_relays: frozenset[str] = frozenset()
     slicing: Slicing = SLICING
     whole_s: float | None = None
@@ -215,7 +219,10 @@ class Plan:
             return self.can_serve(server, workload)
         if of.relayed and (server in self.no_relays or self._is_the_same_with_fewer(server, of)):
             return False
-        return self.can_serve(server, workload) and (server not in self.core_only or of.core or of == RELAY)
+        return self.can_serve(server, workload) and (of == RELAY or self._is_for_all(server, of))
+
+    def _is_for_all(self, server: str, workload: Workload) -> bool:
+        return server not in self.relay_only and (server not in self.core_only or workload.core)
 
     def _is_the_same_with_fewer(self, server: str, workload: Workload) -> bool:
         fewest = min(RELAY_CLIENTS)

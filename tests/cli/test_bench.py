@@ -2,8 +2,9 @@
 
 import pytest
 
-from harness.cli.bench import _named
+from harness.cli.bench import _core_only, _named, _other_ways, _relay_only
 from harness.errors import UsageError
+from harness.launch.selection import ours, selected
 from harness.plan import QUICK_RELAYS, RELAYS, by_name
 
 
@@ -19,3 +20,21 @@ def test_whoever_is_named_twice_is_measured_once() -> None:
 def test_an_unknown_name_is_said() -> None:
     with pytest.raises(UsageError, match="no workload is called 'relay'"):
         _named(["relay"], None)
+
+
+def test_every_server_of_one_core_is_there_free_and_fresh_and_a_quick_run_gives_them_but_one_relay() -> None:
+    usual = selected(("threaded", "thread_pool", "asyncio_streams", "processes"))
+    ways = _other_ways(usual)
+    labels = [each.label for each in ways]
+    servers = ("threaded", "thread_pool", "asyncio_streams")
+    assert labels == [*(f"{name}+free" for name in servers), *(f"{name}+fresh" for name in servers)]
+    everybody = [*usual, *ways]
+    assert _core_only(everybody, everything=False) == {*labels}
+    assert _relay_only(everybody, None, everything=False) == {*labels[3:]}
+    assert _relay_only(everybody, "quick", everything=False) == {*labels[1:]}
+
+
+def test_what_differs_as_a_relay_alone_is_measured_as_one_alone() -> None:
+    named = [ours("asyncio_streams+blocking")]
+    assert _relay_only(named, "full", everything=True) == {"asyncio_streams+blocking"}
+    assert _relay_only(named, None, everything=False) == frozenset()

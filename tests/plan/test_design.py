@@ -101,10 +101,10 @@ def test_profiles_measure_the_core_most_often() -> None:
         assert (PROFILES[name].blocks(CORE[0]), PROFILES[name].blocks(by_name("churn"))) == blocks
 
 
-def test_a_full_run_of_many_servers_is_estimated_to_fit_into_90_minutes() -> None:
+def test_a_full_run_of_many_servers_is_estimated_to_fit_into_90_minutes_but_for_relays() -> None:
     servers = tuple(f"server_{number}" for number in range(14))
     full = PROFILES["full"]
-    blocks = {workload.name: full.blocks(workload) for workload in WORKLOADS if full.blocks(workload)}
+    blocks = {workload.name: full.blocks(workload) for workload in WORKLOADS if not workload.relayed}
     whole = Plan(
         servers, tuple(blocks), {servers[0]: 1, servers[1]: 1000}, blocks, full.warmup_s, full.duration_s, 1
     )
@@ -181,3 +181,18 @@ def test_who_asks_no_upstream_meets_no_relay_workload() -> None:
 def test_variants_meet_the_relay_that_every_run_measures() -> None:
     both = changed(of_relays((RELAY, QUICK_RELAYS[0]), 1), core_only=frozenset({"pool"}))
     assert {cell.workload for cell in both.cells() if cell.server == "pool"} == {RELAY.name}
+
+
+def test_who_is_there_for_that_relay_meets_nothing_else() -> None:
+    several = of_relays((RELAY, QUICK_RELAYS[0], by_name("clients_64")), 1)
+    alone = changed(several, relay_only=frozenset({"pool"}))
+    assert {cell.workload for cell in alone.cells() if cell.server == "pool"} == {RELAY.name}
+
+
+def test_a_full_run_has_all_relays_and_others_the_one() -> None:
+    relays = [workload for workload in WORKLOADS if workload.relayed]
+    measured = {
+        name: {workload for workload in relays if profile.blocks(workload)}
+        for name, profile in PROFILES.items()
+    }
+    assert measured == {"quick": {RELAY}, "standard": {RELAY}, "full": {*relays}}
