@@ -390,6 +390,8 @@ def parse_options(
         "--upstream-timeout", type=_patience, default=10.0, help="seconds for its answer (%(default)g)"
     )
     given = parser.parse_args(arguments)
+    if given.pool and not given.upstream:
+        parser.error("--pool is of connections to an upstream: it needs --upstream")
     if most_clients is not None and (given.max_clients or 1) > most_clients:
         parser.error(
             f"--max-clients {given.max_clients} is more than this model can serve at once: {most_clients}"

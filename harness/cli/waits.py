@@ -12,6 +12,7 @@ from harness.plan import SPREADS
 UNITS_S: Final = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 SHORTEST_S, LONGEST_S = 100e-6, 60.0
 """No timer is good enough for less; nobody waits for more."""
+WHOLE: Final = 100
 
 
 class WaitTime(click.ParamType):  # type: ignore[type-arg] # it has none when it runs
@@ -30,6 +31,21 @@ class WaitTime(click.ParamType):  # type: ignore[type-arg] # it has none when it
         if not SHORTEST_S <= wait_s <= LONGEST_S:
             self.fail(f"{value} is not between 100us, which is as good as the timer is, and 60s", param, ctx)
         return wait_s
+
+
+class ShareOfAll(click.ParamType):  # type: ignore[type-arg] # likewise
+    """A percentage, such as 5%; as a share."""
+
+    name = "N%"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Take a percentage; a usage error says what it is to be."""
+        if isinstance(value, float):
+            return value
+        given = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", value)
+        if not given or float(given[1]) > WHOLE:
+            self.fail(f"it is a percentage from 0% to 100%, such as 5%, not {value!r}", param, ctx)
+        return float(given[1]) / WHOLE
 
 
 def wait_option(text: str, default: str | None = None) -> Callable[[Command], Command]:

@@ -6,8 +6,10 @@ SIGTERM and SIGINT with 0, and says how much it was asked.
 
 import argparse
 import math
+import random
 import signal
 import sys
+from collections.abc import Iterator
 from select import epoll
 from types import FrameType
 from typing import Final
@@ -15,10 +17,32 @@ from typing import Final
 from harness.drive.generator import get_ready
 from harness.drive.questions import Questions, waits_ns
 from harness.drive.upstream import Upstream
+from harness.oracle import NO_ANSWER
 from harness.plan import CONSTANT, SPREADS, Waiting
 
 UNLIMITED: Final = 1_000_000
 CANNOT_LISTEN: Final = 1
+
+
+class FailingQuestions(Questions):
+    """Questions of which some get an ERROR instead of their answers."""
+
+    def __init__(self, waits_ns: Iterator[int], share: float, seed: int) -> None:
+        """Begin with none.
+
+        Args:
+            waits_ns: how long each takes.
+            share: how many fail, of all.
+            seed: decides on which.
+        """
+        super().__init__(waits_ns)
+        self._share = share
+        self._drawn = random.Random(seed)  # noqa: S311 - no secret
+
+    def ask(self, connection: int, client: int, answer: bytes, now_ns: int) -> None:
+        """Take a question."""
+        fails = self._drawn.random() < self._share
+        super().ask(connection, client, NO_ANSWER if fails else answer, now_ns)
 
 
 class Stopped(BaseException):
@@ -39,11 +63,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--wait", type=float, default=0.005)
     parser.add_argument("--spread", choices=SPREADS, default=CONSTANT)
+    parser.add_argument("--fail", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     get_ready()
     waiting = Waiting(wait_s=given.wait, spread=given.spread, pool=UNLIMITED)
-    questions = Questions(waits_ns(waiting, given.seed))
+    questions = FailingQuestions(waits_ns(waiting, given.seed), given.fail, given.seed)
     try:
         upstream = Upstream(epoll(), questions, (given.host, given.port))
     except OSError as error:

@@ -108,6 +108,9 @@ def here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
         (["load", "--connect", "127.0.0.1:1", "--wait", "5ms"], 2, "leave out --connect"),
         (["load", *faulty("adds_one"), "--clients", "1", "--wait", "5ms"], 2, "has no {upstream}"),
         (["upstream", "--wait", "never"], 2, "a time with its unit"),
+        (["upstream", "--wait", "10us"], 2, "as good as the timer is"),
+        (["upstream", "--fail", "5"], 2, "a percentage from 0% to 100%"),
+        (["upstream", "--fail", "101%"], 2, "a percentage from 0% to 100%"),
         (["bench", "threaded", "--fresh", "--workload", "churn"], 2, "no server stays fresh"),
         (["bench", "threaded", "--generators", "64"], 2, "64 generators need 65 cores"),
         (

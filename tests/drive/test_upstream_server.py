@@ -4,9 +4,15 @@ import re
 import signal
 import subprocess
 import sys
+from itertools import repeat
 from pathlib import Path
 
+import pytest
+
 from harness.conformance.smoke import check_shortly
+from harness.drive.questions import NOBODY
+from harness.drive.upstream_server import FailingQuestions
+from harness.oracle import NO_ANSWER
 
 PROJECT = Path(__file__).resolve().parents[2]
 LIMIT_S = 30
@@ -34,3 +40,13 @@ def test_where_it_cannot_listen_it_says_so_in_one_line() -> None:
     ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert re.fullmatch(r"cannot listen on 192\.0\.2\.1 1: .+\n", ended.stderr)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
+def test_as_many_answers_as_are_asked_for_are_errors(share: float) -> None:
+    questions = FailingQuestions(repeat(1), share, seed=3)
+    for now_ns in range(2_000):
+        questions.ask(0, NOBODY, b"an answer", now_ns)
+    answers = [questions.answer(3_000).answer for _ in range(2_000)]
+    assert set(answers) <= {NO_ANSWER, b"an answer"}
+    assert answers.count(NO_ANSWER) == pytest.approx(share * 2_000, abs=100)

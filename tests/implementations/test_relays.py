@@ -294,6 +294,7 @@ def test_a_relay_of_itself_answers_all_the_same(name: str, sockets: ExitStack) -
         (["--upstream", ":80"], 2, ":80 is not HOST:PORT"),
         (["--upstream", "no.such.host.invalid:80"], 1, "cannot find the upstream no.such.host.invalid"),
         (["--upstream", "[::1]:1", "--pool", "0"], 2, "0 is less than 1"),
+        (["--pool", "10"], 2, "--pool is of connections to an upstream: it needs --upstream"),
         (["--upstream", "[::1]:1", "--upstream-timeout", "0"], 2, "no answer comes in no time"),
         (["--upstream", "[::1]:1", "--pool", "900000000"], 2, "a pool of 900000000 need"),
     ],
