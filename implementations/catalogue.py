@@ -50,6 +50,7 @@ class Implementation:
         libraries: that it needs.
         threaded: its clients' threads share an interpreter, so that without a global lock they would share the cores.
         part: the module that another part of its model stands in, if its file is not all of it.
+        mistake: what it does wrong on purpose, to show what that costs; empty for all others.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Implementation:
     libraries: tuple[str, ...] = ()
     threaded: bool = False
     part: str | None = None
+    mistake: str = ""
 
     @property
     def module(self) -> str:
@@ -200,6 +202,7 @@ RELAYS: Final = (
         model=f"{_STREAMS.model}, and a driver that blocks the loop",
         own=replace(_ASYNCIO, driver="blocks the loop, a mistake"),
         options=("--driver", "blocking"),
+        mistake="its driver blocks the loop, so that every client waits for each one's answer",
     ),
 )
 """The same, where only a relay differs: measured if they are named, and have somebody to ask."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from harness.analyse.blocks import Launch, by_block, of_regime, under
 from harness.analyse.rankings import BACKGROUND_RPS, TAILS, RankedTail, Ranking, Tail, ranking, tail_ranking
-from harness.analyse.relays import Place, RelayMap, of_relays
+from harness.analyse.relays import Place, RelayMap, of_relays, own_threads
 from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import Estimate, estimate
 from harness.plan import ALL_CORES, ONE_CORE, by_name, pass_s
@@ -306,12 +306,7 @@ def threads_that_wait(results: Results, launches: Sequence[Launch]) -> Iterator[
         as_good, not_as_good = [], []
         threaded: set[str] = set()
         for place, each in found.fields.items():
-            of_field = {
-                launch.sample.cell.server
-                for launch in under(of_regime(launches, ONE_CORE), each.workload)
-                if 1 < launch.sample.load.clients <= launch.sample.server.threads
-                and launch.sample.cell.server in each.most.estimates
-            }
+            of_field = own_threads(launches, each.workload) & {*each.most.estimates}
             threaded |= of_field
             if of_field & {*each.most.leaders}:
                 as_good.append(place)

@@ -51,6 +51,7 @@ def facts(candidates: Iterable[Candidate]) -> tuple[ServerFacts, ...]:
                 regime=candidate.regime,
                 most_clients=candidate.most_clients,
                 loop=loop,
+                mistake=implementation.mistake if implementation else "",
             )
         )
     return tuple(described)

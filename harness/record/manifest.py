@@ -15,6 +15,7 @@ class ServerFacts(Record, frozen=True):
         regime: "one core" or "all cores".
         most_clients: how many it can serve at once, if that is known to be limited.
         loop: what makes the event loop that it runs on, if that is one of the caller's own.
+        mistake: what it does wrong on purpose; empty for all others.
     """
 
     label: str
@@ -29,6 +30,7 @@ class ServerFacts(Record, frozen=True):
     regime: str = ONE_CORE
     most_clients: int | None = None
     loop: str = ""
+    mistake: str = ""
 
 
 class PythonBuild(Record, frozen=True):

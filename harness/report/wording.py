@@ -1,9 +1,11 @@
 """How figures and names are put into words, the same way everywhere."""
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Final
 
+from harness.analyse.relays import Crossing
 from harness.analyse.statistics.inference import Estimate
 from harness.analyse.tables import Row
 
@@ -73,3 +75,16 @@ def capital(text: str) -> str:
 def anchor(heading: str) -> str:
     """Return what a link to a heading ends in, as GitHub makes it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def clients_in_words(found: Crossing, measured: Sequence[int]) -> str:
+    """Say from how many clients on something is true, with the interval; as far as it was measured."""
+
+    def bound(number: float) -> str:
+        if number <= 0:
+            return f"≤ {measured[0]:,}"
+        return f"> {measured[-1]:,}" if math.isinf(number) else f"{number:,.0f}"
+
+    if found.low == found.high:
+        return bound(found.at)
+    return f"{bound(found.at)} ({bound(found.low)} to {bound(found.high)})"

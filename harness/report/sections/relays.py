@@ -1,21 +1,41 @@
 """Handlers that wait: the maps, and a table for each wait, number of clients and pool."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
+from harness.analyse.advice import Advice, SmallPool, ThreadsThatWait, WaitingHandlers
 from harness.analyse.analysis import Analysis
 from harness.analyse.rankings import Ranking
-from harness.analyse.relays import MapField, RelayMap, TimerError
+from harness.analyse.relays import BEHIND, MOST, Divide, MapField, RelayMap, TimerError
 from harness.analyse.samples.validity import LATE_LIMIT
 from harness.analyse.tables import Row
-from harness.plan import RELAY, by_name
+from harness.plan import RELAY, Load, by_name
+from harness.record import ServerFacts
 from harness.report.names import figure_of
+from harness.report.sections.choice import in_words
 from harness.report.sections.workloads import launches, limits_of, why_invalid
-from harness.report.wording import capital, few, interval
+from harness.report.wording import capital, clients_in_words, few, interval
 
 MOST_SHOWN: Final = 6
 """Of so many cells the report shows the tables itself."""
 MOST_NAMED: Final = 3
+
+
+class Column(NamedTuple):
+    """Of a figure that not every relay has: its title, what it is divided by, and its form."""
+
+    title: str
+    unit: float
+    form: str
+
+
+SOMETIMES: Final = {
+    "prompt_p50_us": Column("no wait: p50 ms", 1e3, "{:,.2f}"),
+    "prompt_p99_us": Column("no wait: p99 ms", 1e3, "{:,.2f}"),
+    "recovery_s": Column("recovered after s", 1.0, "{:.2f}"),
+}
+FEWEST_TO_COMPARE: Final = 2
+SENTENCES: Final = (WaitingHandlers, ThreadsThatWait, SmallPool)
 
 
 def relays_section(
@@ -35,8 +55,10 @@ def relays_section(
         "was given as many as it serves.",
         "",
     ]
+    lines += _mistakes(analysis.results.manifest.servers)
     for each in found.maps:
         lines += _map(each, drawn, figures_at)
+    lines += _sentences(analysis.advice)
     shown = [name for name in found.workloads if by_name(name) == RELAY or len(found.workloads) <= MOST_SHOWN]
     for name in shown:
         lines += relay_table(name, analysis)
@@ -69,16 +91,19 @@ def relay_table(workload: str, analysis: Analysis) -> list[str]:
     lines = [f"### {capital(by_name(workload).title)}", ""]
     if not any(table.rows for table in tables):
         return [*lines, "Nothing was measured.", ""]
+    sometimes = [
+        name for name in SOMETIMES if any(row.estimates[name] for table in tables for row in table.rows)
+    ]
     lines += [
-        f"`{workload}`: at most {load.ceiling_rps:,.0f} requests/s for who serves all.",
+        f"`{workload}`: at most {load.ceiling_rps:,.0f} requests/s for who serves all.{_of_a_stall(load)}",
         "",
         "| server | requests/s | | ceiling | share | CPU µs per request | | core | p50 ms | p99 ms | own part p50 ms | under way | peak MiB "
-        "| limited by | launches |",
-        "|---|---:|---|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---|---:|",
+        f"|{''.join(f' {SOMETIMES[name].title} |' for name in sometimes)} limited by | launches |",
+        f"|---|---:|---|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|{'---:|' * len(sometimes)}---|---:|",
     ]
     for regime, mark in ((analysis.one_core, ""), (analysis.all_cores, ", all cores")):
         table = regime.tables.get(workload)
-        lines += [_row(row, mark) for row in table.rows] if table else []
+        lines += [_row(row, mark, sometimes) for row in table.rows] if table else []
     invalid = [
         f"- Not used: `{row.server}`: {reason}."
         for regime in (analysis.one_core, analysis.all_cores)
@@ -94,7 +119,17 @@ def relay_table(workload: str, analysis: Analysis) -> list[str]:
     return [*lines, "", *invalid, *absent, *([""] if invalid or absent else [])]
 
 
-def _row(row: Row, mark: str) -> str:
+def _of_a_stall(load: Load) -> str:
+    """Say how soon a stall can be over."""
+    if not (load.upstream and load.upstream.stall_s):
+        return ""
+    return (
+        f" For the last {load.upstream.stall_s:g} s of the window the upstream answers nothing. Who is no limit himself has worked off "
+        f"what has piled up {load.worked_off_s:.1f} s later."
+    )
+
+
+def _row(row: Row, mark: str, sometimes: Sequence[str]) -> str:
     cells = (
         interval(row.estimates["throughput_rps"], "{:,.0f}"),
         row.letters["throughput_rps"],
@@ -108,6 +143,7 @@ def _row(row: Row, mark: str) -> str:
         _mean(row, "own_p50_us", "{:,.2f}", 1e3),
         _mean(row, "mean_under_way", "{:,.1f}"),
         _mean(row, "peak_mib", "{:,.0f}"),
+        *(_mean(row, name, SOMETIMES[name].form, SOMETIMES[name].unit) for name in sometimes),
         limits_of(row),
         launches(row),
     )
@@ -119,6 +155,24 @@ def _mean(row: Row, name: str, form: str, unit: float = 1.0) -> str:
     return "–" if found is None else form.format(found.mean / unit)
 
 
+def _mistakes(servers: Sequence[ServerFacts]) -> Iterator[str]:
+    """Name who is there to show what a mistake costs."""
+    for facts in servers:
+        if facts.mistake:
+            yield f"**`{facts.label}` is a mistake, made on purpose**: {facts.mistake}."
+            yield ""
+
+
+def _sentences(advice: Sequence[Advice]) -> Iterator[str]:
+    """Say when threads are as good, when not, and what the pool does."""
+    said = [each for each in advice if isinstance(each, SENTENCES)]
+    for each in said:
+        situation, why = in_words(each)
+        yield f"- **{situation}**: {few(each.servers, MOST_NAMED)}; {why}."
+    if said:
+        yield ""
+
+
 def _map(found: RelayMap, drawn: Mapping[str, str], figures_at: str) -> Iterator[str]:
     """Show who is first in each field."""
     name = figure_of(found.pool)
@@ -128,14 +182,63 @@ def _map(found: RelayMap, drawn: Mapping[str, str], figures_at: str) -> Iterator
         yield ""
     yield f"With {pool}; servers named together were not told apart from the first:"
     yield ""
-    yield "| wait | clients | answer the most | of the ceiling | the least CPU per request |"
-    yield "|---:|---:|---|---:|---|"
+    yield "| wait | clients | answer the most | of the ceiling | the least CPU per request | the least memory |"
+    yield "|---:|---:|---|---:|---|---|"
     for (wait_s, clients), each in sorted(found.fields.items()):
         yield (
             f"| {wait_s * 1e3:g} ms | {clients:,} | {_leaders(each.most, '{:,.0f}')}/s | {_of_ceiling(each):.0%} "
-            f"| {'–' if each.cheapest is None else _leaders(each.cheapest, '{:.0f}') + ' µs'} |"
+            f"| {_leaders_or_none(each.cheapest, ' µs')} | {_leaders_or_none(each.memory, ' MiB')} |"
         )
     yield ""
+    yield from _divides(found.divides)
+    yield from _behind(found)
+
+
+def _divides(found: Sequence[Divide]) -> Iterator[str]:
+    """Say where the answer changes."""
+    if not found:
+        return
+    yield "Where the answer changes: of those who lead on the one side nobody leads on the other. Both firsts are equal at, with the 95 % interval:"
+    yield ""
+    yield "| | from | to | equal at |"
+    yield "|---|---|---|---|"
+    for each in found:
+        what = "requests/s" if each.metric == MOST else "CPU per request"
+        here, there = (f"{many:,} clients, {wait_s * 1e3:g} ms" for wait_s, many in (each.before, each.after))
+        yield f"| {what} | `{each.overtaken}` ({here}) | `{each.overtaking}` ({there}) | {_equal_at(each)} |"
+    yield ""
+
+
+def _behind(found: RelayMap) -> Iterator[str]:
+    """Say of each server up to how many clients it is as good as any."""
+    servers = dict.fromkeys(server for server, _ in found.behind)
+    if len(found.clients) < FEWEST_TO_COMPARE:
+        return
+    yield (
+        f"From how many clients on a server answers less than the best by more than {BEHIND - 1:.0%}, with the 95 % interval: a server is as good as any "
+        "up to there."
+    )
+    yield ""
+    yield f"| server | {' | '.join(f'{wait_s * 1e3:g} ms' for wait_s in found.waits_s)} |"
+    yield f"|---|{'---|' * len(found.waits_s)}"
+    for server in sorted(servers):
+        waits = (found.behind.get((server, wait_s)) for wait_s in found.waits_s)
+        cells = ("–" if each is None else clients_in_words(each, found.clients) for each in waits)
+        yield f"| `{server}` | {' | '.join(cells)} |"
+    yield ""
+
+
+def _equal_at(divide: Divide) -> str:
+    if divide.crossing is None:
+        return "–"
+    low, at, high = divide.crossing.low, divide.crossing.at, divide.crossing.high
+    if divide.by_clients:
+        return f"{at:,.0f} clients ({low:,.0f} to {high:,.0f})"
+    return f"{at * 1e3:.1f} ms ({low * 1e3:.1f} to {high * 1e3:.1f})"
+
+
+def _leaders_or_none(found: Ranking | None, unit: str) -> str:
+    return "–" if found is None else _leaders(found, "{:.0f}") + unit
 
 
 def _leaders(found: Ranking, form: str) -> str:

@@ -83,6 +83,60 @@ def test_who_uses_all_cores_and_who_could_not_be_measured_is_named(run: Results)
     assert "- `select` could not be measured: too many descriptors." in section
 
 
+def test_three_sentences_end_the_argument_and_lines_say_where_the_answer_changes(
+    run: Results, make_relayed: Callable[..., Sample]
+) -> None:
+    turned = tuple(
+        make_relayed(
+            sample.cell.server,
+            sample.cell.block,
+            workload=sample.cell.workload,
+            rps=(350 if sample.cell.server == A else 700) * (1 + 0.002 * sample.cell.block),
+            load=sample.load,
+        )
+        if sample.cell.workload == "relay_5ms_256"
+        else sample
+        for sample in run.samples
+    )
+    with undrawn():
+        section = section_of(render(analyse(changed(run, samples=turned)))[REPORT])
+    assert f"| requests/s | `{A}` (16 clients, 5 ms) | `{B}` (256 clients, 5 ms) | 64 clients (" in section
+    assert f"| requests/s | `{B}` (256 clients, 5 ms) | `{A}` (256 clients, 20 ms) | 10.0 ms (" in section
+    assert f"| `{B}` | ≤ 16 | ≤ 16 |" in section
+    assert "- **Handlers that wait for something else**: " in section
+    assert "- **Threads whose handlers wait**: " in section
+
+
+def test_a_mistake_is_called_one(run: Results) -> None:
+    servers = tuple(
+        changed(facts, mistake="it sleeps" if facts.label == B else "") for facts in run.manifest.servers
+    )
+    with undrawn():
+        section = section_of(
+            render(analyse(changed(run, manifest=changed(run.manifest, servers=servers))))[REPORT]
+        )
+    assert f"**`{B}` is a mistake, made on purpose**: it sleeps." in section
+
+
+def test_a_stall_says_when_it_can_be_over(run: Results, make_relayed: Callable[..., Sample]) -> None:
+    name = "relay_5ms_64_pool_16_offered_50_stall"
+    stalled = tuple(
+        make_relayed(server, block, workload=name, rps=rps, load=by_name(name).load, recovery_s=2.5)
+        for block in range(4)
+        for server, rps in ((A, 700), (B, 350))
+    )
+    design = changed(run.manifest.design, workloads=(name,))
+    with undrawn():
+        section = section_of(
+            render(analyse(changed(run, samples=stalled, manifest=changed(run.manifest, design=design))))[
+                REPORT
+            ]
+        )
+    assert "has worked off what has piled up 2.0 s later" in section
+    assert "recovered after s" in section
+    assert "no wait" not in section
+
+
 def test_a_map_is_drawn_and_names_who_is_first(run: Results) -> None:
     files = render(analyse(run))
     for name in ("figures/relays.svg", "figures/relays-pool-10.svg"):
