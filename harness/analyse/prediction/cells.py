@@ -74,11 +74,16 @@ def machine_of(launches: Sequence[RelayCell], factors: Mapping[int, float]) -> f
 
 @dataclass(frozen=True)
 class Range:
-    """From the least to the most of what was measured of a server."""
+    """From the least to the most of what was measured of a server.
+
+    Attributes:
+        pooled: in some settings clients waited for the pool, in which there were fewer connections than clients.
+    """
 
     clients: tuple[int, int]
     wait_s: tuple[float, float]
     at_once: tuple[int, int]
+    pooled: bool
 
     @classmethod
     def of(cls, settings: Sequence[Setting]) -> "Range":
@@ -86,7 +91,10 @@ class Range:
         clients = [each.clients for each in settings]
         waits_s = [each.wait_s for each in settings]
         at_once = [each.at_once for each in settings]
-        return cls((min(clients), max(clients)), (min(waits_s), max(waits_s)), (min(at_once), max(at_once)))
+        pooled = any(each.pool < each.clients for each in settings)
+        return cls(
+            (min(clients), max(clients)), (min(waits_s), max(waits_s)), (min(at_once), max(at_once)), pooled
+        )
 
     def beyond(self, setting: Setting) -> str:
         """Say what of a setting lies outside; empty if nothing does."""
@@ -98,4 +106,6 @@ class Range:
         ):
             if not low <= asked <= high:
                 return f"{asked:,g} {what}, and measured were {low:,g} to {high:,g}"
+        if setting.pool < setting.clients and not self.pooled:
+            return f"a pool of {setting.pool:,} for {setting.clients:,} clients, and none was measured that is smaller than they are many"
         return ""

@@ -41,11 +41,16 @@ class Judged:
         return self.predicted / self.measured.mean - 1
 
     @property
+    def near(self) -> bool:
+        """Tell whether it is near enough, however little the launches leave open."""
+        return abs(self.miss) <= TOLERANCE[self.metric]
+
+    @property
     def right(self) -> bool:
         """Tell whether it is near enough, or within what the launches leave open."""
         low, high = self.measured.low, self.measured.high
         possible = low is not None and high is not None and low <= self.predicted <= high
-        return possible or abs(self.miss) <= TOLERANCE[self.metric]
+        return possible or self.near
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,11 @@ class PredictionTest:
 def right_of(judged: Sequence[Judged]) -> int:
     """Count those that are right."""
     return sum(each.right for each in judged)
+
+
+def near_of(judged: Sequence[Judged]) -> int:
+    """Count those that are near."""
+    return sum(each.near for each in judged)
 
 
 def held_out_test(cells: Sequence[RelayCell], seed: int) -> PredictionTest | None:

@@ -7,7 +7,7 @@ from harness.analyse.blocks import Launch, counted
 from harness.analyse.prediction.cells import RelayCell
 from harness.analyse.prediction.laws import Setting
 from harness.analyse.samples.metrics import METRICS
-from harness.plan import CLOSED, CONSTANT, ONE_CORE
+from harness.plan import CLOSED, CONSTANT, ONE_CORE, is_as_usual
 
 FIGURES: Final = {
     metric.name: metric
@@ -21,7 +21,12 @@ def relay_cells(launches: Iterable[Launch]) -> list[RelayCell]:
     found = []
     for launch in counted(launches):
         load, waiting = launch.sample.load, launch.sample.load.upstream
-        if waiting is None or waiting.spread != CONSTANT or load.arrivals != CLOSED:
+        if (
+            not is_as_usual(launch.sample.cell.server)
+            or waiting is None
+            or waiting.spread != CONSTANT
+            or load.arrivals != CLOSED
+        ):
             continue
         figures = {name: launch.value(metric) for name, metric in FIGURES.items()}
         known = [figure for figure in figures.values() if figure]

@@ -5,7 +5,7 @@ from typing import Final
 
 from harness.analyse.analysis import Analysis
 from harness.analyse.prediction.cells import METRICS
-from harness.analyse.prediction.held_out import GOAL, TOLERANCE, Judged, PredictionTest, right_of
+from harness.analyse.prediction.held_out import GOAL, TOLERANCE, Judged, PredictionTest, near_of, right_of
 from harness.report.wording import interval, listed
 
 TITLES: Final = {
@@ -69,18 +69,18 @@ def _score(found: PredictionTest) -> Iterator[str]:
     yield (
         f"**{right} of {of} predictions are right** ({right / of:.0%}; the goal is {GOAL:.0%}). One is wrong if it is off by more than "
         f"{TOLERANCE['throughput_rps']:.0%} (p99: {TOLERANCE['p99_us']:.0%}) and outside the measured 95 % interval. For the state of the "
-        "machine in a block, cells of that block are allowed for that were not drawn."
+        "machine in a block, cells of that block are allowed for that were not drawn. **Near** are those that are off by no more, whatever the interval."
     )
     yield ""
-    yield "| quantity | right | with a constant cost | 19 of 20 within a factor of |"
-    yield "|---|---:|---:|---:|"
+    yield "| quantity | right | of these near | with a constant cost | 19 of 20 within a factor of |"
+    yield "|---|---:|---:|---:|---:|"
     for metric in METRICS:
         of_metric, careless = (
             [each for each in some if each.metric == metric] for some in (found.judged, found.careless)
         )
         margin = found.margin(metric)
         yield (
-            f"| {TITLES[metric]} | {right_of(of_metric)} of {len(of_metric)} | {right_of(careless)} of {len(careless)} "
+            f"| {TITLES[metric]} | {right_of(of_metric)} of {len(of_metric)} | {near_of(of_metric)} | {right_of(careless)} of {len(careless)} "
             f"| {'–' if margin is None else f'{margin:.2f}'} |"
         )
     yield ""

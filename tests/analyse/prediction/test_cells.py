@@ -62,3 +62,9 @@ def test_places_keep_their_launches() -> None:
 def test_what_lies_outside_is_named(setting: Setting, beyond: str) -> None:
     seen = Range.of([Setting(16, 0.005, 10), Setting(1_000, 0.02, 1_000)])
     assert seen.beyond(setting) == beyond
+
+
+def test_a_pool_is_beyond_what_was_measured_where_nobody_ever_waited_for_one() -> None:
+    seen = Range.of([Setting(16, 0.005, 16), Setting(1_000, 0.02, 1_000)])
+    assert seen.beyond(Setting(300, 0.012, 300)) == ""
+    assert "a pool of 50 for 300 clients" in seen.beyond(Setting(300, 0.012, 50))
