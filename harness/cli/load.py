@@ -15,7 +15,7 @@ from harness.cli.terminal import console_for
 from harness.cli.waits import spread_option, wait_option
 from harness.errors import UsageError
 from harness.machine.resources import most_files
-from harness.plan import CLOSED, CONSTANT, PASSES, Load, Waiting, pass_s
+from harness.plan import CONSTANT, PASSES, Load, Waiting, pass_s
 
 OTHER_FILES: Final = 50
 
@@ -69,8 +69,6 @@ def load(  # noqa: PLR0913 - one parameter for each option
 
 def _relayed(given: Given, load: Load, waiting: Waiting) -> Load:
     """Return a load of a relay; UsageError says what of it cannot be."""
-    if load.arrivals != CLOSED:
-        raise UsageError("--wait is for closed loops: leave out --rate")
     for name, value, usual in (
         ("pipeline", given.pipeline, 1),
         ("generators", given.generators, 1),

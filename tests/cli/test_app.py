@@ -102,7 +102,6 @@ def here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
             2,
             "a pool of 90,000 are too many",
         ),
-        (["load", "threaded", "--wait", "5ms", "--rate", "100"], 2, "for closed loops"),
         (["load", "threaded", "--wait", "5ms", "--pipeline", "2"], 2, "leave out --pipeline"),
         (["load", "threaded", "--wait", "1s"], 2, "--duration 10 or more"),
         (["load", "--connect", "127.0.0.1:1", "--wait", "5ms"], 2, "leave out --connect"),
