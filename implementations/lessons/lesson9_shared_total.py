@@ -20,31 +20,28 @@ import argparse
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from threading import Event, Thread
 from typing import Final
 
 from implementations.lessons import total_asyncio, total_threads
 from implementations.lessons.two_clients import Client, all_at_once, running
 
-LISTS: Final = 50
-MOST_LISTS: Final = 3 * LISTS
-"""On a busy machine A may be through with its lists before B has begun: then there is nothing to lose."""
-LIST: Final = "1" + ",0" * 19_999
-"""It takes a while to add up, and makes 1: so the total is the number of lists."""
-LONG_LIST: Final = "1" + ",0" * 99_999
-"""It takes several times the 5 ms after which a thread must let go: others come while it is being added up."""
+LISTS: Final = 20
+LIST: Final = "1" + ",0" * 99_999
+"""It makes 1: so the total is the number of lists. To add it up takes more than the 5 ms after which a thread must let go: others
+come in the middle."""
+SHORTER_LIST: Final = "1" + ",0" * 19_999
+"""Likewise; asyncio's readline() takes no more than 64 KiB, and its tasks take turns far more often than threads."""
 QUESTIONS: Final = 10
 
 
-def count_the_lost(a: Client, b: Client) -> None:
-    """Send many lists from both at once, a few times or until one is lost, and see whether all are in the total."""
-    sent = total = 0
-    while sent < MOST_LISTS and total == 2 * sent:
-        all_at_once([a, b], LIST, LISTS)
-        sent += LISTS
-        total = int(a.answer_to("total").split("'")[1])
-    lost = 2 * sent - total
-    print(f"    A and B send {sent} lists each, which add up to 1 each. Total: {total}, lost: {lost}")
+def count_the_lost(a: Client, b: Client, numbers: str = LIST) -> None:
+    """Send many lists from both at once, and see whether all are in the total."""
+    all_at_once([a, b], numbers, LISTS)
+    total = int(a.answer_to("total").split("'")[1])
+    lost = 2 * LISTS - total
+    print(f"    A and B send {LISTS} lists each, which add up to 1 each. Total: {total}, lost: {lost}")
 
 
 def ask_until_refused(a: Client, b: Client) -> None:
@@ -72,7 +69,7 @@ def sending_lists(client: Client) -> Iterator[None]:
 
     def send() -> None:
         while not enough.is_set():
-            client.answer_to(LONG_LIST)
+            client.answer_to(LIST)
 
     thread = Thread(target=send)
     thread.start()
@@ -88,8 +85,8 @@ EXPERIMENTS: Final[dict[str, Callable[[Client, Client], None]]] = {
     "lock": count_the_lost,
     "deadlock": ask_until_refused,
     "order": ask_often,
-    "await": count_the_lost,
-    "await-first": count_the_lost,
+    "await": partial(count_the_lost, numbers=SHORTER_LIST),
+    "await-first": partial(count_the_lost, numbers=SHORTER_LIST),
 }
 
 
