@@ -1,6 +1,6 @@
 """Records that tests change by the names of their fields, whichever group these are in; reports without figures; a mutant by its title."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import is_dataclass, replace
 from typing import Any, Final, TypeVar
@@ -25,6 +25,8 @@ from harness.record import (
     ServerUse,
     Window,
 )
+from harness.report.blocks import Block, Page
+from harness.report.markdown import markdown
 from harness.study.block import BlockOutcome
 
 Path = tuple[str, ...]
@@ -108,6 +110,11 @@ def undrawn() -> Iterator[None]:
         patch.setattr("harness.report.figures.maps.svg", lambda _: "")
         patch.setattr("harness.report.figures.panels.svg", lambda _: "")
         yield
+
+
+def as_markdown(blocks: Iterable[Block]) -> str:
+    """Return blocks as they stand in a page of a report."""
+    return markdown(Page("page.md", tuple(blocks)), "", "figures")
 
 
 def mutant(title: str) -> Mutant:

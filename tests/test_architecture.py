@@ -327,7 +327,7 @@ TESTED_IN = {
     "plan.regimes": "implementations/test_factors.py",
     "record.buckets": "record/test_histogram.py",
     "report.names": "conformance/test_judge.py",
-    "report": "report/test_markdown.py",
+    "report": "report/test_render.py",
     "study": "study/test_bench.py",
 }
 """Where modules are tested that have no file of tests of their own: themselves, or all of a package."""

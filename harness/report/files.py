@@ -4,7 +4,8 @@ from pathlib import Path
 
 from harness.analyse.analysis import analyse
 from harness.record import PROJECT, REFERENCE, SUMMARY, Results, as_json, read_results, write_whole
-from harness.report.markdown import FIGURES, REPORT, render
+from harness.report.pages import REPORT
+from harness.report.render import FIGURES, render
 from harness.report.summary import summary_of
 
 

@@ -12,7 +12,7 @@ from harness.launch.candidates import Candidate
 from harness.launch.selection import ours
 from harness.plan import Cell, Load, Plan
 from harness.record import CONFORMANCE, SAMPLES, Judgement, Sample, Verdict, as_json, read_results
-from harness.report.markdown import REPORT
+from harness.report.pages import REPORT
 from harness.study import bench as study
 from harness.study import campaign, manifest, phases
 from tests.makers import changed

@@ -61,7 +61,7 @@ _SHORTER_TAIL: Final = Axis(
 )
 
 
-def figures(regime: RegimeAnalysis) -> dict[str, str]:
+def figures_of(regime: RegimeAnalysis) -> dict[str, str]:
     """Return the figures of one regime's servers by file name."""
     tables = regime.tables
     # All workloads would be more than anybody looks at: the core ones stand for them, if they were measured.

@@ -9,6 +9,7 @@ from harness.analyse.rankings import RankedTail, leaders
 from harness.analyse.tables import Row, Table
 from harness.plan import FREE, FRESH, ONE_CORE, by_name, is_as_usual
 from harness.record import Results, Verdict
+from harness.report.blocks import Blocks, Heading, points
 from harness.report.wording import capital, few, interval, listed, mean_of, names_of
 
 KIB: Final = 1024
@@ -20,26 +21,26 @@ TIMES: Final = {
 }
 
 
-def short_answer(analysis: Analysis) -> list[str]:
+def short_answer(analysis: Analysis) -> Blocks:
     """Say what the figures say, in a few sentences made from them."""
-    lines = ["## Short answer", ""]
+    lines: list[str] = []
     for name, table in analysis.one_core.tables.items():
         workload = by_name(name)
         rows = [row for row in table.rows if row.estimates["throughput_rps"] and is_as_usual(row.server)]
         if len(rows) < 2 or not workload.core:
             continue
         if all("latency" in row.limits and len(row.limits) == 1 for row in rows):
-            lines.append(f"- **{capital(workload.title)}**: {_latency_bound(rows)}")
-            lines.append(f"- There {cpu_sentence(table, rows)}")
+            lines.append(f"**{capital(workload.title)}**: {_latency_bound(rows)}")
+            lines.append(f"There {cpu_sentence(table, rows)}")
         else:
-            lines.append(f"- **{capital(workload.title)}**: {throughput_sentence(table, rows)}")
+            lines.append(f"**{capital(workload.title)}**: {throughput_sentence(table, rows)}")
             if workload.load.pipeline == 1:
-                lines.append(f"- There {cpu_sentence(table, rows)}")
-                lines.append(f"- There {tail_sentence(analysis.tails.get(name))}")
+                lines.append(f"There {cpu_sentence(table, rows)}")
+                lines.append(f"There {tail_sentence(analysis.tails.get(name))}")
     lines += _ways_sentences(analysis)
     lines += _memory_sentence(analysis)
     lines += _conformance_sentence(analysis.results)
-    return [*lines, ""]
+    return [Heading("Short answer"), *points(lines)]
 
 
 def _ways_sentences(analysis: Analysis) -> list[str]:
@@ -62,7 +63,7 @@ def _ways_sentences(analysis: Analysis) -> list[str]:
                             told.setdefault(each.a, []).append(TIMES[metric].format(each.ratio))
             servers = [f"`{server}` {' and '.join(parts)}" for server, parts in told.items()]
             if servers:
-                lines.append(f"- **{title}**, {said}, {by_name(name).title}: {'; '.join(servers)}.")
+                lines.append(f"**{title}**, {said}, {by_name(name).title}: {'; '.join(servers)}.")
     return lines
 
 
@@ -138,7 +139,7 @@ def _memory_sentence(analysis: Analysis) -> list[str]:
         f", besides {stack.value / KIB:.0f} KiB in the kernel for a stack" if stack.value > KIB else ""
     )
     return [
-        f"- **Memory**: a connected, silent client takes {least.value / KIB:.1f} KiB of the process of `{ranked[0]}`, and "
+        f"**Memory**: a connected, silent client takes {least.value / KIB:.1f} KiB of the process of `{ranked[0]}`, and "
         f"{most.value / KIB:.1f} KiB of that of `{ranked[-1]}`{own_stack}."
     ]
 
@@ -151,10 +152,10 @@ def _conformance_sentence(results: Results) -> list[str]:
     cases = len({verdict.case for verdict in results.conformance})
     if failed:
         return [
-            f"- **Conformance**: of {cases} cases, {listed(failed)} failed at least one, and got no figures."
+            f"**Conformance**: of {cases} cases, {listed(failed)} failed at least one, and got no figures."
         ]
     lacking = sum(verdict.verdict == Verdict.BY_DESIGN for verdict in results.conformance)
     return [
-        f"- **Conformance**: all {len(servers)} servers passed the suite, {cases} cases each, with the very sources that were measured; in "
+        f"**Conformance**: all {len(servers)} servers passed the suite, {cases} cases each, with the very sources that were measured; in "
         f"{lacking} of these {len(results.conformance):,} verdicts a server lacks a capability, says so, and behaves so."
     ]

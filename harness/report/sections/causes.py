@@ -1,12 +1,13 @@
-"""Where a request's time goes, and why: sentences and tables that follow from figures alone."""
+"""Where a request's time goes, and why: sentences that follow from figures alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from harness.analyse.analysis import Analysis
 from harness.analyse.causes.evidence import Cause
 from harness.plan import WORKLOADS, by_name
-from harness.record import Arm, EffectResult, LoadCosts, ServerCosts
+from harness.record import LoadCosts, ServerCosts
+from harness.report.blocks import Blocks, Heading, Text, grid, points, words
 from harness.report.sections.costs import calls_in_words
 from harness.report.wording import capital
 
@@ -16,31 +17,27 @@ MOSTLY: Final = 0.6
 REMARKABLE: Final = 0.1
 
 
-def causes_section(analysis: Analysis) -> list[str]:
-    """Say where each server's time goes, what explains it, and which known effects were seen on this machine."""
-    return [*_servers(analysis.results.costs, analysis.causes), *_effects(analysis.results.effects)]
+def causes_page(analysis: Analysis) -> Blocks:
+    """Say where each server's time goes, and what explains it; nothing if no costs are known."""
+    if not analysis.results.costs:
+        return []
+    return [
+        Heading("Where a request's time goes", 1),
+        Text(
+            "Each paragraph is made from what a request costs, and each cause is found by a rule that looks at figures and does not "
+            "know which server they are of."
+        ),
+        *(block for costs in analysis.results.costs for block in _server(costs, analysis.causes)),
+        *_sources(analysis.causes),
+    ]
 
 
-def _servers(all_costs: Sequence[ServerCosts], found: Sequence[Cause]) -> Iterator[str]:
-    if not all_costs:
-        return
-    yield "## Where a request's time goes"
-    yield ""
-    yield (
-        "Each paragraph is made from the costs above, and each cause is found by a rule that looks at figures and does not "
-        "know which server they are of."
-    )
-    yield ""
-    for costs in all_costs:
-        yield paragraph(costs)
-        yield ""
-        mine = [cause for cause in found if cause.servers[0] == costs.server]
-        yield from (
-            f"- **{capital(cause.effect)}** ({_workload(cause)}): {cause.sentence}." for cause in mine
-        )
-        if mine:
-            yield ""
-    yield from _sources(found)
+def _server(costs: ServerCosts, found: Sequence[Cause]) -> Blocks:
+    mine = [cause for cause in found if cause.servers[0] == costs.server]
+    return [
+        Text(paragraph(costs)),
+        *points(f"**{capital(cause.effect)}** ({_workload(cause)}): {cause.sentence}." for cause in mine),
+    ]
 
 
 def paragraph(costs: ServerCosts) -> str:
@@ -79,69 +76,18 @@ def _switches(load: LoadCosts) -> str:
     return f"{said}, and are preempted {preempted:.2f} times." if preempted >= REMARKABLE else f"{said}."
 
 
-def _sources(found: Sequence[Cause]) -> Iterator[str]:
+def _sources(found: Sequence[Cause]) -> Blocks:
     """Say who else knows these causes, and how to see them; each once."""
     if not found:
-        return
-    yield "| cause | source | shown by |"
-    yield "|---|---|---|"
-    for cause in {cause.effect: cause for cause in reversed(found)}.values():
-        yield f"| {capital(cause.effect)} | {cause.source} | `{cause.command}` |"
-    yield ""
+        return []
+    rows = (
+        (capital(cause.effect), cause.source, f"`{cause.command}`")
+        for cause in {cause.effect: cause for cause in reversed(found)}.values()
+    )
+    return [grid(words("cause", "source", "shown by"), rows)]
 
 
 def _workload(cause: Cause) -> str:
     """Say under what it was seen: a workload, or else what its figures are about."""
     titles = {workload.name: workload.title for workload in WORKLOADS}
     return titles.get(cause.workload, cause.workload)
-
-
-def _effects(effects: Sequence[EffectResult]) -> Iterator[str]:
-    if not effects:
-        return
-    yield "## Known effects"
-    yield ""
-    yield (
-        "Each was made to happen on this machine, and then its cause was taken away. A rule that looks at the figures alone "
-        "had to name it on the first side, and not to name it on the second."
-    )
-    yield ""
-    yield "| effect | figure | with it | without it | named | cause | source | shown by |"
-    yield "|---|---|---:|---:|---|---|---|---|"
-    for each in effects:
-        yield (
-            f"| {each.title} | {each.unit} | {each.present.label}: {_figure(each, each.present)} "
-            f"| {each.absent.label}: {_figure(each, each.absent)} | {_named(each)} | {capital(each.because) or '–'} "
-            f"| {each.source or '–'} | `{each.command}` |"
-        )
-    yield ""
-    for each in effects:
-        if each.others:
-            yield from _sides(each)
-
-
-def _sides(result: EffectResult) -> Iterator[str]:
-    """List all sides of an experiment that had more than two."""
-    yield f"**{result.title}**: all sides of `{result.command}`."
-    yield ""
-    yield f"| side | {' | '.join(result.columns.values())} | named |"
-    yield f"|---|{'---:|' * len(result.columns)}---|"
-    for each in result.arms:
-        figures = (f"{each.arm.figures.get(name, 0.0):,.2f}" for name in result.columns)
-        named = "yes" if each.named else "no"
-        wrong = "" if each.as_it_should else ", **wrongly**"
-        yield f"| {each.arm.label} | {' | '.join(figures)} | {named}{wrong} |"
-    yield ""
-
-
-def _figure(result: EffectResult, arm: Arm) -> str:
-    value = arm.figures.get(result.metric)
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.2f}"
-
-
-def _named(result: EffectResult) -> str:
-    if result.shown:
-        return "yes, and not without it"
-    return "**not by the rule**" if not result.named_present else "**also where its cause was taken away**"

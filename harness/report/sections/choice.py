@@ -23,33 +23,31 @@ from harness.analyse.rankings import RankedTail, Ranking
 from harness.analyse.relays import Place
 from harness.plan import by_name
 from harness.record import ServerFacts
+from harness.report.blocks import Blocks, Heading, Text, grid, words
 from harness.report.wording import few, listed
 
 MOST_NAMED: Final = 4
 
 
-def choice_section(advice: Sequence[Advice]) -> list[str]:
+def choice_section(advice: Sequence[Advice]) -> Blocks:
     """Recommend a model for each situation of which the run can tell something."""
     if not advice:
         return []
     return [
-        "## Choose this when",
-        "",
-        "Each line follows from the figures below by a rule, and holds for this machine and these workloads. Servers named together "
-        "were not told apart from the first of them, which is less than being equal: a noisy figure stays in the list. "
-        "Unless it says otherwise, a server has one core.",
-        "",
-        "| situation | choose | because |",
-        "|---|---|---|",
-        *map(_row, advice),
-        "",
+        Heading("Choose this when"),
+        Text(
+            "Each line follows from the figures by a rule, and holds for this machine and these workloads. Servers named together "
+            "were not told apart from the first of them, which is less than being equal: a noisy figure stays in the list. "
+            "Unless it says otherwise, a server has one core."
+        ),
+        grid(words("situation", "choose", "because"), map(_row, advice)),
     ]
 
 
-def _row(advice: Advice) -> str:
+def _row(advice: Advice) -> tuple[str, str, str]:
     situation, why = in_words(advice)
     any_of_them = isinstance(advice, CleanStop) and advice.everyone
-    return f"| {situation} | {'any' if any_of_them else few(advice.servers, MOST_NAMED)} | {why} |"
+    return situation, "any" if any_of_them else few(advice.servers, MOST_NAMED), why
 
 
 def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901, PLR0912 - a situation for each kind

@@ -1,60 +1,68 @@
-"""What is said of conformance."""
+"""What is said of conformance: how many cases of each group passed, every failure, and every case."""
 
-from harness.record import GROUP_TITLES, Results, Verdict
+from collections.abc import Sequence
+
+from harness.record import GROUP_TITLES, Judgement, Results, Verdict
+from harness.report.blocks import Blocks, Heading, Text, grid, numbers, points, words
 from harness.report.names import short_names
-from harness.report.sections.proof import cell, mutants_table, specimens_table
+from harness.report.sections.proof import cell
 
 
-def conformance_section(results: Results, cases_at: str) -> list[str]:
-    """Count what passed, and say what every failure was; each case is shown elsewhere."""
-    verdicts = {(v.case, v.server): v.verdict for v in results.conformance}
-    labels = list(dict.fromkeys(v.server for v in results.conformance))
-    titles = {v.case: v.title for v in results.conformance}
-    lines = ["## Conformance", ""]
-    if not labels:
-        return [*lines, "The suite was not run.", ""]
-    names = short_names(labels)
-    lines += [
-        "Cases passed, by group; BY-DESIGN counts, since the contract of the absence was checked.",
-        "",
-        "| group | " + " | ".join(names[label] for label in labels) + " |",
-        "|---|" + "---:|" * len(labels),
+def conformance_page(results: Results) -> Blocks:
+    """Show what each server passed, group by group and case by case, and say what every failure was."""
+    if not results.conformance:
+        return [Heading("Conformance", 1), Text("The suite was not run.")]
+    return [
+        Heading("Conformance", 1),
+        *_groups(results.conformance),
+        *points(
+            f"**{each.verdict}** {each.case} `{each.server}`: {each.detail}"
+            for each in results.conformance
+            if each.verdict.failed
+        ),
+        *_cases(results.conformance),
     ]
+
+
+def _groups(judged: Sequence[Judgement]) -> Blocks:
+    verdicts = {(each.case, each.server): each.verdict for each in judged}
+    labels, cases = _labels(judged), list(dict.fromkeys(each.case for each in judged))
+    names = short_names(labels)
+    rows = []
     for letter, title in GROUP_TITLES.items():
-        mine = [case for case in titles if case[0] == letter]
-        counts = [
+        mine = [case for case in cases if case[0] == letter]
+        counts = (
             f"{sum(not verdicts[case, label].failed for case in mine if (case, label) in verdicts)}/{len(mine)}"
             for label in labels
-        ]
+        )
         if mine:
-            lines.append(f"| {letter} {title} | " + " | ".join(counts) + " |")
-    lines += ["", f"[Case by case]({cases_at})", ""]
-    for v in results.conformance:
-        if v.verdict.failed:
-            lines.append(f"- **{v.verdict}** {v.case} `{v.server}`: {v.detail}")
-    return [*lines, ""]
-
-
-def cases_text(results: Results) -> str:
-    """Return the file: every case and every server, every mutant, and the textbook's servers."""
-    verdicts = {(v.case, v.server): v.verdict for v in results.conformance}
-    labels = list(dict.fromkeys(v.server for v in results.conformance))
-    titles = {v.case: v.title for v in results.conformance}
-    names = short_names(labels)
-    lines = [
-        "# Case by case",
-        "",
-        "| case | promise | " + " | ".join(names[label] for label in labels) + " |",
-        "|---|---|" + "---|" * len(labels),
+            rows.append((f"{letter} {title}", *counts))
+    return [
+        Text("Cases passed, by group; BY-DESIGN counts, since the contract of the absence was checked."),
+        grid((*words("group"), *numbers(*(names[label] for label in labels))), rows),
     ]
-    for case, title in titles.items():
-        cells = [_shown(verdicts.get((case, label))) for label in labels]
-        lines.append(f"| {case} | {title.replace('|', '¦')} | " + " | ".join(cells) + " |")
+
+
+def _cases(judged: Sequence[Judgement]) -> Blocks:
+    verdicts = {(each.case, each.server): each.verdict for each in judged}
+    labels, titles = _labels(judged), {each.case: each.title for each in judged}
+    names = short_names(labels)
     seen = [verdict for verdict in Verdict if verdict in verdicts.values()]
-    lines += ["", *(f"- {verdict}: {verdict.meaning}" for verdict in seen), ""]
-    if results.proof is not None:
-        lines += [*mutants_table(results.proof), *specimens_table(results.proof)]
-    return "\n".join(lines).rstrip() + "\n"
+    return [
+        Heading("Case by case"),
+        grid(
+            words("case", "promise", *(names[label] for label in labels)),
+            (
+                (case, title, *(_shown(verdicts.get((case, label))) for label in labels))
+                for case, title in titles.items()
+            ),
+        ),
+        *points(f"{verdict}: {verdict.meaning}" for verdict in seen),
+    ]
+
+
+def _labels(judged: Sequence[Judgement]) -> list[str]:
+    return list(dict.fromkeys(each.server for each in judged))
 
 
 def _shown(verdict: Verdict | None) -> str:

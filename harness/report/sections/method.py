@@ -1,6 +1,7 @@
 """What frames the report: what was measured and how, what limits it, how to do it again."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from harness.analyse.analysis import Analysis
 from harness.analyse.blocks import Repetition
@@ -12,43 +13,56 @@ from harness.analyse.samples.validity import STEAL_LIMIT
 from harness.analyse.statistics.inference import EQUIVALENCE
 from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, by_name, in_slices
 from harness.record import Environment, Manifest, PrecisionGoal
+from harness.report.blocks import Blocks, Command, Heading, Note, Points, Text, points
+from harness.report.sections.instrument import instrument_section
 from harness.report.wording import MARK
 
-
-def heading(analysis: Analysis) -> list[str]:
-    """Open the report; say so if the run was not finished."""
-    results = analysis.results
-    lines = ["# What each concurrency model costs", ""]
-    if not results.manifest.progress.complete:
-        lines += [
-            f"> **Incomplete**: {results.measured_cells} of {results.manifest.design.planned_cells} launches were measured.",
-            "",
-        ]
-    if results.manifest.progress.resumed:
-        times = (
-            "once" if results.manifest.progress.resumed == 1 else f"{results.manifest.progress.resumed} times"
-        )
-        lines += [f"> The run was interrupted and resumed {times}, on the same machine.", ""]
-    if results.manifest.remark:
-        lines += [f"> {results.manifest.remark}", ""]
-    if results.manifest.goal is not None:
-        lines += _precision(analysis.precision, results.manifest.goal)
-    if analysis.noise is not None:
-        reached = [f"- {precision_sentence(each)}." for each in analysis.reached]
-        lines += ["**How precise this run is**", "", *reached, f"- {noise_sentence(analysis.noise)}", ""]
-    return lines
+TITLE: Final = "What each concurrency model costs"
 
 
-def _precision(found: Sequence[Reach], goal: PrecisionGoal) -> list[str]:
-    title = metric(goal.metric).title
+def heading(analysis: Analysis) -> Blocks:
+    """Open the report; say so if the run was not finished, and what else has to be known of it."""
+    manifest = analysis.results.manifest
+    blocks: Blocks = [Heading(TITLE, 1)]
+    if not manifest.progress.complete:
+        measured, planned = analysis.results.measured_cells, manifest.design.planned_cells
+        blocks.append(Note(f"**Incomplete**: {measured} of {planned} launches were measured."))
+    if manifest.progress.resumed:
+        times = "once" if manifest.progress.resumed == 1 else f"{manifest.progress.resumed} times"
+        blocks.append(Note(f"The run was interrupted and resumed {times}, on the same machine."))
+    if manifest.remark:
+        blocks.append(Note(manifest.remark))
+    return blocks
+
+
+def method_page(analysis: Analysis) -> Blocks:
+    """Tell how all of it was measured, how precise it became, why it may be believed, and what it cannot say."""
     return [
-        f"> **Precision {'reached' if one.reached else 'not reached'}**, of ratios in {title}: {sentence(one, goal)}.\n"
-        for one in found
+        Heading("How it was measured", 1),
+        *what_was_measured(analysis.results.manifest),
+        *_precision(analysis),
+        *instrument_section(analysis),
+        *limits(analysis),
+        *reproduce(analysis.results.manifest),
     ]
 
 
-def what_was_measured(manifest: Manifest, pairs_at: str) -> list[str]:
-    """Tell when, where and how; and where the ratios of all pairs are."""
+def _precision(analysis: Analysis) -> Blocks:
+    goal = analysis.results.manifest.goal
+    wanted = [_wanted(each, goal) for each in analysis.precision if goal is not None]
+    if analysis.noise is not None:
+        wanted += [f"{precision_sentence(each)}." for each in analysis.reached]
+        wanted += [noise_sentence(analysis.noise)]
+    return [Heading("How precise this run is"), *points(wanted)] if wanted else []
+
+
+def _wanted(found: Reach, goal: PrecisionGoal) -> str:
+    reached = "reached" if found.reached else "not reached"
+    return f"**Precision {reached}**, of ratios in {metric(goal.metric).title}: {sentence(found, goal)}."
+
+
+def what_was_measured(manifest: Manifest) -> Blocks:
+    """Tell when, where and how."""
     environment = manifest.environment
     pinning = (
         f"The server ran on core {listed_cores(environment.server_cores)}, the load generator on core "
@@ -62,40 +76,43 @@ def what_was_measured(manifest: Manifest, pairs_at: str) -> list[str]:
         if name in environment.libraries
     )
     return [
-        "## What was measured, and how",
-        "",
-        f"On {manifest.started} (UTC), on {environment.cores} cores of {environment.cpu} "
-        f"with {environment.memory_bytes / 2**30:.0f} GiB, {environment.kernel}, {environment.python}, {names}. "
-        f"{build_in_words(environment)}{pinning} Revision `{manifest.revision}`, seed {manifest.design.seed}, {manifest.progress.seconds / 60:.1f} minutes.",
-        "",
-        f"{blocks_in_words(manifest)} In each block every server met every workload that it can serve, in a shuffled order, "
-        "freshly launched each time and checked by a short conversation; before that, every server had to pass the "
-        f"whole conformance suite. A launch ran {manifest.design.warmup_s:g} s to warm up, then {manifest.design.duration_s:g} s "
-        "were measured, unless a workload says otherwise. Where requests are not said to come by themselves, the load is a "
-        "closed loop: each client sends its next request when a reply has come. Clients in the background had a process "
-        "of their own, on the load generator's core. Every reply, to them too, was compared byte for byte with what an "
-        "independent oracle says.",
-        "",
+        Text(
+            f"On {manifest.started} (UTC), on {environment.cores} cores of {environment.cpu} "
+            f"with {environment.memory_bytes / 2**30:.0f} GiB, {environment.kernel}, {environment.python}, {names}. "
+            f"{build_in_words(environment)}{pinning} Revision `{manifest.revision}`, seed {manifest.design.seed}, {manifest.progress.seconds / 60:.1f} minutes."
+        ),
+        Text(
+            f"{blocks_in_words(manifest)} In each block every server met every workload that it can serve, in a shuffled order, "
+            "freshly launched each time and checked by a short conversation; before that, every server had to pass the "
+            f"whole conformance suite. A launch ran {manifest.design.warmup_s:g} s to warm up, then {manifest.design.duration_s:g} s "
+            "were measured, unless a workload says otherwise. Where requests are not said to come by themselves, the load is a "
+            "closed loop: each client sends its next request when a reply has come. Clients in the background had a process "
+            "of their own, on the load generator's core. Every reply, to them too, was compared byte for byte with what an "
+            "independent oracle says."
+        ),
         *_slices_in_words(manifest),
-        "- **requests/s**: answered in the measuring window. **CPU µs per request**: of the server's process, user and "
-        "system, all threads, from its CPU clock. **p50 … p99.9**: response time, from the moment the request could be "
-        f"sent to its reply; one marked {MARK} has fewer than {ENOUGH_EVENTS} events beyond it in all launches together, too few to be ranked by, all who "
-        "waited through the same stall being one event; one without ± is that of all launches together, since some launch cannot say. **max**: the "
-        "largest of all launches, a record and no quantile. **switches**: context switches of the server per request. "
-        "**CPU in the kernel**: the share of the CPU time.",
-        "- **limited by**, in a closed loop: the side whose core was busy for 95 % of the window or more (server, generator), "
-        "or else latency: then both sides wait, for the machine to wake them or for each other. Of an open loop: the rate, if "
-        "it was kept up. **launches**: valid ones. **fairness**: Jain's index of what clients got, 1 if all got the same; "
-        "**worst client**: what the one served worst got, of an equal share. **recovery s**: from the end of an overload until "
-        "99 % of the responses take 10 ms or less, for good. Where clients in the background ask, too, CPU per request is not told: it is theirs as well.",
-        "- A figure is the geometric mean over launches, with its 95 % interval (Student's t on logarithms). "
-        "**Letters**: two servers that share one were not told apart, by intervals of their ratio that hold for all pairs of a workload at once "
-        "(one model of all launches, log y = server + block; Tukey, 95 %; a server that scatters otherwise than all, by more "
-        "than chance explains, has its own part of the error; pairs with one that is free on all cores are a family of their own). "
-        f"**Equivalent** means that the whole interval lies within {EQUIVALENCE - 1:.0%}; it is "
-        f"more than “not told apart”. [Pair by pair]({pairs_at}) holds every ratio with its interval.",
-        f"- {_what_of_invalid_launches(manifest)}",
-        "",
+        Points(
+            (
+                "**requests/s**: answered in the measuring window. **CPU µs per request**: of the server's process, user and "
+                "system, all threads, from its CPU clock. **p50 … p99.9**: response time, from the moment the request could be "
+                f"sent to its reply; one marked {MARK} has fewer than {ENOUGH_EVENTS} events beyond it in all launches together, too few to be ranked by, all who "
+                "waited through the same stall being one event; one without ± is that of all launches together, since some launch cannot say. **max**: the "
+                "largest of all launches, a record and no quantile. **switches**: context switches of the server per request. "
+                "**CPU in the kernel**: the share of the CPU time.",
+                "**limited by**, in a closed loop: the side whose core was busy for 95 % of the window or more (server, generator), "
+                "or else latency: then both sides wait, for the machine to wake them or for each other. Of an open loop: the rate, if "
+                "it was kept up. **launches**: valid ones. **fairness**: Jain's index of what clients got, 1 if all got the same; "
+                "**worst client**: what the one served worst got, of an equal share. **recovery s**: from the end of an overload until "
+                "99 % of the responses take 10 ms or less, for good. Where clients in the background ask, too, CPU per request is not told: it is theirs as well.",
+                "A figure is the geometric mean over launches, with its 95 % interval (Student's t on logarithms). "
+                "**Letters**: two servers that share one were not told apart, by intervals of their ratio that hold for all pairs of a workload at once "
+                "(one model of all launches, log y = server + block; Tukey, 95 %; a server that scatters otherwise than all, by more "
+                "than chance explains, has its own part of the error; pairs with one that is free on all cores are a family of their own). "
+                f"**Equivalent** means that the whole interval lies within {EQUIVALENCE - 1:.0%}; it is "
+                f"more than “not told apart”. [Pair by pair](pairs.md) holds every ratio with its interval.",
+                _what_of_invalid_launches(manifest),
+            )
+        ),
     ]  # fmt: skip
 
 
@@ -121,7 +138,7 @@ def build_in_words(environment: Environment) -> str:
     return f"This Python was built by {build.compiler}, {optimised}{unusual}{at}{governor}. "
 
 
-def _slices_in_words(manifest: Manifest) -> list[str]:
+def _slices_in_words(manifest: Manifest) -> Blocks:
     """Tell how the servers of a block were loaded in turn, if they were."""
     slicing = manifest.design.slicing
     if slicing is None:
@@ -133,27 +150,30 @@ def _slices_in_words(manifest: Manifest) -> list[str]:
     copied = [f"`{server}` in `{folder}`" for server, folder in manifest.proved_by.items()]
     known = (
         [
-            "Not judged anew, since an earlier run on this machine has proved the same of exactly these sources: "
-            f"{', '.join(copied)}.",
-            "",
+            Text(
+                "Not judged anew, since an earlier run on this machine has proved the same of exactly these sources: "
+                f"{', '.join(copied)}."
+            )
         ]
         if copied
         else []
     )
     if len(alone) == len(manifest.design.workloads):
         return [
-            "Each server was launched by itself, those of a block one after the other. Servers are measured as they are in service: one client "
-            "has come, asked and left before.",
-            "",
+            Text(
+                "Each server was launched by itself, those of a block one after the other. Servers are measured as they are in service: one client "
+                "has come, asked and left before."
+            ),
             *known,
         ]
     return [
-        f"All servers of a block were alive at once{but}. After {slicing.warmup_s:g} s each to warm up, they were loaded in turn, in "
-        f"{slicing.cycles} cycles with a slice of {slicing.slice_s:g} s for each, in a random order. A slice counts from the moment when every "
-        "client has had a reply; what is in flight at its end is waited for, compared, and not counted. Requests/s and CPU per request are "
-        f"those of a launch's slices together. Quantiles, maxima and fairness come from one continuous window of {slicing.window_s:g} s, which each "
-        "server has in each block. Servers are measured as they are in service: one client has come, asked and left before.",
-        "",
+        Text(
+            f"All servers of a block were alive at once{but}. After {slicing.warmup_s:g} s each to warm up, they were loaded in turn, in "
+            f"{slicing.cycles} cycles with a slice of {slicing.slice_s:g} s for each, in a random order. A slice counts from the moment when every "
+            "client has had a reply; what is in flight at its end is waited for, compared, and not counted. Requests/s and CPU per request are "
+            f"those of a launch's slices together. Quantiles, maxima and fairness come from one continuous window of {slicing.window_s:g} s, which each "
+            "server has in each block. Servers are measured as they are in service: one client has come, asked and left before."
+        ),
         *known,
     ]
 
@@ -180,52 +200,49 @@ def blocks_in_words(manifest: Manifest) -> str:
     return f"There were {' or '.join(map(str, counts))} blocks of each workload."
 
 
-def limits(analysis: Analysis) -> list[str]:
+def limits(analysis: Analysis) -> Blocks:
     """Tell what these figures cannot say."""
     stolen = analysis.stolen
-    lines = ["## Limits of this measurement", ""]
+    lines = []
     if stolen is not None:
         lines.append(
-            f"- The machine is a virtual one, and shared: in {stolen.over} of {stolen.launches} launches the hypervisor gave more "
+            f"The machine is a virtual one, and shared: in {stolen.over} of {stolen.launches} launches the hypervisor gave more "
             f"than {STEAL_LIMIT:.0%} of its time to others (at most {stolen.most:.1%}). Such launches are invalid"
             f"{'' if analysis.noise is None else ', unless they are slices, where all servers of a block suffer alike'}."
         )
     lines += [_repetition_sentence(analysis.repetition)] if analysis.repetition else []
+    waits = "" if analysis.relays.workloads else ", and no handler that waits for something else"
     lines += [
-        "- Server and generator talk over the loopback interface: there is no network in these figures, no TLS, and no "
-        "handler that waits for something else.",
-        "- How many connections servers hold, and faults, were tried with server and clients on all cores: times there are "
-        "not to be compared with those above.",
-        "- A closed loop slows down with its server: its response times say what so many clients see, not what a "
+        f"Server and generator talk over the loopback interface: there is no network in these figures, no TLS{waits}.",
+        "How many connections servers hold, and faults, were tried with server and clients on all cores: times there are "
+        "not to be compared with those of workloads.",
+        "A closed loop slows down with its server: its response times say what so many clients see, not what a "
         "service sees whose users do not wait for each other.",
-        "- A reply counts as received when the generator reads it; with many clients it may have lain there while the "
+        "A reply counts as received when the generator reads it; with many clients it may have lain there while the "
         "generator served the others. That is the same for all servers.",
-        "- One machine, one kernel, one interpreter: ratios travel better than absolute figures.",
-        "",
+        "One machine, one kernel: ratios travel better than absolute figures.",
     ]
-    return lines
+    return [Heading("Limits of this measurement"), *points(lines)]
 
 
 def _repetition_sentence(found: Repetition) -> str:
     if not found.invalid:
-        return f"- All {found.made} launches were valid; nothing was measured again."
+        return f"All {found.made} launches were valid; nothing was measured again."
     return (
-        f"- {found.invalid} of {found.made} launches were invalid; {found.repeated} of {found.blocks} blocks were "
+        f"{found.invalid} of {found.made} launches were invalid; {found.repeated} of {found.blocks} blocks were "
         f"measured again, in {found.launches} launches; {found.left} cells stayed invalid, and are not used."
     )
 
 
-def reproduce(manifest: Manifest) -> list[str]:
+def reproduce(manifest: Manifest) -> Blocks:
     """Give the command that was run."""
     return [
-        "## How to reproduce",
-        "",
-        "`make report` measures on your own machine. These figures came from",
-        "",
-        f"    {' '.join(manifest.command)}",
-        "",
-        "The folder with the results holds every launch, with its histograms; `results/README.md` tells how to read it.",
-        "",
+        Heading("How to reproduce"),
+        Text("`make report` measures on your own machine. These figures came from"),
+        Command(" ".join(manifest.command)),
+        Text(
+            "The folder with the results holds every launch, with its histograms; `results/README.md` tells how to read it."
+        ),
     ]
 
 

@@ -1,75 +1,65 @@
-"""The workloads besides the core, in a line each, and the servers that use all cores; every table has its place elsewhere."""
+"""All workloads, in a line each."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from harness.analyse.analysis import Analysis, RegimeAnalysis
+from harness.analyse.analysis import Analysis
 from harness.analyse.rankings import RankedTail, leaders
 from harness.analyse.samples.metrics import metric
-from harness.analyse.tables import Row, Table
+from harness.analyse.tables import Table
 from harness.plan import CLOSED, Workload, by_name
-from harness.report.sections.workloads import launches, limits_of, memory_growth
-from harness.report.wording import anchor, capital, few, interval, listed, mean_of, quantile_of
+from harness.report.blocks import Blocks, Text, grid, words
+from harness.report.wording import anchor, capital, few, mean_of
 
 MOST_NAMED: Final = 3
 
 
-def other_workloads(analysis: Analysis, workloads_at: str) -> list[str]:
-    """Sum up each workload that is not of the core, with the way to its tables; nothing if there was none."""
-    others = {
+def overview(analysis: Analysis) -> Blocks:
+    """Sum up each workload of servers of one core, with the way to its tables; nothing if there was none."""
+    tables = {
         by_name(name): table
         for name, table in analysis.one_core.tables.items()
-        if not by_name(name).core and not by_name(name).relayed
+        if table.rows and not by_name(name).relayed
     }
-    closed = {workload: table for workload, table in others.items() if workload.load.arrivals == CLOSED}
-    opened = {workload: table for workload, table in others.items() if workload.load.arrivals != CLOSED}
-    if not others:
+    closed = {workload: table for workload, table in tables.items() if workload.load.arrivals == CLOSED}
+    opened = {workload: table for workload, table in tables.items() if workload.load.arrivals != CLOSED}
+    if not tables:
         return []
-    growth = [line for workload in closed for line in memory_growth(analysis.one_core, workload)]
     return [
-        "## The other workloads",
-        "",
-        "Who was first and who was last; servers named together were not told apart. The tail is the farthest quantile of "
-        f"which enough is known of most servers there, in ms. [Workload by workload]({workloads_at}) has the tables.",
-        "",
-        *_summary(
-            analysis.tails,
-            closed,
-            workloads_at,
-            "throughput_rps",
-            "{:,.0f}",
-            ("the most requests/s", "the fewest"),
+        Text(
+            "Who was first and who was last; servers named together were not told apart. The tail is the farthest quantile of "
+            "which enough is known of most servers there, in ms."
         ),
+        *_summary(analysis.tails, closed, "throughput_rps", "{:,.0f}", ("the most requests/s", "the fewest")),
         *_summary(
             analysis.tails,
             opened,
-            workloads_at,
             "cpu_us_per_request",
             "{:.1f}",
             ("the least CPU µs per request", "the most"),
         ),
-        *([*growth, ""] if growth else []),
     ]
 
 
-def _summary(  # noqa: PLR0913 - what, where and how
+def _summary(
     tails: Mapping[str, RankedTail],
     tables: Mapping[Workload, Table],
-    workloads_at: str,
     name: str,
     form: str,
     titles: tuple[str, str],
-) -> Iterator[str]:
+) -> Blocks:
     """What an open loop answers is what it was offered: of that, the CPU time is told instead of the throughput."""
     if not tables:
-        return
-    yield f"| workload | {' | '.join(titles)} | tail | the shortest, ms | the longest, ms |"
-    yield "|---|---|---|---|---|---|"
-    for workload, table in tables.items():
-        title = f"[{capital(workload.title)}]({workloads_at}#{anchor(workload.title)})"
-        cells = *_first_and_last(table, name, form), *_tails(tails.get(workload.name))
-        yield f"| {title} | {' | '.join(cells)} |"
-    yield ""
+        return []
+    rows = (
+        (
+            f"[{capital(workload.title)}](workloads.md#{anchor(workload.title)})",
+            *_first_and_last(table, name, form),
+            *_tails(tails.get(workload.name)),
+        )
+        for workload, table in tables.items()
+    )
+    return [grid(words("workload", *titles, "tail", "the shortest, ms", "the longest, ms"), rows)]
 
 
 def _first_and_last(table: Table, name: str, form: str) -> tuple[str, str]:
@@ -96,35 +86,3 @@ def _tails(of_tail: RankedTail | None) -> tuple[str, str, str]:
     if not found.tells_apart:
         return short, f"{shortest} to {longest}, first and last not told apart", "–"
     return short, f"{few(found.leaders, MOST_NAMED)} {shortest}", f"`{found.last}` {longest}"
-
-
-def all_cores_section(all_cores: RegimeAnalysis) -> list[str]:
-    """Show the servers that use every core, apart from all others; nothing if there are none."""
-    if not all_cores.tables:
-        return []
-    return [
-        "## On all cores",
-        "",
-        f"{listed([facts.label for facts in all_cores.servers])}: a regime of its own. Such a server uses every core of "
-        "the machine, also the one that its load generator runs on, so that each takes time from the other: nothing here "
-        "is comparable with the sections above. CPU time is that of all its processes together. **Limited by machine** "
-        "means that server and generator together kept all cores busy.",
-        "",
-        "| workload | server | requests/s | CPU µs per request | p50 µs | p99 µs | limited by | launches |",
-        "|---|---|---:|---:|---:|---:|---|---:|",
-        *(
-            _row(by_name(name), row)
-            for name, table in all_cores.tables.items()
-            if not by_name(name).relayed
-            for row in table.rows
-        ),
-        "",
-    ]
-
-
-def _row(workload: Workload, row: Row) -> str:
-    return (
-        f"| {capital(workload.title)} | `{row.server}` | {interval(row.estimates['throughput_rps'], '{:,.0f}')} "
-        f"| {interval(row.estimates['cpu_us_per_request'], '{:.1f}')} "
-        f"| {quantile_of(row, 'response_p50_us')} | {quantile_of(row, 'response_p99_us')} | {limits_of(row)} | {launches(row)} |"
-    )

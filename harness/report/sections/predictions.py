@@ -1,11 +1,11 @@
 """Predicted against measured: what the operational laws foretold of relays, and where they failed."""
 
-from collections.abc import Iterator
 from typing import Final
 
 from harness.analyse.analysis import Analysis
 from harness.analyse.prediction.cells import METRICS
 from harness.analyse.prediction.held_out import GOAL, TOLERANCE, Judged, PredictionTest, near_of, right_of
+from harness.report.blocks import Blocks, Heading, Text, grid, numbers, words
 from harness.report.wording import interval, listed
 
 TITLES: Final = {
@@ -15,110 +15,122 @@ TITLES: Final = {
     "p99_us": "p99 µs",
 }
 FORM: Final = "{:,.0f}"
-HEADER: Final = (
-    "| server | clients | wait ms | pool | quantity | predicted | measured | off by | |",
-    "|---|---:|---:|---:|---|---:|---:|---:|---|",
+COLUMNS: Final = (
+    *words("server"),
+    *numbers("clients", "wait ms", "pool"),
+    *words("quantity"),
+    *numbers("predicted", "measured", "off by"),
+    *words(""),
 )
 
 
-def predictions_section(analysis: Analysis, predictions_at: str) -> list[str]:
+def predictions_page(analysis: Analysis) -> Blocks:
     """Tell what was predicted, how, and how much of it came true; nothing if nothing was judged."""
     found = analysis.predictions
     if found is None or not found.judged:
         return []
     return [
-        "## Predicted against measured",
-        "",
+        Heading("Predicted against measured", 1),
         *_how(found),
         *_score(found),
-        *_failures(found, predictions_at),
+        *_failures(found),
         *_models(found),
+        Heading("Every prediction"),
+        grid(COLUMNS, map(_row, found.judged)),
     ]
 
 
-def predictions_text(found: PredictionTest) -> str:
-    """Return the file: every prediction beside what was measured."""
-    lines = [
-        "# Every prediction",
-        "",
-        "How they were made, and what counts as right, is said in the report.",
-        "",
-        *HEADER,
-    ]
-    return "\n".join([*lines, *map(_row, found.judged)]) + "\n"
-
-
-def _how(found: PredictionTest) -> list[str]:
+def _how(found: PredictionTest) -> Blocks:
     cells = len({each.place for each in found.judged})
     return [
-        f"{cells} cells were drawn by the run's seed before anything was fitted: of each server half of those that have neither the fewest "
-        "clients nor the most. To the others a model was fitted, which is a closed network: a queue for the core, a delay (the wait), and a pool. Three "
-        "laws say most of it. No more is answered than min(clients, pool) / wait, nor than 1 / cost (the bounds); clients "
-        "= requests/s × response (Little's law); and who arrives finds the queue as it would be without him (mean value analysis). "
-        "A queue played on a virtual clock gives the quantiles.",
-        "",
-        "**The cost is no constant.** Who finds the core idle pays for a wake-up; who finds it busy is served in passing, and shares a pass of the loop with others. So cost and load "
-        "depend on each other, and the model looks for the one load at which both agree. What would be foretold with a cost that "
-        "is a constant stands beside it.",
-        "",
+        Text(
+            f"{cells} cells were drawn by the run's seed before anything was fitted: of each server half of those that have neither the fewest "
+            "clients nor the most. To the others a model was fitted, which is a closed network: a queue for the core, a delay (the wait), and a pool. Three "
+            "laws say most of it. No more is answered than min(clients, pool) / wait, nor than 1 / cost (the bounds); clients "
+            "= requests/s × response (Little's law); and who arrives finds the queue as it would be without him (mean value analysis). "
+            "A queue played on a virtual clock gives the quantiles."
+        ),
+        Text(
+            "**The cost is no constant.** Who finds the core idle pays for a wake-up; who finds it busy is served in passing, and shares a pass of the loop with others. So cost and load "
+            "depend on each other, and the model looks for the one load at which both agree. What would be foretold with a cost that "
+            "is a constant stands beside it."
+        ),
     ]
 
 
-def _score(found: PredictionTest) -> Iterator[str]:
+def _score(found: PredictionTest) -> Blocks:
     right, of = right_of(found.judged), len(found.judged)
-    yield (
-        f"**{right} of {of} predictions are right** ({right / of:.0%}; the goal is {GOAL:.0%}). One is wrong if it is off by more than "
-        f"{TOLERANCE['throughput_rps']:.0%} (p99: {TOLERANCE['p99_us']:.0%}) and outside the measured 95 % interval. For the state of the "
-        "machine in a block, cells of that block are allowed for that were not drawn. **Near** are those that are off by no more, whatever the interval."
-    )
-    yield ""
-    yield "| quantity | right | of these near | with a constant cost | 19 of 20 within a factor of |"
-    yield "|---|---:|---:|---:|---:|"
+    rows = []
     for metric in METRICS:
         of_metric, careless = (
             [each for each in some if each.metric == metric] for some in (found.judged, found.careless)
         )
         margin = found.margin(metric)
-        yield (
-            f"| {TITLES[metric]} | {right_of(of_metric)} of {len(of_metric)} | {near_of(of_metric)} | {right_of(careless)} of {len(careless)} "
-            f"| {'–' if margin is None else f'{margin:.2f}'} |"
+        rows.append(
+            (
+                TITLES[metric],
+                f"{right_of(of_metric)} of {len(of_metric)}",
+                str(near_of(of_metric)),
+                f"{right_of(careless)} of {len(careless)}",
+                "–" if margin is None else f"{margin:.2f}",
+            )
         )
-    yield ""
+    return [
+        Text(
+            f"**{right} of {of} predictions are right** ({right / of:.0%}; the goal is {GOAL:.0%}). One is wrong if it is off by more than "
+            f"{TOLERANCE['throughput_rps']:.0%} (p99: {TOLERANCE['p99_us']:.0%}) and outside the measured 95 % interval. For the state of the "
+            "machine in a block, cells of that block are allowed for that were not drawn. **Near** are those that are off by no more, whatever the interval."
+        ),
+        grid(
+            (
+                *words("quantity"),
+                *numbers("right", "of these near", "with a constant cost", "19 of 20 within a factor of"),
+            ),
+            rows,
+        ),
+    ]
 
 
-def _failures(found: PredictionTest, predictions_at: str) -> Iterator[str]:
+def _failures(found: PredictionTest) -> Blocks:
     wrong = sorted((each for each in found.judged if not each.right), key=lambda each: -abs(each.miss))
-    if wrong:
-        yield "Where it fails:"
-        yield ""
-        yield from HEADER
-        yield from map(_row, wrong)
-        yield ""
-    yield f"[Every prediction]({predictions_at}) has them all."
-    yield ""
+    return [Text("Where it fails:"), grid(COLUMNS, map(_row, wrong))] if wrong else []
 
 
-def _row(each: Judged) -> str:
+def _row(each: Judged) -> tuple[str, ...]:
     server, setting = each.place
-    pool = "as clients" if setting.pool >= setting.clients else f"{setting.pool:,}"
     return (
-        f"| `{server}` | {setting.clients:,} | {setting.wait_s * 1e3:g} | {pool} | {TITLES[each.metric]} | {FORM.format(each.predicted)} "
-        f"| {interval(each.measured, FORM)} | {each.miss:+.0%} | {'' if each.right else '**wrong**'} |"
+        f"`{server}`",
+        f"{setting.clients:,}",
+        f"{setting.wait_s * 1e3:g}",
+        "as clients" if setting.pool >= setting.clients else f"{setting.pool:,}",
+        TITLES[each.metric],
+        FORM.format(each.predicted),
+        interval(each.measured, FORM),
+        f"{each.miss:+.0%}",
+        "" if each.right else "**wrong**",
     )
 
 
-def _models(found: PredictionTest) -> Iterator[str]:
-    yield "What a request costs, as fitted (µs), and what it spends elsewhere, the wait apart:"
-    yield ""
-    yield "| server | its work | + a wake-up | + a pass | + per 100 clients | elsewhere |"
-    yield "|---|---:|---:|---:|---:|---:|"
-    for server, model in found.models.items():
-        cost = model.cost
-        yield (
-            f"| `{server}` | {cost.work_us:.1f} | {cost.wakeup_us:.1f} | {cost.pass_us:.1f} | {100 * cost.work_per_client_us:.1f} "
-            f"| {model.latency_s * 1e6:.0f} |"
+def _models(found: PredictionTest) -> Blocks:
+    rows = (
+        (
+            f"`{server}`",
+            f"{model.cost.work_us:.1f}",
+            f"{model.cost.wakeup_us:.1f}",
+            f"{model.cost.pass_us:.1f}",
+            f"{100 * model.cost.work_per_client_us:.1f}",
+            f"{model.latency_s * 1e6:.0f}",
         )
-    yield ""
-    if found.unfitted:
-        yield f"Too few cells for a model: {listed(found.unfitted)}."
-        yield ""
+        for server, model in found.models.items()
+    )
+    return [
+        Text("What a request costs, as fitted (µs), and what it spends elsewhere, the wait apart:"),
+        grid(
+            (
+                *words("server"),
+                *numbers("its work", "+ a wake-up", "+ a pass", "+ per 100 clients", "elsewhere"),
+            ),
+            rows,
+        ),
+        *([Text(f"Too few cells for a model: {listed(found.unfitted)}.")] if found.unfitted else []),
+    ]

@@ -2,20 +2,19 @@
 
 from harness.analyse.statistics.inference import clopper_pearson
 from harness.record import Proof, Verdict
+from harness.report.blocks import Blocks, Heading, Text, grid, words
 
 
-def proof_section(proof: Proof | None) -> list[str]:
-    """Tell how good the suite is, and what it says of servers as textbooks write them."""
+def proof_page(proof: Proof | None) -> Blocks:
+    """Tell how good the suite is, with every mutant, and what it says of servers as textbooks write them."""
     if proof is None:
         return []
     return [
-        "## How good the suite is",
-        "",
-        _mutants_sentence(proof),
-        "",
-        _alarms_sentence(proof),
-        "",
+        Heading("How good the suite is", 1),
+        Text(_mutants_sentence(proof)),
+        Text(_alarms_sentence(proof)),
         *_specimens(proof),
+        *_mutants(proof),
     ]
 
 
@@ -61,56 +60,37 @@ def _case_alarms_sentence(proof: Proof) -> str:
     return f"{sentence} Not yet: {', '.join(unknown)}." if unknown else sentence
 
 
-def mutants_table(proof: Proof) -> list[str]:
+def _mutants(proof: Proof) -> Blocks:
     """Show every mutant, and what the suite said of it."""
-    lines = [
-        "## Every mutant",
-        "",
-        "| case | a server that … | verdict | cases that rightly passed |",
-        "|---|---|---|---|",
-    ]
+    rows = []
     for trial in proof.trials:
         verdict = trial.verdict if trial.caught else f"**{trial.verdict}: survives**"
         others = ", ".join(trial.passed) + "".join(f", **{case}**" for case in trial.also_caught_by)
-        lines.append(f"| {trial.case} | {trial.title.replace('|', '¦')} | {verdict} | {others} |")
-    return [*lines, ""]
+        rows.append((trial.case, trial.title, verdict, others))
+    columns = words("case", "a server that …", "verdict", "cases that rightly passed")
+    return [Heading("Every mutant"), grid(columns, rows)]
 
 
-def _specimens(proof: Proof) -> list[str]:
+def _specimens(proof: Proof) -> Blocks:
+    """Count the cases that the textbook's servers fail, and show each of them."""
     if not proof.findings:
         return []
     names, verdicts, titles = _found(proof)
     counts = [sum(verdicts[case, name].failed for case in titles) for name in names]
     listed = ", ".join(f"`{name}` {count}" for name, count in zip(names, counts, strict=True))
-    return [
-        "### What the textbook version gets wrong",
-        "",
-        "Three servers as they are commonly written stand in `harness/conformance/proof/specimens/`: a blocking one that reads a text-mode "
-        "`makefile` and takes the end of input for nothing yet; a `select` one that calls `readline` on a buffered file when the "
-        "socket is readable; an asyncio one with `readline()` and no limits, timeouts or draining. Of "
-        f"{len(titles)} cases they fail: {listed}. A mistake in framing shows in every case that needs it.",
-        "",
-    ]
-
-
-def specimens_table(proof: Proof) -> list[str]:
-    """Show every case that one of the textbook's servers fails."""
-    if not proof.findings:
-        return []
-    names, verdicts, titles = _found(proof)
     wrong = [case for case in titles if any(verdicts[case, name].failed for name in names)]
     return [
-        "## What the textbook version gets wrong",
-        "",
-        "| case | promise | " + " | ".join(f"`{name}`" for name in names) + " |",
-        "|---|---|" + "---|" * len(names),
-        *(
-            f"| {case} | {titles[case].replace('|', '¦')} | "
-            + " | ".join(cell(verdicts[case, name]) for name in names)
-            + " |"
-            for case in wrong
+        Heading("What the textbook version gets wrong"),
+        Text(
+            "Three servers as they are commonly written stand in `harness/conformance/proof/specimens/`: a blocking one that reads a text-mode "
+            "`makefile` and takes the end of input for nothing yet; a `select` one that calls `readline` on a buffered file when the "
+            "socket is readable; an asyncio one with `readline()` and no limits, timeouts or draining. Of "
+            f"{len(titles)} cases they fail: {listed}. A mistake in framing shows in every case that needs it."
         ),
-        "",
+        grid(
+            words("case", "promise", *(f"`{name}`" for name in names)),
+            ((case, titles[case], *(cell(verdicts[case, name]) for name in names)) for case in wrong),
+        ),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The tables of one workload; and the file of all of them, too long for the report."""
+"""The tables of every workload."""
 
 import math
 from collections.abc import Iterable
@@ -12,6 +12,8 @@ from harness.analyse.statistics.inference import Estimate
 from harness.analyse.tables import Row, Table
 from harness.plan import CLOSED, Workload, by_name, why_not
 from harness.record import Results, ServerFacts
+from harness.report.blocks import Blocks, Grid, Heading, Text, grid, numbers, points, words
+from harness.report.sections.overview import overview
 from harness.report.wording import capital, interval, listed, quantile_of
 
 MOST_NAMED: Final = 3
@@ -35,85 +37,134 @@ POSSIBLE: Final = {
 """What a figure cannot leave, and an interval around its mean might."""
 
 
-def workloads_text(analysis: Analysis) -> str:
-    """Return the file: the tables of every workload that has not got its own section in the report."""
-    lines = [
-        "# Workload by workload",
-        "",
-        "The report says what was measured and how; it shows the tables of the core workloads itself, and sums these up.",
-        "",
+ON_ALL_CORES: Final = (
+    "A regime of its own. Such a server uses every core of the machine, also the one that its load generator runs on, so that each "
+    "takes time from the other: nothing here is comparable with the tables above. CPU time is that of all its processes together. "
+    "**Limited by machine** means that server and generator together kept all cores busy."
+)
+
+
+def workloads_page(analysis: Analysis) -> Blocks:
+    """Show the tables of every workload; who uses all cores comes last."""
+    return [
+        Heading("Workload by workload", 1),
+        Text("What the columns mean, and how this was measured: [method](method.md)."),
+        *overview(analysis),
+        *_of_regime(analysis.one_core, analysis),
+        *_of_regime(analysis.all_cores, analysis),
     ]
-    for name in analysis.one_core.tables:
-        if not by_name(name).core and not by_name(name).relayed:
-            lines += workload_section(by_name(name), analysis.one_core, analysis)
-    if analysis.all_cores.tables:
-        lines += ["# Workload by workload, on all cores", ""]
-    for name in analysis.all_cores.tables:
-        if not by_name(name).relayed:
-            lines += workload_section(by_name(name), analysis.all_cores, analysis)
-    return "\n".join(lines).rstrip() + "\n"
 
 
-def workload_section(workload: Workload, regime: RegimeAnalysis, analysis: Analysis) -> list[str]:
+def _of_regime(regime: RegimeAnalysis, analysis: Analysis) -> Blocks:
+    names = [name for name in regime.tables if not by_name(name).relayed]
+    if regime is analysis.one_core or not names:
+        head, where = Blocks(), ""
+    else:
+        head, where = [Heading("On all cores"), Text(ON_ALL_CORES)], ", on all cores"
+    sections = (workload_section(by_name(name), regime, analysis, where) for name in names)
+    return [*head, *(block for section in sections for block in section)]
+
+
+def workload_section(
+    workload: Workload, regime: RegimeAnalysis, analysis: Analysis, where: str = ""
+) -> Blocks:
     """Show what was measured of each server of a regime."""
     table = regime.tables[workload.name]
-    lines = [
-        f"## {capital(workload.title)}",
-        "",
-        f"`{workload.name}`: {workload.purpose}. What should show: {workload.separates}.",
-        "",
+    head: Blocks = [
+        Heading(capital(workload.title) + where),
+        Text(f"`{workload.name}`: {workload.purpose}. What should show: {workload.separates}."),
     ]
     if not table.rows:
-        return [*lines, "Nothing was measured.", ""]
-    lines += [
-        "| server | requests/s | | CPU µs per request | | limited by | launches |",
-        "|---|---:|---|---:|---|---|---:|",
-    ]
-    for row in table.rows:
-        bound = "≥ " if row.generator_bound else ""
-        lines.append(
-            f"| `{row.server}` | {bound}{interval(row.estimates['throughput_rps'], '{:,.0f}')} "
-            f"| {row.letters['throughput_rps']} | {interval(row.estimates['cpu_us_per_request'], '{:.1f}')} "
-            f"| {row.letters['cpu_us_per_request']} | {limits_of(row)} | {launches(row)} |"
-        )
-    lines += [
-        "",
-        "| server | p50 µs | p90 µs | p99 µs | p99.9 µs | max ms | switches | peak MiB |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    for row in table.rows:
-        quantiles = " | ".join(quantile_of(row, f"response_{q}_us") for q in ("p50", "p90", "p99", "p999"))
-        switches, peak = row.estimates["switches_per_request"], row.estimates["peak_mib"]
-        lines.append(
-            f"| `{row.server}` | {quantiles} | {row.response_max_ms:,.1f} "
-            f"| {'–' if switches is None else f'{switches.mean:.2f}'} | {'–' if peak is None else f'{peak.mean:.0f}'} |"
-        )
-    lines.append("")
-    lines += _more_figures(table)
-    lines += _idle_memory(table)
-    lines += memory_growth(regime, workload)
-    for name in COMPARED:
-        is_given = name == "throughput_rps" and workload.load.arrivals != CLOSED
-        lines += [] if is_given else _verdicts(name, table.comparisons[name])
+        return [
+            *head,
+            Text("Nothing was measured."),
+            *points(_why_absent(regime.servers, workload, regime, analysis.results)),
+        ]
     absent = [facts for facts in regime.servers if facts.label not in {row.server for row in table.rows}]
-    lines += _why_absent(absent, workload, regime, analysis.results)
-    lines += [f"- Not used: `{row.server}`: {reasons}." for row in table.rows for reasons in why_invalid(row)]
-    return [*lines, ""]
+    is_given = workload.load.arrivals != CLOSED
+    return [
+        *head,
+        _rates(table),
+        _responses(table),
+        *_more_figures(table),
+        *points(
+            [
+                *_idle_memory(table),
+                *memory_growth(regime, workload),
+                *(
+                    line
+                    for name in COMPARED
+                    if not (name == "throughput_rps" and is_given)
+                    for line in _verdicts(name, table.comparisons[name])
+                ),
+                *_why_absent(absent, workload, regime, analysis.results),
+                *not_used(table),
+            ]
+        ),
+    ]
 
 
-def _more_figures(table: Table) -> list[str]:
+def _rates(table: Table) -> Grid:
+    columns = (
+        *words("server"),
+        *numbers("requests/s"),
+        *words(""),
+        *numbers("CPU µs per request"),
+        *words("", "limited by"),
+        *numbers("launches"),
+    )
+    rows = (
+        (
+            f"`{row.server}`",
+            f"{'≥ ' if row.generator_bound else ''}{interval(row.estimates['throughput_rps'], '{:,.0f}')}",
+            row.letters["throughput_rps"],
+            interval(row.estimates["cpu_us_per_request"], "{:.1f}"),
+            row.letters["cpu_us_per_request"],
+            limits_of(row),
+            launches(row),
+        )
+        for row in table.rows
+    )
+    return grid(columns, rows)
+
+
+def _responses(table: Table) -> Grid:
+    columns = ("p50 µs", "p90 µs", "p99 µs", "p99.9 µs", "max ms", "switches", "peak MiB")
+    rows = (
+        (
+            f"`{row.server}`",
+            *(quantile_of(row, f"response_{q}_us") for q in ("p50", "p90", "p99", "p999")),
+            f"{row.response_max_ms:,.1f}",
+            mean_in_words(row, "switches_per_request", "{:.2f}"),
+            mean_in_words(row, "peak_mib", "{:.0f}"),
+        )
+        for row in table.rows
+    )
+    return grid((*words("server"), *numbers(*columns)), rows)
+
+
+def not_used(table: Table) -> list[str]:
+    """Say why launches are not used."""
+    return [f"Not used: `{row.server}`: {reasons}." for row in table.rows for reasons in _why_invalid(row)]
+
+
+def mean_in_words(row: Row, name: str, form: str, unit: float = 1.0) -> str:
+    """Write a mean, without its interval."""
+    found = row.estimates[name]
+    return "–" if found is None else form.format(found.mean / unit)
+
+
+def _more_figures(table: Table) -> Blocks:
     """Show the figures that not every workload has, in a table of their own."""
     shown = [name for name in SOMETIMES if any(row.estimates[name] is not None for row in table.rows)]
     if not shown:
         return []
+    rows = (
+        (f"`{row.server}`", *(interval(_clipped(row, name), SOMETIMES[name]) for name in shown))
+        for row in table.rows
+    )
     return [
-        f"| server | {' | '.join(TITLES.get(name, metric(name).title) for name in shown)} |",
-        f"|---|{'---:|' * len(shown)}",
-        *(
-            f"| `{row.server}` | {' | '.join(interval(_clipped(row, name), SOMETIMES[name]) for name in shown)} |"
-            for row in table.rows
-        ),
-        "",
+        grid((*words("server"), *numbers(*(TITLES.get(name, metric(name).title) for name in shown))), rows)
     ]
 
 
@@ -132,7 +183,7 @@ def memory_growth(regime: RegimeAnalysis, workload: Workload) -> list[str]:
     if found is None:
         return []
     return [
-        f"- Memory, {workload.title}: in the second half of the window none grew by more than "
+        f"Memory, {workload.title}: in the second half of the window none grew by more than "
         f"{found.kib_per_s:.1f} KiB/s (`{found.server}`; medians of the launches)."
     ]
 
@@ -140,7 +191,7 @@ def memory_growth(regime: RegimeAnalysis, workload: Workload) -> list[str]:
 def _idle_memory(table: Table) -> list[str]:
     known = [(row.server, row.estimates["idle_kib_per_connection"]) for row in table.rows]
     shown = ", ".join(f"`{server}` {found.mean:.1f}" for server, found in known if found is not None)
-    return [f"- Memory per idle connection, in KiB of the server's process: {shown}."] if shown else []
+    return [f"Memory per idle connection, in KiB of the server's process: {shown}."] if shown else []
 
 
 def _verdicts(name: str, comparisons: Iterable[Comparison]) -> list[str]:
@@ -155,11 +206,11 @@ def _verdicts(name: str, comparisons: Iterable[Comparison]) -> list[str]:
             f"`{each.a}` and `{each.b}` (ratio {each.ratio:.3f}, {each.ci_low:.3f} to {each.ci_high:.3f})"
             for each in equal
         )
-        lines.append(f"- Equivalent in {title}: {named}.")
+        lines.append(f"Equivalent in {title}: {named}.")
     if undecided:
         named = ", ".join(f"`{each.a}` and `{each.b}`" for each in undecided)
         pairs = f": {named}" if len(undecided) <= MOST_NAMED else ""
-        lines.append(f"- Undecided in {title}: {len(undecided)} of {len(all_pairs)} pairs{pairs}.")
+        lines.append(f"Undecided in {title}: {len(undecided)} of {len(all_pairs)} pairs{pairs}.")
     return lines
 
 
@@ -168,7 +219,7 @@ def launches(row: Row) -> str:
     return str(row.launches) if row.valid == row.launches else f"{row.valid} of {row.launches}"
 
 
-def why_invalid(row: Row) -> list[str]:
+def _why_invalid(row: Row) -> list[str]:
     """Give each kind of reason once, with how often it came and the first of its details."""
     kinds: dict[str, list[str]] = {}
     for reason in row.invalid:
@@ -201,7 +252,7 @@ def _why_absent(
             otherwise = "measured under other workloads only" if measured else "not measured"
             reason = why_not(facts.most_clients, workload) or impossible.get(facts.label, otherwise)
         named.setdefault(reason, []).append(facts.label)
-    return [f"- {listed(those)}: {reason}." for reason, those in named.items()]
+    return [f"{listed(those)}: {reason}." for reason, those in named.items()]
 
 
 def limits_of(row: Row) -> str:

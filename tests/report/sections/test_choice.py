@@ -13,7 +13,7 @@ from harness.plan import ALL_CORES, by_name
 from harness.record import Results, Sample, ServerFacts
 from harness.record.buckets import histogram
 from harness.report.sections.choice import choice_section, in_words
-from tests.makers import changed
+from tests.makers import as_markdown, changed
 
 Make = Callable[..., Sample]
 A, B = "threaded", "trio_nursery"
@@ -97,8 +97,8 @@ def test_what_is_said_of_waiting_follows_from_the_map(waiting: Results) -> None:
 
 
 def test_what_is_said_of_waiting_is_swapped_with_the_figures(waiting: Results) -> None:
-    text = "\n".join(choice_section(advised(waiting)))
-    mirrored = "\n".join(choice_section(advised(swapped(waiting))))
+    text = as_markdown(choice_section(advised(waiting)))
+    mirrored = as_markdown(choice_section(advised(swapped(waiting))))
     assert text != mirrored
     assert mirrored == text.replace(A, "?").replace(B, A).replace("?", B)
 
@@ -132,8 +132,8 @@ def test_every_situation_has_an_answer_from_the_figures(run: Results) -> None:
 
 
 def test_two_servers_that_swap_their_figures_swap_their_sentences(run: Results) -> None:
-    text = "\n".join(choice_section(advised(run)))
-    mirrored = "\n".join(choice_section(advised(swapped(run))))
+    text = as_markdown(choice_section(advised(run)))
+    mirrored = as_markdown(choice_section(advised(swapped(run))))
     assert text != mirrored
     assert mirrored == text.replace(A, "?").replace(B, A).replace("?", B)
 
@@ -183,7 +183,7 @@ def test_one_that_has_too_few_takes_the_quantile_from_nobody_and_is_named(run: R
     assert found is not None
     assert (found.tail.metric, found.without) == ("response_p99_us", ("another",))
     assert set(found.ranking.estimates) == {A, B}
-    assert "too few requests lie beyond to say it of `another`" in "\n".join(
+    assert "too few requests lie beyond to say it of `another`" in as_markdown(
         choice_section(advised(with_third))
     )
 

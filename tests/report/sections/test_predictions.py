@@ -8,12 +8,13 @@ from harness.analyse.analysis import analyse
 from harness.analyse.prediction.cost import CostCurve
 from harness.analyse.prediction.held_out import right_of
 from harness.record import Results, Sample
-from harness.report.markdown import PREDICTIONS, REPORT, render
-from harness.report.sections.predictions import predictions_section, predictions_text
+from harness.report.pages import PREDICTIONS
+from harness.report.render import render
+from harness.report.sections.predictions import predictions_page
 from tests.analyse.prediction.relays import measured, sample_of
-from tests.makers import changed, undrawn
+from tests.makers import as_markdown, changed, undrawn
 
-HEADING = "## Predicted against measured"
+HEADING = "# Predicted against measured"
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +29,11 @@ def test_every_prediction_stands_beside_what_was_measured(run: Results) -> None:
     analysis = analyse(run)
     found = analysis.predictions
     assert found is not None
-    text = "\n".join(predictions_section(analysis, "predictions.md"))
+    text, _, every = as_markdown(predictions_page(analysis)).partition("## Every prediction\n")
     right, of = right_of(found.judged), len(found.judged)
     assert f"**{right} of {of} predictions are right**" in text
     assert text.count("**wrong**") == of - right
-    assert predictions_text(found).count("\n| `") == of
-    assert "[Every prediction](predictions.md)" in text
+    assert every.count("\n| `") == of
 
 
 def test_what_is_wrong_is_shown(run: Results) -> None:
@@ -50,7 +50,7 @@ def test_what_is_wrong_is_shown(run: Results) -> None:
         else sample
         for sample in run.samples
     )
-    text = "\n".join(predictions_section(analyse(changed(run, samples=altered)), ""))
+    text = as_markdown(predictions_page(analyse(changed(run, samples=altered))))
     assert "Where it fails" in text
     assert "| CPU µs per request | 0 of 6 |" in text
 
@@ -58,15 +58,13 @@ def test_what_is_wrong_is_shown(run: Results) -> None:
 def test_a_run_without_relays_says_nothing(make_results: Callable[..., Results]) -> None:
     analysis = analyse(make_results())
     assert analysis.predictions is None
-    assert predictions_section(analysis, "") == []
+    assert predictions_page(analysis) == []
     with undrawn():
         files = render(analysis)
-    assert HEADING not in files[REPORT]
     assert PREDICTIONS not in files
 
 
-def test_the_report_has_the_section_and_its_file(run: Results) -> None:
+def test_they_have_a_page(run: Results) -> None:
     with undrawn():
         files = render(analyse(run))
-    assert HEADING in files[REPORT]
-    assert files[PREDICTIONS].startswith("# Every prediction\n")
+    assert files[PREDICTIONS].startswith(f"{HEADING}\n")

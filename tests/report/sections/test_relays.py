@@ -9,7 +9,8 @@ import pytest
 from harness.analyse.analysis import analyse
 from harness.plan import ALL_CORES, SLICING, Cell, by_name
 from harness.record import Results, Sample, Unmeasured
-from harness.report.markdown import RELAY_TABLES, REPORT, render
+from harness.report.pages import RELAY_TABLES
+from harness.report.render import render
 from tests.makers import changed, undrawn
 
 A, B = "threaded", "trio_nursery"
@@ -36,14 +37,10 @@ def run(make_results: Callable[..., Results], make_relayed: Callable[..., Sample
     return changed(results, samples=samples, manifest=changed(results.manifest, design=design))
 
 
-def section_of(text: str) -> str:
-    return text.partition("## Handlers that wait\n")[2].partition("\n## ")[0]
-
-
 def test_a_report_with_relays_has_their_maps_and_tables(run: Results) -> None:
     with undrawn():
         files = render(analyse(run))
-    section = section_of(files[REPORT])
+    section = files[RELAY_TABLES]
     assert "(figures/relays.svg)" in section
     assert "(figures/relays-pool-10.svg)" in section
     assert f"| 5 ms | 16 | `{A}` 702/s | 22% |" in section
@@ -53,15 +50,12 @@ def test_a_report_with_relays_has_their_maps_and_tables(run: Results) -> None:
     for line, following in pairwise(section.splitlines()):
         if line.startswith("|") and following.startswith("|"):
             assert line.count("|") == following.count("|")
-    assert RELAY_TABLES in files
-    assert "Each server was launched by itself" in files[REPORT]
-    assert "The other workloads" not in files[REPORT]
+    assert "Each server was launched by itself" in "".join(files.values())
 
 
 def test_a_report_without_relays_says_nothing_of_them(make_results: Callable[..., Results]) -> None:
     with undrawn():
         files = render(analyse(make_results()))
-    assert "Handlers that wait" not in files[REPORT]
     assert RELAY_TABLES not in files
 
 
@@ -78,7 +72,7 @@ def test_who_uses_all_cores_and_who_could_not_be_measured_is_named(run: Results)
         run, samples=samples, manifest=changed(run.manifest, servers=servers), unmeasured=(failed,)
     )
     with undrawn():
-        section = section_of(render(analyse(mixed))[REPORT])
+        section = render(analyse(mixed))[RELAY_TABLES]
     assert f"| `{B}`, all cores | 35" in section
     assert "- `select` could not be measured: too many descriptors." in section
 
@@ -99,7 +93,7 @@ def test_three_sentences_end_the_argument_and_lines_say_where_the_answer_changes
         for sample in run.samples
     )
     with undrawn():
-        section = section_of(render(analyse(changed(run, samples=turned)))[REPORT])
+        section = render(analyse(changed(run, samples=turned)))[RELAY_TABLES]
     assert f"| requests/s | `{A}` (16 clients, 5 ms) | `{B}` (256 clients, 5 ms) | 64 clients (" in section
     assert f"| requests/s | `{B}` (256 clients, 5 ms) | `{A}` (256 clients, 20 ms) | 10.0 ms (" in section
     assert f"| `{B}` | ≤ 16 | ≤ 16 |" in section
@@ -112,9 +106,7 @@ def test_a_mistake_is_called_one(run: Results) -> None:
         changed(facts, mistake="it sleeps" if facts.label == B else "") for facts in run.manifest.servers
     )
     with undrawn():
-        section = section_of(
-            render(analyse(changed(run, manifest=changed(run.manifest, servers=servers))))[REPORT]
-        )
+        section = render(analyse(changed(run, manifest=changed(run.manifest, servers=servers))))[RELAY_TABLES]
     assert f"**`{B}` is a mistake, made on purpose**: it sleeps." in section
 
 
@@ -127,11 +119,9 @@ def test_a_stall_says_when_it_can_be_over(run: Results, make_relayed: Callable[.
     )
     design = changed(run.manifest.design, workloads=(name,))
     with undrawn():
-        section = section_of(
-            render(analyse(changed(run, samples=stalled, manifest=changed(run.manifest, design=design))))[
-                REPORT
-            ]
-        )
+        section = render(
+            analyse(changed(run, samples=stalled, manifest=changed(run.manifest, design=design)))
+        )[RELAY_TABLES]
     assert "has worked off what has piled up 2.0 s later" in section
     assert "recovered after s" in section
     assert "no wait" not in section

@@ -1,0 +1,74 @@
+"""The pages of a report: which there are, and in which order each says what."""
+
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from harness.analyse.analysis import Analysis
+from harness.report.blocks import Blocks, Page, Picture
+from harness.report.sections.answer import short_answer
+from harness.report.sections.capacity import connections_page
+from harness.report.sections.causes import causes_page
+from harness.report.sections.choice import choice_section
+from harness.report.sections.code import servers_page
+from harness.report.sections.conformance import conformance_page
+from harness.report.sections.costs import costs_page
+from harness.report.sections.effects import effects_page
+from harness.report.sections.faults import faults_page
+from harness.report.sections.method import heading, method_page
+from harness.report.sections.pairs import pairs_page
+from harness.report.sections.predictions import predictions_page
+from harness.report.sections.proof import proof_page
+from harness.report.sections.relays import relays_page
+from harness.report.sections.workloads import workloads_page
+
+REPORT: Final = "report.md"
+PAIRS: Final = "pairs.md"
+WORKLOAD_TABLES: Final = "workloads.md"
+RELAY_TABLES: Final = "relays.md"
+CASES: Final = "cases.md"
+PREDICTIONS: Final = "predictions.md"
+SHOWN: Final = {
+    "throughput.svg": "Requests per second, by workload and server",
+    "cpu.svg": "CPU time per request, by workload and server",
+    "latency.svg": "Response time against percentile, by workload and server",
+    "clients.svg": "CPU time and tail of the responses against clients",
+    "beside.svg": "Tail of the responses beside other clients",
+}
+
+
+def pages(analysis: Analysis, drawn: Collection[str]) -> tuple[Page, ...]:
+    """Return all pages, the report itself first.
+
+    Args:
+        analysis: of a run.
+        drawn: the names of the figures that there are.
+    """
+    beside = tuple(Page(name, tuple(blocks)) for name, blocks in _beside(analysis, drawn) if blocks)
+    return (Page(REPORT, tuple(_report(analysis, drawn))), *beside)
+
+
+def _report(analysis: Analysis, drawn: Collection[str]) -> Blocks:
+    return [
+        *heading(analysis),
+        *short_answer(analysis),
+        *choice_section(analysis.advice),
+        *(Picture(name, title) for name, title in SHOWN.items() if name in drawn),
+    ]
+
+
+def _beside(analysis: Analysis, drawn: Collection[str]) -> Iterator[tuple[str, Blocks]]:
+    """Yield the other pages, by their names; one of which the run tells nothing is empty."""
+    results = analysis.results
+    yield WORKLOAD_TABLES, workloads_page(analysis)
+    yield PAIRS, pairs_page(analysis)
+    yield RELAY_TABLES, relays_page(analysis, drawn)
+    yield PREDICTIONS, predictions_page(analysis)
+    yield "costs.md", costs_page(analysis)
+    yield "causes.md", causes_page(analysis)
+    yield "effects.md", effects_page(results.effects)
+    yield CASES, conformance_page(results)
+    yield "proof.md", proof_page(results.proof)
+    yield "faults.md", faults_page(results)
+    yield "connections.md", connections_page(results)
+    yield "servers.md", servers_page(results.manifest.servers)
+    yield "method.md", method_page(analysis)
