@@ -5,16 +5,20 @@ figures, they would swap their places. The report puts what is found into words.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
+from harness.analyse.answer import ConnectionMemory
 from harness.analyse.blocks import Launch, by_block, of_regime, under
-from harness.analyse.rankings import BACKGROUND_RPS, TAILS, RankedTail, Ranking, Tail, ranking, tail_ranking
+from harness.analyse.changing_places import PlaceChange
+from harness.analyse.rankings import BACKGROUND_RPS, RankedTail, Ranking, ranking, tail_ranking
 from harness.analyse.relays import Place, RelayMap, of_relays, own_threads
 from harness.analyse.samples.metrics import metric
-from harness.analyse.statistics.inference import Estimate, estimate
-from harness.plan import ALL_CORES, ONE_CORE, by_name, pass_s
+from harness.analyse.statistics.inference import estimate
+from harness.analyse.tables import Row, Table
+from harness.plan import ALL_CORES, ONE_CORE, by_name, model_of, pass_s
 from harness.record import Results, ServerFacts
 
 FEW: Final = "clients_8"
@@ -23,8 +27,11 @@ HUNDREDS: Final = "clients_500"
 IDLE: Final = "idle_10000"
 OFFERED: Final = ("open_5k", "open_2k")
 BESIDE_COSTLY: Final = "costly"
+FARTHEST: Final = "response_p999_us"
 AS_SHORT: Final = 1.1
-"""Code that is longer by so little is as simple."""
+"""Code that is longer by so little than the next shorter one is as simple: a gap divides, and no fixed length."""
+REMARKABLE: Final = 0.9
+"""Who gets a smaller share than this of what the best get is left behind; who gets more is not worth a name."""
 
 
 @dataclass(frozen=True)
@@ -35,74 +42,104 @@ class Advice:
 
 
 @dataclass(frozen=True)
-class OneAtATime(Advice):
-    """The shortest code of those that serve one client at a time."""
-
-    code_lines: int
-
-
-@dataclass(frozen=True)
 class SimplestCode(Advice):
-    """The shortest code of those that serve several clients, and what few clients get from whom."""
+    """The shortest code of those that serve several clients, and what few clients get from whom.
+
+    Attributes:
+        shortest: by their lines; `next_lines` has the next longer one, if there is one.
+        speed: by what few clients get.
+    """
 
     shortest: tuple[ServerFacts, ...]
+    next_lines: int | None
     speed: Ranking | None
 
 
 @dataclass(frozen=True)
 class MostlyIdle(Advice):
-    """The least CPU for a request beside thousands of silent connections; of these, the least memory.
+    """The least memory for thousands of silent connections; of these, the least CPU for a request beside them.
 
     Attributes:
+        connections: how many.
+        memory: by the most that was ever held, all connections together.
+        cpu: of a request.
+        each: what one of them takes, of servers that were given so many, variants too; the least first.
         unable: who cannot hold so many.
-        without_variants: the run had variants, and not under this workload.
     """
 
-    cpu: Ranking
-    memory: Ranking | None
+    connections: int
+    memory: Ranking
+    cpu: Ranking | None
+    each: tuple[ConnectionMemory, ...]
     unable: tuple[str, ...]
-    without_variants: bool
 
 
 @dataclass(frozen=True)
 class ShortTail(Advice):
-    """The shortest tail with hundreds of clients; and what becomes of the difference at a moderate rate, of this workload."""
+    """The shortest tail with hundreds of clients; and what becomes of the difference at a moderate rate, of this workload.
+
+    Attributes:
+        table: of all quantiles of the former.
+    """
 
     of_hundreds: RankedTail
+    table: Table
     at_a_rate: tuple[str, RankedTail] | None
 
 
 @dataclass(frozen=True)
 class NobodyLeftBehind(Advice):
-    """Who treats hundreds of clients the most evenly, by the share of the one that is served worst."""
+    """Any, but those that leave clients behind: of hundreds the one served worst gets a remarkably smaller share than elsewhere."""
 
+    but: tuple[str, ...]
     shares: Ranking
 
 
 @dataclass(frozen=True)
-class ComputingOnOneCore(Advice):
-    """Where light requests wait the least beside costly ones, and who answers how many of these."""
+class OnAllCores:
+    """What a server makes of all cores, its generator's among them, when some requests compute.
 
-    light: RankedTail
-    costly: Ranking | None
+    Attributes:
+        row: of its light requests.
+        costly_rps: that were answered; None if that is not known.
+    """
+
+    row: Row
+    costly_rps: float | None
 
 
 @dataclass(frozen=True)
-class ComputingOnAllCores(Advice):
-    """What light requests wait beside costly ones where all cores may be used, and how many of these are answered."""
+class Computing(Advice):
+    """Where light requests wait the least beside costly ones, on one core; and who answers how many of these.
 
-    tail: Tail
-    light: Estimate
-    costly: Estimate | None
+    Attributes:
+        light: by the tail.
+        table: of all quantiles.
+        costly: by requests/s.
+        on_all_cores: those that use them, to be held against the others: they are of another regime, and not ranked.
+    """
+
+    light: RankedTail
+    table: Table
+    costly: Ranking | None
+    on_all_cores: tuple[OnAllCores, ...]
 
 
 @dataclass(frozen=True)
 class LibrariesThatBlock(Advice):
-    """Who has a thread for each client, and which of them costs the least."""
+    """Who has a thread for each client, and which of them costs the least.
+
+    Attributes:
+        own_thread: all of them.
+        threads: that the first one has.
+        cpu: of a request; None if only one was measured.
+        change: where one without a thread for each begins to answer more, and did not with fewer clients.
+    """
 
     own_thread: tuple[str, ...]
     threads: int
     cpu: Ranking | None
+    change: PlaceChange | None
 
 
 @dataclass(frozen=True)
@@ -166,111 +203,164 @@ class SmallPool(Advice):
     share: Ranking
 
 
-Rule = Callable[[Results, Sequence[Launch]], Iterator[Advice]]
+@dataclass(frozen=True)
+class Findings:
+    """What rules look at.
+
+    Attributes:
+        results: of a run.
+        launches: of its servers as usual.
+        tables, on_all_cores: of the two regimes, all servers in them.
+        memory: what a connection takes, the least first.
+        turning: where servers change places with the number of clients.
+    """
+
+    results: Results
+    launches: Sequence[Launch]
+    tables: Mapping[str, Table]
+    on_all_cores: Mapping[str, Table]
+    memory: tuple[ConnectionMemory, ...]
+    turning: tuple[PlaceChange, ...]
 
 
-def advice(results: Results, launches: Sequence[Launch]) -> tuple[Advice, ...]:
+Rule = Callable[[Findings], Iterator[Advice]]
+
+
+def advice(seen: Findings) -> tuple[Advice, ...]:
     """Return what all rules recommend."""
-    return tuple(each for rule in RULES for each in rule(results, launches))
+    return tuple(each for rule in RULES for each in rule(seen))
 
 
 def _ranked(launches: Sequence[Launch], workload: str, name: str) -> Ranking | None:
     return ranking(launches, workload, metric(name))
 
 
-def simplest(results: Results, launches: Sequence[Launch]) -> Iterator[Advice]:
-    """Recommend the shortest code, with what it answers: of those that serve one client at a time, and several."""
-    ours = [facts for facts in results.manifest.servers if facts.file and facts.regime == ONE_CORE]
-    models = [facts for facts in ours if "+" not in facts.label]
-    for one_at_a_time in (True, False):
-        able = [facts for facts in models if ("concurrent" not in facts.declares) is one_at_a_time]
-        if not able:
-            continue
-        fewest = min(facts.code_lines for facts in able)
-        shortest = sorted(
-            (facts for facts in able if facts.code_lines <= AS_SHORT * fewest),
-            key=lambda each: each.code_lines,
+def simplest(seen: Findings) -> Iterator[Advice]:
+    """Recommend the shortest code of those that serve several clients, as far as the first gap, with what it answers."""
+    models = sorted(
+        (
+            facts
+            for facts in seen.results.manifest.servers
+            if facts.file
+            and facts.regime == ONE_CORE
+            and facts.label == model_of(facts.label)
+            and "concurrent" in facts.declares
+        ),
+        key=lambda each: each.code_lines,
+    )
+    gaps = (
+        place
+        for place, (one, following) in enumerate(pairwise(models), start=1)
+        if following.code_lines > AS_SHORT * one.code_lines
+    )
+    end = next(gaps, len(models))
+    if len(models) > 1:
+        speeds = (_ranked(seen.launches, name, "throughput_rps") for name in (FEW, MANY))
+        yield SimplestCode(
+            tuple(facts.label for facts in models[:end]),
+            tuple(models[:end]),
+            models[end].code_lines if end < len(models) else None,
+            next(filter(None, speeds), None),
         )
-        labels = tuple(facts.label for facts in shortest)
-        if one_at_a_time:
-            yield OneAtATime(labels, fewest)
-        else:
-            speeds = (_ranked(launches, name, "throughput_rps") for name in (FEW, MANY))
-            yield SimplestCode(labels, tuple(shortest), next(filter(None, speeds), None))
 
 
-def mostly_idle(results: Results, launches: Sequence[Launch]) -> Iterator[Advice]:
-    """Recommend what costs the least CPU for a request while thousands of connections are silent."""
-    found = _ranked(launches, IDLE, "cpu_us_per_request")
-    if found is None:
+def mostly_idle(seen: Findings) -> Iterator[Advice]:
+    """Recommend what takes the least memory while thousands of connections are silent; of these, the least CPU for a request."""
+    memory, cpu = (_ranked(seen.launches, IDLE, name) for name in ("peak_mib", "cpu_us_per_request"))
+    if memory is None:
         return
     connections = by_name(IDLE).connections
-    servers = results.manifest.servers
-    variants = {facts.label for facts in servers if "+" in facts.label}
-    measured = {launch.sample.cell.server for launch in under(launches, IDLE)}
+    unable = tuple(
+        each.label
+        for each in seen.results.manifest.servers
+        if each.most_clients and each.most_clients < connections
+    )
+    each = tuple(held for held in seen.memory if held.server not in unable)
     yield MostlyIdle(
-        found.leaders,
-        found,
-        ranking(launches, IDLE, metric("peak_mib"), found.leaders),
-        tuple(each.label for each in servers if each.most_clients and each.most_clients < connections),
-        bool(variants) and not variants & measured,
+        _both(memory.leaders, cpu.leaders if cpu else ()), connections, memory, cpu, each, unable
     )
 
 
-def shortest_tail(_: Results, launches: Sequence[Launch]) -> Iterator[Advice]:
+def _both(leaders: Sequence[str], others: Collection[str]) -> tuple[str, ...]:
+    """Return those of the leaders that lead in the other respect, too; all leaders if none does."""
+    return tuple(server for server in leaders if server in others) or tuple(leaders)
+
+
+def shortest_tail(seen: Findings) -> Iterator[Advice]:
     """Recommend the shortest tail of responses, with hundreds of clients: at a moderate rate, all are short."""
-    found = tail_ranking(launches, HUNDREDS)
+    found = tail_ranking(seen.launches, HUNDREDS)
     if found is not None:
-        offered = ((workload, tail_ranking(launches, workload)) for workload in OFFERED)
+        offered = ((workload, tail_ranking(seen.launches, workload)) for workload in OFFERED)
         at_a_rate = next(((workload, tail) for workload, tail in offered if tail is not None), None)
-        yield ShortTail(found.ranking.leaders, found, at_a_rate)
+        farther = _ranked(seen.launches, HUNDREDS, FARTHEST)
+        best = _both(found.ranking.leaders, farther.leaders if farther else ())
+        yield ShortTail(best, found, seen.tables[HUNDREDS], at_a_rate)
 
 
-def fair_shares(_: Results, launches: Sequence[Launch]) -> Iterator[Advice]:
-    """Recommend who leaves no client behind, with hundreds of them."""
-    found = _ranked(launches, HUNDREDS, "worst_client_share")
-    if found is not None and found.tells_apart:
-        yield NobodyLeftBehind(found.leaders, found)
+def fair_shares(seen: Findings) -> Iterator[Advice]:
+    """Advise against those that leave clients behind, of hundreds of them."""
+    found = _ranked(seen.launches, HUNDREDS, "worst_client_share")
+    if found is None:
+        return
+    but = tuple(
+        server
+        for server in found.estimates
+        if server not in found.leaders and found.mean(server) < REMARKABLE * found.mean(found.first)
+    )
+    if but:
+        yield NobodyLeftBehind(tuple(each for each in found.estimates if each not in but), but, found)
 
 
-def costly_requests(_: Results, launches: Sequence[Launch]) -> Iterator[Advice]:
-    """Recommend who lets light requests wait the least beside costly ones; who uses all cores is another regime."""
-    of_tail = tail_ranking(launches, BESIDE_COSTLY)
-    if of_tail is not None:
-        yield ComputingOnOneCore(
-            of_tail.ranking.leaders, of_tail, ranking(launches, BESIDE_COSTLY, BACKGROUND_RPS)
-        )
-    tail = of_tail.tail if of_tail else TAILS[0]
-    on_all = of_regime(launches, ALL_CORES)
-    costly = by_block(on_all, BESIDE_COSTLY, BACKGROUND_RPS)
-    for server, values in by_block(on_all, BESIDE_COSTLY, metric(tail.metric)).items():
-        light, heavy = estimate(list(values.values())), estimate(list(costly.get(server, {}).values()))
-        if light is not None:
-            yield ComputingOnAllCores((server,), tail, light, heavy)
+def costly_requests(seen: Findings) -> Iterator[Advice]:
+    """Recommend who lets light requests wait the least beside costly ones: in the tail, and half of them."""
+    found = tail_ranking(seen.launches, BESIDE_COSTLY)
+    if found is None:
+        return
+    half = _ranked(seen.launches, BESIDE_COSTLY, "response_p50_us")
+    on_all = of_regime(seen.launches, ALL_CORES)
+    heavy = by_block(on_all, BESIDE_COSTLY, BACKGROUND_RPS)
+    costly = {server: estimate(list(values.values())) for server, values in heavy.items()}
+    rows = seen.on_all_cores[BESIDE_COSTLY].rows if BESIDE_COSTLY in seen.on_all_cores else ()
+    yield Computing(
+        _both(found.ranking.leaders, half.leaders if half else ()),
+        found,
+        seen.tables[BESIDE_COSTLY],
+        ranking(seen.launches, BESIDE_COSTLY, BACKGROUND_RPS),
+        tuple(
+            OnAllCores(row, known.mean if (known := costly.get(row.server)) else None)
+            for row in rows
+            if row.valid
+        ),
+    )
 
 
-def blocking_calls(_: Results, launches: Sequence[Launch]) -> Iterator[Advice]:
+def blocking_calls(seen: Findings) -> Iterator[Advice]:
     """Recommend, of those whose handlers have threads of their own, the one that costs the least: a blocked call holds up no other."""
     threads: dict[str, int] = {}
-    for launch in under(of_regime(launches, ONE_CORE), MANY):
+    for launch in under(of_regime(seen.launches, ONE_CORE), MANY):
         server = launch.sample.cell.server
         threads[server] = max(threads.get(server, 0), launch.sample.server.threads)
     own_thread = tuple(server for server, count in threads.items() if count >= by_name(MANY).load.clients)
     if own_thread:
-        cpu = ranking(launches, MANY, metric("cpu_us_per_request"), own_thread)
+        cpu = ranking(seen.launches, MANY, metric("cpu_us_per_request"), own_thread)
         best = cpu.leaders if cpu else own_thread
-        yield LibrariesThatBlock(best, own_thread, threads[best[0]], cpu)
+        change = next(
+            (each for each in seen.turning if each.few in best and each.many not in own_thread), None
+        )
+        yield LibrariesThatBlock(best, own_thread, threads[best[0]], cpu, change)
 
 
-def least_memory(_: Results, launches: Sequence[Launch]) -> Iterator[Advice]:
+def least_memory(seen: Findings) -> Iterator[Advice]:
     """Recommend who holds the least memory with some hundred clients."""
-    found = _ranked(launches, HUNDREDS, "peak_mib")
+    found = _ranked(seen.launches, HUNDREDS, "peak_mib")
     if found is not None:
-        yield LeastMemory(found.leaders, found, _ranked(launches, HUNDREDS, "idle_kib_per_connection"))
+        each = _ranked(seen.launches, HUNDREDS, "idle_kib_per_connection")
+        yield LeastMemory(found.leaders, found, each)
 
 
-def clean_stop(results: Results, _: Sequence[Launch]) -> Iterator[Advice]:
+def clean_stop(seen: Findings) -> Iterator[Advice]:
     """Recommend who stops under load without losing a reply."""
+    results = seen.results
     concurrent = {facts.label for facts in results.manifest.servers if "concurrent" in facts.declares}
     asked = [each for each in results.costs if each.server in concurrent]
     clean = [
@@ -278,20 +368,20 @@ def clean_stop(results: Results, _: Sequence[Launch]) -> Iterator[Advice]:
         for each in asked
         if each.lifetime.loaded_stop_s and not each.lifetime.wrong and not any(each.lifetime.exit_codes)
     ]
-    if clean:
+    if len(asked) > 1 and clean:
         longest_s = max(took_s for each in clean for took_s in each.lifetime.loaded_stop_s)
         yield CleanStop(tuple(each.server for each in clean), longest_s, everyone=len(clean) == len(asked))
 
 
-def _maps(results: Results, launches: Sequence[Launch]) -> tuple[RelayMap, ...]:
+def _maps(seen: Findings) -> tuple[RelayMap, ...]:
     """Return the maps of relays in which anybody was told apart from anybody."""
-    maps = of_relays(launches, results.manifest.design.workloads).maps
+    maps = of_relays(seen.launches, seen.results.manifest.design.workloads).maps
     return tuple(found for found in maps if any(each.most.tells_apart for each in found.fields.values()))
 
 
-def waiting_handlers(results: Results, launches: Sequence[Launch]) -> Iterator[Advice]:
+def waiting_handlers(seen: Findings) -> Iterator[Advice]:
     """Recommend who is the most often among those that answer most while handlers wait, however long, and for however many."""
-    for found in _maps(results, launches)[:1]:
+    for found in _maps(seen)[:1]:
         fields = found.fields.values()
         leading = Counter(server for each in fields for server in each.most.leaders)
         cheapest = Counter(server for each in fields if each.cheapest for server in each.cheapest.leaders)
@@ -300,13 +390,13 @@ def waiting_handlers(results: Results, launches: Sequence[Launch]) -> Iterator[A
         yield WaitingHandlers(best, found.pool, len(fields), dict(leading), dict(cheapest))
 
 
-def threads_that_wait(results: Results, launches: Sequence[Launch]) -> Iterator[Advice]:
+def threads_that_wait(seen: Findings) -> Iterator[Advice]:
     """Tell where threads wait as well as any: a server is of these if it had one for each client, with as many as it was given."""
-    for found in _maps(results, launches)[:1]:
+    for found in _maps(seen)[:1]:
         as_good, not_as_good = [], []
         threaded: set[str] = set()
         for place, each in found.fields.items():
-            of_field = own_threads(launches, each.workload) & {*each.most.estimates}
+            of_field = own_threads(seen.launches, each.workload) & {*each.most.estimates}
             threaded |= of_field
             if of_field & {*each.most.leaders}:
                 as_good.append(place)
@@ -317,14 +407,14 @@ def threads_that_wait(results: Results, launches: Sequence[Launch]) -> Iterator[
             yield ThreadsThatWait(tuple(sorted(threaded)), tuple(as_good), tuple(not_as_good))
 
 
-def small_pool(results: Results, launches: Sequence[Launch]) -> Iterator[Advice]:
+def small_pool(seen: Findings) -> Iterator[Advice]:
     """Recommend who has the shortest tail where many wait for few connections."""
-    for found in of_relays(launches, results.manifest.design.workloads).maps[-1:]:
+    for found in of_relays(seen.launches, seen.results.manifest.design.workloads).maps[-1:]:
         if found.pool is None:
             return
         longest = max(found.fields.values(), key=lambda each: pass_s(by_name(each.workload).load))
-        tail = tail_ranking(launches, longest.workload)
-        share = _ranked(launches, longest.workload, "ceiling_share")
+        tail = tail_ranking(seen.launches, longest.workload)
+        share = _ranked(seen.launches, longest.workload, "ceiling_share")
         if tail is not None and tail.ranking.tells_apart and share is not None:
             yield SmallPool(tail.ranking.leaders, longest.workload, tail, share)
 

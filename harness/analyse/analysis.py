@@ -4,11 +4,12 @@ Every sample is judged once, here; the report and its figures take what is found
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import NamedTuple
 
-from harness.analyse.advice import Advice, advice
+from harness.analyse.advice import Advice, Findings, advice
+from harness.analyse.answer import Answer, answer
 from harness.analyse.blocks import (
     Launch,
     Repetition,
@@ -21,6 +22,7 @@ from harness.analyse.blocks import (
 from harness.analyse.causes.evidence import Cause, evidence
 from harness.analyse.causes.rules import causes
 from harness.analyse.comparisons import COMPARED, Comparison, compare_all
+from harness.analyse.oddities import Oddity, oddities
 from harness.analyse.precision import Reach, reach
 from harness.analyse.prediction.held_out import PredictionTest, held_out_test
 from harness.analyse.prediction.launches import relay_cells
@@ -29,17 +31,23 @@ from harness.analyse.reached import Noise, Precision, noise_of, precision_of
 from harness.analyse.relays import OfRelays, of_relays
 from harness.analyse.samples.metrics import FEWEST_READINGS, metric
 from harness.analyse.samples.validity import STEAL_LIMIT
+from harness.analyse.scrutiny import Scrutiny, scrutiny
 from harness.analyse.slopes import Slope, per_connection, slope
 from harness.analyse.tables import Table, tabulate
-from harness.plan import ALL_CORES, ONE_CORE, WORKLOADS, is_as_usual
+from harness.plan import ALL_CORES, ONE_CORE, WORKLOADS, is_as_usual, model_of
 from harness.record import Holding, Results, Sample, ServerCosts, ServerFacts
 
 
 class Growth(NamedTuple):
-    """Who still grew the most in the second half of a long window, by so much; what is taken at first is no leak."""
+    """How memory grew in a long window: who did most over all of it, and who still did in its second half.
+
+    What is taken at first is no leak; but it is taken.
+    """
 
     server: str
     kib_per_s: float
+    later_server: str
+    later_kib_per_s: float
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,10 @@ class Analysis:
         predictions: of relays, and how they stood the test; None if there are too few cells that wait.
         slopes: what a connection adds to each field of `Holding`, by server and field; None if it is not known.
         causes: that rules found, regime by regime; none if no costs were looked for.
+        answer: what decides between the models.
         advice: what to choose when.
+        oddities: what stands out.
+        scrutiny: what one should ask of it, and what the data say.
     """
 
     results: Results
@@ -104,7 +115,10 @@ class Analysis:
     predictions: PredictionTest | None
     slopes: Mapping[tuple[str, str], Slope | None]
     causes: tuple[Cause, ...]
+    answer: Answer
     advice: tuple[Advice, ...]
+    oddities: tuple[Oddity, ...]
+    scrutiny: Scrutiny
 
 
 def analyse(results: Results) -> Analysis:
@@ -113,12 +127,20 @@ def analyse(results: Results) -> Analysis:
     measured = [each.name for each in WORKLOADS if each.name in results.manifest.design.workloads]
     usual = tuple(launch for launch in launches if is_as_usual(launch.sample.cell.server))
     tails = {name: tail_ranking(usual, name) for name in measured}
+    one_core, all_cores = (
+        _of_regime(results, launches, measured, regime) for regime in (ONE_CORE, ALL_CORES)
+    )
+    twins = tuple(twin_ratios(results, launches))
+    slopes = {key: slope for costs in results.costs for key, slope in _slopes(costs)}
+    decides = answer(results, usual, one_core.tables, slopes)
+    turning = decides.saturated.turning if decides.saturated else ()
+    findings = Findings(results, usual, one_core.tables, all_cores.tables, decides.memory, turning)
     return Analysis(
         results=results,
-        one_core=_of_regime(results, launches, measured, ONE_CORE),
-        all_cores=_of_regime(results, launches, measured, ALL_CORES),
+        one_core=one_core,
+        all_cores=all_cores,
         tails={name: found for name, found in tails.items() if found is not None},
-        twins=tuple(twin_ratios(results, launches)),
+        twins=twins,
         precision=tuple(_precision(results, launches)),
         reached=tuple(_reached(launches, measured)),
         noise=noise_of(launches),
@@ -126,9 +148,18 @@ def analyse(results: Results) -> Analysis:
         stolen=_stolen(results.samples),
         relays=of_relays(usual, measured),
         predictions=held_out_test(relay_cells(launches), results.manifest.design.seed),
-        slopes={key: slope for costs in results.costs for key, slope in _slopes(costs)},
+        slopes=slopes,
         causes=tuple(_causes(results, launches)) if results.costs else (),
-        advice=advice(results, usual),
+        answer=decides,
+        advice=advice(findings),
+        oddities=oddities(
+            one_core.tables,
+            results.limits,
+            results.costs,
+            results.effects,
+            {facts.label: facts.factors.get("receives", "") for facts in results.manifest.servers},
+        ),
+        scrutiny=scrutiny(launches, one_core.tables, all_cores.tables, twins, results.selftest),
     )
 
 
@@ -136,27 +167,47 @@ def _of_regime(
     results: Results, launches: Sequence[Launch], measured: Sequence[str], regime: str
 ) -> RegimeAnalysis:
     servers = tuple(facts for facts in results.manifest.servers if facts.regime == regime)
-    tables = {name: tabulate(launches, name, regime) for name in measured} if servers else {}
+    order = variants_beside_their_model([facts.label for facts in servers])
+    tables = {name: in_order(tabulate(launches, name, regime), order) for name in measured} if servers else {}
     growth = {name: growth_under(of_regime(launches, regime), name) for name in measured}
     return RegimeAnalysis(
         servers, tables, {name: found for name, found in growth.items() if found is not None}
     )
 
 
+def variants_beside_their_model(labels: Sequence[str]) -> list[str]:
+    """Return servers in their order, but each model with its variants behind it."""
+    models = list(dict.fromkeys(map(model_of, labels)))
+    return sorted(labels, key=lambda label: models.index(model_of(label)))
+
+
+def in_order(table: Table, labels: Sequence[str]) -> Table:
+    """Return a table in the order of the servers, the same whatever they answered: letters rank them, as far as they can be ranked."""
+    places = {label: place for place, label in enumerate(labels)}
+    return replace(table, rows=tuple(sorted(table.rows, key=lambda row: places.get(row.server, len(places)))))
+
+
 def growth_under(launches: Sequence[Launch], workload: str) -> Growth | None:
-    """Say who still grew in the second half of a long window; None if no window was long enough."""
-    slopes: dict[str, list[float]] = {}
+    """Say who grew in a long window, by the medians of the launches; None if no window was long enough."""
+    whole: dict[str, list[float]] = {}
+    later: dict[str, list[float]] = {}
     for launch in counted(under(launches, workload)):
         readings = launch.sample.server.memory_series_bytes
-        later = readings[len(readings) // 2 :]
-        if launch.valid and len(later) >= FEWEST_READINGS:
-            grown_kib = slope(range(len(later)), later).value / 1024
-            slopes.setdefault(launch.sample.cell.server, []).append(grown_kib)
-    medians = {server: median(of_server) for server, of_server in slopes.items()}
-    if not medians:
+        second_half = readings[len(readings) // 2 :]
+        if launch.valid and len(second_half) >= FEWEST_READINGS:
+            for slopes, of in ((whole, readings), (later, second_half)):
+                grown_kib = slope(range(len(of)), of).value / 1024
+                slopes.setdefault(launch.sample.cell.server, []).append(grown_kib)
+    if not whole:
         return None
-    growing = max(medians, key=lambda server: medians[server])
-    return Growth(growing, medians[growing])
+    (server, kib), (later_server, later_kib) = map(_most, (whole, later))
+    return Growth(server, kib, later_server, later_kib)
+
+
+def _most(slopes: Mapping[str, Sequence[float]]) -> tuple[str, float]:
+    medians = {server: median(of_server) for server, of_server in slopes.items()}
+    most = max(medians, key=lambda server: medians[server])
+    return most, medians[most]
 
 
 def twin_ratios(results: Results, launches: Sequence[Launch]) -> Iterator[Comparison]:

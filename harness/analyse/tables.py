@@ -53,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """All servers under one workload, the best throughput first, and their comparisons by metric name."""
+    """All servers under one workload, and their comparisons by metric name."""
 
     workload: str
     rows: tuple[Row, ...]

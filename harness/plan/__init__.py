@@ -43,7 +43,17 @@ from harness.plan.load import (
     Load,
     Waiting,
 )
-from harness.plan.regimes import ALL_CORES, FREE, FRESH, ONE_CORE, WAYS, is_as_usual, regime_of
+from harness.plan.regimes import (
+    ALL_CORES,
+    FREE,
+    FRESH,
+    ONE_CORE,
+    WAYS,
+    factors_of,
+    is_as_usual,
+    model_of,
+    regime_of,
+)
 from harness.plan.workloads import (
     CORE,
     FAMILY_OF_RELAYS,
@@ -141,10 +151,12 @@ __all__ = [
     "Waiting",
     "Workload",
     "by_name",
+    "factors_of",
     "in_slices",
     "is_as_usual",
     "launch_seconds",
     "list_of",
+    "model_of",
     "pass_s",
     "regime_of",
     "relay",

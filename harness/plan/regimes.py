@@ -1,5 +1,6 @@
 """How much of the machine a server uses."""
 
+import re
 from typing import Final
 
 ONE_CORE: Final = "one core"
@@ -17,6 +18,16 @@ WAYS: Final = (FREE, FRESH)
 def is_as_usual(label: str) -> bool:
     """Tell whether a server of this name is measured as usual: in service, and on one core if that is its regime."""
     return not any(label.endswith(f"+{way}") for way in WAYS)
+
+
+def model_of(label: str) -> str:
+    """Return the model whose variant a server is, by its name: what stands before a `+`, and before an `@` and an interpreter."""
+    return label.partition("@")[0].partition("+")[0]
+
+
+def factors_of(label: str) -> frozenset[str]:
+    """Return what makes a variant of its model, by its name: what stands behind each `+`, and an interpreter with its `@`."""
+    return frozenset(each.removeprefix("+") for each in re.findall(r"[+@][^+@]*", label))
 
 
 def regime_of(declares: frozenset[str] | None) -> str:

@@ -5,7 +5,7 @@ from typing import Final
 
 from harness.analyse.analysis import Analysis
 from harness.report.blocks import Blocks, Page, Picture
-from harness.report.sections.answer import short_answer
+from harness.report.sections.answer import first_screen
 from harness.report.sections.capacity import connections_page
 from harness.report.sections.causes import causes_page
 from harness.report.sections.choice import choice_section
@@ -18,6 +18,7 @@ from harness.report.sections.method import heading, method_page
 from harness.report.sections.pairs import pairs_page
 from harness.report.sections.predictions import predictions_page
 from harness.report.sections.proof import proof_page
+from harness.report.sections.questions import questions_section
 from harness.report.sections.relays import relays_page
 from harness.report.sections.workloads import workloads_page
 
@@ -50,9 +51,10 @@ def pages(analysis: Analysis, drawn: Collection[str]) -> tuple[Page, ...]:
 def _report(analysis: Analysis, drawn: Collection[str]) -> Blocks:
     return [
         *heading(analysis),
-        *short_answer(analysis),
+        *first_screen(analysis),
         *choice_section(analysis.advice),
         *(Picture(name, title) for name, title in SHOWN.items() if name in drawn),
+        *questions_section(analysis),
     ]
 
 
@@ -65,7 +67,7 @@ def _beside(analysis: Analysis, drawn: Collection[str]) -> Iterator[tuple[str, B
     yield PREDICTIONS, predictions_page(analysis)
     yield "costs.md", costs_page(analysis)
     yield "causes.md", causes_page(analysis)
-    yield "effects.md", effects_page(results.effects)
+    yield "effects.md", effects_page(results.effects, analysis.causes)
     yield CASES, conformance_page(results)
     yield "proof.md", proof_page(results.proof)
     yield "faults.md", faults_page(results)

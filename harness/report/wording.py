@@ -10,6 +10,7 @@ from harness.analyse.statistics.inference import Estimate
 from harness.analyse.tables import Row
 
 WIDE: Final = 1.3
+TEN_MS: Final = 10_000
 MARK: Final = "\\*"
 """Of a quantile behind which little stands."""
 
@@ -65,6 +66,23 @@ def quantile_of(row: Row, name: str) -> str:
     """Write a quantile in µs, with a mark if little stands behind it."""
     found = row.estimates[name]
     return with_error(found, "{:,.0f}") + (MARK if found is not None and name in row.few else "")
+
+
+def all_quantiles(row: Row) -> str:
+    """Write all quantiles of the response together, in ms: none stands for the others."""
+    names = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9"}
+    shown = (
+        f"{title} {'–' if found is None else in_ms(found.mean)}{MARK if metric in row.few and found else ''}"
+        for name, title in names.items()
+        for metric in [f"response_{name}_us"]
+        for found in [row.estimates[metric]]
+    )
+    return f"{', '.join(shown)} ms"
+
+
+def in_ms(us: float) -> str:
+    """Write a time in ms with as many digits as tell something."""
+    return f"{us / 1e3:.2f}" if us < TEN_MS else f"{us / 1e3:,.0f}"
 
 
 def capital(text: str) -> str:

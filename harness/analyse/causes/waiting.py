@@ -8,6 +8,10 @@ What a rule here needs, by metric:
 - `cores`, `switches_voluntary`, `cpu_us`: on how many cores the server may run, and what a request costs it there.
 - `busy_threads`: threads of the server's process that want to compute all the time.
 - `held_s`, `waited_s`: how long a client stayed, and how long one that came meanwhile waited for its first reply.
+- `wait_ms`, `under_way`, `under_way_most`: how long a handler waits for somebody else; how many of these waits were under way at once, on
+  average, and how many could have been.
+- `turns`, `turns_waiting`: of how many turns a pool has, and how many more clients want one; `passed_over`: in how many of the waits for
+  one, as a share, somebody who came later was first.
 - `connects`, `connects_at_1s`, `connects_at_3s`: how many connects were tried, and how many took about so long, or longer.
 """
 
@@ -26,6 +30,9 @@ MUCH_SLOWER: Final = 3.0
 BUSY: Final = 0.5
 MOST_OF: Final = 0.5
 SOME: Final = 0.05
+SEVERAL: Final = 2.0
+ONE_AT_A_TIME: Final = 1.1
+OFTEN_PASSED: Final = 0.05
 OWN_WAITS: Final = 1.0
 """A thread with one client waits once for each request: for the request itself."""
 LOCK_WAITS: Final = 1.0
@@ -106,6 +113,48 @@ def head_of_line(seen: Evidence) -> Iterator[Cause]:
                 f"beside them{tail}",
                 "docs.python.org/3/library/asyncio-dev.html, running blocking code",
                 "harness effect head-of-line",
+            )
+
+
+def unyielding_wait(seen: Evidence) -> Iterator[Cause]:
+    """Name handlers that wait one after the other, although several clients are served side by side: who waits holds up all others."""
+    for server, workload in seen.places():
+        found = seen.all(server, workload, "wait_ms", "under_way", "under_way_most")
+        if found is None:
+            continue
+        wait_ms, under_way, most = found
+        if most >= SEVERAL and under_way <= ONE_AT_A_TIME:
+            yield Cause(
+                "wait that does not yield",
+                (server,),
+                workload,
+                under_way,
+                "waits under way",
+                f"a handler that waits {wait_ms:.3g} ms lets nobody else go on meanwhile: of {most:.0f} waits that could be under way at "
+                f"once {under_way:.2f} were, on average",
+                "docs.python.org/3/library/asyncio-dev.html, running blocking code",
+                "harness effect blocking-wait",
+            )
+
+
+def turns_by_chance(seen: Evidence) -> Iterator[Cause]:
+    """Name a pool whose turns go to whoever is there when one comes free, and not to who has waited longest."""
+    for server, workload in seen.places():
+        found = seen.all(server, workload, "response_p50_us", "response_p99_us", "passed_over")
+        if found is None:
+            continue
+        p50_us, p99_us, passed_over = found
+        if passed_over >= OFTEN_PASSED and p99_us >= MUCH_SLOWER * p50_us:
+            yield Cause(
+                "turns by chance",
+                (server,),
+                workload,
+                p99_us / p50_us,
+                "times the p50",
+                f"a turn that comes free goes to whoever takes it first: in {passed_over:.0%} of the waits somebody who came later was served before, "
+                f"and 99 % of the replies took {p99_us / 1000:.1f} ms or less, half of them {p50_us / 1000:.1f}",
+                "docs.python.org/3/library/threading.html, Semaphore; Lampson and Redell, CACM 23(2), 1980",
+                "harness effect pool-turns",
             )
 
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from harness.plan import model_of
+
 _VARIED: Final[dict[str, tuple[str, Literal["full", "none", "left"]]]] = {
     "uvloop": ("--", "none"),
     "recv64k": (":", "left"),
@@ -49,9 +51,9 @@ _OTHERS: Final = tuple(Look(tint, mark, "-.") for mark in "*p>" for tint in ("#0
 
 def look(server: str, servers: Sequence[str]) -> Look:
     """Return how a server is drawn: ours always the same, others by their place in the run."""
-    model, _, varied = server.partition("@")[0].partition("+")
+    model, varied = model_of(server), server.partition("@")[0].partition("+")[2]
     if model in _LOOKS:
         line, fill = _VARIED.get(varied, ("-", "full"))
         return replace(_LOOKS[model], line=line, fill=fill)
-    others = [label for label in servers if label.partition("@")[0].partition("+")[0] not in _LOOKS]
+    others = [label for label in servers if model_of(label) not in _LOOKS]
     return _OTHERS[others.index(server) % len(_OTHERS)]

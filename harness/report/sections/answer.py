@@ -1,161 +1,283 @@
-"""The short answer: sentences made from the figures."""
+"""The first screen: what was asked, what was measured, and what decides between the models."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from harness.analyse.advice import ThreadsThatWait, WaitingHandlers
 from harness.analyse.analysis import Analysis
-from harness.analyse.comparisons import BETTER, WORSE, inverse
-from harness.analyse.rankings import RankedTail, leaders
+from harness.analyse.answer import Answer, ConnectionMemory, Saturated, Spare, WaitingAt, Way
+from harness.analyse.changing_places import PlaceChange
+from harness.analyse.comparisons import UNDECIDED
+from harness.analyse.rankings import Ranking
 from harness.analyse.tables import Row, Table
-from harness.plan import FREE, FRESH, ONE_CORE, by_name, is_as_usual
-from harness.record import Results, Verdict
-from harness.report.blocks import Blocks, Heading, points
-from harness.report.wording import capital, few, interval, listed, mean_of, names_of
+from harness.plan import FREE, FRESH, by_name, factors_of, model_of
+from harness.record import EffectResult, Results
+from harness.report.blocks import Blocks, Points, Text, grid, numbers, words
+from harness.report.sections.choice import in_words as advice_in_words
+from harness.report.wording import MARK, all_quantiles, few, in_ms, listed
 
-KIB: Final = 1024
-MOST_NAMED: Final = 4
-CPU: Final = "cpu_us_per_request"
-TIMES: Final = {
-    CPU: "took {:.1f} times the CPU per request",
-    "throughput_rps": "answered {:.2f} times as much",
-}
-
-
-def short_answer(analysis: Analysis) -> Blocks:
-    """Say what the figures say, in a few sentences made from them."""
-    lines: list[str] = []
-    for name, table in analysis.one_core.tables.items():
-        workload = by_name(name)
-        rows = [row for row in table.rows if row.estimates["throughput_rps"] and is_as_usual(row.server)]
-        if len(rows) < 2 or not workload.core:
-            continue
-        if all("latency" in row.limits and len(row.limits) == 1 for row in rows):
-            lines.append(f"**{capital(workload.title)}**: {_latency_bound(rows)}")
-            lines.append(f"There {cpu_sentence(table, rows)}")
-        else:
-            lines.append(f"**{capital(workload.title)}**: {throughput_sentence(table, rows)}")
-            if workload.load.pipeline == 1:
-                lines.append(f"There {cpu_sentence(table, rows)}")
-                lines.append(f"There {tail_sentence(analysis.tails.get(name))}")
-    lines += _ways_sentences(analysis)
-    lines += _memory_sentence(analysis)
-    lines += _conformance_sentence(analysis.results)
-    return [Heading("Short answer"), *points(lines)]
+NOTICED_MS: Final = 1.0
+"""A difference in response time that nobody notices is smaller."""
+MOST_NAMED: Final = 3
+NOT_MEASURED: Final = "not measured in this run"
+TIMES: Final = {"cpu_us_per_request": "the CPU of a request", "throughput_rps": "the requests/s"}
+WAYS_IN_WORDS: Final = {FREE: "free on all cores", FRESH: "before its first client has left"}
 
 
-def _ways_sentences(analysis: Analysis) -> list[str]:
-    """Say what it makes of servers to be free on all cores, or fresh, where that is known to make a difference."""
-    lines = []
-    for way, title, said in (
-        (FREE, "Free on all cores", "instead of pinned to one"),
-        (FRESH, "Before the first client has left", "instead of in service"),
-    ):
-        for name, table in analysis.one_core.tables.items():
-            told: dict[str, list[str]] = {}
-            for metric, of_metric in table.comparisons.items():
-                for found in of_metric:
-                    for each in (found, inverse(found)):
-                        if (
-                            each.b == f"{each.a}+{way}"
-                            and each.verdict in {BETTER, WORSE}
-                            and metric in TIMES
-                        ):
-                            told.setdefault(each.a, []).append(TIMES[metric].format(each.ratio))
-            servers = [f"`{server}` {' and '.join(parts)}" for server, parts in told.items()]
-            if servers:
-                lines.append(f"**{title}**, {said}, {by_name(name).title}: {'; '.join(servers)}.")
-    return lines
+def first_screen(analysis: Analysis) -> Blocks:
+    """Say what was measured and what was not, what decides, and what the models come to."""
+    found = analysis.answer
+    return [
+        Text(measured(analysis.results)),
+        Text(_missing(analysis)),
+        Points(tuple(deciding(analysis)), numbered=True),
+        *models_section(found),
+    ]
 
 
-def throughput_sentence(table: Table, rows: Sequence[Row]) -> str:
-    """Say who answered the most, and who the fewest; the rows are in that order."""
-    best = leaders(table, rows, "throughput_rps")
-    last = rows[-1]
-    if last in best:
-        least, most = mean_of(last, "throughput_rps"), mean_of(rows[0], "throughput_rps")
-        return f"from {least.mean:,.0f} to {most.mean:,.0f} requests/s; the first and the last were not told apart."
+def measured(results: Results) -> str:
+    """Say in a line what was measured."""
+    environment, design = results.manifest.environment, results.manifest.design
+    judged = len({each.case for each in results.conformance})
+    failed = sorted({each.server for each in results.conformance if each.verdict.failed})
+    gate = (
+        f" {listed(failed)} failed the suite, and got no figures."
+        if failed
+        else f" Every server passed {judged} [conformance cases](cases.md) first."
+        if judged
+        else ""
+    )
     return (
-        f"{names_of(best)} answered the most: {interval(mean_of(best[0], 'throughput_rps'), '{:,.0f}')} requests/s; "
-        f"`{last.server}` the fewest, {interval(mean_of(last, 'throughput_rps'), '{:,.0f}')}."
+        f"**Measured**: one small TCP protocol, {len(results.manifest.servers)} servers that answer it byte for byte alike, "
+        f"{environment.python}, {environment.cores} cores, loopback, {len(design.workloads)} loads.{gate} "
+        "[How](method.md), [all tables](workloads.md), [every pair](pairs.md)."
     )
 
 
-def cpu_sentence(table: Table, rows: Sequence[Row]) -> str:
-    """Say where a request costs the least CPU, and where the most."""
-    ranked = sorted(
-        (row for row in rows if row.estimates["cpu_us_per_request"]),
-        key=lambda row: mean_of(row, "cpu_us_per_request").mean,
-    )
-    best = leaders(table, ranked, "cpu_us_per_request")
-    last = ranked[-1]
-    cheapest, dearest = mean_of(best[0], "cpu_us_per_request"), mean_of(last, "cpu_us_per_request")
-    if last in best:
-        return (
-            f"a request cost {cheapest.mean:.1f} to {dearest.mean:.1f} µs of CPU, with no servers told apart."
-        )
-    return (
-        f"a request cost the least CPU in {names_of(best)}: {interval(cheapest, '{:.1f}')} µs; "
-        f"the most in `{last.server}`, {interval(dearest, '{:.1f}')} µs, {dearest.mean / cheapest.mean:.1f} times as much."
-    )
-
-
-def tail_sentence(of_tail: RankedTail | None) -> str:
-    """Say who has the shortest tail, and who the longest, by the farthest quantile that most have."""
-    if of_tail is None:
-        return "too few requests were answered to speak of the tail."
-    tail, found, without = of_tail
-    unknown = f" (too little is known of {listed(without)})" if without else ""
-    shortest, longest = (f"{found.mean(server) / 1e3:.1f}" for server in (found.first, found.last))
-    if not found.tells_apart:
-        return f"{tail.share} of the responses came within {shortest} to {longest} ms{unknown}, first and last not told apart."
-    tied = " (not told apart)" if len(found.leaders) > 1 else ""
-    return (
-        f"{tail.share} of the responses came within {shortest} ms from {few(found.leaders, MOST_NAMED)}{tied}, and within "
-        f"{longest} ms from `{found.last}`{unknown}."
-    )
-
-
-def _latency_bound(rows: Sequence[Row]) -> str:
-    means = [mean_of(row, "throughput_rps").mean for row in rows]
-    return (
-        f"from {min(means):,.0f} to {max(means):,.0f} requests/s, with no core busy all the time: each request waits for the "
-        "kernel to wake the server, and then the client."
-    )
-
-
-def _memory_sentence(analysis: Analysis) -> list[str]:
-    slopes = {
-        each.server: (found, kernel)
-        for each in analysis.results.costs
-        if each.regime == ONE_CORE
-        and (found := analysis.slopes[each.server, "rss_bytes"])
-        and (kernel := analysis.slopes[each.server, "kernel_stack_bytes"])
+def _missing(analysis: Analysis) -> str:
+    """Say in a line what was not measured, by what the data hold."""
+    cores = analysis.results.manifest.environment.cores
+    missing = ["TLS", "a network", f"more than {cores} cores"]
+    ways = {
+        part
+        for table in analysis.one_core.tables.values()
+        for row in table.rows
+        for part in factors_of(row.server)
     }
-    if len(slopes) < 2:
+    if not analysis.relays.workloads:
+        missing.append("handlers that wait")
+    if FREE not in ways:
+        missing.append("servers that are free on all cores")
+    if FRESH not in ways:
+        missing.append("servers that no client has left yet")
+    if not any(part.startswith("@") for part in ways):
+        missing.append("other interpreters")
+    return f"**Not measured** in this run: {', '.join(missing)}."
+
+
+def deciding(analysis: Analysis) -> Iterator[str]:
+    """Yield the sentences that decide, each with what it rests on."""
+    found = analysis.answer
+    tables = analysis.one_core.tables
+    if found.spare is not None:
+        yield spare_sentence(found.spare, tables[found.spare.workload])
+    if found.saturated is not None:
+        yield saturated_sentence(found.saturated)
+    yield waiting_sentence(analysis)
+    yield place_sentence(found)
+    if len(found.memory) > 1:
+        yield memory_sentence(found.memory)
+
+
+def spare_sentence(found: Spare, table: Table) -> str:
+    """Say what is left of the differences with a core to spare."""
+    tail, ranking, without = found.tail
+    first, last = ranking.first, ranking.last
+    wider_ms = (ranking.mean(last) - ranking.mean(first)) / 1e3
+    head = (
+        "With a core to spare the model hardly shows to a client"
+        if wider_ms < NOTICED_MS
+        else "Even with a core to spare the model shows"
+    )
+    apart = "" if ranking.tells_apart else " (not told apart)"
+    unknown = f" Too little is known of {listed(without)}." if without else ""
+    cores = {server: share for server, share in found.cores.items() if server == model_of(server)}
+    shares = ", ".join(
+        f"`{server}` {share:.0%}" for server, share in sorted(cores.items(), key=lambda each: each[1])
+    )
+    return (
+        f"**{head}.** {by_name(found.workload).title}: {tail.share} of the responses came within {in_ms(ranking.mean(first))} "
+        f"to {in_ms(ranking.mean(last))} ms. First and last{apart}: `{first}` {all_quantiles(table.row(first))}; `{last}` "
+        f"{all_quantiles(table.row(last))}.{unknown} It shows in the core that this takes: {shares}."
+    )
+
+
+def saturated_sentence(found: Saturated) -> str:
+    """Say who answers most when all ask again at once, and where that turns."""
+    fewest, most = min(found.most), max(found.most)
+    ends = "; ".join(_most(clients, found.most[clients]) for clients in dict.fromkeys((fewest, most)))
+    if not found.turning:
+        always = [
+            server
+            for server in found.most[fewest].leaders
+            if all(server in each.leaders for each in found.most.values())
+        ]
+        head = (
+            f"Saturated, {few(always, MOST_NAMED)} answer most at every number of clients"
+            if always
+            else "Saturated, no two models change places"
+        )
+        return f"**{head}.** {ends}."
+    first = found.turning[0]
+    subject = first.few if all(each.few == first.few for each in found.turning) else None
+    head = (
+        f"Saturated, `{subject}` wins with few clients what it loses with many"
+        if subject
+        else "Saturated, who answers more depends on how many ask"
+    )
+    rest = [each for each in found.turning if each is not first]
+    others = f" So it is with {', '.join(map(_turn, rest))}." if rest else ""
+    return f"**{head}.** {_swing(first)}.{others} {ends}."
+
+
+def _swing(found: PlaceChange) -> str:
+    ratios = ", ".join(
+        f"undecided with {clients:,}" if each.verdict == UNDECIDED else f"{each.ratio:.2f} with {clients:,}"
+        for clients, each in found.ratios.items()
+    )
+    return f"Against `{found.few}`, `{found.many}` answers so many times as many requests/s: {ratios} clients"
+
+
+def _turn(found: PlaceChange) -> str:
+    return f"`{found.few}` up to {found.up_to:,} and `{found.many}` from {found.beyond:,} clients on"
+
+
+def _most(clients: int, found: Ranking) -> str:
+    if not found.tells_apart:
+        return f"with {clients:,} clients none were told apart"
+    return (
+        f"with {clients:,} clients {few(found.leaders, MOST_NAMED)} answered most ({found.mean(found.first):,.0f} requests/s), "
+        f"`{found.last}` fewest ({found.mean(found.last):,.0f})"
+    )
+
+
+def waiting_sentence(analysis: Analysis) -> str:
+    """Say what becomes of it when handlers wait for something else."""
+    if not analysis.relays.workloads:
+        return f"**Handlers that wait**: {NOT_MEASURED}; `harness bench --workload relays` does."
+    said = [
+        f"{why}"
+        for each in analysis.advice
+        if isinstance(each, WaitingHandlers | ThreadsThatWait)
+        for _, why in [advice_in_words(each)]
+    ]
+    at = _waiting_at(analysis.answer.waiting) if analysis.answer.waiting else ""
+    sentences = " ".join(f"{each[:1].upper()}{each[1:]}." for each in (at, *said) if each)
+    return f"**Handlers that wait.** {sentences or 'No servers were told apart.'} [The map](relays.md)."
+
+
+def _waiting_at(found: WaitingAt) -> str:
+    most, cheapest = found.most, found.cheapest
+    ceiling = by_name(found.workload).load.ceiling_rps
+    cpu = (
+        f"; a request took the least CPU in {few(cheapest.leaders, MOST_NAMED)} ({cheapest.mean(cheapest.first):.0f} µs), "
+        f"the most in `{cheapest.last}` ({cheapest.mean(cheapest.last):.0f})"
+        if cheapest and cheapest.tells_apart
+        else ""
+    )
+    if not most.tells_apart:
+        return f"with {by_name(found.workload).title} no servers were told apart in requests/s{cpu}"
+    return (
+        f"with {by_name(found.workload).title} {few(most.leaders, MOST_NAMED)} answered most, "
+        f"{most.mean(most.first) / ceiling:.0%} of what the pool allows, `{most.last}` {most.mean(most.last) / ceiling:.0%}{cpu}"
+    )
+
+
+def place_sentence(found: Answer) -> str:
+    """Say what place, state and interpreter make of servers; by blocks, or else by the experiment on the interpreter's lock."""
+    told = [_way(each) for each in found.ways]
+    if found.lock is not None:
+        told.append(_of_lock(found.lock))
+    if not told:
+        return f"**Pinned or free, fresh or in service, with the interpreter's lock or without**: {NOT_MEASURED}; `harness bench --placement free --fresh --python VERSION` does."
+    return f"**Where it runs matters.** {' '.join(told)}"
+
+
+def _way(found: Way) -> str:
+    of = ", ".join(
+        f"{each.ratio:.2f} times {TIMES[name]}" for name, each in found.against.items() if name in TIMES
+    )
+    way = WAYS_IN_WORDS.get(found.way, f"on {found.way.removeprefix('@')}")
+    return f"`{found.server}` {way} instead ({by_name(found.workload).title}): {of}."
+
+
+def _of_lock(found: EffectResult) -> str:
+    with_it, without = (arm.figures.get(found.metric, 0.0) for arm in (found.present, found.absent))
+    return f"Made to happen ([effects](effects.md)): {found.present.label}, {found.unit} {with_it:.1f}; {found.absent.label}, {without:.1f}."
+
+
+def memory_sentence(found: Sequence[ConnectionMemory]) -> str:
+    """Say what a connected, silent client takes."""
+    least, most = found[0], found[-1]
+    models = [each for each in found if each.server == model_of(each.server)]
+    listed_kib = ", ".join(f"`{each.server}` {each.kib:.1f}" for each in models)
+    return (
+        f"**A connection costs {least.kib:.1f} to {most.kib:.1f} KiB**, silent: {listed_kib}. Of that "
+        f"{most.kernel_kib:.1f} KiB at `{most.server}` and {least.kernel_kib:.1f} at `{least.server}` are the kernel's, for stacks and page tables "
+        "([costs](costs.md))."
+    )
+
+
+def models_section(found: Answer) -> Blocks:
+    """Show the models side by side under one load."""
+    if not found.models:
         return []
-    ranked = sorted(slopes, key=lambda server: slopes[server][0].value)
-    (least, _), (most, stack) = (slopes[server] for server in (ranked[0], ranked[-1]))
-    own_stack = (
-        f", besides {stack.value / KIB:.0f} KiB in the kernel for a stack" if stack.value > KIB else ""
+    title = by_name(found.workload).title
+    spare = f" at {found.spare.rate_rps:,.0f}/s" if found.spare else " at a moderate rate"
+    rows = (
+        (
+            f"`{each.row.server}`",
+            _mean(each.row, "throughput_rps", "{:,.0f}"),
+            each.row.letters["throughput_rps"],
+            _mean(each.row, "cpu_us_per_request", "{:.1f}"),
+            "–" if each.spare_cpu_us is None else f"{each.spare_cpu_us:.0f}",
+            *(_quantile(each.row, name) for name in ("p50", "p99", "p999")),
+            _mean(each.row, "peak_mib", "{:.0f}"),
+            "–" if each.memory is None else f"{each.memory.kib:.1f}",
+            str(each.code_lines or "–"),
+        )
+        for each in found.models
+    )
+    columns = (
+        *words("server"),
+        *numbers("requests/s"),
+        *words("letters"),
+        *numbers(
+            "CPU µs, busy",
+            f"CPU µs{spare}",
+            "p50 ms",
+            "p99 ms",
+            "p99.9 ms",
+            "MiB",
+            "KiB a connection",
+            "lines",
+        ),
     )
     return [
-        f"**Memory**: a connected, silent client takes {least.value / KIB:.1f} KiB of the process of `{ranked[0]}`, and "
-        f"{most.value / KIB:.1f} KiB of that of `{ranked[-1]}`{own_stack}."
+        Text(
+            f"**{title}, all busy.** In the order of the sources, not of the figures: who shares a letter was not told apart. "
+            "A variant stands here where it was told apart from its model."
+        ),
+        grid(columns, rows),
     ]
 
 
-def _conformance_sentence(results: Results) -> list[str]:
-    if not results.conformance:
-        return []
-    servers = list(dict.fromkeys(verdict.server for verdict in results.conformance))
-    failed = sorted({v.server for v in results.conformance if v.verdict.failed})
-    cases = len({verdict.case for verdict in results.conformance})
-    if failed:
-        return [
-            f"**Conformance**: of {cases} cases, {listed(failed)} failed at least one, and got no figures."
-        ]
-    lacking = sum(verdict.verdict == Verdict.BY_DESIGN for verdict in results.conformance)
-    return [
-        f"**Conformance**: all {len(servers)} servers passed the suite, {cases} cases each, with the very sources that were measured; in "
-        f"{lacking} of these {len(results.conformance):,} verdicts a server lacks a capability, says so, and behaves so."
-    ]
+def _mean(row: Row, name: str, form: str) -> str:
+    found = row.estimates[name]
+    return "–" if found is None else form.format(found.mean)
+
+
+def _quantile(row: Row, name: str) -> str:
+    metric = f"response_{name}_us"
+    found = row.estimates[metric]
+    return "–" if found is None else in_ms(found.mean) + (MARK if metric in row.few else "")

@@ -1,4 +1,4 @@
-"""Choose this when: what the analysis recommends for each situation, in words."""
+"""So: what the analysis recommends for each situation, in words."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,13 +6,11 @@ from typing import Final
 from harness.analyse.advice import (
     Advice,
     CleanStop,
-    ComputingOnAllCores,
-    ComputingOnOneCore,
+    Computing,
     LeastMemory,
     LibrariesThatBlock,
     MostlyIdle,
     NobodyLeftBehind,
-    OneAtATime,
     ShortTail,
     SimplestCode,
     SmallPool,
@@ -21,10 +19,11 @@ from harness.analyse.advice import (
 )
 from harness.analyse.rankings import RankedTail, Ranking
 from harness.analyse.relays import Place
+from harness.analyse.tables import Table
 from harness.plan import by_name
 from harness.record import ServerFacts
-from harness.report.blocks import Blocks, Heading, Text, grid, words
-from harness.report.wording import few, listed
+from harness.report.blocks import Blocks, Heading, Text, points
+from harness.report.wording import all_quantiles, few, listed
 
 MOST_NAMED: Final = 4
 
@@ -34,53 +33,44 @@ def choice_section(advice: Sequence[Advice]) -> Blocks:
     if not advice:
         return []
     return [
-        Heading("Choose this when"),
+        Heading("So"),
+        *points(map(_line, advice)),
         Text(
-            "Each line follows from the figures by a rule, and holds for this machine and these workloads. Servers named together "
-            "were not told apart from the first of them, which is less than being equal: a noisy figure stays in the list. "
-            "Unless it says otherwise, a server has one core."
+            "Each line follows from the figures by a rule, and holds for this machine and these loads. Servers named together "
+            "were not told apart from the first of them, which is less than being equal: a noisy figure stays in the list."
         ),
-        grid(words("situation", "choose", "because"), map(_row, advice)),
     ]
 
 
-def _row(advice: Advice) -> tuple[str, str, str]:
+def _line(advice: Advice) -> str:
     situation, why = in_words(advice)
-    any_of_them = isinstance(advice, CleanStop) and advice.everyone
-    return situation, "any" if any_of_them else few(advice.servers, MOST_NAMED), why
+    return f"**{situation}**: {chosen(advice)}: {why}."
 
 
-def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901, PLR0912 - a situation for each kind
+def chosen(advice: Advice) -> str:
+    """Name who is recommended, or who is not if that says more."""
+    match advice:
+        case CleanStop(everyone=True):
+            return "any"
+        case NobodyLeftBehind(but=but):
+            return f"any but {listed(but)}"
+        case _:
+            return few(advice.servers, MOST_NAMED)
+
+
+def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901 - a situation for each kind
     """Return the situation, and why these servers are chosen for it."""
     match advice:
-        case OneAtATime(code_lines=fewest):
-            return "One client at a time is enough", f"{fewest} lines of code, the fewest"
-        case SimplestCode(shortest=shortest, speed=speed):
-            described = "; ".join(_code(facts, speed) for facts in shortest)
-            return "A few clients, the simplest code", f"{described}{_fastest(speed)}"
+        case SimplestCode():
+            return "A few clients, the simplest code", _simplest(advice)
         case MostlyIdle():
             return "Many connections, mostly idle", _idle(advice)
         case ShortTail():
             return "A short tail with hundreds of clients", _short_tail(advice)
-        case NobodyLeftBehind(shares=found):
-            return (
-                "No client left behind",
-                f"with 500 clients the one served worst got {found.mean(found.first):.0%} of an equal share; at `{found.last}` "
-                f"{found.mean(found.last):.0%}",
-            )
-        case ComputingOnOneCore(light=(tail, found, without), costly=costly):
-            return (
-                "Requests that compute, on one core",
-                f"beside costly requests {tail.share} of the light ones were answered within {_ms(found, found.first)} ms, "
-                f"at `{found.last}` within {_ms(found, found.last)} ms{_unranked(without)}{_price_of(found, costly)}",
-            )
-        case ComputingOnAllCores(tail=tail, light=light, costly=heavy):
-            answered = f"; of the costly ones {heavy.mean:,.0f} a second" if heavy else ""
-            return (
-                "Requests that compute, on all cores",
-                f"it works on several at once: {tail.share} of the light requests were answered within "
-                f"{light.mean / 1e3:.2f} ms{answered}",
-            )
+        case NobodyLeftBehind():
+            return "No client left behind", _left_behind(advice)
+        case Computing():
+            return "Requests that compute", _computing(advice)
         case LibrariesThatBlock():
             return "Libraries that block", _blocking(advice)
         case WaitingHandlers():
@@ -157,6 +147,12 @@ def _ms(found: Ranking, server: str) -> str:
     return f"{found.mean(server) / 1e3:.2f}"
 
 
+def _simplest(advice: SimplestCode) -> str:
+    described = "; ".join(_code(facts, advice.speed) for facts in advice.shortest)
+    longer = "" if advice.next_lines is None else f"; the next longer one has {advice.next_lines} lines"
+    return f"{described}{longer}{_fastest(advice.speed)}"
+
+
 def _code(facts: ServerFacts, speed: Ranking | None) -> str:
     answers = (
         f", {speed.mean(facts.label):,.0f} requests/s" if speed and facts.label in speed.estimates else ""
@@ -173,25 +169,52 @@ def _fastest(speed: Ranking | None) -> str:
 
 
 def _idle(advice: MostlyIdle) -> str:
-    found, memory = advice.cpu, advice.memory
-    least = (
-        f"; of these `{memory.first}` holds the least memory, {memory.mean(memory.first):,.0f} MiB at most"
-        if memory
+    memory, cpu = advice.memory, advice.cpu
+    of_cpu = (
+        f"; a request beside them cost {cpu.mean(cpu.first):.1f} (`{cpu.first}`) to {cpu.mean(cpu.last):.1f} µs (`{cpu.last}`) with 64 that ask"
+        if cpu
         else ""
     )
+    each = ", ".join(f"`{held.server}` {held.kib:.1f}" for held in advice.each)
+    of_each = f"; KiB for each: {each}" if each else ""
     unable = f"; {listed(advice.unable)} cannot hold them" if advice.unable else ""
-    variants = "; the variants were not measured with it" if advice.without_variants else ""
     return (
-        f"with 10,000 silent connections a request costs {found.mean(found.first):.1f} µs of CPU, the least; the most is "
-        f"{found.mean(found.last):.1f} µs, `{found.last}`{least}{unable}{variants}"
+        f"with {advice.connections:,} silent connections `{memory.first}` held {memory.mean(memory.first):,.0f} MiB at most, "
+        f"`{memory.last}` {memory.mean(memory.last):,.0f}{of_each}{of_cpu}{unable}"
     )
 
 
 def _short_tail(advice: ShortTail) -> str:
     tail, found, without = advice.of_hundreds
     return (
-        f"{tail.share} of the responses came within {_ms(found, found.first)} ms with 500 clients that each wait "
-        f"for their reply; `{found.last}` took {_ms(found, found.last)} ms{_unranked(without)}{_at_a_rate(advice.at_a_rate)}"
+        f"with 500 clients that each wait for their reply, by {tail.short}: `{found.first}` {_all(advice.table, found.first)}; the longest, "
+        f"`{found.last}`, {_all(advice.table, found.last)}{_unranked(without)}{_at_a_rate(advice.at_a_rate)}"
+    )
+
+
+def _all(table: Table, server: str) -> str:
+    return all_quantiles(table.row(server))
+
+
+def _left_behind(advice: NobodyLeftBehind) -> str:
+    found, but = advice.shares, advice.but
+    worst = ", ".join(f"`{server}` {found.mean(server):.0%}" for server in but)
+    least = min(found.mean(server) for server in advice.servers)
+    return (
+        f"with 500 clients the one served worst got {worst} of an equal share; elsewhere {least:.0%} or more"
+    )
+
+
+def _computing(advice: Computing) -> str:
+    tail, found, without = advice.light
+    on_all = "".join(
+        f"; `{each.row.server}`, with all cores, {all_quantiles(each.row)}"
+        + (f" and {each.costly_rps:,.0f} costly ones a second" if each.costly_rps else "")
+        for each in advice.on_all_cores
+    )
+    return (
+        f"light requests beside costly ones, on one core, by {tail.short}: `{found.first}` {_all(advice.table, found.first)}; the longest, "
+        f"`{found.last}`, {_all(advice.table, found.last)}{_unranked(without)}{_price_of(found, advice.costly)}{on_all}"
     )
 
 
@@ -223,7 +246,12 @@ def _price_of(light: Ranking, costly: Ranking | None) -> str:
 
 
 def _blocking(advice: LibrariesThatBlock) -> str:
-    best = advice.servers
+    best, change = advice.servers, advice.change
+    until = (
+        f"; `{change.few}` answers more than `{change.many}` with up to {change.up_to:,} busy clients, fewer from {change.beyond:,} on"
+        if change
+        else ""
+    )
     cost = (
         f"; of {listed(advice.own_thread)} it costs the least, {advice.cpu.mean(best[0]):.1f} µs a request"
         if advice.cpu and len(best) == 1
@@ -231,5 +259,5 @@ def _blocking(advice: LibrariesThatBlock) -> str:
     )
     return (
         f"with 64 clients {'each' if len(best) > 1 else 'it'} has {advice.threads} threads, so that a call that blocks holds "
-        f"up nobody but its own client (by construction: no workload here blocks){cost}"
+        f"up nobody but its own client (by construction){cost}{until}"
     )

@@ -1,14 +1,21 @@
 """What is said of known effects: what was made to happen, and what became of it when its cause was taken away."""
 
 from collections.abc import Sequence
+from typing import Final
 
+from harness.analyse.causes.evidence import Cause
+from harness.analyse.literature import LITERATURE, met
 from harness.record import Arm, EffectResult
 from harness.report.blocks import Blocks, Heading, Text, grid, numbers, words
-from harness.report.wording import capital
+from harness.report.wording import capital, few
+
+MOST_NAMED: Final = 4
+BEYOND_NUMBERS: Final = 1000
+"""A ratio beyond says no more than its two figures."""
 
 
-def effects_page(effects: Sequence[EffectResult]) -> Blocks:
-    """Show every effect, with its cause and without it; nothing if none was looked for."""
+def effects_page(effects: Sequence[EffectResult], causes: Sequence[Cause]) -> Blocks:
+    """Show every effect, with its cause and without it, what is said of it, and whether that holds; nothing if none was looked for."""
     if not effects:
         return []
     columns = (
@@ -23,8 +30,36 @@ def effects_page(effects: Sequence[EffectResult]) -> Blocks:
             "had to name it on the first side, and not to name it on the second."
         ),
         grid(columns, map(_row, effects)),
+        Heading("What is said of them, and whether it holds"),
+        Text(
+            "In the experiment an effect is alone; in the figures of the servers the same rules look for it beside all else."
+        ),
+        grid(
+            words("effect", "what is said", "here", "in the servers' own figures"),
+            (_said(each, met(each, causes)) for each in effects),
+        ),
         *(block for each in effects if each.others for block in _sides(each)),
     ]
+
+
+def _said(each: EffectResult, servers: Sequence[str]) -> tuple[str, ...]:
+    times = _times(each)
+    return (
+        f"`{each.effect}`",
+        LITERATURE.get(each.effect, "–"),
+        f"it holds: {times}" if each.shown else f"**it does not hold as expected**: {times}",
+        few(servers, MOST_NAMED) if servers else "in none of them, as they were measured",
+    )
+
+
+def _times(each: EffectResult) -> str:
+    """Say how much larger the figure is with the effect."""
+    present, absent = (arm.figures.get(each.metric) for arm in (each.present, each.absent))
+    if present is None or absent is None:
+        return "no figure"
+    if absent <= 0 or present / absent > BEYOND_NUMBERS:
+        return f"{_figure(each, each.present)} instead of {_figure(each, each.absent)} {each.unit}"
+    return f"{present / absent:.1f} times as much ({each.unit})"
 
 
 def _row(each: EffectResult) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from harness.plan import CLOSED, Workload, by_name, why_not
 from harness.record import Results, ServerFacts
 from harness.report.blocks import Blocks, Grid, Heading, Text, grid, numbers, points, words
 from harness.report.sections.overview import overview
+from harness.report.sections.sentences import sentences
 from harness.report.wording import capital, interval, listed, quantile_of
 
 MOST_NAMED: Final = 3
@@ -84,6 +85,7 @@ def workload_section(
     is_given = workload.load.arrivals != CLOSED
     return [
         *head,
+        *points(sentences(table, analysis.tails.get(workload.name) if regime is analysis.one_core else None)),
         _rates(table),
         _responses(table),
         *_more_figures(table),
@@ -178,13 +180,13 @@ def _clipped(row: Row, name: str) -> Estimate | None:
 
 
 def memory_growth(regime: RegimeAnalysis, workload: Workload) -> list[str]:
-    """Say by how much servers still grew in the second half of a long window."""
+    """Say by how much servers grew over a long window, and in its second half."""
     found = regime.growth.get(workload.name)
     if found is None:
         return []
     return [
-        f"Memory, {workload.title}: in the second half of the window none grew by more than "
-        f"{found.kib_per_s:.1f} KiB/s (`{found.server}`; medians of the launches)."
+        f"Memory, {workload.title}: over the whole window `{found.server}` grew most, by {found.kib_per_s:.1f} KiB/s; in its "
+        f"second half none by more than {found.later_kib_per_s:.1f} (`{found.later_server}`; medians of the launches)."
     ]
 
 

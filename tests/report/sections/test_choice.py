@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from harness.analyse.advice import Advice, advice
+from harness.analyse.advice import Advice
+from harness.analyse.analysis import analyse
 from harness.analyse.blocks import launches_of
 from harness.analyse.rankings import ranking, tail_ranking
 from harness.analyse.samples.metrics import metric
@@ -48,7 +49,8 @@ def run(make_results: Callable[..., Results], make_sample: Make) -> Results:
         for label, lines in ((A, 80), (B, 100))
     )
     results = make_results()
-    return changed(results, samples=tuple(samples), manifest=changed(results.manifest, servers=servers))
+    manifest = changed(results.manifest, servers=servers, workloads=workloads)
+    return changed(results, samples=tuple(samples), manifest=manifest)
 
 
 @pytest.fixture
@@ -104,7 +106,7 @@ def test_what_is_said_of_waiting_is_swapped_with_the_figures(waiting: Results) -
 
 
 def advised(results: Results) -> tuple[Advice, ...]:
-    return advice(results, launches_of(results.samples))
+    return analyse(results).advice
 
 
 def swapped(results: Results) -> Results:
@@ -120,7 +122,7 @@ def test_every_situation_has_an_answer_from_the_figures(run: Results) -> None:
         "A few clients, the simplest code",
         "Many connections, mostly idle",
         "A short tail with hundreds of clients",
-        "Requests that compute, on one core",
+        "Requests that compute",
         "Libraries that block",
         "The least memory",
     }
@@ -144,14 +146,26 @@ def test_servers_that_were_not_told_apart_are_named_together(make_results: Calla
     assert set(found.leaders) == {A, B}
 
 
-def test_who_uses_all_cores_is_advised_apart(run: Results) -> None:
-    samples = tuple(
-        changed(sample, regime=ALL_CORES, pinned=False) if sample.cell.server == A else sample
+def test_who_uses_all_cores_is_held_beside_the_others_and_not_recommended(run: Results) -> None:
+    """It is the only one of its regime: the best of nobody."""
+    third = tuple(
+        changed(sample, regime=ALL_CORES, pinned=False, server="processes")
         for sample in run.samples
+        if sample.cell.server == A and sample.cell.workload == "costly"
     )
-    found = {in_words(each)[0]: each for each in advised(changed(run, samples=samples))}
-    assert found["Requests that compute, on all cores"].servers == (A,)
-    assert "Many connections, mostly idle" not in found, "one server alone is the best of nobody"
+    facts = changed(run.manifest.servers[0], label="processes", regime=ALL_CORES)
+    manifest = changed(run.manifest, servers=(*run.manifest.servers, facts))
+    found = advised(changed(run, samples=(*run.samples, *third), manifest=manifest))
+    assert all("processes" not in each.servers for each in found)
+    why = dict(map(in_words, found))["Requests that compute"]
+    assert "`processes`, with all cores, p50 0.5" in why
+
+
+def test_one_server_alone_is_recommended_for_nothing_that_others_could_do(run: Results) -> None:
+    samples = tuple(sample for sample in run.samples if sample.cell.server == A)
+    manifest = changed(run.manifest, servers=run.manifest.servers[:1])
+    found = {in_words(each)[0] for each in advised(changed(run, samples=samples, manifest=manifest))}
+    assert found <= {"Libraries that block"}
 
 
 def test_a_run_that_tells_nothing_recommends_nothing(make_results: Callable[..., Results]) -> None:

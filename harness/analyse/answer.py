@@ -1,0 +1,254 @@
+"""What decides between the models: the claims on which the first screen of a report stands. Pure.
+
+No server's name stands here, and no sentence: if two servers swapped their figures, they would swap their places.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from harness.analyse.blocks import Launch
+from harness.analyse.changing_places import PlaceChange, by_clients, place_changes, turning
+from harness.analyse.comparisons import BETTER, WORSE, Comparison, inverse
+from harness.analyse.rankings import RankedTail, Ranking, ranking, tail_ranking
+from harness.analyse.samples.metrics import metric
+from harness.analyse.slopes import Slope
+from harness.analyse.tables import Row, Table
+from harness.plan import ONE_CORE, RELAY, WAYS, by_name, factors_of, model_of
+from harness.record import EffectResult, Results, ServerCosts
+
+HUNDREDS: Final = "clients_500"
+OFFERED: Final = ("open_5k", "open_2k")
+"""Of these the first that was measured tells what a model does with a core to spare."""
+THROUGHPUT, CPU = "throughput_rps", "cpu_us_per_request"
+LOCK: Final = "placement"
+"""The effect that tells of threads on several cores."""
+KIB: Final = 1024
+
+
+@dataclass(frozen=True)
+class Spare:
+    """What is left of the differences when requests come at a rate that all keep up with.
+
+    Attributes:
+        workload: under which, and at what rate.
+        tail: of the responses.
+        cores: the share of a core that each server needs for it.
+    """
+
+    workload: str
+    rate_rps: float
+    tail: RankedTail
+    cores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Saturated:
+    """Who answers most when all that are there ask again at once.
+
+    Attributes:
+        most: who does, by the number of clients, the fewest first.
+        turning: where the server that changes places with most others does so; that of the largest swing first.
+    """
+
+    most: Mapping[int, Ranking]
+    turning: tuple[PlaceChange, ...]
+
+
+@dataclass(frozen=True)
+class WaitingAt:
+    """What one load of relays tells: who answers most, and at what CPU."""
+
+    workload: str
+    most: Ranking
+    cheapest: Ranking | None
+
+
+@dataclass(frozen=True)
+class Way:
+    """What one thing more makes of a server, where it is known to make a difference: another place or state, or interpreter.
+
+    Attributes:
+        server: without it.
+        way: "free", "fresh", or an "@" and an interpreter.
+        against: the server without it, compared with the one that has it, by metric.
+    """
+
+    server: str
+    way: str
+    workload: str
+    against: Mapping[str, Comparison]
+
+
+@dataclass(frozen=True)
+class ConnectionMemory:
+    """What a connected, silent client takes: of the process, and of the kernel for its tables and stacks."""
+
+    server: str
+    process_kib: float
+    kernel_kib: float
+
+    @property
+    def kib(self) -> float:
+        """Return both together."""
+        return self.process_kib + self.kernel_kib
+
+
+@dataclass(frozen=True)
+class ModelFigures:
+    """A line of the table of models.
+
+    Attributes:
+        row: its figures under the load of the table.
+        spare_cpu_us: what a request costs at the rate of `Spare`; None if that was not measured.
+        memory: what a connection takes; None likewise.
+        code_lines: of its file, 0 if that is not known.
+    """
+
+    row: Row
+    spare_cpu_us: float | None
+    memory: ConnectionMemory | None
+    code_lines: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The claims; None, or nothing, where a run does not tell."""
+
+    spare: Spare | None
+    saturated: Saturated | None
+    waiting: WaitingAt | None
+    ways: tuple[Way, ...]
+    lock: EffectResult | None
+    memory: tuple[ConnectionMemory, ...]
+    workload: str
+    models: tuple[ModelFigures, ...]
+
+
+def answer(
+    results: Results,
+    launches: Sequence[Launch],
+    tables: Mapping[str, Table],
+    slopes: Mapping[tuple[str, str], Slope | None],
+) -> Answer:
+    """Work out what decides.
+
+    Args:
+        results: of a run.
+        launches: of its servers as usual.
+        tables: of all servers of one core.
+        slopes: what a connection adds to each field of `Holding`, by server and field.
+    """
+    memory = tuple(sorted(connection_memory(results.costs, slopes), key=lambda each: each.kib))
+    spare = with_a_core_to_spare(launches)
+    workload = next((name for name in (HUNDREDS, *tables) if name in tables and tables[name].rows), "")
+    return Answer(
+        spare=spare,
+        saturated=saturated(launches, tables),
+        waiting=waiting_at(launches),
+        ways=tuple(ways(tables)),
+        lock=next((each for each in results.effects if each.effect == LOCK), None),
+        memory=memory,
+        workload=workload,
+        models=tuple(_models(results, tables, workload, spare, memory)) if workload else (),
+    )
+
+
+def with_a_core_to_spare(launches: Sequence[Launch]) -> Spare | None:
+    """Say what responses and cores are at a moderate rate; None if none was measured."""
+    for workload in OFFERED:
+        tail, cpu = tail_ranking(launches, workload), ranking(launches, workload, metric(CPU))
+        if tail is not None and cpu is not None:
+            rate = by_name(workload).load.rate
+            cores = {server: found.mean * rate / 1e6 for server, found in cpu.estimates.items()}
+            return Spare(workload, rate, tail, cores)
+    return None
+
+
+def saturated(launches: Sequence[Launch], tables: Mapping[str, Table]) -> Saturated | None:
+    """Say who answers most, by the number of clients; None if two servers never met."""
+    found = {
+        clients: most
+        for clients, name in by_clients(tables).items()
+        if (most := ranking(launches, name, metric(THROUGHPUT))) is not None
+    }
+    return Saturated(found, turning(place_changes(tables))) if found else None
+
+
+def waiting_at(launches: Sequence[Launch]) -> WaitingAt | None:
+    """Say who answers most under the one load of relays that every run measures; None if two servers were not."""
+    most = ranking(launches, RELAY.name, metric(THROUGHPUT))
+    if most is None:
+        return None
+    return WaitingAt(RELAY.name, most, ranking(launches, RELAY.name, metric(CPU)))
+
+
+def ways(tables: Mapping[str, Table]) -> Iterator[Way]:
+    """Say what place, state and interpreter make of servers, where that is known to make a difference."""
+    for workload, table in tables.items():
+        told: dict[tuple[str, str], dict[str, Comparison]] = {}
+        for name, of_metric in table.comparisons.items():
+            for found in of_metric:
+                for each in (found, inverse(found)):
+                    way = one_more(each.a, each.b)
+                    if way is not None and each.verdict in {BETTER, WORSE}:
+                        told.setdefault((each.a, way), {})[name] = each
+        yield from (Way(server, way, workload, against) for (server, way), against in told.items())
+
+
+def one_more(server: str, other: str) -> str | None:
+    """Return the one thing by which the other differs from a server of the same model; None if it is a variant, or more than one."""
+    if model_of(server) != model_of(other) or not factors_of(server) < factors_of(other):
+        return None
+    more = factors_of(other) - factors_of(server)
+    return (
+        next((each for each in more if each in WAYS or each.startswith("@")), None)
+        if len(more) == 1
+        else None
+    )
+
+
+def connection_memory(
+    costs: Sequence[ServerCosts], slopes: Mapping[tuple[str, str], Slope | None]
+) -> Iterator[ConnectionMemory]:
+    """Say what a connection takes of each server of one core that holds enough of them."""
+    for each in costs:
+        process, tables, stacks = (
+            slopes.get((each.server, field))
+            for field in ("rss_bytes", "page_table_bytes", "kernel_stack_bytes")
+        )
+        if each.regime == ONE_CORE and process and tables and stacks:
+            yield ConnectionMemory(each.server, process.value / KIB, (tables.value + stacks.value) / KIB)
+
+
+def _models(
+    results: Results,
+    tables: Mapping[str, Table],
+    workload: str,
+    spare: Spare | None,
+    memory: Sequence[ConnectionMemory],
+) -> Iterator[ModelFigures]:
+    """Yield the models in their order, each followed by those of its variants that differ from it."""
+    table = tables[workload]
+    held = {each.server: each for each in memory}
+    facts = {each.label: each for each in results.manifest.servers}
+    cores = spare.cores if spare else {}
+    for row in table.rows:
+        if row.valid and (row.server == model_of(row.server) or differs(table, row.server)):
+            known = facts.get(row.server)
+            yield ModelFigures(
+                row,
+                cores[row.server] * 1e6 / spare.rate_rps if spare and row.server in cores else None,
+                held.get(row.server),
+                known.code_lines if known else 0,
+            )
+
+
+def differs(table: Table, variant: str) -> bool:
+    """Tell whether a variant is told apart from its model, in whatever is compared."""
+    pair = {variant, model_of(variant)}
+    return any(
+        {each.a, each.b} == pair and each.verdict in {BETTER, WORSE}
+        for of_metric in table.comparisons.values()
+        for each in of_metric
+    )

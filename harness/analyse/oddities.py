@@ -1,0 +1,149 @@
+"""Figures that stand out, and that a reader would ask about: each with what the data say of its cause, or with nothing. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Final
+
+from harness.analyse.tables import Table
+from harness.plan import is_as_usual
+from harness.record import ConnectionLimit, EffectResult, ServerCosts
+
+FAR: Final = 10.0
+"""So many times as long as the median of the others is odd."""
+FEW: Final = 0.9
+"""A request at a time makes a server wait once for each; fewer waits are odd."""
+ONE: Final = "ping_pong"
+MAPPED: Final = "receive-buffer"
+LARGE: Final = "256 KiB"
+HARDLY: Final = 0.1
+
+
+@dataclass(frozen=True)
+class Oddity:
+    """A figure that stands out: of whom it is."""
+
+    server: str
+
+
+@dataclass(frozen=True)
+class SlowToAnswerAll(Oddity):
+    """All connections of a server were asked at once, and it took far longer than others that hold as many.
+
+    Attributes:
+        connections: that were held.
+        took_s: until all were answered; `others_s` the others, in the median.
+        threads: it has one for each connection; `also_threads` among the others have that, too.
+    """
+
+    connections: int
+    took_s: float
+    others_s: float
+    threads: bool
+    also_threads: tuple[str, ...]
+
+    @property
+    def each_ms(self) -> float:
+        """Return how long each reply took, if they came one after the other."""
+        return 1e3 * self.took_s / self.connections
+
+
+@dataclass(frozen=True)
+class SeldomSleeps(Oddity):
+    """One client asks, and its server waits less than once for each request: it finds the next one there already.
+
+    Attributes:
+        waits: for each request.
+        cpu_us: of a request; `others_cpu_us` of those that wait once, the least and the most.
+    """
+
+    waits: float
+    cpu_us: float
+    others_cpu_us: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class EffectNotMet(Oddity):
+    """An effect was made to happen, and no server shows it that might.
+
+    Attributes:
+        server: ... and others: those that might.
+        effect: its title.
+        faults: the most page faults that a request of any of them took.
+    """
+
+    others: tuple[str, ...]
+    effect: str
+    faults: float
+
+
+def oddities(
+    tables: Mapping[str, Table],
+    limits: Sequence[ConnectionLimit],
+    costs: Sequence[ServerCosts],
+    effects: Sequence[EffectResult],
+    receives: Mapping[str, str],
+) -> tuple[Oddity, ...]:
+    """Return all that stand out.
+
+    Args:
+        tables: of servers of one core.
+        limits: how many connections were held.
+        costs: of requests and connections.
+        effects: that were made to happen.
+        receives: how large a buffer each server receives into.
+    """
+    return (
+        *_slow_to_answer_all(limits, costs),
+        *(_seldom_sleep(tables[ONE]) if ONE in tables else ()),
+        *_not_met(costs, effects, receives),
+    )
+
+
+def _slow_to_answer_all(limits: Sequence[ConnectionLimit], costs: Sequence[ServerCosts]) -> Iterator[Oddity]:
+    threaded = {
+        each.server
+        for each in costs
+        if each.crowd.holdings and each.crowd.holdings[-1].threads > each.crowd.holdings[-1].connections > 1
+    }
+    for limit in limits:
+        alike = [
+            each
+            for each in limits
+            if each.server != limit.server and each.held == limit.held == each.answered
+        ]
+        others_s = median(each.answered_s for each in alike) if alike else 0.0
+        if others_s and limit.held == limit.answered > 1 and limit.answered_s > FAR * others_s:
+            also = tuple(each.server for each in alike if each.server in threaded)
+            yield SlowToAnswerAll(
+                limit.server, limit.held, limit.answered_s, others_s, limit.server in threaded, also
+            )
+
+
+def _seldom_sleep(table: Table) -> Iterator[Oddity]:
+    known = {
+        row.server: (waits.mean, of_cpu.mean)
+        for row in table.rows
+        if is_as_usual(row.server)
+        and (waits := row.estimates["switches_per_request"])
+        and (of_cpu := row.estimates["cpu_us_per_request"])
+    }
+    awake = [cpu_us for waits, cpu_us in known.values() if waits >= FEW]
+    for server, (each, cpu_us) in known.items():
+        if each < FEW and awake:
+            yield SeldomSleeps(server, each, cpu_us, (min(awake), max(awake)))
+
+
+def _not_met(
+    costs: Sequence[ServerCosts], effects: Sequence[EffectResult], receives: Mapping[str, str]
+) -> Iterator[Oddity]:
+    """Look for servers with a large receive buffer that take no page faults, although the effect was shown."""
+    shown = next((each for each in effects if each.effect == MAPPED and each.named_present), None)
+    faults = {
+        each.server: max(load.page_faults for load in each.loads)
+        for each in costs
+        if each.loads and receives.get(each.server) == LARGE
+    }
+    if shown is not None and faults and max(faults.values()) < HARDLY:
+        first, *others = faults
+        yield EffectNotMet(first, tuple(others), shown.title, max(faults.values()))

@@ -1,0 +1,162 @@
+"""What one should ask of a benchmark, and what this run's data say to it; and what stands out in them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from harness.analyse.analysis import Analysis
+from harness.analyse.comparisons import EQUIVALENT, UNDECIDED, Comparison
+from harness.analyse.oddities import EffectNotMet, Oddity, SeldomSleeps, SlowToAnswerAll
+from harness.analyse.scrutiny import BUSY, Headroom, Scrutiny
+from harness.plan import by_name
+from harness.record import Environment
+from harness.report.blocks import Blocks, Heading, grid, points, words
+from harness.report.wording import listed
+
+NOT_MEASURED: Final = "**Not measured.**"
+
+
+def questions_section(analysis: Analysis) -> Blocks:
+    """Answer each question with a figure, or say that it was not measured."""
+    return [
+        Heading("Questions one should ask of this"),
+        grid(words("question", "answer"), _answers(analysis)),
+        *oddities_section(analysis.oddities),
+    ]
+
+
+def _answers(analysis: Analysis) -> Iterator[tuple[str, str]]:
+    found, environment = analysis.scrutiny, analysis.results.manifest.environment
+    yield "Who was the bottleneck?", _bottleneck(found)
+    yield "Was it warmed up?", _warmed_up(found)
+    yield "Which versions?", _versions(environment)
+    yield "Is it noise?", _noise(analysis)
+    yield "Is it fair to asyncio, and to any other library?", _fair(found.variants)
+    yield "Would it hold on 16 cores?", _more_cores(found, environment)
+    yield "In a container with one CPU?", _one_cpu(environment)
+    yield "With TLS?", f"{NOT_MEASURED} No server here speaks it."
+    yield (
+        "Over a network?",
+        f"{NOT_MEASURED} Server and clients talk over loopback; `harness load --connect` measures a server elsewhere.",
+    )
+
+
+def _bottleneck(found: Scrutiny) -> str:
+    count = sum(found.limits.values())
+    if not count:
+        return NOT_MEASURED
+    shares = ", ".join(f"{limit} {launches / count:.0%}" for limit, launches in found.limits.items())
+    return f"Of {count:,} launches in closed loops what limited: {shares}.{_headroom(found.headroom)}"
+
+
+def _headroom(found: Sequence[Headroom]) -> str:
+    if not found:
+        return " What the generator can drive at most was not tested with this run."
+    least = found[0]
+    return (
+        f" Nearest to what the generator can drive came `{least.best}` under {by_name(least.workload).title}: "
+        f"{least.best_rps:,.0f} of {least.ceiling_rps:,.0f} requests/s ({least.share:.0%})."
+    )
+
+
+def _warmed_up(found: Scrutiny) -> str:
+    if not found.launches:
+        return NOT_MEASURED
+    moving = sum(found.moving.values())
+    kinds = ", ".join(f"{code} {count}" for code, count in found.moving.items())
+    of_these = f" ({kinds})" if kinds else ""
+    return f"{found.launches - moving:,} of {found.launches:,} launches kept their rate over the whole window; {moving} did not{of_these}."
+
+
+def _versions(environment: Environment) -> str:
+    libraries = ", ".join(f"{name} {version}" for name, version in sorted(environment.libraries.items()))
+    return f"{environment.python}, {environment.kernel}; {libraries or 'no libraries'}."
+
+
+def _noise(analysis: Analysis) -> str:
+    found = analysis.scrutiny.resolution
+    blocks = {each.blocks for each in analysis.twins}
+    if found is None:
+        return f"{NOT_MEASURED} No server was measured under two names."
+    return (
+        f"`{analysis.results.manifest.design.twin_of}` under two names was called different in {found.different} of {found.pairs} comparisons; "
+        f"their intervals were ±{found.widest:.0%} or narrower, with {' or '.join(map(str, sorted(blocks)))} blocks. "
+        "Each pair's interval: [pair by pair](pairs.md)."
+    )
+
+
+def _fair(variants: Sequence[Comparison]) -> str:
+    if not variants:
+        return f"{NOT_MEASURED} No variants were measured beside the stock forms."
+    told = "; ".join(f"`{each.b}` {_against(each)}" for each in variants)
+    return (
+        f"Each model stands as its library comes, and tunings stand beside it. CPU per request against the stock form, {by_name(BUSY).title}: "
+        f"{told}. Socket options and buffers: [the servers](servers.md)."
+    )
+
+
+def _against(found: Comparison) -> str:
+    if found.verdict == UNDECIDED:
+        return f"not told apart ({found.ratio:.2f})"
+    return f"{found.ratio:.2f} times{' (equivalent)' if found.verdict == EQUIVALENT else ''}"
+
+
+def _more_cores(found: Scrutiny, environment: Environment) -> str:
+    two = ""
+    if found.on_all_cores and found.on_one_core is not None:
+        best = found.on_one_core
+        those = ", ".join(f"`{server}` {rps:,.0f}" for server, rps in found.on_all_cores.items())
+        two = (
+            f" What {environment.cores} say, shared with the generator, {by_name(BUSY).title}: {those} requests/s; "
+            f"`{best.first}` on one, {best.mean(best.first):,.0f}."
+        )
+    return f"{NOT_MEASURED} This machine has {environment.cores}.{two}"
+
+
+def _one_cpu(environment: Environment) -> str:
+    if not environment.server_cores:
+        return (
+            "That is what was measured: server and generator shared one core, and no figure is to be trusted."
+        )
+    return f"{NOT_MEASURED} The server had {len(environment.server_cores)} core to itself, its clients another; no quota was set."
+
+
+def oddities_section(found: Sequence[Oddity]) -> Blocks:
+    """Say what stands out, and what the data say of its cause; or that they say nothing."""
+    if not found:
+        return []
+    return [Heading("What stands out"), *points(map(oddity_in_words, found))]
+
+
+def oddity_in_words(found: Oddity) -> str:
+    """Put a figure that stands out into words."""
+    match found:
+        case SlowToAnswerAll():
+            return _slow(found)
+        case SeldomSleeps():
+            low, high = found.others_cpu_us
+            return (
+                f"**`{found.server}` waits {found.waits:.2f} times for each request of one client**, the others once: it finds the other "
+                f"requests there when it looks, and is not woken for them. It is at work for {found.cpu_us:.0f} µs for each, the others for "
+                f"{low:.0f} to {high:.0f}. That it looks so much later explains it in part; the figures do not tell this from how its loop polls."
+            )
+        case EffectNotMet():
+            names = [found.server, *found.others]
+            return (
+                f"**The effect “{found.effect}” is there, and {listed(names)} do not show it** (at most {found.faults:.2f} page faults a "
+                "request): they are measured in service, and by mallopt(3) the allocator keeps such a buffer once one was freed, as the first client's "
+                "is when it leaves. `harness effect receive-buffer` measures them before and after that."
+            )
+    raise NotImplementedError(type(found).__name__)
+
+
+def _slow(found: SlowToAnswerAll) -> str:
+    threads = " It has a thread for each." if found.threads else ""
+    others = (
+        f" {listed(found.also_threads)} have that, too, and took no longer than others."
+        if found.also_threads
+        else ""
+    )
+    return (
+        f"**`{found.server}` took {found.took_s:.1f} s to answer {found.connections:,} clients that asked at once**, others {found.others_s:.1f} "
+        f"({found.each_ms:.1f} ms for each reply).{threads}{others} Unexplained by these figures."
+    )

@@ -1,0 +1,67 @@
+"""Figures that stand out: found by rules over figures, which follow them when two servers swap theirs."""
+
+from collections.abc import Callable
+
+from harness.analyse.analysis import analyse
+from harness.analyse.oddities import EffectNotMet, SeldomSleeps, SlowToAnswerAll, oddities
+from harness.record import Arm, ConnectionLimit, EffectResult, Results, ServerCosts
+from tests.makers import changed
+
+A, B, C = "threaded", "trio_nursery", "processes"
+EFFECT = EffectResult(
+    "receive-buffer",
+    "It is mapped",
+    "faults",
+    "faults",
+    Arm("256", {}),
+    Arm("64", {}),
+    True,
+    False,
+    "",
+    "",
+    "",
+)
+
+
+def a_limit(server: str, answered_s: float, held: int = 10_000) -> ConnectionLimit:
+    return ConnectionLimit(server, 10_000, None, "", held, held, "", 1.0, answered_s)
+
+
+def test_one_that_takes_far_longer_to_answer_all_is_found(make_costs: Callable[..., ServerCosts]) -> None:
+    costs = (make_costs(A), make_costs(C))
+    for slow, others in ((A, (C,)), (B, (A, C))):
+        limits = tuple(a_limit(server, 40.0 if server == slow else 0.4) for server in (A, B, C))
+        (found,) = oddities({}, limits, costs, (), {})
+        assert isinstance(found, SlowToAnswerAll)
+        assert (found.server, found.took_s, found.others_s, found.each_ms) == (slow, 40.0, 0.4, 4.0)
+        assert (found.threads, found.also_threads) == (slow == A, others)
+    assert oddities({}, (a_limit(A, 0.4), a_limit(B, 0.5)), (), (), {}) == ()
+    assert oddities({}, (a_limit(A, 40, held=64), a_limit(B, 0.5)), (), (), {}) == (), "not as many"
+
+
+def test_one_that_is_seldom_woken_is_found(make_results: Callable[..., Results]) -> None:
+    results = make_results(workloads=("ping_pong",))
+    for awake in (A, B):
+        samples = tuple(
+            changed(
+                sample,
+                workload="ping_pong",
+                clients=1,
+                response_sum_ns=10**9,
+                switches_voluntary=int(sample.requests.ok * (0.7 if sample.cell.server == awake else 1.0)),
+            )
+            for sample in results.samples
+        )
+        (found,) = analyse(changed(results, samples=samples)).oddities
+        assert isinstance(found, SeldomSleeps)
+        assert (found.server, round(found.waits, 2)) == (awake, 0.7)
+
+
+def test_an_effect_that_no_server_shows_that_might_is_found(make_costs: Callable[..., ServerCosts]) -> None:
+    large = {A: "256 KiB", B: "256 KiB", C: "16 KiB"}
+    calm = (make_costs(A), make_costs(B), make_costs(C))
+    (found,) = oddities({}, (), calm, (EFFECT,), large)
+    assert isinstance(found, EffectNotMet)
+    assert (found.server, found.others) == (A, (B,))
+    assert oddities({}, (), (make_costs(A, page_faults=2.0), *calm[1:]), (EFFECT,), large) == ()
+    assert oddities({}, (), calm, (), large) == ()
