@@ -54,6 +54,11 @@ from implementations.catalogue import RELAYS as RELAY_VARIANTS
 from implementations.catalogue import SERVERS, VARIANTS
 
 WITHIN_MINUTES: Final = 20
+QUICK_WAYS: Final = {
+    FREE: ("threaded", "asyncio_streams", "gevent_greenlets"),
+    FRESH: ("asyncio_streams", "asyncio_protocol"),
+}
+"""What a quick run has time for: free, those between whom people choose; fresh, those whose state is known to matter."""
 QUICK_COSTS: Final = 0.2
 """Of the requests and connections of a full look at costs."""
 
@@ -224,7 +229,7 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     )
     candidates = measured_so(candidates, placements, fresh=fresh)
     if not (names or servers or placements or fresh or only_relays):
-        candidates += _other_ways(candidates)
+        candidates += _other_ways(candidates, profile)
     target = _target(precision, precision_of, within_minutes)
     if target and blocks:
         raise UsageError("--precision chooses the number of blocks: leave out --blocks")
@@ -292,10 +297,15 @@ def _named(names: Sequence[str], profile: str | None) -> list[Workload]:
     return list(dict.fromkeys(chosen))
 
 
-def _other_ways(candidates: Sequence[Candidate]) -> list[Candidate]:
+def _other_ways(candidates: Sequence[Candidate], profile: str | None) -> list[Candidate]:
     """Return the servers of one core twice more: free on all, and in the state that they are in until a client has left."""
     of_one_core = [each for each in candidates if each.regime == ONE_CORE and "+" not in each.label]
-    return [each.measured(way) for way in (FREE, FRESH) for each in of_one_core]
+    return [
+        each.measured(way)
+        for way in (FREE, FRESH)
+        for each in of_one_core
+        if profile != "quick" or each.label in QUICK_WAYS[way]
+    ]
 
 
 def _core_only(candidates: Sequence[Candidate], *, everything: bool) -> frozenset[str]:

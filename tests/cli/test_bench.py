@@ -24,10 +24,12 @@ def test_an_unknown_name_is_said() -> None:
 
 def test_every_server_of_one_core_is_there_free_and_fresh_and_a_quick_run_gives_them_but_one_relay() -> None:
     usual = selected(("threaded", "thread_pool", "asyncio_streams", "processes"))
-    ways = _other_ways(usual)
+    ways = _other_ways(usual, "full")
     labels = [each.label for each in ways]
     servers = ("threaded", "thread_pool", "asyncio_streams")
     assert labels == [*(f"{name}+free" for name in servers), *(f"{name}+fresh" for name in servers)]
+    quick = [each.label for each in _other_ways(usual, "quick")]
+    assert quick == ["threaded+free", "asyncio_streams+free", "asyncio_streams+fresh"]
     everybody = [*usual, *ways]
     assert _core_only(everybody, everything=False) == {*labels}
     assert _relay_only(everybody, None, everything=False) == {*labels[3:]}
