@@ -16,7 +16,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from harness.drive.fleet import GENERATOR, WorkerProcess, Workers, worker
+from harness.drive.fleet import GENERATOR, RELAY_GENERATOR, WorkerProcess, Workers, worker
 from harness.errors import CannotRun
 from harness.launch.candidates import Candidate
 from harness.machine.resources import Cores
@@ -43,6 +43,8 @@ class Crew:
         self._stack = stack
         self._generators = generators
         self._members: dict[str, list[WorkerProcess]] = {}
+        self._of_relays = stack.enter_context(ExitStack())
+        self._relaying: Workers | None = None
 
     def cores_of(self, candidate: Candidate) -> Cores:
         """Choose where a server and its generators run."""
@@ -60,6 +62,18 @@ class Crew:
     def dismiss(self, server: str) -> None:
         """Forget generators that may not be able to go on."""
         self._members.pop(server, None)
+
+    def relaying(self, cores: Cores) -> Workers:
+        """Return the generator that loads relays, one after the other: a server waits for its upstream to listen before it starts."""
+        if self._relaying is None:
+            generator = self._of_relays.enter_context(worker(RELAY_GENERATOR, cores.generators[:1]))
+            self._relaying = Workers([generator], None)
+        return self._relaying
+
+    def end_relaying(self) -> None:
+        """End it: it may not be able to go on."""
+        self._of_relays.close()
+        self._relaying = None
 
 
 @dataclass(frozen=True)

@@ -171,12 +171,7 @@ class Campaign:
         for cell in cells:
             self._show(cell)
             try:
-                sample = measure(
-                    self._candidates[cell.server],
-                    self._load(cell),
-                    cell=cell,
-                    generators=self.plan.generators,
-                )
+                sample = self._launch(cell)
             except CannotRun as error:
                 self._give_up(cell, str(error))
             else:
@@ -185,6 +180,18 @@ class Campaign:
                 self._take([sample])
             self._board.done(self._seconds_of(cell))
         return samples
+
+    def _launch(self, cell: Cell) -> Sample:
+        """Measure a server by itself."""
+        candidate, load = self._candidates[cell.server], self._load(cell)
+        if load.upstream is None:
+            return measure(candidate, load, cell=cell, generators=self.plan.generators)
+        try:
+            workers = self._crew.relaying(self._crew.cores_of(candidate))
+            return measure(candidate, load, cell=cell, workers=workers)
+        except CannotRun:
+            self._crew.end_relaying()
+            raise
 
     def _give_up(self, cell: Cell, reason: str) -> None:
         """Take note that a launch could not be made; its server is tried once more, and then spared this workload."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.conformance.smoke import check_shortly
-from harness.drive.fleet import Progress, let_upstream_listen, workers_for
+from harness.drive.fleet import Progress, Workers, let_upstream_listen, workers_for
 from harness.drive.orders import Reading, sum_of_requests
 from harness.errors import MeasureError
 from harness.launch.candidates import Candidate
@@ -26,13 +26,14 @@ from harness.study.window import tally
 VISITS: Final = 32
 
 
-def measure(
+def measure(  # noqa: PLR0913 - what, how, and by whom
     candidate: Candidate,
     load: Load,
     progress: Progress = lambda *_: None,
     *,
     cell: Cell | None = None,
     generators: int = 1,
+    workers: Workers | None = None,
 ) -> Sample:
     """Launch a server, check it shortly, load it, stop it.
 
@@ -42,6 +43,7 @@ def measure(
         progress: called four times a second with the seconds since the start and the requests sent.
         cell: its place in a plan, if there is one.
         generators: how many processes load it.
+        workers: these, if they run already; they go on running.
 
     Raises:
         LaunchError: it does not start.
@@ -52,7 +54,7 @@ def measure(
     cores = cores_of(candidate, generators)
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as working:
         # Before the server, so that all of them start at the same time, each on its own core.
-        workers = working.enter_context(workers_for(load, cores, generators))
+        workers = workers or working.enter_context(workers_for(load, cores, generators))
         upstream = let_upstream_listen(workers.generators[0], load)
         with serving(candidate, load, cores, upstream) as (address, launched):
             try:

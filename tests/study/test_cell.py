@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -19,7 +20,8 @@ from harness.machine.processes import snapshot
 from harness.machine.resources import Cores, cores_for
 from harness.plan import ALL_CORES, POISSON, TRICKLE, Background, Load, Waiting
 from harness.record import Sample
-from harness.study.cell import _foreign_share, measure
+from harness.study.block import Crew
+from harness.study.cell import _foreign_share, cores_of, measure
 from harness.study.observe import MemorySeries
 from tests.makers import changed
 
@@ -283,6 +285,20 @@ def test_a_relay_is_offered_requests_whatever_its_upstream_does_and_works_off_wh
     assert sample.window.offered > sample.window.answered
     assert sample.times.response.max_ns >= 200_000_000
     assert sample.window.recovery_s is not None
+
+
+def test_relays_are_loaded_one_after_the_other_by_one_generator_until_it_cannot_go_on() -> None:
+    load = Load(clients=4, warmup_s=0.05, duration_s=0.1, upstream=Waiting(wait_s=0.002, pool=4))
+    relay = null_relay("null")
+    with ExitStack() as stack:
+        crew = Crew(stack)
+        workers = crew.relaying(cores_of(relay))
+        for _ in range(2):
+            assert real_trouble(measure(relay, load, workers=workers)) == []
+            assert crew.relaying(cores_of(relay)) is workers
+        crew.end_relaying()
+        assert not psutil.pid_exists(workers.generators[0].pid)
+        assert real_trouble(measure(relay, load, workers=crew.relaying(cores_of(relay)))) == []
 
 
 def test_a_relay_that_cannot_be_one_is_not_measured(faulty: Callable[..., Candidate]) -> None:
