@@ -11,6 +11,7 @@ from harness.analyse.comparisons import Comparison, compare_all, inverse
 from harness.analyse.rankings import Ranking, ranking
 from harness.analyse.samples.metrics import metric
 from harness.analyse.samples.quantiles import Observed
+from harness.analyse.shortfall import Shortfall, shortfalls
 from harness.plan import CLOSED, CONSTANT, ONE_CORE, RELAY, RELAYS, Workload, by_name
 from harness.record import add_histograms
 
@@ -134,11 +135,13 @@ class OfRelays:
         workloads: in the report's order.
         maps: the largest pool first.
         errors: the instrument's own, of each workload that has launches.
+        shortfalls: who stays below the ceiling though its core is not the limit.
     """
 
     workloads: tuple[str, ...]
     maps: tuple[RelayMap, ...]
     errors: tuple[TimerError, ...]
+    shortfalls: tuple[Shortfall, ...]
 
 
 def of_relays(launches: Sequence[Launch], measured: Collection[str]) -> OfRelays:
@@ -151,6 +154,7 @@ def of_relays(launches: Sequence[Launch], measured: Collection[str]) -> OfRelays
         tuple(each.name for each in workloads),
         tuple(sorted((each for each in maps if len(each.fields) >= FEWEST_FIELDS), key=_largest_first)),
         tuple(each for each in errors if each is not None),
+        tuple(shortfalls(launches, [each.name for each in workloads])),
     )
 
 

@@ -30,6 +30,7 @@ from harness.plan import (
     QUICK_MAP_S,
     QUICK_RELAYS,
     RELAY_BLOCKS,
+    RELAY_CASES,
     RELAYS,
     WORKLOADS,
     Plan,
@@ -253,6 +254,7 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         relay_only=frozenset() if workloads else _relay_only(candidates, profile, everything=everything),
         no_relays=frozenset(each.label for each in candidates if not each.relays),
         generators=generators,
+        gate_cases=RELAY_CASES if only_relays and size.whole_s else (),
         whole_s=None if blocks or target else QUICK_MAP_S if only_relays and size.whole_s else size.whole_s,
     )
     check_generators(generators)

@@ -23,8 +23,10 @@ MOST_ATTEMPTS: Final = 3
 """So often is a block measured that has an invalid launch each time."""
 RELAY_BLOCKS: Final = 4
 """So many launches tell whether a relay has one state or two."""
-QUICK_MAP_S: Final = 180.0
+QUICK_MAP_S: Final = 175.0
 """The time that a quick map of relays takes."""
+RELAY_CASES: Final = ("R",)
+"""The group of cases about relays; a quick map has no time for the others."""
 REPEATED_SHARE: Final = 0.2
 """Of the planned launches so many may be made again in all, however bad the machine is: a run keeps to its time."""
 
@@ -136,6 +138,7 @@ class Plan:
         slicing: how the servers of a block are loaded in turn, under the workloads for which they are.
         whole_s: the time that the run is to take, all that comes before and after measuring included; None: as long as it takes.
         generators: how many processes load each server, a core each.
+        gate_cases: the cases, or groups of them, that a server must pass; none for the whole suite.
     """
 
     servers: tuple[str, ...]
@@ -152,6 +155,7 @@ class Plan:
     slicing: Slicing = SLICING
     whole_s: float | None = None
     generators: int = 1
+    gate_cases: tuple[str, ...] = ()
 
     def rounds(
         self, wanted: Mapping[str, int] | None = None, done: Mapping[str, int] | None = None

@@ -87,6 +87,7 @@ class Design(Record, frozen=True, kw_only=True):
         twin_of, twin: a server that was measured under two names, and the second name; empty if none was.
         slicing: how the servers of a block were loaded in turn; None if each was launched by itself.
         generators: how many processes loaded each server.
+        gate_cases: the cases, or groups of them, that a server had to pass before; none for the whole suite.
         whole_s: the time that all was to take, whatever number of blocks that gives; None if that number was given.
     """
 
@@ -102,6 +103,7 @@ class Design(Record, frozen=True, kw_only=True):
     slicing: Slicing | None = None
     whole_s: float | None = None
     generators: int = 1
+    gate_cases: tuple[str, ...] = ()
 
 
 class PrecisionGoal(Record, frozen=True):

@@ -55,6 +55,8 @@ REPORT_S: Final = 12.0
 """About what a quick run's report takes."""
 GATE_S: Final = 9.0
 """About what the gate takes for a server of which nothing is known."""
+GATE_OF_SOME_S: Final = 4.0
+"""The same if it is but a group of cases."""
 FEWEST_BLOCKS: Final = 2
 """From fewer there is no interval."""
 LEAST_MEASURING: Final = 0.4
@@ -135,7 +137,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     recorded = (*interrupted.samples, *interrupted.twins) if interrupted else ()
     _tell_how_long(plan, manifest, recorded, console)
     try:
-        conforming = _prepare(candidates, folder, console, extras, stale or ())
+        conforming = _prepare(candidates, folder, console, extras, stale or (), plan.gate_cases)
         as_usual = _as_usual(conforming)
         places = places_found(conforming, plan)
         manifest = _with_places(manifest, places)
@@ -197,11 +199,17 @@ def _with_blocks(manifest: Manifest, plan: Plan, done: Mapping[str, int]) -> Man
     return structs.replace(manifest, design=design)
 
 
-def _prepare(
-    candidates: Sequence[Candidate], folder: Path, console: Console, extras: Extras, stale: Sequence[Part]
+def _prepare(  # noqa: PLR0913 - whom, where and what
+    candidates: Sequence[Candidate],
+    folder: Path,
+    console: Console,
+    extras: Extras,
+    stale: Sequence[Part],
+    gate_cases: Sequence[str],
 ) -> list[Candidate]:
     """Do what comes before measuring; return the servers that passed the gate."""
-    run_phase(GATE, _as_usual(candidates), folder, console, stale=stale)
+    some = ("--case", ",".join(gate_cases)) if gate_cases else ()
+    run_phase(GATE, _as_usual(candidates), folder, console, *some, stale=stale)
     if extras.prove:
         run_phase(THE_SUITE, candidates, folder, console)
     elif (proof := standing_proof()) is not None:
@@ -320,7 +328,8 @@ def _tell_how_long(plan: Plan, manifest: Manifest, recorded: Sequence[Sample], c
 
 def blocks_that_fit(plan: Plan, whole_s: float, to_judge: int) -> float:
     """Estimate how many blocks of each workload can be measured in a given time, the gate of so many servers included."""
-    measuring_s = max(whole_s - REPORT_S - GATE_S * to_judge, LEAST_MEASURING * whole_s)
+    gate_s = to_judge * (GATE_OF_SOME_S if plan.gate_cases else GATE_S)
+    measuring_s = max(whole_s - REPORT_S - gate_s, LEAST_MEASURING * whole_s)
     block_s = sum(plan.seconds_of(cell.workload) for cell in plan.cells() if cell.block == 0)
     return measuring_s / block_s
 

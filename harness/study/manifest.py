@@ -33,6 +33,7 @@ def manifest_of(
         slicing=plan.slicing,
         whole_s=plan.whole_s,
         generators=plan.generators,
+        gate_cases=plan.gate_cases,
     )
     return Manifest(
         schema=SCHEMA,

@@ -179,7 +179,7 @@ def test_how_late_the_upstream_was_is_said_as_a_share_of_its_wait(
 
 def test_a_run_without_relays_says_nothing_of_them() -> None:
     found = of_relays((), ("clients_64",))
-    assert (found.workloads, found.maps, found.errors) == ((), (), ())
+    assert (found.workloads, found.maps, found.errors, found.shortfalls) == ((), (), (), ())
 
 
 def test_figures_of_relays_are_of_relays_alone(make_relayed: Make, make_sample: Make) -> None:

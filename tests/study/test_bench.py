@@ -29,6 +29,7 @@ class Machine:
         self.done: list[str] = []
         self.interrupted_after = -1
         self.invalid: set[int] = set()
+        self.gate_words: Sequence[str] = ()
         self._make_sample = make_sample
 
     @property
@@ -46,7 +47,12 @@ class Machine:
     def run_apart(self, words: Sequence[str]) -> tuple[str, list[str]]:
         if words[0] == "conform":
             self.done.append("gate")
-            verdicts = [Judgement(each, "F01", "", "MUST", Verdict.PASS, "") for each in words[1:-1]]
+            self.gate_words = words
+            verdicts = [
+                Judgement(each.label, "F01", "", "MUST", Verdict.PASS, "")
+                for each in CANDIDATES
+                if each.label in words
+            ]
             return as_json(verdicts), []
         self.done.append("proof")
         return '{"suite": "", "trials": [], "untested": [], "findings": [], "alarm_runs": []}', []
@@ -106,6 +112,14 @@ def test_a_resumed_run_is_the_one_that_was_interrupted(
     assert manifest.design.blocks_of == BLOCKS
 
 
+def test_a_gate_of_some_cases_is_written_down(machine: Machine, tmp_path: Path) -> None:
+    run(tmp_path / "whole")
+    assert "--case" not in machine.gate_words
+    run(tmp_path / "some", plan=changed(PLAN, gate_cases=("R",)))
+    assert "--case R" in " ".join(machine.gate_words)
+    assert read_results(tmp_path / "some").manifest.design.gate_cases == ("R",)
+
+
 def test_what_is_to_come_is_estimated(machine: Machine, tmp_path: Path) -> None:
     machine.interrupted_after = 4
     with pytest.raises(KeyboardInterrupt):
@@ -116,13 +130,14 @@ def test_what_is_to_come_is_estimated(machine: Machine, tmp_path: Path) -> None:
 
 
 def test_what_does_not_fit_into_a_given_time_is_known_beforehand() -> None:
-    def fit(servers: int, to_judge: int = 0) -> float:
+    def fit(servers: int, to_judge: int = 0, gate_cases: tuple[str, ...] = ()) -> float:
         labels = tuple(f"server_{number}" for number in range(servers))
         workloads = {"clients_64": 8, "clients_500": 8}
-        plan = Plan(labels, tuple(workloads), {}, workloads, 0.3, 1.0, 7)
+        plan = Plan(labels, tuple(workloads), {}, workloads, 0.3, 1.0, 7, gate_cases=gate_cases)
         return study.blocks_that_fit(plan, 285.0, to_judge)
 
     assert fit(20, to_judge=20) < study.FEWEST_BLOCKS < fit(5, to_judge=5) < fit(5)
+    assert fit(5, to_judge=5) < fit(5, to_judge=5, gate_cases=("R",)) < fit(5)
 
 
 def test_a_run_is_resumed_with_the_same_sources_plan_and_machine_only(

@@ -83,8 +83,8 @@ def what_was_measured(manifest: Manifest) -> Blocks:
         ),
         Text(
             f"{blocks_in_words(manifest)} In each block every server met every workload that it can serve, in a shuffled order, "
-            "freshly launched each time and checked by a short conversation; before that, every server had to pass the "
-            f"whole conformance suite. A launch ran {manifest.design.warmup_s:g} s to warm up, then {manifest.design.duration_s:g} s "
+            "freshly launched each time and checked by a short conversation; before that, every server had to pass "
+            f"{gate_in_words(manifest.design.gate_cases)}. A launch ran {manifest.design.warmup_s:g} s to warm up, then {manifest.design.duration_s:g} s "
             "were measured, unless a workload says otherwise. Where requests are not said to come by themselves, the load is a "
             "closed loop: each client sends its next request when a reply has come. Clients in the background had a process "
             "of their own, on the load generator's core. Every reply, to them too, was compared byte for byte with what an "
@@ -124,6 +124,13 @@ def _what_of_invalid_launches(manifest: Manifest) -> str:
         f"while such launches are at most {REPEATED_SHARE:.0%} of those planned. The attempt with the most valid launches is "
         "used, and of it these alone."
     )
+
+
+def gate_in_words(cases: Sequence[str]) -> str:
+    """Say what of the suite a server had to pass."""
+    if not cases:
+        return "the whole conformance suite"
+    return f"the cases {' and '.join(cases)} of the conformance suite, and no others"
 
 
 def build_in_words(environment: Environment) -> str:

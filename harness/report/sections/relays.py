@@ -7,7 +7,8 @@ from harness.analyse.advice import Advice, SmallPool, ThreadsThatWait, WaitingHa
 from harness.analyse.analysis import Analysis
 from harness.analyse.rankings import Ranking
 from harness.analyse.relays import BEHIND, MOST, Divide, MapField, RelayMap, TimerError
-from harness.analyse.samples.validity import LATE_LIMIT
+from harness.analyse.samples.validity import BUSY, LATE_LIMIT
+from harness.analyse.shortfall import REACHED, SHORTEST_WAIT_S, Lost, Shortfall
 from harness.analyse.tables import Row
 from harness.plan import Load, by_name
 from harness.record import ServerFacts
@@ -33,6 +34,13 @@ SOMETIMES: Final = {
     "prompt_p99_us": Sometimes("no wait: p99 ms", 1e3, "{:,.2f}"),
     "recovery_s": Sometimes("recovered after s", 1.0, "{:.2f}"),
 }
+CAUSES: Final = {
+    Lost.NEARLY_BUSY: "its core: so busy that requests queue for it",
+    Lost.GENERATOR: "the instrument: its core was busy",
+    Lost.STATES: "it has two states, and keeps the one that a launch began with",
+    Lost.ASKING: "it takes long to ask",
+    Lost.RETURNING: "it takes long to pass the answer on",
+}
 FEWEST_TO_COMPARE: Final = 2
 SENTENCES: Final = (WaitingHandlers, ThreadsThatWait, SmallPool)
 
@@ -54,6 +62,7 @@ def relays_page(analysis: Analysis, drawn: Collection[str]) -> Blocks:
         *_mistakes(analysis.results.manifest.servers),
         *(block for each in found.maps for block in _map(each, drawn)),
         *_sentences(analysis.advice),
+        *_shortfalls(found.shortfalls),
         *_timer(found.errors),
         *(block for name in found.workloads for block in relay_section(name, analysis)),
     ]
@@ -242,6 +251,38 @@ def _sentences(advice: Sequence[Advice]) -> Blocks:
     return points(
         f"**{situation}**: {few(each.servers, MOST_NAMED)}; {why}." for each, situation, why in said
     )
+
+
+def _shortfalls(found: Sequence[Shortfall]) -> Blocks:
+    """Name who stays below the ceiling though its core is not the limit, and why."""
+    if not found:
+        return []
+    columns = (
+        *words("server", "workload"),
+        *numbers("share", "by launch", "core", "generator's core", "before, ms", "after, ms"),
+        *words("cause"),
+    )
+    rows = (
+        (
+            f"`{each.server}`",
+            f"`{each.workload}`",
+            f"{each.share:.2f}",
+            f"{each.least:.2f} to {each.most:.2f}",
+            f"{each.core:.0%}",
+            f"{each.generator:.0%}",
+            f"{each.asking_us / 1e3:,.2f}",
+            f"{each.returning_us / 1e3:,.2f}",
+            CAUSES[each.cause],
+        )
+        for each in found
+    )
+    return [
+        Text(
+            f"Below {REACHED:.0%} of the ceiling, with waits of {SHORTEST_WAIT_S * 1e3:g} ms or more, though the core was not busy for "
+            f"{BUSY:.0%} of the time, and why. Before the question, and after the answer: medians of what a response spends there."
+        ),
+        grid(columns, rows),
+    ]
 
 
 def _leaders_or_none(found: Ranking | None, unit: str) -> str:

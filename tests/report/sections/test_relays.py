@@ -101,6 +101,24 @@ def test_three_sentences_end_the_argument_and_lines_say_where_the_answer_changes
     assert "- **Threads whose handlers wait**: " in section
 
 
+def test_a_gate_of_some_cases_is_no_whole_suite(run: Results) -> None:
+    design = changed(run.manifest.design, gate_cases=("R",))
+    with undrawn():
+        some = render(analyse(changed(run, manifest=changed(run.manifest, design=design))))
+        whole = render(analyse(run))
+    assert any(
+        "had to pass the cases R of the conformance suite, and no others" in text for text in some.values()
+    )
+    assert any("had to pass the whole conformance suite" in text for text in whole.values())
+
+
+def test_who_stays_below_the_ceiling_is_named_with_the_cause(run: Results) -> None:
+    with undrawn():
+        section = render(analyse(run))[RELAY_TABLES]
+    assert f"| `{A}` | `relay_5ms_16` | 0.2" in section
+    assert "Below 85% of the ceiling" in section
+
+
 def test_a_mistake_is_called_one(run: Results) -> None:
     servers = tuple(
         changed(facts, mistake="it sleeps" if facts.label == B else "") for facts in run.manifest.servers
