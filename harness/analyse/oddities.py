@@ -14,6 +14,7 @@ FAR: Final = 10.0
 FEW: Final = 0.9
 """A request at a time makes a server wait once for each; fewer waits are odd."""
 ONE: Final = "ping_pong"
+CROWD: Final = "lock-crowd"
 MAPPED: Final = "receive-buffer"
 LARGE: Final = "256 KiB"
 HARDLY: Final = 0.1
@@ -34,6 +35,7 @@ class SlowToAnswerAll(Oddity):
         connections: that were held.
         took_s: until all were answered; `others_s` the others, in the median.
         threads: it has one for each connection; `also_threads` among the others have that, too.
+        shown: the effect that threads on several cores have on each other, if it was made to happen and is there; None otherwise.
     """
 
     connections: int
@@ -41,6 +43,7 @@ class SlowToAnswerAll(Oddity):
     others_s: float
     threads: bool
     also_threads: tuple[str, ...]
+    shown: EffectResult | None
 
     @property
     def each_ms(self) -> float:
@@ -94,13 +97,16 @@ def oddities(
         receives: how large a buffer each server receives into.
     """
     return (
-        *_slow_to_answer_all(limits, costs),
+        *_slow_to_answer_all(limits, costs, effects),
         *(_seldom_sleep(tables[ONE]) if ONE in tables else ()),
         *_not_met(costs, effects, receives),
     )
 
 
-def _slow_to_answer_all(limits: Sequence[ConnectionLimit], costs: Sequence[ServerCosts]) -> Iterator[Oddity]:
+def _slow_to_answer_all(
+    limits: Sequence[ConnectionLimit], costs: Sequence[ServerCosts], effects: Sequence[EffectResult]
+) -> Iterator[Oddity]:
+    shown = next((each for each in effects if each.effect == CROWD and each.shown), None)
     threaded = {
         each.server
         for each in costs
@@ -115,8 +121,15 @@ def _slow_to_answer_all(limits: Sequence[ConnectionLimit], costs: Sequence[Serve
         others_s = median(each.answered_s for each in alike) if alike else 0.0
         if others_s and limit.held == limit.answered > 1 and limit.answered_s > FAR * others_s:
             also = tuple(each.server for each in alike if each.server in threaded)
+            threads = limit.server in threaded
             yield SlowToAnswerAll(
-                limit.server, limit.held, limit.answered_s, others_s, limit.server in threaded, also
+                limit.server,
+                limit.held,
+                limit.answered_s,
+                others_s,
+                threads,
+                also,
+                shown if threads else None,
             )
 
 

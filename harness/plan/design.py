@@ -65,7 +65,7 @@ SLICING: Final = Slicing()
 
 @dataclass(frozen=True)
 class Profile:
-    """How long a run is: blocks of the core workloads and of the others, and seconds in each cell.
+    """How long a run is: blocks of the core workloads, and of those that take as many, and of the others; seconds in each cell.
 
     Attributes:
         map_blocks: of the relays that not every run measures.
@@ -89,7 +89,7 @@ class Profile:
             return self.map_blocks
         if workload == RELAY:
             return RELAY_BLOCKS if self.whole_s is None else self.core_blocks
-        return self.core_blocks if workload.core else self.other_blocks
+        return self.core_blocks if workload.core or workload.often else self.other_blocks
 
 
 PROFILES: Final = {

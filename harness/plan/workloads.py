@@ -37,6 +37,7 @@ class Workload:
         of_peak: of an open loop, its rate as a share of what the server answers in a closed loop of 64 clients; before and
             after its window it has `RELIEF` of that.
         core: it belongs to the few that every run measures, and measures most often.
+        often: it tells servers apart and scatters much, so that it takes as many blocks as the core.
         alone: why it needs a server to itself, launch by launch; empty if all servers of a block can be loaded in turn.
     """
 
@@ -49,6 +50,7 @@ class Workload:
     duration_s: float | None = None
     of_peak: float = 0.0
     core: bool = False
+    often: bool = False
     alone: str = ""
 
     @property
@@ -228,7 +230,7 @@ WORKLOADS: Final = (
     replace(
         _closed(500, "what grows with the number of connections: memory, and time in the scheduler"), core=True
     ),
-    _closed(1000, "the same, at the most that select() can watch"),
+    replace(_closed(1000, "the same, at the most that select() can watch"), often=True),
     _pipelined(4, "how soon the scheduler's price is shared"),
     replace(
         _pipelined(16, "the price of a request when the scheduler is shared, and parsing is not"), core=True
@@ -250,6 +252,7 @@ WORKLOADS: Final = (
         "10,000 open connections are silent while 64 ask; then each of them asks once",
         "what an idle connection costs: memory, and time if readiness is looked for among all",
         Load(background=Background(IDLE, 10_000)),
+        often=True,
         alone="10,000 connections to each server at once are more than a process may open",
     ),
     Workload(
@@ -277,6 +280,7 @@ WORKLOADS: Final = (
         "4 clients ask for products of 4,096-byte lines, some 0.4 ms each; measured is what the light ones wait",
         "head-of-line blocking: who waits for another one's computation",
         Load(clients=8, background=Background(COSTLY, 4)),
+        often=True,
         alone="the clients in the background do not stop between slices",
     ),
     Workload(
@@ -285,6 +289,7 @@ WORKLOADS: Final = (
         "one client pipelines as deep as the server lets it; measured is what the light ones get",
         "fairness: how much one that takes all it can get leaves to the others, and whether evenly",
         Load(clients=8, background=Background(FLOOD, 1)),
+        often=True,
         alone="the clients in the background do not stop between slices",
     ),
     Workload(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from harness.analyse.analysis import analyse
 from harness.analyse.oddities import EffectNotMet, SeldomSleeps, SlowToAnswerAll, oddities
 from harness.record import Arm, ConnectionLimit, EffectResult, Results, ServerCosts
+from harness.report.sections.questions import oddity_in_words
 from tests.makers import changed
 
 A, B, C = "threaded", "trio_nursery", "processes"
@@ -22,6 +23,11 @@ EFFECT = EffectResult(
     "",
 )
 
+CROWD = EffectResult(
+    "lock-crowd", "They fight", "cpu_us", "µs", Arm("free", {"cpu_us": 265.0, "switches_voluntary": 31.0}),
+    Arm("pinned", {"cpu_us": 55.0, "switches_voluntary": 4.0}), True, False, "", "", "harness effect lock-crowd",
+)  # fmt: skip
+
 
 def a_limit(server: str, answered_s: float, held: int = 10_000) -> ConnectionLimit:
     return ConnectionLimit(server, 10_000, None, "", held, held, "", 1.0, answered_s)
@@ -34,7 +40,13 @@ def test_one_that_takes_far_longer_to_answer_all_is_found(make_costs: Callable[.
         (found,) = oddities({}, limits, costs, (), {})
         assert isinstance(found, SlowToAnswerAll)
         assert (found.server, found.took_s, found.others_s, found.each_ms) == (slow, 40.0, 0.4, 4.0)
-        assert (found.threads, found.also_threads) == (slow == A, others)
+        assert (found.threads, found.also_threads, found.shown) == (slow == A, others, None)
+    (explained,) = oddities({}, (a_limit(A, 40.0), a_limit(B, 0.4)), costs, (CROWD,), {})
+    assert isinstance(explained, SlowToAnswerAll)
+    assert explained.shown == CROWD
+    assert "free a request took 265 µs of CPU and 31 waits, pinned 55 and 4" in oddity_in_words(explained)
+    (unexplained,) = oddities({}, (a_limit(B, 40.0), a_limit(A, 0.4)), costs, (CROWD,), {})
+    assert "Unexplained by this run's figures." in oddity_in_words(unexplained), "it has no threads"
     assert oddities({}, (a_limit(A, 0.4), a_limit(B, 0.5)), (), (), {}) == ()
     assert oddities({}, (a_limit(A, 40, held=64), a_limit(B, 0.5)), (), (), {}) == (), "not as many"
 

@@ -323,6 +323,8 @@ def test_blocks_are_counted_by_workload(make_results: Callable[..., Results]) ->
     blocks = {"clients_64": 12, "churn": 5, "flood": 5}
     text = text_of(make_results(blocks=5, blocks_of=blocks, workloads=tuple(blocks)))
     assert "The core workloads had 12 blocks, all others 5." in text
+    often = text_of(make_results(blocks=5, blocks_of={**blocks, "flood": 12}, workloads=tuple(blocks)))
+    assert "The core workloads, and `flood`, had 12 blocks, all others 5." in often
     assert "There were 5 blocks of each workload." in text_of(make_results(blocks=5))
 
 

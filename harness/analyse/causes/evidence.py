@@ -9,6 +9,7 @@ from harness.analyse.blocks import Launch, counted
 from harness.analyse.samples.metrics import METRICS
 from harness.analyse.slopes import per_connection
 from harness.analyse.statistics.inference import estimate
+from harness.plan import CLOSED, CONSTANT, Load
 from harness.record import Arm, ServerCosts, ServerFacts
 
 CONNECTIONS: Final = "connections"
@@ -19,6 +20,7 @@ PIPELINED: Final = "clients_64_pipeline_16"
 BESIDE_COSTLY: Final = "costly"
 ALONE: Final = "clients_8"
 """The same light clients with nobody beside them."""
+NO_LOOP: Final = "none"
 CALLS: Final = "calls."
 """Before a syscall's name: how many a request makes."""
 
@@ -32,7 +34,7 @@ SLOPES: Final = {
 
 @dataclass(frozen=True)
 class Evidence:
-    """Figures by server, workload and metric; and the model of each server, by its file, which its variants share.
+    """Figures by server, workload and metric; the model of each server, by its file, which its variants share; and its event loop.
 
     A metric has its unit in its name. Costs are per request: `cpu_us`, `user_us`, `system_us`, `calls.NAME`, `calls` (all),
     `switches_voluntary`, `switches_involuntary`, `page_faults_most` (of the worst launch). A workload's samples add all that
@@ -41,6 +43,7 @@ class Evidence:
 
     figures: Mapping[tuple[str, str, str], float]
     models: Mapping[str, str] = field(default_factory=dict)
+    loops: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, server: str, workload: str, metric: str) -> float | None:
         """Return a figure; None if it was not recorded."""
@@ -56,6 +59,10 @@ class Evidence:
     def calls(self, server: str, workload: str, *names: str) -> float:
         """Return how many of these syscalls a request makes."""
         return sum(self.figures.get((server, workload, f"{CALLS}{name}"), 0.0) for name in names)
+
+    def loop(self, server: str) -> str:
+        """Return the loop on which a server runs; "" if it has none, or that is not known."""
+        return self.loops.get(server, "")
 
     @property
     def servers(self) -> tuple[str, ...]:
@@ -109,7 +116,16 @@ def evidence(
         figures |= _of_costs(each)
     for server in {server for server, workload, _ in figures if workload == BESIDE_COSTLY}:
         figures |= _of_neighbours(server, figures, places.get((server, BESIDE_COSTLY), []))
-    return Evidence(figures, {facts.label: facts.file or facts.label for facts in servers})
+    known = tuple(servers)
+    return Evidence(
+        figures,
+        {facts.label: facts.file or facts.label for facts in known},
+        {
+            facts.label: loop
+            for facts in known
+            if (loop := facts.factors.get("event loop", NO_LOOP)) != NO_LOOP
+        },
+    )
 
 
 def of_arm(effect: str, arm: Arm) -> Evidence:
@@ -125,7 +141,18 @@ def _of_launches(launches: list[Launch]) -> dict[str, float]:
         "generator_core_share": [sample.generator.cpu_ns / sample.window.length_s / 1e9 for sample in valid],
     }
     found = {name: estimate([each for each in column if each]) for name, column in values.items()}
-    return {name: each.mean for name, each in found.items() if each is not None}
+    known = {name: each.mean for name, each in found.items() if each is not None}
+    return known | (_of_waiting(valid[0].load, known["throughput_rps"]) if valid else {})
+
+
+def _of_waiting(load: Load, rps: float) -> dict[str, float]:
+    """Say how long handlers wait, how many at once, and when a turn of the pool comes round; nothing if requests come by themselves."""
+    if load.upstream is None or load.arrivals != CLOSED or load.upstream.spread != CONSTANT:
+        return {}
+    waiting = {"wait_ms": 1e3 * load.upstream.wait_s, "most_under_way": float(load.most_under_way)}
+    return waiting | (
+        {"turn_comes_ms": 1e3 * load.clients / rps} if load.upstream.pool < load.clients else {}
+    )
 
 
 def _of_neighbours(

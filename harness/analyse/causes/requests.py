@@ -1,7 +1,7 @@
 """Causes that show in what a request makes a server do: memory that is mapped, batches, the price of a library. Pure."""
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from harness.analyse.causes.evidence import CALLS, MANY, PIPELINED, Cause, Evidence
 
@@ -143,33 +143,74 @@ def batching(seen: Evidence) -> Iterator[Cause]:
 
 
 def scheduler_price(seen: Evidence) -> Iterator[Cause]:
-    """Name what a library itself costs: two servers ask the same of the kernel, and one takes more time in user mode."""
+    """Name what a scheduler and its API cost: two servers on the same loop ask the same of the kernel, and one takes more time in user mode."""
     for server in seen.servers:
-        peers = [other for other in seen.servers if other != server and _ask_the_same(seen, server, other)]
-        costs = {
-            other: found
-            for other in (server, *peers)
-            if (found := seen.all(other, MANY, "cpu_us", "user_us"))
-        }
-        if len(costs) < 2 or server not in costs:
-            continue
-        cheapest = min(costs, key=lambda each: costs[each][0])
-        (cpu_us, user_us), (least_us, least_user_us) = costs[server], costs[cheapest]
-        more_us = cpu_us - least_us
-        in_user_us = min(more_us, user_us - least_user_us)  # the kernel's ticks tell it roughly
-        if cpu_us >= DEARER * least_us and in_user_us >= IN_THE_LIBRARY * more_us:
+        peers = [other for other in _alike(seen, server) if seen.loop(other) == seen.loop(server)]
+        for cheapest, price in _prices(seen, server, peers):
             yield Cause(
                 "price of a scheduler",
                 (server, cheapest),
                 MANY,
-                in_user_us,
+                price.in_user_us,
                 "µs per request",
-                f"it asks the same of the kernel as `{cheapest}` does, but for calls like getpid that take no time, and takes {cpu_us:.1f} µs per request instead of "
-                f"{least_us:.1f}; {in_user_us:.1f} of the {more_us:.1f} µs between them are time in user mode: what its "
-                "library and its handler do before and after each call",
+                f"on the same loop it asks the same of the kernel as `{cheapest}` does, but for calls like getpid that take no time, and {price}: "
+                "what tasks and their API do before and after each call",
                 "proc(5), utime and stime; strace(1)",
                 "harness costs",
             )
+
+
+def loop_price(seen: Evidence) -> Iterator[Cause]:
+    """Name what a loop costs with all that is above it, where nobody else is on the same loop: which of them it is cannot be told."""
+    for server in seen.servers:
+        alike = _alike(seen, server)
+        if seen.loop(server) and not any(seen.loop(other) == seen.loop(server) for other in alike):
+            for cheapest, price in _prices(seen, server, [other for other in alike if seen.loop(other)]):
+                yield Cause(
+                    "price of a loop",
+                    (server, cheapest),
+                    MANY,
+                    price.in_user_us,
+                    "µs per request",
+                    f"it asks the same of the kernel as `{cheapest}` does, which is on another loop, and {price}: loop, scheduler and API together, since "
+                    "nobody else here is on its loop",
+                    "proc(5), utime and stime; strace(1)",
+                    "harness costs",
+                )
+
+
+class _Price(NamedTuple):
+    """What a request costs two servers, and how much of the difference is time in user mode."""
+
+    cpu_us: float
+    least_us: float
+    in_user_us: float
+
+    def __str__(self) -> str:
+        return (
+            f"takes {self.cpu_us:.1f} µs per request instead of {self.least_us:.1f}; {self.in_user_us:.1f} of the "
+            f"{self.cpu_us - self.least_us:.1f} µs between them are time in user mode"
+        )
+
+
+def _prices(seen: Evidence, server: str, peers: Sequence[str]) -> Iterator[tuple[str, _Price]]:
+    """Yield the cheapest of its peers, if a server is dearer by much, and mostly in user mode."""
+    costs = {
+        other: found for other in (server, *peers) if (found := seen.all(other, MANY, "cpu_us", "user_us"))
+    }
+    if len(costs) < 2 or server not in costs:
+        return
+    cheapest = min(costs, key=lambda each: costs[each][0])
+    (cpu_us, user_us), (least_us, least_user_us) = costs[server], costs[cheapest]
+    more_us = cpu_us - least_us
+    in_user_us = min(more_us, user_us - least_user_us)  # the kernel's ticks tell it roughly
+    if cpu_us >= DEARER * least_us and in_user_us >= IN_THE_LIBRARY * more_us:
+        yield cheapest, _Price(cpu_us, least_us, in_user_us)
+
+
+def _alike(seen: Evidence, server: str) -> list[str]:
+    """Return the others that ask the same of the kernel."""
+    return [other for other in seen.servers if other != server and _ask_the_same(seen, server, other)]
 
 
 def _ask_the_same(seen: Evidence, a: str, b: str) -> bool:

@@ -8,10 +8,9 @@ What a rule here needs, by metric:
 - `cores`, `switches_voluntary`, `cpu_us`: on how many cores the server may run, and what a request costs it there.
 - `busy_threads`: threads of the server's process that want to compute all the time.
 - `held_s`, `waited_s`: how long a client stayed, and how long one that came meanwhile waited for its first reply.
-- `wait_ms`, `under_way`, `under_way_most`: how long a handler waits for somebody else; how many of these waits were under way at once, on
-  average, and how many could have been.
-- `turns`, `turns_waiting`: of how many turns a pool has, and how many more clients want one; `passed_over`: in how many of the waits for
-  one, as a share, somebody who came later was first.
+- `wait_ms`, `mean_under_way`, `most_under_way`: how long a handler waits for somebody else; how many of these waits were under way at
+  once, on average, and how many could have been.
+- `turn_comes_ms`: after how long each client of a pool that is smaller than they are many would have its turn, if turns went round.
 - `connects`, `connects_at_1s`, `connects_at_3s`: how many connects were tried, and how many took about so long, or longer.
 """
 
@@ -32,7 +31,8 @@ MOST_OF: Final = 0.5
 SOME: Final = 0.05
 SEVERAL: Final = 2.0
 ONE_AT_A_TIME: Final = 1.1
-OFTEN_PASSED: Final = 0.05
+FAR_LATER: Final = 4.0
+"""So many times as long as a turn takes to come round is chance, and no busy machine."""
 OWN_WAITS: Final = 1.0
 """A thread with one client waits once for each request: for the request itself."""
 LOCK_WAITS: Final = 1.0
@@ -119,7 +119,7 @@ def head_of_line(seen: Evidence) -> Iterator[Cause]:
 def unyielding_wait(seen: Evidence) -> Iterator[Cause]:
     """Name handlers that wait one after the other, although several clients are served side by side: who waits holds up all others."""
     for server, workload in seen.places():
-        found = seen.all(server, workload, "wait_ms", "under_way", "under_way_most")
+        found = seen.all(server, workload, "wait_ms", "mean_under_way", "most_under_way")
         if found is None:
             continue
         wait_ms, under_way, most = found
@@ -130,9 +130,9 @@ def unyielding_wait(seen: Evidence) -> Iterator[Cause]:
                 workload,
                 under_way,
                 "waits under way",
-                f"a handler that waits {wait_ms:.3g} ms lets nobody else go on meanwhile: of {most:.0f} waits that could be under way at "
-                f"once {under_way:.2f} were, on average",
-                "docs.python.org/3/library/asyncio-dev.html, running blocking code",
+                f"while a handler waits {wait_ms:.3g} ms nobody else goes on: of {most:.0f} waits that could be under way at once "
+                f"{under_way:.2f} were, on average",
+                "docs.python.org/3/library/asyncio-dev.html, concurrency and multithreading",
                 "harness effect blocking-wait",
             )
 
@@ -140,20 +140,20 @@ def unyielding_wait(seen: Evidence) -> Iterator[Cause]:
 def turns_by_chance(seen: Evidence) -> Iterator[Cause]:
     """Name a pool whose turns go to whoever is there when one comes free, and not to who has waited longest."""
     for server, workload in seen.places():
-        found = seen.all(server, workload, "response_p50_us", "response_p99_us", "passed_over")
+        found = seen.all(server, workload, "response_p90_us", "turn_comes_ms")
         if found is None:
             continue
-        p50_us, p99_us, passed_over = found
-        if passed_over >= OFTEN_PASSED and p99_us >= MUCH_SLOWER * p50_us:
+        p90_us, turn_comes_ms = found
+        if p90_us >= FAR_LATER * turn_comes_ms * 1000:
             yield Cause(
                 "turns by chance",
                 (server,),
                 workload,
-                p99_us / p50_us,
-                "times the p50",
-                f"a turn that comes free goes to whoever takes it first: in {passed_over:.0%} of the waits somebody who came later was served before, "
-                f"and 99 % of the replies took {p99_us / 1000:.1f} ms or less, half of them {p50_us / 1000:.1f}",
-                "docs.python.org/3/library/threading.html, Semaphore; Lampson and Redell, CACM 23(2), 1980",
+                p90_us / 1000,
+                "ms (p90)",
+                f"a turn that comes free goes to whoever takes it first: going round, it would come to each within {turn_comes_ms:.3g} ms, and one in ten of "
+                f"the replies took {p90_us / 1000:.1f} ms or more",
+                "docs.python.org/3/library/threading.html, semaphores; Lampson and Redell, CACM 23(2), 1980",
                 "harness effect pool-turns",
             )
 
@@ -186,6 +186,7 @@ def delayed_acknowledgement(seen: Evidence) -> Iterator[Cause]:
             found is None
             or seen.get(server, workload, "cost_ms")
             or seen.get(server, workload, "busy_threads")
+            or seen.get(server, workload, "wait_ms")
         ):
             continue
         response_us, cpu_us = found

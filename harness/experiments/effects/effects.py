@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pkgutil import iter_modules
-from threading import Event, Thread, Timer
+from threading import Timer
 from typing import Final
 
 from harness.analyse.causes.connections import list_of_descriptors
@@ -18,11 +18,15 @@ from harness.analyse.causes.waiting import (
     head_of_line,
     interpreter_lock,
     lock_between_cores,
+    turns_by_chance,
+    unyielding_wait,
 )
 from harness.errors import LaunchError, MeasureError, UsageError
 from harness.experiments.costs.serving import own_core
 from harness.experiments.effects import programs
+from harness.experiments.effects.programs.blocking_wait import WAIT_S
 from harness.experiments.effects.programs.costly_and_light import COST_S
+from harness.experiments.effects.programs.pool_turns import IN_A_ROW, TURN_S, TURNS
 from harness.experiments.effects.servers import (
     ALL,
     FREE,
@@ -30,8 +34,11 @@ from harness.experiments.effects.servers import (
     ON_ONE_CORE,
     PINNED,
     SERVED,
+    WITHOUT_LOCK,
+    crowded,
     in_state,
     placed,
+    placed_without_lock,
     receives_mapped,
     shares_an_interpreter,
 )
@@ -39,6 +46,8 @@ from harness.experiments.effects.setup import (
     ask,
     ask_metered,
     ask_often,
+    ask_side_by_side,
+    asked_all_the_time,
     calls_of,
     client_of,
     connect_all_at_once,
@@ -62,6 +71,9 @@ LIGHT_REQUESTS: Final = 300
 IDLE: Final = 900
 HELD_S: Final = 0.3
 BURST: Final = 8
+WAITING: Final = 8
+"""Clients whose handlers wait at the same time."""
+CROWD: Final = 2000
 AT_1S: Final = (0.9, 2.5)
 """A connect that took so long was lucky when the first SYN was sent again; one that took longer, at the second time."""
 
@@ -97,6 +109,7 @@ class Effect:
         present, absent: what is done on each side.
         elsewhere, cured: further sides that have it, and that have not.
         perhaps: further sides of which only the measurement tells.
+        where_possible: cures that need what not every machine has; left out where it is not there.
         columns: figures of all sides that tell most, each with its title.
     """
 
@@ -110,12 +123,13 @@ class Effect:
     elsewhere: tuple[Side, ...] = ()
     cured: tuple[Side, ...] = ()
     perhaps: tuple[Side, ...] = ()
+    where_possible: tuple[Side, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sides(self) -> tuple[Side, ...]:
         """All sides."""
-        return (self.present, self.absent, *self.perhaps, *self.elsewhere, *self.cured)
+        return (self.present, self.absent, *self.perhaps, *self.elsewhere, *self.cured, *self.where_possible)
 
 
 def receive_buffer(size_bytes: int) -> Figures:
@@ -179,18 +193,11 @@ def costly_and_light(how: str) -> Figures:
     """Measure light requests with nobody beside them, and beside somebody who asks for something costly all the time."""
     with program("costly_and_light", how, apart=False) as (_, port), client_of(port) as light:
         alone = ask_often(light, LIGHT_REQUESTS)
-        enough, begun = Event(), Event()
-        costly = Thread(target=ask_for_much, args=(port, begun, enough))
-        costly.start()
-        begun.wait()
-        try:
+        with asked_all_the_time(port, b"c\n", 1):
             beside = []
             ends_at = time.monotonic() + LIGHT_REQUESTS * COST_S / 10
             while time.monotonic() < ends_at:
                 beside.append(ask(light))
-        finally:
-            enough.set()
-            costly.join()
     return {
         "cost_ms": COST_S * 1000,
         "alone_p50_us": quantile_us(alone, 0.5),
@@ -198,14 +205,6 @@ def costly_and_light(how: str) -> Figures:
         "response_p50_us": quantile_us(beside, 0.5),
         "response_p99_us": quantile_us(beside, 0.99),
     }
-
-
-def ask_for_much(port: int, begun: Event, enough: Event) -> None:
-    """Be the client that asks for something costly, again and again."""
-    with client_of(port) as connection:
-        while not enough.is_set():
-            begun.set()
-            ask(connection, b"c\n")
 
 
 def second_client(server: str) -> Figures:
@@ -237,6 +236,33 @@ def two_writes(how: str) -> Figures:
             "response_p50_us": quantile_us(times, 0.5),
             "cpu_us_per_request": used.cpu_ns / 1e3 / FEW_REQUESTS,
         }
+
+
+def handlers_that_wait(how: str) -> Figures:
+    """Let clients ask side by side whose handlers wait; by Little's law so many waits are under way as are ended in a second, times one."""
+    with program("blocking_wait", how) as (_, port):
+        times, passed_s = ask_side_by_side(port, WAITING, FEW_REQUESTS)
+    return {
+        "wait_ms": WAIT_S * 1000,
+        "most_under_way": WAITING,
+        "mean_under_way": len(times) / passed_s * WAIT_S,
+        "response_p50_us": quantile_us(times, 0.5),
+    }
+
+
+def clients_in_turn(how: str) -> Figures:
+    """Measure light requests, of one turn each, beside as many clients as there are turns that take many in a row."""
+    with (
+        program("pool_turns", how) as (_, port),
+        client_of(port) as light,
+        asked_all_the_time(port, b"b\n", TURNS),
+    ):
+        times = ask_often(light, FEW_REQUESTS)
+    return {
+        "turn_comes_ms": (TURNS + 1) / TURNS * TURN_S * 1000,
+        "response_p50_us": quantile_us(times, 0.5),
+        "response_p90_us": quantile_us(times, 0.9),
+    }
 
 
 def connect_burst(backlog: int) -> Figures:
@@ -311,11 +337,26 @@ EFFECTS: Final = (
         Side(f"threaded, {PINNED}", placed, ("threaded", PINNED)),
         elsewhere=_placed(LOCKING, FREE),
         cured=(*_placed(LOCKING, PINNED), *_placed(NOT_LOCKING, FREE), *_placed(NOT_LOCKING, PINNED)),
+        where_possible=(Side(f"threaded, {FREE}, {WITHOUT_LOCK}", placed_without_lock, ("threaded", FREE)),),
         columns={
             "cpu_us": "CPU µs per request",
             "answered_rps": "answers/s",
             "switches_voluntary": "waits per request",
             "switches_involuntary": "preemptions per request",
+        },
+    ),
+    Effect(
+        "lock-crowd",
+        f"{CROWD:,} threads that are asked at once fight for the interpreter's lock",
+        "cpu_us",
+        "CPU µs per request",
+        lock_between_cores,
+        Side(f"threaded, {FREE}", crowded, ("threaded", FREE, CROWD)),
+        Side(f"threaded, {PINNED}", crowded, ("threaded", PINNED, CROWD)),
+        columns={
+            "cpu_us": "CPU µs per request",
+            "answered_s": "s until all are answered",
+            "switches_voluntary": "waits per request",
         },
     ),
     Effect(
@@ -362,6 +403,24 @@ EFFECTS: Final = (
         head_of_line,
         Side("worked on in the loop", costly_and_light, ("inline",)),
         Side("worked on by a process", costly_and_light, ("apart",)),
+    ),
+    Effect(
+        "blocking-wait",
+        f"A handler that waits {WAIT_S * 1000:.0f} ms in a loop makes {WAITING} clients wait for each other",
+        "response_p50_us",
+        "µs (p50)",
+        unyielding_wait,
+        Side("a call that blocks", handlers_that_wait, ("blocks",)),
+        Side("a call that is awaited", handlers_that_wait, ("awaits",)),
+    ),
+    Effect(
+        "pool-turns",
+        f"Light requests wait for a turn of a pool while others take {IN_A_ROW} in a row",
+        "response_p90_us",
+        "µs (p90)",
+        turns_by_chance,
+        Side("a semaphore", clients_in_turn, ("semaphore",)),
+        Side("handed to who waits longest", clients_in_turn, ("handed",)),
     ),
     Effect(
         "convoy",
@@ -419,6 +478,16 @@ def state_of(effect: Effect) -> str:
     )
 
 
+def _made(effect: Effect, side: Side) -> Arm | None:
+    """Measure a side; None if it needs what this machine has not."""
+    try:
+        return Arm(side.label, side.measured(*side.given))
+    except LaunchError:
+        if side in effect.where_possible:
+            return None
+        raise
+
+
 def let_happen(effect: Effect) -> EffectResult:
     """Make an experiment: all its sides, and what the rule says of each.
 
@@ -428,15 +497,16 @@ def let_happen(effect: Effect) -> EffectResult:
     """
     try:
         with own_core():
-            arms = [Arm(side.label, side.measured(*side.given)) for side in effect.sides]
+            made = {side: arm for side in effect.sides if (arm := _made(effect, side))}
     except TraceError as error:
         raise LaunchError(f"{effect.name} cannot be seen here: {error}") from None
     except OSError as error:
         raise MeasureError(f"{effect.name}: {error}") from None
+    arms = [*made.values()]
     found = [list(effect.rule(of_arm(effect.name, arm))) for arm in arms]
     there = [
         None if side in effect.perhaps else side is effect.present or side in effect.elsewhere
-        for side in effect.sides
+        for side in made
     ]
     present, absent, *others = (
         JudgedArm(arm, to_be_named, bool(causes))

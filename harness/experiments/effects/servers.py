@@ -1,23 +1,33 @@
 """Experiments on our own servers: what their state does to a request, and what it does on how many cores they may run."""
 
+import shutil
+import time
 from dataclasses import replace
 from typing import Final
 
 from harness.conformance.smoke import check_shortly
+from harness.drive.fleet import BACKGROUND, GO_ON, as_line, background_outcome, worker
+from harness.drive.orders import BackgroundOrder
+from harness.errors import LaunchError, MeasureError
 from harness.experiments.costs.clients import Clients, connected_clients
 from harness.experiments.costs.serving import CORES, Metered, metered, quiet
 from harness.launch.candidates import Candidate
 from harness.launch.process import Launched, launch
 from harness.launch.selection import ours, selected
-from harness.machine.processes import Usage
+from harness.machine.processes import Usage, usage
 from harness.machine.resources import our_cores
 from harness.machine.strace import TraceError, traced
-from harness.plan import ONE_CORE
+from harness.plan import IDLE, ONE_CORE
 
 FRESH: Final = "before any client has left"
 SERVED: Final = "after a client has left"
 PINNED: Final = "pinned to one core"
 FREE: Final = "free on all cores"
+WITHOUT_LOCK: Final = "on a Python without the lock"
+LOCKLESS: Final = ("python3.14t", "python3.13t")
+"""Such interpreters, as they are commonly called; the first that is found will do."""
+GREETING_LIMIT_S: Final = 10.0
+ANSWER_LIMIT_S: Final = 60.0
 
 CLIENTS: Final = 64
 REQUESTS: Final = 6_400
@@ -104,6 +114,37 @@ def placed(name: str, place: str) -> dict[str, float]:
         "switches_voluntary": used.voluntary / requests,
         "switches_involuntary": used.involuntary / requests,
         "foreign_share": max(each.foreign_share for each in found),
+    }
+
+
+def placed_without_lock(name: str, place: str) -> dict[str, float]:
+    """Measure the same on a Python that has no interpreter's lock; LaunchError if there is none on the PATH."""
+    python = next(filter(None, map(shutil.which, LOCKLESS)), None)
+    if python is None:
+        raise LaunchError(f"there is none of {', '.join(LOCKLESS)} on the PATH")
+    return placed(f"{name}@{python}", place)
+
+
+def crowded(name: str, place: str, connections: int) -> dict[str, float]:
+    """Measure a server that holds so many connections, all of which ask at the same moment."""
+    cores = CORES.server if place == PINNED else ALL_CORES
+    with (
+        launch(ours(name), max_clients=connections + 1, cores=cores) as launched,
+        worker(BACKGROUND, CORES.generators if place == PINNED else ALL_CORES) as background,
+    ):
+        order = BackgroundOrder(*launched.address, IDLE, connections, GREETING_LIMIT_S, ANSWER_LIMIT_S)
+        background.tell(as_line(order), "connected")
+        began_s, before = time.monotonic(), usage(launched.pids)
+        background.tell(GO_ON, "started")
+        answered = background_outcome(background).ok
+        used, passed_s = usage(launched.pids) - before, time.monotonic() - began_s
+    if not answered:
+        raise MeasureError(f"{name} answered none of {connections:,} clients")
+    return {
+        "cores": len(cores),
+        "cpu_us": used.cpu_ns / 1e3 / answered,
+        "answered_s": passed_s,
+        "switches_voluntary": used.voluntary / answered,
     }
 
 

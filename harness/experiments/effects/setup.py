@@ -7,7 +7,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from threading import Barrier, Event, Thread
 from typing import Final
 
 from harness.errors import LaunchError, MeasureError
@@ -72,6 +74,42 @@ def ask(connection: socket.socket, request: bytes = REQUEST) -> int:
 def ask_often(connection: socket.socket, count: int, warm_up: int = WARM_UP) -> Times:
     """Ask so often, one request after the other; return how long each took, in ns, those to warm up left out."""
     return [ask(connection) for _ in range(warm_up + count)][warm_up:]
+
+
+def ask_side_by_side(port: int, clients: int, each: int) -> tuple[Times, float]:
+    """Let clients ask side by side, each so often; return how long each request took, in ns, and all of it, in s."""
+
+    def ask_again_and_again(_: int) -> Times:
+        with client_of(port) as connection:
+            return [ask(connection) for _ in range(each)]
+
+    begun_s = time.monotonic()
+    with ThreadPoolExecutor(clients) as pool:
+        times = [took for of_client in pool.map(ask_again_and_again, range(clients)) for took in of_client]
+    return times, time.monotonic() - begun_s
+
+
+@contextmanager
+def asked_all_the_time(port: int, request: bytes, clients: int) -> Iterator[None]:
+    """Let so many clients ask the same, again and again, while the context lasts; it begins when all have."""
+    enough, begun = Event(), Barrier(clients + 1)
+
+    def ask_again_and_again() -> None:
+        with client_of(port) as connection:
+            begun.wait()
+            while not enough.is_set():
+                ask(connection, request)
+
+    asking = [Thread(target=ask_again_and_again) for _ in range(clients)]
+    for each in asking:
+        each.start()
+    begun.wait()
+    try:
+        yield
+    finally:
+        enough.set()
+        for each in asking:
+            each.join()
 
 
 def ask_metered(pid: int, connection: socket.socket, count: int) -> tuple[Times, Usage]:

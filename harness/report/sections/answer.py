@@ -14,7 +14,7 @@ from harness.plan import FREE, FRESH, by_name, factors_of, model_of
 from harness.record import EffectResult, Results
 from harness.report.blocks import Blocks, Points, Text, grid, numbers, words
 from harness.report.sections.choice import in_words as advice_in_words
-from harness.report.wording import MARK, all_quantiles, few, in_ms, listed
+from harness.report.wording import MARK, all_quantiles, capital, few, in_ms, listed
 
 NOTICED_MS: Final = 1.0
 """A difference in response time that nobody notices is smaller."""
@@ -115,7 +115,9 @@ def spare_sentence(found: Spare, table: Table) -> str:
 def saturated_sentence(found: Saturated) -> str:
     """Say who answers most when all ask again at once, and where that turns."""
     fewest, most = min(found.most), max(found.most)
-    ends = "; ".join(_most(clients, found.most[clients]) for clients in dict.fromkeys((fewest, most)))
+    ends = capital(
+        "; ".join(_most(clients, found.most[clients]) for clients in dict.fromkeys((fewest, most)))
+    )
     if not found.turning:
         always = [
             server

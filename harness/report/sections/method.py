@@ -191,19 +191,15 @@ def _with(present: bool) -> str:  # noqa: FBT001 - it is the question
 
 def blocks_in_words(manifest: Manifest) -> str:
     """Say how many blocks there were of which workloads."""
-    core = {
-        manifest.design.blocks_of.get(name, manifest.design.blocks)
-        for name in manifest.design.workloads
-        if by_name(name).core
-    }
-    others = {
-        manifest.design.blocks_of.get(name, manifest.design.blocks) for name in manifest.design.workloads
-    } - core
+    design = manifest.design
+    blocks = {name: design.blocks_of.get(name, design.blocks) for name in design.workloads}
+    core = {blocks[name] for name in blocks if by_name(name).core}
+    often = [f"`{name}`" for name in blocks if not by_name(name).core and {blocks[name]} == core]
+    others = {*blocks.values()} - core
     if len(core) == 1 and len(others) == 1:
-        return f"The core workloads had {core.pop()} blocks, all others {others.pop()}."
-    counts = sorted(
-        {manifest.design.blocks_of.get(name, manifest.design.blocks) for name in manifest.design.workloads}
-    )
+        besides = f", and {', '.join(often)}," if often else ""
+        return f"The core workloads{besides} had {core.pop()} blocks, all others {others.pop()}."
+    counts = sorted({*blocks.values()})
     return f"There were {' or '.join(map(str, counts))} blocks of each workload."
 
 

@@ -8,7 +8,7 @@ from harness.analyse.comparisons import EQUIVALENT, UNDECIDED, Comparison
 from harness.analyse.oddities import EffectNotMet, Oddity, SeldomSleeps, SlowToAnswerAll
 from harness.analyse.scrutiny import BUSY, Headroom, Scrutiny
 from harness.plan import by_name
-from harness.record import Environment
+from harness.record import Environment, Manifest
 from harness.report.blocks import Blocks, Heading, grid, points, words
 from harness.report.wording import listed
 
@@ -28,7 +28,7 @@ def _answers(analysis: Analysis) -> Iterator[tuple[str, str]]:
     found, environment = analysis.scrutiny, analysis.results.manifest.environment
     yield "Who was the bottleneck?", _bottleneck(found)
     yield "Was it warmed up?", _warmed_up(found)
-    yield "Which versions?", _versions(environment)
+    yield "Which versions?", _versions(analysis.results.manifest)
     yield "Is it noise?", _noise(analysis)
     yield "Is it fair to asyncio, and to any other library?", _fair(found.variants)
     yield "Would it hold on 16 cores?", _more_cores(found, environment)
@@ -67,9 +67,16 @@ def _warmed_up(found: Scrutiny) -> str:
     return f"{found.launches - moving:,} of {found.launches:,} launches kept their rate over the whole window; {moving} did not{of_these}."
 
 
-def _versions(environment: Environment) -> str:
-    libraries = ", ".join(f"{name} {version}" for name, version in sorted(environment.libraries.items()))
-    return f"{environment.python}, {environment.kernel}; {libraries or 'no libraries'}."
+def _versions(manifest: Manifest) -> str:
+    """Name what the servers run on; what the harness runs on is in the manifest."""
+    environment = manifest.environment
+    of_servers = (
+        version
+        for facts in manifest.servers
+        for name in ("interpreter", "libraries")
+        if (version := facts.factors.get(name, "none")) != "none"
+    )
+    return f"{', '.join(dict.fromkeys((environment.python, *of_servers)))}; {environment.kernel}, {environment.cpu}."
 
 
 def _noise(analysis: Analysis) -> str:
@@ -150,13 +157,25 @@ def oddity_in_words(found: Oddity) -> str:
 
 
 def _slow(found: SlowToAnswerAll) -> str:
-    threads = " It has a thread for each." if found.threads else ""
+    threads = " It has a thread for each, free on all cores." if found.threads else ""
     others = (
-        f" {listed(found.also_threads)} have that, too, and took no longer than others."
+        f" So have {listed(found.also_threads)}, and took no longer than others."
         if found.also_threads
         else ""
     )
     return (
         f"**`{found.server}` took {found.took_s:.1f} s to answer {found.connections:,} clients that asked at once**, others {found.others_s:.1f} "
-        f"({found.each_ms:.1f} ms for each reply).{threads}{others} Unexplained by these figures."
+        f"({found.each_ms:.1f} ms for each reply).{threads}{others} {_cause_of_slowness(found)}"
+    )
+
+
+def _cause_of_slowness(found: SlowToAnswerAll) -> str:
+    shown = found.shown
+    if shown is None:
+        return f"Unexplained by this run's figures.{' `harness effect lock-crowd` looks for the cause.' if found.threads else ''}"
+    present, absent = (arm.figures for arm in (shown.present, shown.absent))
+    waits, cpu = "switches_voluntary", shown.metric
+    return (
+        f"`{shown.command}` shows why: {shown.present.label} a request took {present[cpu]:,.0f} µs of CPU and {present[waits]:.0f} waits, "
+        f"{shown.absent.label} {absent[cpu]:,.0f} and {absent[waits]:.0f}: they wake each other for the interpreter's lock. Pinned, it does not happen."
     )

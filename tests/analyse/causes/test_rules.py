@@ -18,7 +18,13 @@ from harness.analyse.causes.evidence import (
     Rule,
     evidence,
 )
-from harness.analyse.causes.requests import batching, mapped_receive_buffer, scheduler_price, waking_up
+from harness.analyse.causes.requests import (
+    batching,
+    loop_price,
+    mapped_receive_buffer,
+    scheduler_price,
+    waking_up,
+)
 from harness.analyse.causes.rules import RULES, causes
 from harness.analyse.causes.waiting import (
     convoy,
@@ -27,8 +33,10 @@ from harness.analyse.causes.waiting import (
     head_of_line,
     interpreter_lock,
     lock_between_cores,
+    turns_by_chance,
+    unyielding_wait,
 )
-from harness.plan import Background
+from harness.plan import Background, Load, Waiting
 from harness.record import Results, Sample, ServerCosts
 from tests.makers import changed
 
@@ -163,20 +171,41 @@ def test_batching_is_not_named_where_each_request_keeps_its_calls() -> None:
     assert not found(batching, ("any", MANY, PLAIN), ("any", PIPELINED, {"calls": 2.0, "cpu_us": 9.0}))
 
 
-def test_the_price_of_a_scheduler_is_the_user_time_between_two_that_ask_the_same() -> None:
-    dear = {**PLAIN, "cpu_us": 22.0, "user_us": 17.0}
-    (cause,) = found(scheduler_price, ("tasks", MANY, dear), ("callbacks", MANY, PLAIN))
+DEAR: Figures = {**PLAIN, "cpu_us": 22.0, "user_us": 17.0}
+
+
+def priced(rule: Rule, loops: Mapping[str, str], **figures: Figures) -> list[Cause]:
+    places = {(server, MANY, name): value for server, of in figures.items() for name, value in of.items()}
+    return list(rule(Evidence(places, loops=loops)))
+
+
+def test_the_price_of_a_scheduler_is_the_user_time_between_two_on_the_same_loop() -> None:
+    same = {"tasks": "epoll", "callbacks": "epoll", "fastest": "in C"}
+    fastest = {**PLAIN, "cpu_us": 5.0, "user_us": 2.0}
+    (cause,) = priced(scheduler_price, same, tasks=DEAR, callbacks=PLAIN, fastest=fastest)
     assert cause.servers == ("tasks", "callbacks")
     assert cause.figure == pytest.approx(11.0)
+    (swapped,) = priced(scheduler_price, same, tasks=PLAIN, callbacks=DEAR, fastest=fastest)
+    assert swapped.servers == ("callbacks", "tasks")
 
 
-def test_no_scheduler_is_blamed_for_other_calls_or_for_the_kernel() -> None:
+def test_who_is_alone_on_a_loop_has_a_price_of_all_together() -> None:
+    loops = {"tasks": "its own", "callbacks": "epoll"}
+    assert priced(scheduler_price, loops, tasks=DEAR, callbacks=PLAIN) == []
+    (cause,) = priced(loop_price, loops, tasks=DEAR, callbacks=PLAIN)
+    assert cause.servers == ("tasks", "callbacks")
+    assert "loop, scheduler and API together" in cause.sentence
+    assert priced(loop_price, {**loops, "callbacks": "its own"}, tasks=DEAR, callbacks=PLAIN) == []
+    assert priced(loop_price, {"callbacks": "epoll"}, tasks=DEAR, callbacks=PLAIN) == [], "no loop at all"
+
+
+@pytest.mark.parametrize("rule", [scheduler_price, loop_price])
+def test_nothing_is_blamed_for_other_calls_or_for_the_kernel(rule: Rule) -> None:
+    loops = {"tasks": "epoll", "callbacks": "epoll" if rule is scheduler_price else "another"}
     in_the_kernel = {**PLAIN, "cpu_us": 22.0, "user_us": 7.0}
-    assert not found(scheduler_price, ("tasks", MANY, in_the_kernel), ("callbacks", MANY, PLAIN))
-    assert not found(
-        scheduler_price, ("tasks", MANY, {**MAPPING, "user_us": 18.0}), ("callbacks", MANY, PLAIN)
-    )
-    assert not found(scheduler_price, ("tasks", MANY, PLAIN), ("callbacks", MANY, PLAIN))
+    assert not priced(rule, loops, tasks=in_the_kernel, callbacks=PLAIN)
+    assert not priced(rule, loops, tasks={**MAPPING, "user_us": 18.0}, callbacks=PLAIN)
+    assert not priced(rule, loops, tasks=PLAIN, callbacks=PLAIN)
 
 
 def test_a_renamed_call_asks_the_same_of_the_kernel() -> None:
@@ -189,7 +218,7 @@ def test_a_renamed_call_asks_the_same_of_the_kernel() -> None:
         "user_us": 4.0,
     }
     dear = {**PLAIN, "cpu_us": 22.0, "user_us": 18.0}
-    assert found(scheduler_price, ("tasks", MANY, dear), ("callbacks", MANY, renamed))
+    assert priced(scheduler_price, {"tasks": "a", "callbacks": "a"}, tasks=dear, callbacks=renamed)
 
 
 # What the experiments recorded on one machine: with the effect, and without.
@@ -230,6 +259,16 @@ RECORDED: list[tuple[Rule, Figures, Figures]] = [
             "response_p50_us": 9.4,
             "response_p99_us": 17.1,
         },
+    ),
+    (
+        unyielding_wait,
+        {"wait_ms": 5, "most_under_way": 8, "mean_under_way": 0.91, "response_p50_us": 41_849},
+        {"wait_ms": 5, "most_under_way": 8, "mean_under_way": 7.0, "response_p50_us": 5_704},
+    ),
+    (
+        turns_by_chance,
+        {"turn_comes_ms": 3, "response_p50_us": 26_878, "response_p90_us": 106_400},
+        {"turn_comes_ms": 3, "response_p50_us": 4_602, "response_p90_us": 5_120},
     ),
     (convoy, {"held_s": 0.3, "waited_s": 0.3003}, {"held_s": 0.3, "waited_s": 0.0004}),
     (
@@ -280,6 +319,22 @@ def test_light_clients_beside_costly_ones_are_held_against_themselves_alone(
         laid_out_of(changed(make_results(), samples=(beside,))).get("loop", BESIDE_COSTLY, "alone_p99_us")
         is None
     )
+
+
+def test_relays_say_how_many_wait_at_once_and_when_a_turn_comes_round(
+    make_results: Callable[..., Results], make_relayed: Callable[..., Sample]
+) -> None:
+    small = Load(clients=64, upstream=Waiting(wait_s=0.005, pool=8))
+    run = laid_out_of(changed(make_results(), samples=(make_relayed("loop", load=small, rps=1280),)))
+    assert run.all("loop", "relay_5ms_64", "wait_ms", "most_under_way") == (5.0, 8.0)
+    assert run.get("loop", "relay_5ms_64", "turn_comes_ms") == pytest.approx(50.0)
+    large = laid_out_of(changed(make_results(), samples=(make_relayed("loop"),)))
+    assert large.get("loop", "relay_5ms_64", "turn_comes_ms") is None, "nobody waits for a turn"
+
+
+def test_a_reply_that_waits_for_an_upstream_is_not_blamed_on_acknowledgements() -> None:
+    slow = {"response_p50_us": 45_000.0, "cpu_us_per_request": 45.0}
+    assert not found(delayed_acknowledgement, ("relay", "relay_20ms_64", slow | {"wait_ms": 20.0}))
 
 
 def test_no_rule_names_another_experiments_effect() -> None:

@@ -12,7 +12,7 @@ from harness.experiments.effects.setup import ask, ask_often, client_of, program
 from harness.machine.resources import our_cores
 
 
-@pytest.mark.parametrize("name", ["convoy", "full-backlog"])
+@pytest.mark.parametrize("name", ["convoy", "full-backlog", "blocking-wait", "pool-turns"])
 def test_an_effect_is_there_and_then_is_not(name: str) -> None:
     (effect,) = selected_effects([name])
     result = let_happen(effect)
@@ -79,6 +79,34 @@ def test_where_a_server_is_placed_is_told_with_what_it_costs(monkeypatch: pytest
         f"asyncio_streams, {place}" for place in (FREE, PINNED)
     ]
     assert not any(each.named for each in result.others)
+
+
+def test_a_crowd_of_threads_is_told_with_its_waits() -> None:
+    """Of a small one: how much they fight hangs on the machine, what is told of it does not."""
+    (effect,) = selected_effects(["lock-crowd"])
+    present, absent = (replace(side, given=(*side.given[:2], 50)) for side in (effect.present, effect.absent))
+    result = let_happen(replace(effect, present=present, absent=absent))
+    assert result.present.figures.keys() == result.absent.figures.keys() >= result.columns.keys()
+    assert result.absent.figures["cores"] == 1
+    assert not result.named_absent
+
+
+def test_a_cure_that_this_machine_has_not_is_left_out_and_nothing_else() -> None:
+    (effect,) = selected_effects(["convoy"])
+
+    def missing() -> dict[str, float]:
+        raise LaunchError("there is none")
+
+    side = Side("elsewhere", missing, ())
+    assert let_happen(replace(effect, where_possible=(side,))).others == ()
+    with pytest.raises(LaunchError, match="there is none"):
+        let_happen(replace(effect, cured=(side,)))
+
+
+def test_a_python_without_the_lock_is_looked_for_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(LaunchError, match="there is none of python"):
+        measured_servers.placed_without_lock("threaded", FREE)
 
 
 def test_effects_have_names_of_their_own() -> None:
