@@ -23,6 +23,7 @@ from harness.analyse.causes.evidence import Cause, evidence
 from harness.analyse.causes.rules import causes
 from harness.analyse.comparisons import COMPARED, Comparison, compare_all
 from harness.analyse.oddities import Oddity, oddities
+from harness.analyse.points import MeasuredPoint, measured_points
 from harness.analyse.precision import Reach, reach
 from harness.analyse.prediction.held_out import PredictionTest, held_out_test
 from harness.analyse.prediction.launches import relay_cells
@@ -84,6 +85,7 @@ class Analysis:
     Attributes:
         results: the run itself.
         one_core, all_cores: what is said of the servers of each regime.
+        points: who is ahead wherever something was measured that one may ask for.
         tails: of one core's servers, by workload, those of which something is known.
         twins: the second name of a server that was measured under two, against the first.
         precision: what was reached under each workload, if a precision was asked for.
@@ -104,6 +106,7 @@ class Analysis:
     results: Results
     one_core: RegimeAnalysis
     all_cores: RegimeAnalysis
+    points: tuple[MeasuredPoint, ...]
     tails: Mapping[str, RankedTail]
     twins: tuple[Comparison, ...]
     precision: tuple[Reach, ...]
@@ -139,6 +142,7 @@ def analyse(results: Results) -> Analysis:
         results=results,
         one_core=one_core,
         all_cores=all_cores,
+        points=measured_points({ONE_CORE: one_core.tables, ALL_CORES: all_cores.tables}, launches),
         tails={name: found for name, found in tails.items() if found is not None},
         twins=twins,
         precision=tuple(_precision(results, launches)),
