@@ -328,6 +328,7 @@ TESTED_IN = {
     "record.buckets": "record/test_histogram.py",
     "report.names": "conformance/test_judge.py",
     "report": "report/test_render.py",
+    "report.page": "report/page/test_page.py",
     "study": "study/test_bench.py",
 }
 """Where modules are tested that have no file of tests of their own: themselves, or all of a package."""

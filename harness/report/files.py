@@ -4,6 +4,7 @@ from pathlib import Path
 
 from harness.analyse.analysis import analyse
 from harness.record import PROJECT, REFERENCE, SUMMARY, Results, as_json, read_results, write_whole
+from harness.report.page.page import PAGE, page
 from harness.report.pages import REPORT
 from harness.report.render import FIGURES, render
 from harness.report.summary import summary_of
@@ -12,8 +13,8 @@ from harness.report.summary import summary_of
 def files_of(folder: Path, results: Results) -> dict[Path, str]:
     """Return the files of a report and their contents.
 
-    The reference run's report stands at the top of the project, any other in its run's folder; the summary lies with the
-    run.
+    The reference run's report stands at the top of the project, any other in its run's folder; the page and the summary lie
+    with the run.
     """
     analysis = analyse(results)
     if folder.resolve() == REFERENCE:
@@ -23,7 +24,7 @@ def files_of(folder: Path, results: Results) -> dict[Path, str]:
         rendered = render(analysis)
         top = folder
     files = {(top if name == REPORT else folder) / name: text for name, text in rendered.items()}
-    return files | {folder / SUMMARY: as_json(summary_of(analysis))}
+    return files | {folder / SUMMARY: as_json(summary_of(analysis)), folder / PAGE: page(analysis)}
 
 
 def write_report(folder: Path) -> Path:

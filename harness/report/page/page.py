@@ -1,0 +1,104 @@
+"""The whole page: sections, style, script and what the script looks up, in one file that asks for nothing from elsewhere."""
+
+import json
+from importlib.resources import files
+from typing import Final
+
+from harness.analyse.analysis import Analysis
+from harness.plan import ONE_CORE
+from harness.record import Manifest
+from harness.report.blocks import Blocks, Points
+from harness.report.page.asking import asking
+from harness.report.page.blocks import as_html
+from harness.report.page.latency import latency
+from harness.report.page.looks import style
+from harness.report.page.markup import Markup, code, joined, tag
+from harness.report.page.matrix import matrix
+from harness.report.page.quantiles import quantiles
+from harness.report.page.syscalls import syscalls
+from harness.report.page.trust import trust
+from harness.report.page.waiting import waiting
+from harness.report.sections.answer import deciding, models_section
+from harness.report.sections.choice import choice_section
+
+PAGE: Final = "report.html"
+TITLE: Final = "What each concurrency model costs"
+SECTIONS: Final = {
+    "ask": "Answer",
+    "decides": "What decides",
+    "latency": "Response time",
+    "quantiles": "Tails",
+    "map": "Handlers that wait",
+    "syscalls": "Syscalls",
+    "conformance": "Conformance",
+    "trust": "Validity",
+}
+
+
+def page(analysis: Analysis) -> str:
+    """Return the page of a run."""
+    ask, answers = asking(analysis)
+    tails, curves = quantiles(analysis)
+    conformance, cells = matrix(analysis)
+    sections = {
+        "ask": ask,
+        "decides": _decides(analysis),
+        "latency": latency(analysis),
+        "quantiles": tails,
+        "map": waiting(analysis),
+        "syscalls": syscalls(analysis),
+        "conformance": conformance,
+        "trust": trust(analysis),
+    }
+    labels = [facts.label for facts in analysis.results.manifest.servers]
+    return fixed("page.html").format(
+        title=TITLE,
+        style=fixed("uPlot.min.css") + fixed("page.css") + style(labels),
+        heading=tag("h1", TITLE),
+        measured=_measured(analysis.results.manifest),
+        contents=tag("nav", *(tag("a", SECTIONS[name], href=f"#{name}") for name, each in sections.items() if each), aria_label="Sections"),
+        sections=Markup("\n").join(each for each in sections.values() if each),
+        data=in_script({"answers": answers, "tails": curves, "matrix": cells}),
+        licence=fixed("uPlot.LICENSE"),
+        plotting=fixed("uPlot.iife.min.js"),
+        script=fixed("page.js"),
+    )  # fmt: skip
+
+
+def fixed(name: str) -> str:
+    """Return a part of the page that is the same for every run."""
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def in_script(data: object) -> str:
+    """Write data so that no text in it can end the element that it stands in."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _decides(analysis: Analysis) -> Markup:
+    """Show what decides, and what to choose when, as the report does."""
+    screen: Blocks = [
+        Points(tuple(deciding(analysis)), numbered=True),
+        *models_section(analysis.answer),
+        *choice_section(analysis.advice),
+    ]
+    return tag("section", tag("h2", "What decides between the models"), as_html(screen), id="decides")
+
+
+def _measured(manifest: Manifest) -> Markup:
+    machine, one_core = manifest.environment, [each for each in manifest.servers if each.regime == ONE_CORE]
+    return tag(
+        "p",
+        joined(
+            [
+                tag("b", "Measured"),
+                f" on {manifest.started} (UTC): {len(manifest.servers)} servers, {len(one_core)} of them with one core, under "
+                f"{len(manifest.design.workloads)} workloads, by ",
+                code(" ".join(manifest.command)),
+                f", on {machine.cores} cores of {machine.cpu}, {machine.kernel}, {machine.python}; server and load on one machine. ",
+                tag("b", "Not measured"),
+                ": TLS, a network, other machines.",
+            ]
+        ),
+        class_="note",
+    )
