@@ -107,8 +107,7 @@ def _put(record: Any, path: Path, value: object) -> Any:  # noqa: ANN401 - likew
 def undrawn() -> Iterator[None]:
     """Let a report's figures be set up but not drawn, which takes far longer than all the rest of it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.report.figures.maps.svg", lambda _: "")
-        patch.setattr("harness.report.figures.panels.svg", lambda _: "")
+        patch.setattr("harness.report.figures.style.svg", lambda _: "")
         yield
 
 

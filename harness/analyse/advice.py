@@ -25,7 +25,6 @@ FEW: Final = "clients_8"
 MANY: Final = "clients_64"
 HUNDREDS: Final = "clients_500"
 IDLE: Final = "idle_10000"
-OFFERED: Final = ("open_5k", "open_2k")
 BESIDE_COSTLY: Final = "costly"
 FARTHEST: Final = "response_p999_us"
 AS_SHORT: Final = 1.1
@@ -76,15 +75,14 @@ class MostlyIdle(Advice):
 
 @dataclass(frozen=True)
 class ShortTail(Advice):
-    """The shortest tail with hundreds of clients; and what becomes of the difference at a moderate rate, of this workload.
+    """The shortest tail with hundreds of clients.
 
     Attributes:
-        table: of all quantiles of the former.
+        table: of all quantiles.
     """
 
     of_hundreds: RankedTail
     table: Table
-    at_a_rate: tuple[str, RankedTail] | None
 
 
 @dataclass(frozen=True)
@@ -287,14 +285,12 @@ def _both(leaders: Sequence[str], others: Collection[str]) -> tuple[str, ...]:
 
 
 def shortest_tail(seen: Findings) -> Iterator[Advice]:
-    """Recommend the shortest tail of responses, with hundreds of clients: at a moderate rate, all are short."""
+    """Recommend the shortest tail of responses, with hundreds of clients."""
     found = tail_ranking(seen.launches, HUNDREDS)
     if found is not None:
-        offered = ((workload, tail_ranking(seen.launches, workload)) for workload in OFFERED)
-        at_a_rate = next(((workload, tail) for workload, tail in offered if tail is not None), None)
         farther = _ranked(seen.launches, HUNDREDS, FARTHEST)
         best = _both(found.ranking.leaders, farther.leaders if farther else ())
-        yield ShortTail(best, found, seen.tables[HUNDREDS], at_a_rate)
+        yield ShortTail(best, found, seen.tables[HUNDREDS])
 
 
 def fair_shares(seen: Findings) -> Iterator[Advice]:
@@ -420,15 +416,16 @@ def small_pool(seen: Findings) -> Iterator[Advice]:
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    simplest,
-    mostly_idle,
-    shortest_tail,
-    fair_shares,
-    costly_requests,
     blocking_calls,
     waiting_handlers,
     threads_that_wait,
     small_pool,
+    shortest_tail,
+    fair_shares,
+    costly_requests,
+    mostly_idle,
     least_memory,
+    simplest,
     clean_stop,
 )
+"""In the order in which readers ask."""

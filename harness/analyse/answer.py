@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from harness.analyse.blocks import Launch
+from harness.analyse.blocks import Launch, under
 from harness.analyse.changing_places import PlaceChange, by_clients, place_changes, turning
 from harness.analyse.comparisons import BETTER, WORSE, Comparison, inverse
 from harness.analyse.rankings import RankedTail, Ranking, ranking, tail_ranking
@@ -57,11 +57,29 @@ class Saturated:
 
 @dataclass(frozen=True)
 class WaitingAt:
-    """What one load of relays tells: who answers most, and at what CPU."""
+    """What one load of relays tells: who answers most, and at what CPU.
+
+    Attributes:
+        workload: which; `wait_s`, `clients` and `pool` of it.
+        most: by requests/s, of those that serve several clients side by side.
+        cheapest: by the CPU of a request, likewise.
+        rows: of the models, and of the variants that differ from theirs.
+        fewer: how many clients those were given that do not serve all.
+    """
 
     workload: str
+    wait_s: float
+    clients: int
+    pool: int
     most: Ranking
     cheapest: Ranking | None
+    rows: tuple[Row, ...]
+    fewer: Mapping[str, int]
+
+    @property
+    def ceiling_rps(self) -> float:
+        """Return what wait, clients and pool allow."""
+        return min(self.clients, self.pool) / self.wait_s
 
 
 @dataclass(frozen=True)
@@ -145,7 +163,7 @@ def answer(
     return Answer(
         spare=spare,
         saturated=saturated(launches, tables),
-        waiting=waiting_at(launches),
+        waiting=waiting_at(launches, tables),
         ways=tuple(ways(tables)),
         lock=next((each for each in results.effects if each.effect == LOCK), None),
         memory=memory,
@@ -175,12 +193,31 @@ def saturated(launches: Sequence[Launch], tables: Mapping[str, Table]) -> Satura
     return Saturated(found, turning(place_changes(tables))) if found else None
 
 
-def waiting_at(launches: Sequence[Launch]) -> WaitingAt | None:
+def waiting_at(launches: Sequence[Launch], tables: Mapping[str, Table]) -> WaitingAt | None:
     """Say who answers most under the one load of relays that every run measures; None if two servers were not."""
-    most = ranking(launches, RELAY.name, metric(THROUGHPUT))
-    if most is None:
+    given = {launch.sample.cell.server: launch.sample.load.clients for launch in under(launches, RELAY.name)}
+    able = {server for server, clients in given.items() if clients > 1}
+    most, cheapest = (ranking(launches, RELAY.name, metric(name), able) for name in (THROUGHPUT, CPU))
+    waiting = RELAY.load.upstream
+    if most is None or waiting is None:
         return None
-    return WaitingAt(RELAY.name, most, ranking(launches, RELAY.name, metric(CPU)))
+    return WaitingAt(
+        RELAY.name,
+        waiting.wait_s,
+        RELAY.load.clients,
+        waiting.pool,
+        most,
+        cheapest,
+        tuple(_told(tables[RELAY.name])),
+        {server: clients for server, clients in given.items() if clients < RELAY.load.clients},
+    )
+
+
+def _told(table: Table) -> Iterator[Row]:
+    """Yield the models of a table in their order, each followed by those of its variants that differ from it."""
+    for row in table.rows:
+        if row.valid and (row.server == model_of(row.server) or differs(table, row.server)):
+            yield row
 
 
 def ways(tables: Mapping[str, Table]) -> Iterator[Way]:
@@ -228,20 +265,18 @@ def _models(
     spare: Spare | None,
     memory: Sequence[ConnectionMemory],
 ) -> Iterator[ModelFigures]:
-    """Yield the models in their order, each followed by those of its variants that differ from it."""
-    table = tables[workload]
+    """Yield the figures of the models."""
     held = {each.server: each for each in memory}
     facts = {each.label: each for each in results.manifest.servers}
     cores = spare.cores if spare else {}
-    for row in table.rows:
-        if row.valid and (row.server == model_of(row.server) or differs(table, row.server)):
-            known = facts.get(row.server)
-            yield ModelFigures(
-                row,
-                cores[row.server] * 1e6 / spare.rate_rps if spare and row.server in cores else None,
-                held.get(row.server),
-                known.code_lines if known else 0,
-            )
+    for row in _told(tables[workload]):
+        known = facts.get(row.server)
+        yield ModelFigures(
+            row,
+            cores[row.server] * 1e6 / spare.rate_rps if spare and row.server in cores else None,
+            held.get(row.server),
+            known.code_lines if known else 0,
+        )
 
 
 def differs(table: Table, variant: str) -> bool:

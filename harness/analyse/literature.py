@@ -7,12 +7,12 @@ from harness.analyse.causes.evidence import Cause
 from harness.record import EffectResult
 
 LITERATURE: Final[Mapping[str, str]] = {
-    "receive-buffer": "mallopt(3): a block above 128 KiB is mapped for itself, and the threshold rises once such a block is freed, so that it should not last",
+    "receive-buffer": "mallopt(3): a block above 128 KiB is mapped by itself, which costs zeroed pages; once one is freed the threshold rises",
     "placement": "Beazley, Understanding the Python GIL (PyCon 2010): threads on several cores fight for the lock, and are slower than on one",
-    "lock-crowd": "the same: the more threads want the lock, the more of them are woken for nothing",
+    "lock-crowd": "Beazley (PyCon 2010): the more threads want the lock, the more of them are woken for nothing",
     "idle-watch": "Kegel, The C10K problem; Banga, Mogul and Druschel (USENIX 1999): select() and poll() cost what they watch, not what is ready",
     "waking-up": "Barroso et al., Attack of the Killer Microseconds (CACM 2017): at this scale waking up costs more than the work",
-    "interpreter-lock": "Beazley, the same: who waits for the network pays the switch interval for each reply beside a thread that computes",
+    "interpreter-lock": "Beazley (PyCon 2010): who waits for the network pays the switch interval for each reply beside a thread that computes",
     "switch-interval": "sys.setswitchinterval: the interval is only asked for; how long it takes is the operating system's decision",
     "head-of-line": "asyncio's documentation, Developing with asyncio: a computation of 1 s delays all tasks by 1 s",
     "convoy": "Stevens, UNIX Network Programming: an iterative server serves the next client when it has finished with this one",

@@ -1,10 +1,10 @@
 """The pages of a report: which there are, and in which order each says what."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from harness.analyse.analysis import Analysis
-from harness.report.blocks import Blocks, Page, Picture
+from harness.report.blocks import Blocks, Heading, Page, points
 from harness.report.sections.answer import first_screen
 from harness.report.sections.capacity import connections_page
 from harness.report.sections.causes import causes_page
@@ -20,6 +20,7 @@ from harness.report.sections.predictions import predictions_page
 from harness.report.sections.proof import proof_page
 from harness.report.sections.questions import questions_section
 from harness.report.sections.relays import relays_page
+from harness.report.sections.views import views_section
 from harness.report.sections.workloads import workloads_page
 
 REPORT: Final = "report.md"
@@ -28,13 +29,6 @@ WORKLOAD_TABLES: Final = "workloads.md"
 RELAY_TABLES: Final = "relays.md"
 CASES: Final = "cases.md"
 PREDICTIONS: Final = "predictions.md"
-SHOWN: Final = {
-    "throughput.svg": "Requests per second, by workload and server",
-    "cpu.svg": "CPU time per request, by workload and server",
-    "latency.svg": "Response time against percentile, by workload and server",
-    "clients.svg": "CPU time and tail of the responses against clients",
-    "beside.svg": "Tail of the responses beside other clients",
-}
 
 
 def pages(analysis: Analysis, drawn: Collection[str]) -> tuple[Page, ...]:
@@ -45,23 +39,25 @@ def pages(analysis: Analysis, drawn: Collection[str]) -> tuple[Page, ...]:
         drawn: the names of the figures that there are.
     """
     beside = tuple(Page(name, tuple(blocks)) for name, blocks in _beside(analysis, drawn) if blocks)
-    return (Page(REPORT, tuple(_report(analysis, drawn))), *beside)
+    return (Page(REPORT, tuple(_report(analysis, drawn, beside))), *beside)
 
 
-def _report(analysis: Analysis, drawn: Collection[str]) -> Blocks:
+def _report(analysis: Analysis, drawn: Collection[str], beside: Sequence[Page]) -> Blocks:
     return [
         *heading(analysis),
         *first_screen(analysis),
         *choice_section(analysis.advice),
-        *(Picture(name, title) for name, title in SHOWN.items() if name in drawn),
+        *views_section(analysis, drawn),
         *questions_section(analysis),
+        Heading("All of it"),
+        *points(f"[{page.title}]({page.name})" for page in beside),
     ]
 
 
 def _beside(analysis: Analysis, drawn: Collection[str]) -> Iterator[tuple[str, Blocks]]:
     """Yield the other pages, by their names; one of which the run tells nothing is empty."""
     results = analysis.results
-    yield WORKLOAD_TABLES, workloads_page(analysis)
+    yield WORKLOAD_TABLES, workloads_page(analysis, drawn)
     yield PAIRS, pairs_page(analysis)
     yield RELAY_TABLES, relays_page(analysis, drawn)
     yield PREDICTIONS, predictions_page(analysis)

@@ -28,9 +28,6 @@ def render(analysis: Analysis, figures_at: str = FIGURES) -> dict[str, str]:
 def figures(analysis: Analysis) -> dict[str, str]:
     """Return the figures of a report by their names."""
     # Loading matplotlib takes longer than most commands.
-    from harness.report.figures.maps import relay_maps  # noqa: PLC0415
-    from harness.report.figures.panels import figures_of  # noqa: PLC0415
+    from harness.report.figures.all import figures_of  # noqa: PLC0415
 
-    one_core = analysis.one_core
-    maps = relay_maps(analysis.relays.maps, [facts.label for facts in one_core.servers])
-    return figures_of(one_core) | maps
+    return figures_of(analysis)

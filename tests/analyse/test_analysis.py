@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.analyse import blocks
-from harness.analyse.analysis import analyse
+from harness.analyse.analysis import analyse, variants_beside_their_model
 from harness.analyse.samples.validity import Validity, assess
 from harness.plan import ALL_CORES, twin_of
 from harness.record import PrecisionGoal, Results, Sample
@@ -77,3 +77,35 @@ def test_a_run_without_launches_says_nothing(make_results: Callable[..., Results
     results = make_results()
     found = analyse(changed(results, samples=(), manifest=changed(results.manifest, servers=())))
     assert (found.one_core.tables, found.repetition, found.stolen, found.advice) == ({}, None, None, ())
+
+
+def test_tables_keep_the_order_of_the_sources_whatever_was_answered(
+    make_results: Callable[..., Results],
+) -> None:
+    for factor in (0.5, 1.0, 2.0):
+        table = analyse(make_results(factor=factor)).one_core.tables["clients_64"]
+        assert [row.server for row in table.rows] == ["threaded", "trio_nursery"]
+
+
+def test_a_variant_stands_behind_its_model() -> None:
+    labels = ["b", "a", "b+free", "a@3.13t", "c"]
+    assert variants_beside_their_model(labels) == ["b", "b+free", "a", "a@3.13t", "c"]
+
+
+def test_growth_is_that_of_the_whole_window_and_of_its_second_half(
+    make_results: Callable[..., Results], make_sample: Callable[..., Sample]
+) -> None:
+    """One grows at first and then no more, the other little, and goes on."""
+    kib = {
+        "threaded": [0, 50, 100, 150, 200, *[200] * 5],
+        "trio_nursery": [5 * second for second in range(10)],
+    }
+    samples = tuple(
+        make_sample(server, block, "soak", memory_series_bytes=tuple(1024 * size for size in sizes))
+        for block in range(3)
+        for server, sizes in kib.items()
+    )
+    found = analyse(changed(make_results(workloads=("soak",)), samples=samples)).one_core.growth["soak"]
+    assert (found.server, found.later_server) == ("threaded", "trio_nursery")
+    assert found.kib_per_s > 20
+    assert found.later_kib_per_s == pytest.approx(5)

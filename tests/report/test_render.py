@@ -9,6 +9,7 @@ from harness.analyse.analysis import analyse
 from harness.launch.facts import changed_since
 from harness.plan import ALL_CORES, Background, twin_of
 from harness.record import (
+    PROJECT,
     REFERENCE,
     Arm,
     ConnectionLimit,
@@ -347,33 +348,45 @@ def test_a_run_that_was_resumed_says_so(make_results: Callable[..., Results]) ->
 
 def test_figures_are_well_formed_and_shown(make_results: Callable[..., Results]) -> None:
     files = rendered(make_results(), "somewhere")
-    shown = set(re.findall(r"!\[.+\]\(somewhere/(.+?)\)", files[REPORT]))
+    shown = set(re.findall(r"!\[.+\]\((?:somewhere|figures)/(.+?)\)", "\n".join(files.values())))
     assert {f"figures/{name}" for name in shown} == {name for name in files if name.startswith(FIGURES)}
     for name in shown:
         assert ET.fromstring(files[f"figures/{name}"]).tag.endswith("svg")  # noqa: S314 - our own
 
 
-def test_the_tail_that_is_drawn_is_one_that_most_servers_have(
+def test_all_panels_have_one_quantile_and_every_server_a_mark(
     make_results: Callable[..., Results], make_sample: Callable[..., Sample]
 ) -> None:
-    for rps, drawn, other in ((20_000, "99", "90"), (1_500, "90", "99")):
-        flood = tuple(
-            make_sample(server, block, "flood", rps=rps, background=Background("flood", 1))
+    """Of few requests, too: then what is known of all launches together is drawn, without their dots."""
+    for rps, dots in ((20_000, 2), (90, 0)):
+        samples = tuple(
+            make_sample(server, block, name, rps=rps, background=Background(name, 1))
+            for name in ("flood", "costly")
             for block in range(5)
             for server in ("threaded", "trio_nursery")
         )
-        results = changed(make_results(workloads=("flood",)), samples=flood)
-        figure = rendered(results)["figures/beside.svg"]
-        assert f"<!-- {drawn} % of the responses within … ms -->" in figure
-        assert f"<!-- {other} % of the responses" not in figure
+        figure = rendered(changed(make_results(workloads=("flood", "costly")), samples=samples))[
+            "figures/beside.svg"
+        ]
+        assert figure.count(">99 % of the responses within … ms<") == 2
+        assert "no figure" not in figure
+        assert (figure.count("opacity: 0.35") > 0) == (dots > 0)
+
+
+def test_text_in_figures_is_text_and_says_what_dots_and_bars_are(
+    make_results: Callable[..., Results],
+) -> None:
+    figure = rendered(make_results())["figures/cpu.svg"]
+    assert ">threaded<" in figure
+    assert "Pale dot: a launch. Mark and bar: the mean of all launches" in figure
 
 
 def test_who_was_not_to_be_measured_is_not_drawn(make_results: Callable[..., Results]) -> None:
     results = make_results()
     alone = tuple(sample for sample in results.samples if sample.cell.server == "threaded")
     drawn = rendered(changed(results, samples=alone))["figures/cpu.svg"]
-    assert "<!-- threaded -->" in drawn
-    assert "<!-- trio_nursery -->" not in drawn
+    assert ">threaded<" in drawn
+    assert ">trio_nursery<" not in drawn
     limited = rendered(given_most_clients(changed(results, samples=alone), 1))["figures/cpu.svg"]
     assert "cannot serve it" in limited
 
@@ -383,6 +396,27 @@ def test_a_server_keeps_its_look_whoever_is_beside_it() -> None:
     assert len({look(name, names) for name in names}) == len(names)
     assert all(look(name, [name]) == look(name, names) for name in names)
     assert look("mine", ["mine"]) not in {look(name, names) for name in names}
+
+
+def test_the_report_is_short_and_its_answer_comes_first() -> None:
+    lines = (PROJECT / REPORT).read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 200
+    first_screen = "\n".join(lines[:40])
+    assert "**Measured**" in first_screen
+    assert "\n1. **" in first_screen
+    assert "500 clients, all busy" in first_screen
+    assert "\n## So\n" in first_screen
+
+
+def test_every_link_of_a_page_leads_to_a_page_that_is_there(make_results: Callable[..., Results]) -> None:
+    files = written(make_results(), "somewhere/figures")
+    linked = {
+        target.partition("#")[0]
+        for name, text in files.items()
+        if name.endswith(".md")
+        for target in re.findall(r"(?<!!)\[[^\]\n]*\]\((?!https?:)([^)]+)\)", text)
+    }
+    assert {target.removeprefix("somewhere/") for target in linked} <= files.keys()
 
 
 def test_the_report_of_the_reference_run_is_what_its_results_give() -> None:

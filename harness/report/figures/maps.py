@@ -5,7 +5,6 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any, Final
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,8 +13,8 @@ from matplotlib.patches import Rectangle
 from harness.analyse.rankings import Ranking
 from harness.analyse.relays import MOST, Divide, MapField, RelayMap
 from harness.plan import by_name
+from harness.report.figures import style
 from harness.report.figures.look import look
-from harness.report.figures.panels import STYLE, svg
 from harness.report.names import figure_of, short_names
 from harness.report.wording import clients_in_words
 
@@ -37,8 +36,7 @@ APART: Final = 0.03
 
 def relay_maps(maps: Sequence[RelayMap], servers: Sequence[str]) -> dict[str, str]:
     """Return the maps by file name."""
-    with mpl.rc_context(STYLE):
-        return {figure_of(each.pool): _draw(each, servers) for each in maps}
+    return {figure_of(each.pool): _draw(each, servers) for each in maps}
 
 
 def _draw(found: RelayMap, servers: Sequence[str]) -> str:
@@ -54,7 +52,7 @@ def _draw(found: RelayMap, servers: Sequence[str]) -> str:
         _falling_behind(panel, found, server, servers)
     _memory(beside, found, servers)
     figure.supxlabel(textwrap.fill(NOTE, int(size[0] * LETTERS_PER_INCH)), fontsize=7.5)
-    return svg(figure)
+    return style.svg(figure)
 
 
 def _fields(panel: Axes, found: RelayMap, servers: Sequence[str]) -> None:
@@ -98,17 +96,17 @@ def _divide(panel: Axes, found: RelayMap, divide: Divide) -> None:
     across, up = found.clients.index(divide.before[1]), found.waits_s.index(divide.before[0])
     drawn_through = divide.metric == MOST
     aside = -APART if drawn_through else APART
-    style: dict[str, Any] = {"color": "black", "linewidth": 1.8, "linestyle": "-" if drawn_through else ":"}
+    line: dict[str, Any] = {"color": "black", "linewidth": 1.8, "linestyle": "-" if drawn_through else ":"}
     where = f"{'▲' if drawn_through else '●'} {_where(divide)}" if divide.crossing else ""
     label: dict[str, Any] = {"fontsize": 6.5, "ha": "center", "va": "center", "zorder": 5}
     box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}
     if divide.by_clients:
-        panel.plot([across + 0.5 + aside] * 2, [up - 0.5, up + 0.5], **style)
+        panel.plot([across + 0.5 + aside] * 2, [up - 0.5, up + 0.5], **line)
         panel.text(
             across + 0.5, up + (0.36 if drawn_through else -0.36), where, bbox=box if where else None, **label
         )
     else:
-        panel.plot([across - 0.5, across + 0.5], [up + 0.5 + aside] * 2, **style)
+        panel.plot([across - 0.5, across + 0.5], [up + 0.5 + aside] * 2, **line)
         panel.text(across, up + 0.5 + 2 * aside, where, bbox=box if where else None, **label)
 
 

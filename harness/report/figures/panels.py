@@ -1,146 +1,116 @@
-"""The report's figures, as SVG text: the same results give the same bytes. Pure, apart from matplotlib's memory."""
+"""Figures in which servers stand below each other, or are followed over the number of clients. Pure, apart from matplotlib's memory."""
 
-import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import matplotlib as mpl
-import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from harness.analyse.analysis import RegimeAnalysis
+from harness.analyse.answer import ConnectionMemory
 from harness.analyse.samples.metrics import Metric, metric
 from harness.analyse.tables import Table
-from harness.plan import by_name, why_not
-from harness.record import Histogram, ServerFacts, bucket_bounds
+from harness.plan import by_name, model_of, why_not
+from harness.record import ServerFacts
+from harness.report.figures import style
 from harness.report.figures.look import look
+from harness.report.figures.style import DOTS, WIDTH_INCHES, say_what_is_drawn, tick_plainly
 from harness.report.wording import capital
 
-STYLE: Final[dict[Any, Any]] = {
-    "svg.hashsalt": "the same results give the same bytes",
-    "svg.fonttype": "path",
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "axes.axisbelow": True,
-    "figure.facecolor": "white",
-    "legend.frameon": False,
-}
 _WIDEST: Final = 1.5
 """An interval that goes beyond so many times the largest launch is cut off at the panel's edge."""
 _MARGIN: Final = 1.25
 _TITLE_LETTERS: Final = 42
-_NEAREST_QUANTILE: Final = 0.01
-_FARTHEST_QUANTILE: Final = 0.9999
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What a figure shows of servers: a metric, divided by a unit."""
+    """What a panel shows of servers: a metric, divided by a unit, on a logarithmic scale."""
 
     metric: Metric
     title: str
     unit: float = 1.0
-    logarithmic: bool = False
 
 
-_THROUGHPUT: Final = Axis(metric("throughput_rps"), "requests per second")
-_CPU: Final = Axis(metric("cpu_us_per_request"), "CPU time per request in µs")
-_TAIL: Final = Axis(metric("response_p99_us"), "99 % of the responses within … ms", 1000, logarithmic=True)
-_SHORTER_TAIL: Final = Axis(
-    metric("response_p90_us"), "90 % of the responses within … ms", 1000, logarithmic=True
-)
+THROUGHPUT: Final = Axis(metric("throughput_rps"), "requests per second")
+CPU: Final = Axis(metric("cpu_us_per_request"), "CPU time per request in µs")
+TAIL: Final = Axis(metric("response_p99_us"), "99 % of the responses within … ms", 1000)
 
 
-def figures_of(regime: RegimeAnalysis) -> dict[str, str]:
-    """Return the figures of one regime's servers by file name."""
+def dots(regime: RegimeAnalysis, workloads: Sequence[str], axis: Axis) -> str:
+    """Draw the same of each server under several workloads, on the same scale; a panel for each."""
+    return _draw(regime, [(name, axis) for name in workloads], same_scale=True)
+
+
+def side_by_side(regime: RegimeAnalysis, workload: str, axes: Sequence[Axis]) -> str:
+    """Draw several things of each server under one workload."""
+    return _draw(regime, [(workload, axis) for axis in axes], same_scale=False)
+
+
+def _draw(regime: RegimeAnalysis, panels: Sequence[tuple[str, Axis]], *, same_scale: bool) -> str:
+    names = [name for name, _ in panels]
     tables = regime.tables
-    # All workloads would be more than anybody looks at: the core ones stand for them, if they were measured.
-    measured = [name for name, table in tables.items() if table.rows and not by_name(name).relayed]
-    core = [name for name in measured if by_name(name).core] or measured
-    loaded = [name for name in core if by_name(name).load.clients > 1]
-    beside = [name for name in measured if by_name(name).load.background]
-    growing = [
-        name for name in measured if name == "ping_pong" or name == f"clients_{by_name(name).load.clients}"
-    ]
-    drawn = {}
-    with mpl.rc_context(STYLE):
-        if loaded:
-            drawn["throughput.svg"] = _dots(regime, dict.fromkeys(loaded, _THROUGHPUT))
-            drawn["cpu.svg"] = _dots(regime, dict.fromkeys(loaded, _CPU))
-        if core:
-            drawn["latency.svg"] = _latencies(regime, core)
-        if len(growing) > 2:
-            drawn["clients.svg"] = _growth(regime, growing)
-        if beside:
-            drawn["beside.svg"] = _dots(regime, {name: _tail_of(tables[name]) for name in beside})
-    return drawn
-
-
-def _tail_of(table: Table) -> Axis:
-    """Choose the quantile of which enough is known of most servers: the farther one takes more requests than some workloads let through."""
-    known = sum(_TAIL.metric.name not in row.few for row in table.rows)
-    return _TAIL if 2 * known > len(table.rows) else _SHORTER_TAIL
-
-
-def _dots(regime: RegimeAnalysis, axes_of: Mapping[str, Axis]) -> str:
-    """Draw each launch as a pale dot, and the mean with its interval; a panel for each workload."""
-    tables, names = regime.tables, list(axes_of)
     servers = [facts.label for facts in regime.servers if _belongs(facts, tables, names)]
-    rows = (len(names) + 1) // 2
-    figure = Figure(figsize=(8.6, rows * (0.7 + 0.25 * len(servers))), layout="constrained")
-    axes = figure.subplots(rows, 2, squeeze=False, sharey=True)
-    for place, (name, axis) in enumerate(axes_of.items()):
+    rows = (len(panels) + 1) // 2
+    figure = Figure(figsize=(WIDTH_INCHES, 0.3 + rows * (0.7 + 0.25 * len(servers))), layout="constrained")
+    axes = figure.subplots(rows, 2, squeeze=False, sharey=True, sharex="all" if same_scale else "none")
+    scales: list[tuple[float, float]] = []
+    for place, (name, axis) in enumerate(panels):
         panel: Axes = axes[place // 2][place % 2]
-        of = axis.metric
-        values = {row.server: row.values[of.name] for row in tables[name].rows if row.values[of.name]}
-        nearest, farthest = math.inf, 0.0
-        for height, server in enumerate(reversed(servers)):
-            if server not in values:
-                _say(panel, height, "no figure" if _measured(server, tables[name]) else "cannot serve it")
-                continue
-            drawn = look(server, servers)
-            launches = [value / axis.unit for value in values[server]]
-            panel.plot(launches, [height] * len(launches), ".", color=drawn.tint, alpha=0.35, markersize=5)
-            nearest, farthest = min(nearest, *launches), max(farthest, *launches)
-            found = tables[name].row(server).estimates[of.name]
-            if found is None:
-                continue
-            if found.low is not None and found.high is not None:
-                ends = [found.low / axis.unit, found.high / axis.unit]
-                farthest = max(farthest, min(ends[1], _WIDEST * max(launches)))
-                panel.plot(ends, [height] * 2, color=drawn.tint, linewidth=2)
-            panel.plot(
-                [found.mean / axis.unit], [height], drawn.mark, color=drawn.tint, markersize=7,
-                fillstyle=drawn.fill, markerfacecoloralt="white",
-            )  # fmt: skip
-        if axis.logarithmic:
-            panel.set_xscale("log")
-            _tick_plainly(panel.xaxis)
-            if farthest:
-                panel.set_xlim(nearest / _MARGIN, farthest * _MARGIN)
-        else:
-            panel.set_xlim(0, 1.08 * farthest or 1)
-            panel.xaxis.set_major_locator(MaxNLocator(5))
-            panel.xaxis.set_major_formatter(_plainly)
+        panel.set_xlim(1, 10)  # until it is known how far the figures reach
+        panel.set_xscale("log")
+        scales.append(_servers(panel, tables[name], axis, servers))
+        tick_plainly(panel.xaxis)
         panel.set_ylim(-0.6, len(servers) - 0.4)
         panel.set_yticks(range(len(servers)), list(reversed(servers)))
         panel.grid(visible=False, axis="y")
         title = textwrap.fill(capital(by_name(name).title), _TITLE_LETTERS)
         panel.set_title(title, loc="left", fontsize=9, fontweight="bold")
         panel.set_xlabel(axis.title)
-    for unused in range(len(names), axes.size):
+        panel.tick_params(labelbottom=True)
+        if not same_scale:
+            _set_scale(panel, [scales[-1]])
+    if same_scale:
+        _set_scale(axes[0][0], scales)
+    for unused in range(len(panels), axes.size):
         axes[unused // 2][unused % 2].set_visible(False)
-    return svg(figure)
+    say_what_is_drawn(figure, f"{DOTS} Without dots: of all launches together, since some cannot say.")
+    return style.svg(figure)
+
+
+def _set_scale(panel: Axes, scales: Sequence[tuple[float, float]]) -> None:
+    nearest, farthest = min(low for low, _ in scales), max(high for _, high in scales)
+    if farthest:
+        panel.set_xlim(nearest / _MARGIN, farthest * _MARGIN)
+
+
+def _servers(panel: Axes, table: Table, axis: Axis, servers: Sequence[str]) -> tuple[float, float]:
+    """Draw each server's launches, mean and interval; return from where to where they reach."""
+    nearest, farthest = math.inf, 0.0
+    for height, server in enumerate(reversed(servers)):
+        row = next((row for row in table.rows if row.server == server), None)
+        found = row.estimates[axis.metric.name] if row else None
+        if row is None or found is None:
+            _say(panel, height, "no figure" if row else "cannot serve it")
+            continue
+        drawn = look(server, servers)
+        launches = [value / axis.unit for value in row.values[axis.metric.name]]
+        panel.plot(launches, [height] * len(launches), ".", color=drawn.tint, alpha=0.35, markersize=5)
+        mean = found.mean / axis.unit
+        nearest, farthest = min(nearest, mean, *launches), max(farthest, mean, *launches)
+        if found.low is not None and found.high is not None and launches:
+            ends = [max(found.low / axis.unit, min(launches) / _WIDEST), found.high / axis.unit]
+            farthest = max(farthest, min(ends[1], _WIDEST * max(launches)))
+            panel.plot(ends, [height] * 2, color=drawn.tint, linewidth=2)
+        panel.plot(
+            [mean], [height], drawn.mark, color=drawn.tint, markersize=7, markerfacecoloralt="white",
+            fillstyle=drawn.fill,
+        )  # fmt: skip
+    return nearest, farthest
 
 
 def _belongs(facts: ServerFacts, tables: Mapping[str, Table], names: Sequence[str]) -> bool:
@@ -155,66 +125,93 @@ def _measured(server: str, table: Table) -> bool:
     return any(row.server == server for row in table.rows)
 
 
-def _tick_plainly(side: XAxis | YAxis) -> None:
-    """Put ticks on a logarithmic axis that are read easily even where it spans less than a decade."""
-    side.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    side.set_major_formatter(_plainly)
-    side.set_minor_locator(NullLocator())
-
-
 def _say(panel: Axes, height: int, text: str) -> None:
     """Write in the place of a figure that is not there."""
     place = panel.get_yaxis_transform()
     panel.text(0.01, height, f"  {text}", transform=place, va="center", color="#888888", fontsize=8)
 
 
-@FuncFormatter
-def _plainly(value: float, _: int) -> str:
-    """Write a number on an axis with no more digits than it has."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
-
-
-def _growth(regime: RegimeAnalysis, names: Sequence[str]) -> str:
-    """Draw what a request costs, and how long it takes, against the number of clients, of whom was measured with all that it can serve."""
+def growth(regime: RegimeAnalysis, names: Mapping[int, str]) -> str:
+    """Draw what models answer, and how long it takes, against the number of clients, of which there is a workload for each."""
     tables = regime.tables
     servers = [
         facts.label
         for facts in regime.servers
-        if all(
+        if facts.label == model_of(facts.label)
+        and all(
             why_not(facts.most_clients, by_name(name)) or _measured(facts.label, tables[name])
-            for name in names
+            for name in names.values()
         )
     ]
-    figure = Figure(figsize=(8.6, 4.6), layout="constrained")
-    panels = figure.subplots(1, 2)
-    by_clients = sorted(names, key=lambda name: by_name(name).load.clients)
-    for panel, axis in zip(panels, (_CPU, _TAIL), strict=True):
-        for server in servers:
-            known = [
-                (by_name(name).load.clients, row.estimates[axis.metric.name])
-                for name in by_clients
-                for row in tables[name].rows
-                if row.server == server
-            ]
-            points = [(clients, found.mean / axis.unit) for clients, found in known if found is not None]
-            if points:
-                drawn = look(server, servers)
-                panel.plot(
-                    *zip(*points, strict=True), drawn.line, color=drawn.tint, marker=drawn.mark, fillstyle=drawn.fill,
-                    markerfacecoloralt="white", label=server, linewidth=1.4, markersize=5,
-                )  # fmt: skip
-        panel.set_xscale("log")
-        panel.set_yscale("log")
+    figure = Figure(figsize=(WIDTH_INCHES, 4.9), layout="constrained")
+    for panel, axis in zip(figure.subplots(1, 2), (THROUGHPUT, TAIL), strict=True):
+        for place, server in enumerate(servers):
+            _follow(
+                panel,
+                axis,
+                server,
+                servers,
+                _points(tables, names, server, axis),
+                _aside(place, len(servers)),
+            )
         for side in (panel.xaxis, panel.yaxis):
-            _tick_plainly(side)
-        panel.set_xticks([by_name(name).load.clients for name in by_clients])
+            (panel.set_xscale if side is panel.xaxis else panel.set_yscale)("log")
+            tick_plainly(side)
+        panel.set_xticks([*names], [f"{clients:,}" for clients in names])
+        panel.xaxis.set_minor_locator(NullLocator())
         panel.set_xlabel("clients, each with one request in flight")
         panel.set_ylabel(axis.title)
-    _add_legend(figure)
-    return svg(figure)
+    add_legend(figure)
+    say_what_is_drawn(
+        figure,
+        "Mark and bar: the mean of all launches and its 95 % interval; those of one number of clients stand beside each other.",
+    )
+    return style.svg(figure)
 
 
-def _add_legend(figure: Figure) -> None:
+Point = tuple[int, float, float, float]
+"""A number of clients, a mean, and how far its interval reaches below and above."""
+
+
+def _points(tables: Mapping[str, Table], names: Mapping[int, str], server: str, axis: Axis) -> list[Point]:
+    points = []
+    for clients, name in names.items():
+        row = next((row for row in tables[name].rows if row.server == server), None)
+        found = row.estimates[axis.metric.name] if row else None
+        if found is not None:
+            low, high = (found.mean if each is None else each for each in (found.low, found.high))
+            points.append(
+                (
+                    clients,
+                    found.mean / axis.unit,
+                    (found.mean - low) / axis.unit,
+                    (high - found.mean) / axis.unit,
+                )
+            )
+    return points
+
+
+def _aside(place: int, of: int) -> float:
+    """Return the factor by which a server's marks stand beside their number of clients."""
+    return float(1.02 ** (place - (of - 1) / 2))
+
+
+def _follow(  # noqa: PLR0913 - what, of whom, and where
+    panel: Axes, axis: Axis, server: str, servers: Sequence[str], points: Sequence[Point], aside: float
+) -> None:
+    if not points:
+        return
+    drawn = look(server, servers)
+    clients, means, below, above = zip(*points, strict=True)
+    most = [min(up, (_WIDEST - 1) * mean) for up, mean in zip(above, means, strict=True)]
+    panel.errorbar(
+        [aside * each for each in clients], means, yerr=(below, most), color=drawn.tint, marker=drawn.mark, fillstyle=drawn.fill,
+        markerfacecoloralt="white", label=server, linewidth=1.2, markersize=5, elinewidth=1.0, linestyle=drawn.line,
+        gid=f"{server} {axis.metric.name}",
+    )  # fmt: skip
+
+
+def add_legend(figure: Figure) -> None:
     """Name every server once, whichever panels it is in."""
     handles: dict[str, Any] = {}
     for panel in figure.axes:
@@ -222,55 +219,29 @@ def _add_legend(figure: Figure) -> None:
             label: handle for handle, label in zip(*panel.get_legend_handles_labels(), strict=True) if label not in handles
         }  # fmt: skip
     columns = min(4, max(1, len(handles)))
-    figure.legend([*handles.values()], [*handles], loc="outside lower center", ncols=columns)
+    figure.legend([*handles.values()], [*handles], loc="outside upper center", ncols=columns)
 
 
-def _latencies(regime: RegimeAnalysis, names: Sequence[str]) -> str:
-    """Draw response time against quantile, the tail stretched out."""
-    servers = [facts.label for facts in regime.servers]
-    figure = Figure(figsize=(8.6, 0.6 + 3.1 * ((len(names) + 1) // 2)), layout="constrained")
-    axes = figure.subplots((len(names) + 1) // 2, 2, squeeze=False)
-    for place, name in enumerate(names):
-        panel: Axes = axes[place // 2][place % 2]
-        for server in servers:
-            row = next((row for row in regime.tables[name].rows if row.server == server), None)
-            if row is not None and row.responses:
-                _tail(panel, row.responses, server, servers)
-        panel.set_xscale("log")
-        panel.set_yscale("log")
-        panel.set_xlim(1, 1 / (1 - _FARTHEST_QUANTILE))
-        panel.set_xticks([1, 2, 10, 100, 1000, 10000], ["0", "50", "90", "99", "99.9", "99.99"])
-        panel.xaxis.set_minor_locator(mpl.ticker.NullLocator())
-        panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        panel.set_title(capital(by_name(name).title), loc="left", fontsize=9, fontweight="bold")
-        panel.set_xlabel("percentile of the requests")
-        panel.set_ylabel("response time in ms")
-    for unused in range(len(names), axes.size):
-        axes[unused // 2][unused % 2].set_visible(False)
-    _add_legend(figure)
-    return svg(figure)
-
-
-def _tail(panel: Axes, together: Histogram, server: str, servers: Sequence[str]) -> None:
-    drawn_as = look(server, servers)
-    buckets = sorted(together)
-    counts = np.array([together[bucket] for bucket in buckets])
-    middles_ms = np.array([sum(bucket_bounds(bucket)) / 2 for bucket in buckets]) / 1e6
-    share_below = np.cumsum(counts) / counts.sum()
-    beyond = 1 / np.maximum(1 - share_below, 1e-12)
-    drawn = beyond <= 1 / (1 - _FARTHEST_QUANTILE)
-    drawn &= share_below >= _NEAREST_QUANTILE
-    marked = [int(np.argmax(share_below >= q)) for q in (0.5, 0.9, 0.99, 0.999)]
-    skipped = int(np.argmax(drawn))
-    panel.plot(
-        beyond[drawn], middles_ms[drawn], drawn_as.line, color=drawn_as.tint, marker=drawn_as.mark, label=server,
-        fillstyle=drawn_as.fill, markerfacecoloralt="white", linewidth=1.4, markersize=4.5,
-        markevery=[index - skipped for index in marked if skipped <= index < skipped + drawn.sum()],
-    )  # fmt: skip
-
-
-def svg(figure: Figure) -> str:
-    """Return a figure as text, the same bytes each time."""
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+def memory(found: Sequence[ConnectionMemory]) -> str:
+    """Draw what a connection takes of the process and of the kernel."""
+    figure = Figure(figsize=(WIDTH_INCHES, 0.9 + 0.25 * len(found)), layout="constrained")
+    panel: Axes = figure.subplots()
+    heights = range(len(found))
+    panel.barh(heights, [each.process_kib for each in found], color="#56B4E9", label="process")
+    kernel = panel.barh(
+        heights,
+        [each.kernel_kib for each in found],
+        left=[each.process_kib for each in found],
+        color="#555555",
+        label="kernel: stacks and page tables",
+    )
+    panel.bar_label(kernel, [f"{each.kib:.1f}" for each in found], padding=3, fontsize=8)
+    panel.set_yticks(heights, [each.server for each in found])
+    panel.invert_yaxis()
+    panel.grid(visible=False, axis="y")
+    panel.set_xlabel("KiB of a connected, silent client")
+    panel.legend(loc="upper right")
+    say_what_is_drawn(
+        figure, "Each bar: the slope of a line through several numbers of connections to one launch."
+    )
+    return style.svg(figure)

@@ -69,7 +69,7 @@ def _missing(analysis: Analysis) -> str:
     if FREE not in ways:
         missing.append("servers that are free on all cores")
     if FRESH not in ways:
-        missing.append("servers that no client has left yet")
+        missing.append("servers before their first client has left")
     if not any(part.startswith("@") for part in ways):
         missing.append("other interpreters")
     return f"**Not measured** in this run: {', '.join(missing)}."
@@ -106,7 +106,7 @@ def spare_sentence(found: Spare, table: Table) -> str:
         f"`{server}` {share:.0%}" for server, share in sorted(cores.items(), key=lambda each: each[1])
     )
     return (
-        f"**{head}.** {by_name(found.workload).title}: {tail.share} of the responses came within {in_ms(ranking.mean(first))} "
+        f"**{head}.** {by_name(found.workload).title} on {by_name(found.workload).load.clients} connections: {tail.share} of the responses came within {in_ms(ranking.mean(first))} "
         f"to {in_ms(ranking.mean(last))} ms. First and last{apart}: `{first}` {all_quantiles(table.row(first))}; `{last}` "
         f"{all_quantiles(table.row(last))}.{unknown} It shows in the core that this takes: {shares}."
     )
@@ -125,21 +125,15 @@ def saturated_sentence(found: Saturated) -> str:
             if all(server in each.leaders for each in found.most.values())
         ]
         head = (
-            f"Saturated, {few(always, MOST_NAMED)} answer most at every number of clients"
+            f"Saturated, at every number of clients {few(always, MOST_NAMED)} {'is' if len(always) == 1 else 'are'} among those that answer most"
             if always
             else "Saturated, no two models change places"
         )
         return f"**{head}.** {ends}."
     first = found.turning[0]
-    subject = first.few if all(each.few == first.few for each in found.turning) else None
-    head = (
-        f"Saturated, `{subject}` wins with few clients what it loses with many"
-        if subject
-        else "Saturated, who answers more depends on how many ask"
-    )
     rest = [each for each in found.turning if each is not first]
     others = f" So it is with {', '.join(map(_turn, rest))}." if rest else ""
-    return f"**{head}.** {_swing(first)}.{others} {ends}."
+    return f"**Saturated, `{first.few}` beats `{first.many}` with few clients and loses to it with many.** {_swing(first)}.{others} {ends}."
 
 
 def _swing(found: PlaceChange) -> str:
@@ -175,23 +169,30 @@ def waiting_sentence(analysis: Analysis) -> str:
     ]
     at = _waiting_at(analysis.answer.waiting) if analysis.answer.waiting else ""
     sentences = " ".join(f"{each[:1].upper()}{each[1:]}." for each in (at, *said) if each)
-    return f"**Handlers that wait.** {sentences or 'No servers were told apart.'} [The map](relays.md)."
+    return f"**Handlers that wait.** {sentences or 'No servers were told apart.'} [{'The map' if analysis.relays.maps else 'More'}](relays.md)."
 
 
 def _waiting_at(found: WaitingAt) -> str:
     most, cheapest = found.most, found.cheapest
-    ceiling = by_name(found.workload).load.ceiling_rps
+    shares = ", ".join(
+        f"`{server}` {each.mean / found.ceiling_rps:.0%}"
+        for server, each in most.estimates.items()
+        if server == model_of(server)
+    )
+    first = (
+        f"{few(most.leaders, MOST_NAMED)} answered most"
+        if most.tells_apart
+        else "no servers were told apart in requests/s"
+    )
     cpu = (
-        f"; a request took the least CPU in {few(cheapest.leaders, MOST_NAMED)} ({cheapest.mean(cheapest.first):.0f} µs), "
-        f"the most in `{cheapest.last}` ({cheapest.mean(cheapest.last):.0f})"
+        f"; the least CPU for a request took {few(cheapest.leaders, MOST_NAMED)} ({cheapest.mean(cheapest.first):.0f} µs), the most "
+        f"`{cheapest.last}` ({cheapest.mean(cheapest.last):.0f})"
         if cheapest and cheapest.tells_apart
         else ""
     )
-    if not most.tells_apart:
-        return f"with {by_name(found.workload).title} no servers were told apart in requests/s{cpu}"
     return (
-        f"with {by_name(found.workload).title} {few(most.leaders, MOST_NAMED)} answered most, "
-        f"{most.mean(most.first) / ceiling:.0%} of what the pool allows, `{most.last}` {most.mean(most.last) / ceiling:.0%}{cpu}"
+        f"with {found.clients:,} clients and {found.wait_s * 1e3:g} ms, a pool of {found.pool:,}, {first}. Of the {found.ceiling_rps:,.0f} requests/s that the "
+        f"pool allows: {shares}{cpu}"
     )
 
 
@@ -231,47 +232,74 @@ def memory_sentence(found: Sequence[ConnectionMemory]) -> str:
 
 
 def models_section(found: Answer) -> Blocks:
-    """Show the models side by side under one load."""
+    """Show the models side by side, all busy; and once more where their handlers wait."""
+    return [*_busy(found), *_while_handlers_wait(found.waiting)]
+
+
+def _busy(found: Answer) -> Blocks:
     if not found.models:
         return []
-    title = by_name(found.workload).title
-    spare = f" at {found.spare.rate_rps:,.0f}/s" if found.spare else " at a moderate rate"
+    spare = [f"CPU µs at {found.spare.rate_rps:,.0f}/s"] if found.spare else []
+    held = ["KiB a connection"] if found.memory else []
     rows = (
         (
-            f"`{each.row.server}`",
-            _mean(each.row, "throughput_rps", "{:,.0f}"),
-            each.row.letters["throughput_rps"],
-            _mean(each.row, "cpu_us_per_request", "{:.1f}"),
-            "–" if each.spare_cpu_us is None else f"{each.spare_cpu_us:.0f}",
-            *(_quantile(each.row, name) for name in ("p50", "p99", "p999")),
-            _mean(each.row, "peak_mib", "{:.0f}"),
-            "–" if each.memory is None else f"{each.memory.kib:.1f}",
+            *_figures(each.row),
+            *(["–" if each.spare_cpu_us is None else f"{each.spare_cpu_us:.0f}"] if spare else []),
+            *(["–" if each.memory is None else f"{each.memory.kib:.1f}"] if held else []),
             str(each.code_lines or "–"),
         )
         for each in found.models
     )
-    columns = (
-        *words("server"),
-        *numbers("requests/s"),
-        *words("letters"),
-        *numbers(
-            "CPU µs, busy",
-            f"CPU µs{spare}",
-            "p50 ms",
-            "p99 ms",
-            "p99.9 ms",
-            "MiB",
-            "KiB a connection",
-            "lines",
-        ),
-    )
     return [
         Text(
-            f"**{title}, all busy.** In the order of the sources, not of the figures: who shares a letter was not told apart. "
-            "A variant stands here where it was told apart from its model."
+            f"**{by_name(found.workload).title}, all busy.** In the order of the sources, not of the figures: who shares a letter was not told "
+            "apart in requests/s. A variant stands here where it was told apart from its model."
+        ),
+        grid((*COLUMNS, *numbers(*spare, *held, "lines of code")), rows),
+    ]
+
+
+def _while_handlers_wait(found: WaitingAt | None) -> Blocks:
+    if found is None:
+        return []
+    columns = (*COLUMNS, *numbers("of the ceiling", "under way"))
+    rows = (
+        (
+            *_figures(row),
+            "–"
+            if (rate := row.estimates["throughput_rps"]) is None
+            else f"{rate.mean / found.ceiling_rps:.0%}",
+            _mean(row, "mean_under_way", "{:.0f}"),
+        )
+        for row in found.rows
+    )
+    fewer = ", ".join(f"`{server}` was given {clients:,}" for server, clients in found.fewer.items())
+    return [
+        Text(
+            f"**{found.clients:,} clients, and a handler that waits {found.wait_s * 1e3:g} ms**, over a pool of {found.pool:,} connections: {found.ceiling_rps:,.0f} requests/s at most."
+            + (f" As many clients as it serves at once: {fewer}." if fewer else "")
         ),
         grid(columns, rows),
     ]
+
+
+COLUMNS: Final = (
+    *words("server"),
+    *numbers("requests/s"),
+    *words("letters"),
+    *numbers("CPU µs", "p50 ms", "p99 ms", "p99.9 ms", "MiB"),
+)
+
+
+def _figures(row: Row) -> tuple[str, ...]:
+    return (
+        f"`{row.server}`",
+        _mean(row, "throughput_rps", "{:,.0f}"),
+        row.letters["throughput_rps"],
+        _mean(row, "cpu_us_per_request", "{:.1f}"),
+        *(_quantile(row, name) for name in ("p50", "p99", "p999")),
+        _mean(row, "peak_mib", "{:.0f}"),
+    )
 
 
 def _mean(row: Row, name: str, form: str) -> str:

@@ -17,11 +17,10 @@ from harness.analyse.advice import (
     ThreadsThatWait,
     WaitingHandlers,
 )
-from harness.analyse.rankings import RankedTail, Ranking
+from harness.analyse.rankings import Ranking
 from harness.analyse.relays import Place
 from harness.analyse.tables import Table
 from harness.plan import by_name
-from harness.record import ServerFacts
 from harness.report.blocks import Blocks, Heading, Text, points
 from harness.report.wording import all_quantiles, few, listed
 
@@ -44,7 +43,7 @@ def choice_section(advice: Sequence[Advice]) -> Blocks:
 
 def _line(advice: Advice) -> str:
     situation, why = in_words(advice)
-    return f"**{situation}**: {chosen(advice)}: {why}."
+    return f"**{situation}** → {chosen(advice)}: {why}."
 
 
 def chosen(advice: Advice) -> str:
@@ -148,16 +147,17 @@ def _ms(found: Ranking, server: str) -> str:
 
 
 def _simplest(advice: SimplestCode) -> str:
-    described = "; ".join(_code(facts, advice.speed) for facts in advice.shortest)
-    longer = "" if advice.next_lines is None else f"; the next longer one has {advice.next_lines} lines"
-    return f"{described}{longer}{_fastest(advice.speed)}"
-
-
-def _code(facts: ServerFacts, speed: Ranking | None) -> str:
+    shortest, speed = advice.shortest, advice.speed
+    longer = "" if advice.next_lines is None else f", the next longer one {advice.next_lines}"
+    lines = ", ".join(f"`{facts.label}` {facts.code_lines}" for facts in shortest)
     answers = (
-        f", {speed.mean(facts.label):,.0f} requests/s" if speed and facts.label in speed.estimates else ""
+        sorted(speed.mean(facts.label) for facts in shortest if facts.label in speed.estimates)
+        if speed
+        else []
     )
-    return f"`{facts.label}` {facts.code_lines} lines{answers}"
+    span = dict.fromkeys(f"{each:,.0f}" for each in (answers[:1] + answers[-1:]))
+    rates = f"; {' to '.join(span)} requests/s" if answers else ""
+    return f"lines of code: {lines}{longer}{rates}{_fastest(speed)}"
 
 
 def _fastest(speed: Ranking | None) -> str:
@@ -165,7 +165,7 @@ def _fastest(speed: Ranking | None) -> str:
         return ""
     others = len(speed.leaders) - 1
     tied = f", not told apart from {others} more" if others else ""
-    return f"; the most requests/s are {speed.mean(speed.first):,.0f} (`{speed.first}`{tied})"
+    return f", the most of all {speed.mean(speed.first):,.0f} (`{speed.first}`{tied})"
 
 
 def _idle(advice: MostlyIdle) -> str:
@@ -175,20 +175,24 @@ def _idle(advice: MostlyIdle) -> str:
         if cpu
         else ""
     )
-    each = ", ".join(f"`{held.server}` {held.kib:.1f}" for held in advice.each)
-    of_each = f"; KiB for each: {each}" if each else ""
+    each = advice.each
+    of_each = (
+        f", {each[0].kib:.1f} (`{each[0].server}`) to {each[-1].kib:.1f} KiB for each (`{each[-1].server}`)"
+        if each
+        else ""
+    )
     unable = f"; {listed(advice.unable)} cannot hold them" if advice.unable else ""
     return (
-        f"with {advice.connections:,} silent connections `{memory.first}` held {memory.mean(memory.first):,.0f} MiB at most, "
-        f"`{memory.last}` {memory.mean(memory.last):,.0f}{of_each}{of_cpu}{unable}"
+        f"{advice.connections:,} silent connections took {memory.mean(memory.first):,.0f} MiB at `{memory.first}`, {memory.mean(memory.last):,.0f} at "
+        f"`{memory.last}`{of_each}{of_cpu}{unable}"
     )
 
 
 def _short_tail(advice: ShortTail) -> str:
     tail, found, without = advice.of_hundreds
     return (
-        f"with 500 clients that each wait for their reply, by {tail.short}: `{found.first}` {_all(advice.table, found.first)}; the longest, "
-        f"`{found.last}`, {_all(advice.table, found.last)}{_unranked(without)}{_at_a_rate(advice.at_a_rate)}"
+        f"500 busy clients, by {tail.short}: `{found.first}` {_all(advice.table, found.first)}; the longest, `{found.last}`, "
+        f"{_all(advice.table, found.last)}{_unranked(without)}"
     )
 
 
@@ -221,18 +225,6 @@ def _computing(advice: Computing) -> str:
 def _unranked(without: Sequence[str]) -> str:
     """Name those of whom too little is known."""
     return f"; too few requests lie beyond to say it of {few(without, MOST_NAMED)}" if without else ""
-
-
-def _at_a_rate(offered: tuple[str, RankedTail] | None) -> str:
-    """Say what becomes of the difference when requests come at a moderate rate, the same for all."""
-    if offered is None:
-        return ""
-    workload, (tail, found, _) = offered
-    apart = "" if found.tells_apart else ", first and last not told apart"
-    return (
-        f". With {by_name(workload).title} {tail.share} came within {_ms(found, found.first)} "
-        f"(`{found.first}`) to {_ms(found, found.last)} ms (`{found.last}`){apart}"
-    )
 
 
 def _price_of(light: Ranking, costly: Ranking | None) -> str:

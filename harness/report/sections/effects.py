@@ -35,7 +35,7 @@ def effects_page(effects: Sequence[EffectResult], causes: Sequence[Cause]) -> Bl
             "In the experiment an effect is alone; in the figures of the servers the same rules look for it beside all else."
         ),
         grid(
-            words("effect", "what is said", "here", "in the servers' own figures"),
+            words("effect", "what is said", "alone, on this machine", "in the servers' own figures"),
             (_said(each, met(each, causes)) for each in effects),
         ),
         *(block for each in effects if each.others for block in _sides(each)),
@@ -47,8 +47,8 @@ def _said(each: EffectResult, servers: Sequence[str]) -> tuple[str, ...]:
     return (
         f"`{each.effect}`",
         LITERATURE.get(each.effect, "–"),
-        f"it holds: {times}" if each.shown else f"**it does not hold as expected**: {times}",
-        few(servers, MOST_NAMED) if servers else "in none of them, as they were measured",
+        times if each.shown else f"**not as expected**: {times}",
+        few(servers, MOST_NAMED) if servers else "named in none",
     )
 
 

@@ -17,7 +17,7 @@ from harness.report.blocks import Blocks, Command, Heading, Note, Points, Text, 
 from harness.report.sections.instrument import instrument_section
 from harness.report.wording import MARK
 
-TITLE: Final = "What each concurrency model costs"
+TITLE: Final = "Threads, asyncio or gevent? What each concurrency model costs"
 
 
 def heading(analysis: Analysis) -> Blocks:

@@ -9,7 +9,7 @@ from harness.analyse.samples.metrics import metric
 from harness.analyse.tables import Table
 from harness.plan import CLOSED, Workload, by_name
 from harness.report.blocks import Blocks, Text, grid, words
-from harness.report.wording import anchor, capital, few, mean_of
+from harness.report.wording import all_quantiles, anchor, capital, few, mean_of
 
 MOST_NAMED: Final = 3
 
@@ -27,8 +27,8 @@ def overview(analysis: Analysis) -> Blocks:
         return []
     return [
         Text(
-            "Who was first and who was last; servers named together were not told apart. The tail is the farthest quantile of "
-            "which enough is known of most servers there, in ms."
+            "Who was first and who was last; servers named together were not told apart. Tails are ranked by the farthest quantile of "
+            "which enough is known of most servers there; all quantiles stand beside it."
         ),
         *_summary(analysis.tails, closed, "throughput_rps", "{:,.0f}", ("the most requests/s", "the fewest")),
         *_summary(
@@ -55,11 +55,11 @@ def _summary(
         (
             f"[{capital(workload.title)}](workloads.md#{anchor(workload.title)})",
             *_first_and_last(table, name, form),
-            *_tails(tails.get(workload.name)),
+            *_tails(table, tails.get(workload.name)),
         )
         for workload, table in tables.items()
     )
-    return [grid(words("workload", *titles, "tail", "the shortest, ms", "the longest, ms"), rows)]
+    return [grid(words("workload", *titles, "tail", "the shortest", "the longest"), rows)]
 
 
 def _first_and_last(table: Table, name: str, form: str) -> tuple[str, str]:
@@ -77,12 +77,13 @@ def _first_and_last(table: Table, name: str, form: str) -> tuple[str, str]:
     return f"{few([row.server for row in best], MOST_NAMED)} {figures[0]}", f"`{last.server}` {figures[1]}"
 
 
-def _tails(of_tail: RankedTail | None) -> tuple[str, str, str]:
+def _tails(table: Table, of_tail: RankedTail | None) -> tuple[str, str, str]:
+    """Say who has the shortest tail and who the longest, with all quantiles: none stands for the others."""
     if of_tail is None:
         return "–", "–", "–"
     tail, found, without = of_tail
     short = f"{tail.short}, without {few(without, MOST_NAMED)}" if without else tail.short
-    shortest, longest = (f"{found.mean(server) / 1e3:.2f}" for server in (found.first, found.last))
+    first, last = (all_quantiles(table.row(server)) for server in (found.first, found.last))
     if not found.tells_apart:
-        return short, f"{shortest} to {longest}, first and last not told apart", "–"
-    return short, f"{few(found.leaders, MOST_NAMED)} {shortest}", f"`{found.last}` {longest}"
+        return short, f"first and last not told apart: `{found.first}` {first}", f"`{found.last}` {last}"
+    return short, f"{few(found.leaders, MOST_NAMED)}: {first}", f"`{found.last}` {last}"

@@ -1,7 +1,7 @@
 """The tables of every workload."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -12,7 +12,7 @@ from harness.analyse.statistics.inference import Estimate
 from harness.analyse.tables import Row, Table
 from harness.plan import CLOSED, Workload, by_name, why_not
 from harness.record import Results, ServerFacts
-from harness.report.blocks import Blocks, Grid, Heading, Text, grid, numbers, points, words
+from harness.report.blocks import Blocks, Grid, Heading, Picture, Text, grid, numbers, points, words
 from harness.report.sections.overview import overview
 from harness.report.sections.sentences import sentences
 from harness.report.wording import capital, interval, listed, quantile_of
@@ -38,6 +38,11 @@ POSSIBLE: Final = {
 """What a figure cannot leave, and an interval around its mean might."""
 
 
+SHOWN: Final = {
+    "throughput.svg": "Requests per second, by workload and server",
+    "cpu.svg": "CPU time per request, by workload and server",
+    "latency.svg": "Response time against percentile, by workload and server",
+}
 ON_ALL_CORES: Final = (
     "A regime of its own. Such a server uses every core of the machine, also the one that its load generator runs on, so that each "
     "takes time from the other: nothing here is comparable with the tables above. CPU time is that of all its processes together. "
@@ -45,12 +50,13 @@ ON_ALL_CORES: Final = (
 )
 
 
-def workloads_page(analysis: Analysis) -> Blocks:
+def workloads_page(analysis: Analysis, drawn: Collection[str]) -> Blocks:
     """Show the tables of every workload; who uses all cores comes last."""
     return [
         Heading("Workload by workload", 1),
         Text("What the columns mean, and how this was measured: [method](method.md)."),
         *overview(analysis),
+        *(Picture(name, title) for name, title in SHOWN.items() if name in drawn),
         *_of_regime(analysis.one_core, analysis),
         *_of_regime(analysis.all_cores, analysis),
     ]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from harness.analyse.advice import Advice
+from harness.analyse.advice import Advice, Computing, MostlyIdle, NobodyLeftBehind, SimplestCode
 from harness.analyse.analysis import analyse
 from harness.analyse.blocks import launches_of
 from harness.analyse.rankings import ranking, tail_ranking
@@ -13,7 +13,7 @@ from harness.analyse.samples.metrics import metric
 from harness.plan import ALL_CORES, by_name
 from harness.record import Results, Sample, ServerFacts
 from harness.record.buckets import histogram
-from harness.report.sections.choice import choice_section, in_words
+from harness.report.sections.choice import choice_section, chosen, in_words
 from tests.makers import as_markdown, changed
 
 Make = Callable[..., Sample]
@@ -128,7 +128,7 @@ def test_every_situation_has_an_answer_from_the_figures(run: Results) -> None:
     }
     assert {each.servers for each in found.values()} == {(A,)}
     why = dict(in_words(each) for each in found.values())
-    assert "80 lines" in why["A few clients, the simplest code"]
+    assert "`threaded` 80, the next longer one 100" in why["A few clients, the simplest code"]
     assert f"`{B}`" in why["Many connections, mostly idle"]
     assert "66 threads" in why["Libraries that block"]
 
@@ -144,6 +144,87 @@ def test_servers_that_were_not_told_apart_are_named_together(make_results: Calla
     found = ranking(launches_of(make_results(factor=1.0).samples), "clients_64", metric("throughput_rps"))
     assert found is not None
     assert set(found.leaders) == {A, B}
+
+
+def test_the_simplest_code_ends_at_a_gap_and_leaves_out_no_near_equal(run: Results) -> None:
+    """77, 84 and 92 lines are one after the other; 121 are not. A cut-off at 10 % above the shortest would name but one."""
+    for order in ((A, B), (B, A)):
+        lines = dict(zip((*order, "gevent_greenlets", "select_generators"), (77, 84, 92, 121), strict=True))
+        servers = tuple(
+            changed(run.manifest.servers[0], label=label, code_lines=count) for label, count in lines.items()
+        )
+        found = advised(changed(run, manifest=changed(run.manifest, servers=servers)))
+        simplest = next(each for each in found if isinstance(each, SimplestCode))
+        assert simplest.servers == (*order, "gevent_greenlets")
+        assert simplest.next_lines == 121
+
+
+def with_shares(run: Results, shares: dict[str, float]) -> Results:
+    """Return a run in which the worst served of 500 clients gets such shares."""
+    samples = tuple(
+        changed(sample, worst_client_share=shares[sample.cell.server] * (1 + 0.001 * sample.cell.block))
+        for sample in run.samples
+    )
+    return changed(run, samples=samples)
+
+
+def test_one_that_leaves_clients_behind_is_named_and_not_the_others(run: Results) -> None:
+    for behind, other in ((A, B), (B, A)):
+        found = advised(with_shares(run, {behind: 0.57, other: 0.98}))
+        advice = next(each for each in found if isinstance(each, NobodyLeftBehind))
+        assert chosen(advice) == f"any but `{behind}`"
+        assert "elsewhere 98%" in in_words(advice)[1]
+
+
+def test_a_difference_that_is_known_and_does_not_matter_names_nobody(run: Results) -> None:
+    found = advised(with_shares(run, {A: 0.974, B: 1.0}))
+    assert not any(isinstance(each, NobodyLeftBehind) for each in found)
+
+
+def test_who_waits_least_in_half_and_in_the_tail_is_recommended_where_requests_compute(run: Results) -> None:
+    """One that is first in the tail alone stands behind one that is not told apart there and better in half."""
+    for quick, slow in ((A, B), (B, A)):
+        samples = tuple(
+            changed(sample, server=server, response_ns=responses(p50_us, sample.cell.block))
+            for sample in run.samples
+            if sample.cell.workload == "costly" and sample.cell.server == A
+            for server, p50_us in ((quick, 70), (slow, 1570))
+        )
+        found = advised(changed(run, samples=samples))
+        computing = next(each for each in found if isinstance(each, Computing))
+        assert computing.servers == (quick,)
+        why = in_words(computing)[1]
+        assert "p50 0.07" in why
+        assert "p50 1.56" in why
+        assert why.count("p99.9") == 2, "no quantile without the others"
+
+
+def responses(p50_us: int, block: int) -> dict[int, int]:
+    """Make up responses: nine in ten take so long, and one in ten, of whichever server, about 2 ms, more in some blocks."""
+    times_ns = np.array(
+        [p50_us * 1000] * 18_000 + [2_000_000 + 100_000 * (block % 3)] * 2_000, dtype=np.int64
+    )
+    return histogram(times_ns, np.ones_like(times_ns))
+
+
+def test_a_crowd_that_is_silent_is_judged_by_memory_first(run: Results) -> None:
+    """A costs less CPU, B holds less: B is recommended."""
+    for lean, fat in ((A, B), (B, A)):
+        samples = tuple(
+            changed(
+                sample,
+                memory_peak_bytes=int(
+                    (40 if sample.cell.server == lean else 260) * 2**20 * (1 + 0.001 * sample.cell.block)
+                ),
+            )
+            for sample in run.samples
+        )
+        found = advised(changed(run, samples=samples))
+        idle = next(each for each in found if isinstance(each, MostlyIdle))
+        assert idle.servers == (lean,)
+        assert idle.memory.last == fat
+        assert idle.cpu is not None
+        assert idle.cpu.first == A
 
 
 def test_who_uses_all_cores_is_held_beside_the_others_and_not_recommended(run: Results) -> None:

@@ -1,0 +1,174 @@
+"""One figure for each question: what to take from it, why it is so, and where all of it stands."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from harness.analyse.advice import Computing
+from harness.analyse.analysis import Analysis
+from harness.analyse.changing_places import PlaceChange
+from harness.plan import WORKLOADS, by_name
+from harness.report.blocks import Blocks, Heading, Picture, Text
+from harness.report.sections.relays import map_picture
+from harness.report.wording import all_quantiles, few
+
+MOST_NAMED: Final = 3
+
+
+@dataclass(frozen=True)
+class View:
+    """A figure and what belongs to it.
+
+    Attributes:
+        picture: with what it shows.
+        question: that it answers.
+        taken: the sentence to take away.
+        why: by the figures, or by a rule; empty if none named it.
+        page: where all of it stands.
+    """
+
+    picture: Picture
+    question: str
+    taken: str
+    why: str
+    page: str
+
+
+def views_section(analysis: Analysis, drawn: Collection[str]) -> Blocks:
+    """Show those figures that are there."""
+    views = (
+        *_spare(analysis),
+        *_clients(analysis),
+        *_waiting(analysis),
+        *_computing(analysis),
+        *_memory(analysis),
+    )
+    return [block for view in views if view.picture.name in drawn for block in _blocks(view)]
+
+
+def _blocks(view: View) -> Blocks:
+    why = f" Why: {view.why}." if view.why else " No rule names a cause for it."
+    return [Heading(view.question), view.picture, Text(f"**{view.taken}**{why} [More]({view.page}).")]
+
+
+def _spare(analysis: Analysis) -> list[View]:
+    found = analysis.answer.spare
+    if found is None:
+        return []
+    least, most = (pick(found.cores, key=lambda server: found.cores[server]) for pick in (min, max))
+    taken = (
+        f"At {found.rate_rps:,.0f} requests/s the core tells models apart rather than the clock: {found.cores[least]:.0%} of it at `{least}`, "
+        f"{found.cores[most]:.0%} at `{most}`."
+    )
+    busy = next((each for each in analysis.answer.models if each.row.server == least), None)
+    dearer = ""
+    if busy and busy.spare_cpu_us and (cpu := busy.row.estimates["cpu_us_per_request"]):
+        dearer = (
+            f"a request costs `{least}` {busy.spare_cpu_us:.0f} µs of CPU here and {cpu.mean:.1f} when it is busy with "
+            f"{by_name(analysis.answer.workload).title}: who has nothing to do sleeps, and is woken; "
+        )
+    picture = Picture(
+        "spare.svg", f"Tail of the responses, and CPU of a request: {by_name(found.workload).title}"
+    )
+    return [
+        View(
+            picture, "With a core to spare", taken, dearer + _cause(analysis, "waking up", ()), "workloads.md"
+        )
+    ]
+
+
+def _clients(analysis: Analysis) -> list[View]:
+    found = analysis.answer.saturated
+    if found is None:
+        return []
+    if found.turning:
+        first = found.turning[0]
+        taken = f"`{first.few}` answers more than `{first.many}` with up to {first.up_to:,} clients, and less from {first.beyond:,} on."
+        why = _growing_cost(analysis, first)
+    else:
+        fewest, most = min(found.most), max(found.most)
+        leaders = (
+            f"{few(found.most[clients].leaders, MOST_NAMED)} with {clients:,}" for clients in (fewest, most)
+        )
+        taken, why = f"Most requests/s: {', '.join(leaders)} clients.", ""
+    picture = Picture("clients.svg", "Requests per second, and tail of the responses, against clients")
+    return [View(picture, "With few clients, and with many", taken, why, "workloads.md")]
+
+
+def _growing_cost(analysis: Analysis, found: PlaceChange) -> str:
+    """Say what a request costs the two where one is ahead and where the other is; and that no rule tells why that grows."""
+    tables = {clients: analysis.one_core.tables[each.workload] for clients, each in found.ratios.items()}
+
+    def costs(server: str) -> str:
+        of = (
+            f"{cpu.mean:.1f} with {clients:,}"
+            for clients in (found.up_to, found.beyond)
+            if (cpu := tables[clients].row(server).estimates["cpu_us_per_request"])
+        )
+        return " and ".join(of)
+
+    switches = tables[found.beyond].row(found.few).estimates["switches_per_request"]
+    woken = f", each with {switches.mean:.2f} context switches" if switches else ""
+    return (
+        f"a request costs `{found.few}` {costs(found.few)} clients (µs of CPU{woken}), `{found.many}` {costs(found.many)}. "
+        "Why the one grows faster no rule here tells"
+    )
+
+
+def _waiting(analysis: Analysis) -> list[View]:
+    views = []
+    for found in analysis.relays.maps[:1]:
+        last = max(found.fields)
+        most = found.fields[last].most
+        taken = f"With {last[1]:,} clients and {last[0] * 1e3:g} ms {few(most.leaders, MOST_NAMED)} answered most, {most.mean(most.first):,.0f} requests/s."
+        why = _cause(analysis, "wait that does not yield", ())
+        views.append(View(map_picture(found), "When handlers wait", taken, why, "relays.md"))
+    return views
+
+
+def _computing(analysis: Analysis) -> list[View]:
+    found = next((each for each in analysis.advice if isinstance(each, Computing)), None)
+    if found is None:
+        return []
+    ranking = found.light.ranking
+    first, last = (
+        f"`{server}` {all_quantiles(found.table.row(server))}" for server in (ranking.first, ranking.last)
+    )
+    taken = f"Beside requests that compute, light ones take least at {first}; most at {last}."
+    picture = Picture("beside.svg", "Tail of the responses beside other clients")
+    why = _cause(analysis, "head-of-line blocking", (ranking.last,))
+    return [
+        View(
+            picture,
+            "Beside others: requests that compute, idle crowds, slow readers, a flood",
+            taken,
+            why,
+            "workloads.md",
+        )
+    ]
+
+
+def _memory(analysis: Analysis) -> list[View]:
+    found = analysis.answer.memory
+    if len(found) < 2:
+        return []
+    least, most = found[0], found[-1]
+    taken = f"Ten thousand of them are {_mib(least.kib)} MiB at `{least.server}` and {_mib(most.kib)} at `{most.server}`."
+    why = _cause(analysis, "a thread for each client", (most.server,))
+    picture = Picture("memory.svg", "Memory of a connected, silent client, of the process and of the kernel")
+    return [View(picture, "Memory of a connection", taken, why, "costs.md")]
+
+
+def _mib(kib: float) -> str:
+    return f"{10_000 * kib / 1024:,.0f}"
+
+
+def _cause(analysis: Analysis, effect: str, of: Collection[str]) -> str:
+    """Say what a rule found, of one of these servers if any are given; nothing if it found nothing."""
+    found = (each for each in analysis.causes if each.effect == effect and (not of or each.servers[0] in of))
+    cause = next(found, None)
+    if cause is None:
+        return ""
+    titles = {workload.name: workload.title for workload in WORKLOADS}
+    under = f", {titles[cause.workload]}" if cause.workload in titles else ""
+    return f"at `{cause.servers[0]}`{under}, {cause.sentence} ({cause.source})"

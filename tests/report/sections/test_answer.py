@@ -1,0 +1,168 @@
+"""The first screen: sentences that follow from figures, are turned round with them, and say what was not measured."""
+
+from collections.abc import Callable
+
+import pytest
+
+from harness.analyse.analysis import analyse
+from harness.plan import POISSON, RELAY, Load, by_name
+from harness.record import Arm, EffectResult, Results, Sample
+from harness.report.sections.answer import first_screen
+from harness.report.sections.sentences import latency_sentence, sentences
+from harness.report.sections.views import views_section
+from tests.makers import as_markdown, changed
+
+A, B = "threaded", "trio_nursery"
+OFFERED = Load(arrivals=POISSON, rate=5000.0)
+
+
+def screen_of(results: Results) -> str:
+    return as_markdown(first_screen(analyse(results)))
+
+
+def swapped(results: Results) -> Results:
+    other = {A: B, B: A}
+    samples = tuple(
+        changed(sample, server=sample.cell.server.replace(model, other[model]))
+        for sample in results.samples
+        for model in other
+        if sample.cell.server.startswith(model)
+    )
+    return changed(results, samples=samples)
+
+
+@pytest.fixture
+def run(make_results: Callable[..., Results], make_sample: Callable[..., Sample]) -> Results:
+    """Make up a run in which B answers half as much with 8 clients, and twice as much with 500."""
+    rates = {A: {8: 20_000, 500: 10_000}, B: {8: 10_000, 500: 20_000}}
+    closed = [
+        make_sample(
+            server, block, f"clients_{clients}", rps=rps * (1 + 0.002 * ((block + len(server)) % 3)), cpu_us=0.98e6 / rps,
+            clients=clients, response_sum_ns=clients * 10**9,
+        )
+        for server, of_server in rates.items()
+        for clients, rps in of_server.items()
+        for block in range(5)
+    ]  # fmt: skip
+    opened = [
+        make_sample(server, block, "open_5k", rps=5_000, cpu_us=cpu_us * (1 + 0.002 * block), load=OFFERED)
+        for server, cpu_us in ((A, 30), (B, 60))
+        for block in range(5)
+    ]
+    names = ("clients_8", "clients_500", "open_5k")
+    return changed(make_results(workloads=names), samples=(*closed, *opened))
+
+
+def test_what_decides_is_said_and_is_turned_round_with_the_figures(run: Results) -> None:
+    text, mirrored = screen_of(run), screen_of(swapped(run))
+    assert f"**Saturated, `{A}` beats `{B}` with few clients and loses to it with many.**" in text
+    assert "0.50 with 8, 2.00 with 500 clients" in text
+    assert f"`{A}` 15%, `{B}` 30%" in text
+    assert f"**Saturated, `{B}` beats `{A}` with few clients and loses to it with many.**" in mirrored
+    assert f"`{B}` 15%, `{A}` 30%" in mirrored
+
+
+def test_no_quantile_stands_without_the_others(run: Results) -> None:
+    for line in screen_of(run).splitlines():
+        if "p90 " in line:
+            assert line.count("p50 ") == line.count("p90 ") == line.count("p99 ") == line.count("p99.9 ")
+
+
+def test_what_was_not_measured_is_said_and_nothing_else_of_it(run: Results) -> None:
+    text = screen_of(run)
+    assert "handlers that wait, servers that are free on all cores" in text
+    assert "**Handlers that wait**: not measured in this run" in text
+    assert "with the interpreter's lock or without**: not measured in this run" in text
+    assert "A connection costs" not in text
+
+
+def test_a_place_and_an_interpreter_are_told_where_they_are_known_to_matter(run: Results) -> None:
+    ways = {f"{A}+free": 2.0, f"{A}@3.13t": 0.5}
+    samples = tuple(
+        changed(sample, server=name, server_cpu_ns=int(factor * sample.server.cpu_ns))
+        for sample in run.samples
+        if (sample.cell.server, sample.cell.workload) == (A, "open_5k")
+        for name, factor in ways.items()
+    )
+    facts = (changed(run.manifest.servers[0], label=name) for name in ways)
+    manifest = changed(run.manifest, servers=(*run.manifest.servers, *facts))
+    text = screen_of(changed(run, samples=(*run.samples, *samples), manifest=manifest))
+    assert (
+        f"`{A}` free on all cores instead (5,000 requests/s offered): 2.00 times the CPU of a request" in text
+    )
+    assert f"`{A}` on 3.13t instead (5,000 requests/s offered): 0.50 times the CPU of a request" in text
+    assert "free on all cores, " not in text.partition("1. ")[0]
+
+
+def test_an_experiment_on_the_lock_is_told_of(run: Results) -> None:
+    arms = Arm("threaded, free", {"cpu_us": 31.0}), Arm("threaded, pinned", {"cpu_us": 17.0})
+    effect = EffectResult("placement", "They fight", "cpu_us", "CPU µs", *arms, True, False, "", "", "")
+    assert "threaded, free, CPU µs 31.0; threaded, pinned, 17.0" in screen_of(changed(run, effects=(effect,)))
+
+
+@pytest.fixture
+def relayed(run: Results, make_relayed: Callable[..., Sample]) -> Results:
+    """Make up a run of relays besides: with 500 clients A answers half of what the pool allows, and B nine tenths."""
+    names = (RELAY.name, "relay_5ms_16", "relay_5ms_256")
+    samples = tuple(
+        make_relayed(
+            server,
+            block,
+            workload=name,
+            load=by_name(name).load,
+            share=share * (1 + 0.002 * block),
+            threads=threads,
+        )
+        for name in names
+        for block in range(4)
+        for server, share, threads in ((A, 0.5, 1002), (B, 0.9, 2))
+    )
+    manifest = changed(run.manifest, workloads=(*run.manifest.design.workloads, *names))
+    return changed(run, samples=(*run.samples, *samples), manifest=manifest)
+
+
+def test_handlers_that_wait_have_a_sentence_a_table_and_a_figure(relayed: Results) -> None:
+    for results, slow, fast in ((relayed, A, B), (swapped(relayed), B, A)):
+        text = screen_of(results)
+        assert f"500 clients and 5 ms, a pool of 100, `{fast}` answered most" in text
+        assert f"`{fast}` 90%, `{slow}` 50%" in text
+        assert (
+            "**500 clients, and a handler that waits 5 ms**, over a pool of 100 connections: 20,000 requests/s at most."
+            in text
+        )
+        assert "handlers that wait, " not in text.partition("1. ")[0]
+        views = as_markdown(views_section(analyse(results), ["relays.svg"]))
+        assert f"**With 256 clients and 5 ms `{fast}` answered most" in views
+
+
+def test_a_run_without_data_is_a_screen_without_claims(make_results: Callable[..., Results]) -> None:
+    text = screen_of(changed(make_results(), samples=()))
+    assert "Saturated" not in text
+    assert "all busy" not in text
+
+
+def test_who_is_seldom_woken_is_not_said_to_wait(make_results: Callable[..., Results]) -> None:
+    results = make_results(workloads=("ping_pong",))
+    for awake, other in ((A, B), (B, A)):
+        samples = tuple(
+            changed(
+                sample,
+                workload="ping_pong",
+                clients=1,
+                response_sum_ns=10**9,
+                server_cpu_ns=sample.server.cpu_ns // 4,
+                switches_voluntary=int(sample.requests.ok * (0.75 if sample.cell.server == awake else 1.0)),
+            )
+            for sample in results.samples
+        )
+        analysis = analyse(changed(results, samples=samples))
+        text = latency_sentence(analysis.one_core.tables["ping_pong"].rows)
+        assert f"Not so at `{awake}`" in text
+        assert f"`{other}`" not in text
+
+
+def test_a_cost_is_not_said_without_its_load(make_results: Callable[..., Results]) -> None:
+    analysis = analyse(make_results())
+    told = [text for text in sentences(analysis.one_core.tables["clients_64"], None) if "CPU" in text]
+    assert told
+    assert all("under this load (64 clients)" in text for text in told)
