@@ -65,7 +65,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 
 lock:
 	$(LOCK) --output-file requirements.lock
-	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) --extra dev --extra cluster --constraint requirements.lock --output-file requirements-dev.lock
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
