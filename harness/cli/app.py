@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "load": "load:load",
     "sweep": "sweep:sweep",
     "limits": "limits:limits",
+    "namespaces": "namespaces:namespaces",
     "costs": "costs:costs",
     "effect": "effect:effect",
     "bench": "bench:bench",
@@ -45,6 +46,7 @@ COMMANDS: Final = {
 COMPUTING: Final = {
     "load",
     "sweep",
+    "namespaces",
     "costs",
     "effect",
     "bench",

@@ -4,6 +4,7 @@ import re
 import secrets
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,10 +14,18 @@ from rich.console import Console
 
 from harness.analyse.comparisons import COMPARED
 from harness.analyse.precision import PILOT_BLOCKS
+from harness.cli.cluster import fleet_if_asked_for
 from harness.cli.exit_codes import FAILED
 from harness.cli.freshness import effect_states, present_states
 from harness.cli.load_options import check_generators
-from harness.cli.options import loop_option, measured_so, python_option, server_options, ways_options
+from harness.cli.options import (
+    cluster_options,
+    loop_option,
+    measured_so,
+    python_option,
+    server_options,
+    ways_options,
+)
 from harness.errors import UsageError
 from harness.launch.candidates import Candidate, all_cores
 from harness.launch.selection import selected
@@ -71,11 +80,10 @@ QUICK_COSTS: Final = 0.2
 @ways_options
 @click.option(
     "--generators",
-    type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="Processes that load each server, a core each.",
+    type=click.IntRange(1, 1000),
+    help="Processes that load each server, a core each.  [default: 1; with --cluster, one on each worker]",
 )
+@cluster_options
 @loop_option
 @click.option(
     "--quick",
@@ -201,7 +209,9 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     declarations: Sequence[str],
     python: str | None,
     placements: Sequence[str],
-    generators: int,
+    generators: int | None,
+    cluster: str | None,
+    on: str | None,
     loops: Sequence[str],
     profile: str | None,
     workloads: Sequence[str],
@@ -252,12 +262,13 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         all_cores=all_cores(candidates),
         core_only=frozenset() if workloads else _core_only(candidates, everything=everything),
         relay_only=frozenset() if workloads else _relay_only(candidates, profile, everything=everything),
-        no_relays=frozenset(each.label for each in candidates if not each.relays),
-        generators=generators,
+        no_relays=frozenset(each.label for each in candidates if not each.relays or cluster),
+        generators=generators or 1,
         gate_cases=RELAY_CASES if only_relays and size.whole_s else (),
         whole_s=None if blocks or target else QUICK_MAP_S if only_relays and size.whole_s else size.whole_s,
     )
-    check_generators(generators)
+    if cluster is None:
+        check_generators(plan.generators)
     if any(FRESH in each.ways for each in candidates) and "churn" in planned:
         raise UsageError("under churn no server stays fresh: its clients leave all the time")
     if not plan.cells():
@@ -265,6 +276,9 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     if target and not any(len(cells) > 1 for cells in plan.rounds()):
         raise UsageError("--precision is that of a ratio: it takes two servers that serve the same workload")
     command = ("harness", *sys.argv[1:])
+    fleet = click.get_current_context().with_resource(fleet_if_asked_for(cluster, on, generators))
+    if fleet is not None:
+        plan = replace(plan, generators=len(fleet.workers))
     folder = out or new_folder()
     if interrupted is None:
         take(folder)
@@ -288,6 +302,7 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         ),
         interrupted,
         stale,
+        fleet,
     )
     return 0 if done else FAILED
 

@@ -27,8 +27,9 @@ from harness.analyse.comparisons import (
 )
 from harness.analyse.samples.metrics import METRICS
 from harness.analyse.samples.metrics import metric as metric_of
+from harness.cli.cluster import fleet_if_asked_for
 from harness.cli.exit_codes import FAILED
-from harness.cli.options import json_option, loop_option, server_options, write_to
+from harness.cli.options import cluster_options, json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.errors import MeasureError, ResultsError, UsageError
 from harness.launch.candidates import Candidate, all_cores
@@ -36,6 +37,7 @@ from harness.launch.selection import check_clients, selected
 from harness.plan import Load, Plan
 from harness.record import MANIFEST, REFERENCE, read_results, shown
 from harness.study.campaign import campaign
+from harness.study.fleet import Fleet
 
 NAMES: Final = tuple(each.name for each in METRICS)
 STYLES: Final = {BETTER: "green", WORSE: "red", EQUIVALENT: "cyan"}
@@ -75,6 +77,7 @@ class Sizes:
     help="Seconds of each launch.",
 )
 @click.option("--clients", type=click.IntRange(1, 20_000), default=64, show_default=True, help="Connections.")
+@cluster_options
 @click.option(
     "--metric",
     "metrics",
@@ -101,6 +104,8 @@ def compare(  # noqa: PLR0913 - one parameter for each option
     blocks: int,
     duration: float,
     clients: int,
+    cluster: str | None,
+    on: str | None,
     metrics: Sequence[str],
     limits: Sequence[str],
     json_file: str | None,
@@ -118,7 +123,10 @@ def compare(  # noqa: PLR0913 - one parameter for each option
             asked = "--server" if servers else "--loop"
             raise UsageError(f"--in names a run, and {asked} asks for a new measurement: one of the two")
         candidates = selected(given, servers, declarations, loops=loops)
-        found = _measured_now(candidates, Sizes(blocks, duration, clients), wanted, console)
+        with fleet_if_asked_for(cluster, on, None) as fleet:
+            found = _measured_now(candidates, Sizes(blocks, duration, clients), wanted, console, fleet)
+    elif cluster is not None or on is not None:
+        raise UsageError("--cluster is for servers that are measured now: it needs --server or --loop")
     elif len(given) != 2:
         raise UsageError("two are compared: A and B, or two --server LABEL=COMMAND")
     elif all((Path(each) / MANIFEST).is_file() for each in given):
@@ -172,7 +180,11 @@ def _two_runs(a: Path, b: Path, metrics: Sequence[str], console: Console, *, for
 
 
 def _measured_now(
-    candidates: Sequence[Candidate], sizes: Sizes, metrics: Sequence[str], console: Console
+    candidates: Sequence[Candidate],
+    sizes: Sizes,
+    metrics: Sequence[str],
+    console: Console,
+    fleet: Fleet | None,
 ) -> list[Comparison]:
     if len(candidates) != 2:
         raise UsageError(f"two servers are compared, and {len(candidates)} are given")
@@ -192,7 +204,7 @@ def _measured_now(
         all_cores(candidates),
     )
     load = Load(clients=sizes.clients, warmup_s=plan.warmup_s, duration_s=plan.duration_s)
-    with campaign(candidates, plan, console, loads={workload: load}) as measuring:
+    with campaign(candidates, plan, console, loads={workload: load}, fleet=fleet) as measuring:
         measuring.measure_blocks(plan.blocks)
     # One pair in the order given, whatever order they were launched in.
     in_order = sorted(measuring.samples, key=lambda sample: labels.index(sample.cell.server))

@@ -1,6 +1,9 @@
 """`harness limits`: how many connections each server holds at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
 from typing import Final
 
 import click
@@ -9,11 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.cli.exit_codes import FAILED
-from harness.cli.options import json_option, loop_option, server_options, write_to
+from harness.cli.options import cluster_options, json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.errors import UsageError
 from harness.experiments.capacity import kept, limit_of
+from harness.launch.candidates import Candidate
 from harness.launch.selection import selected
+from harness.machine.numerics import numerics_loaded
 from harness.machine.resources import most_files
 from harness.record import ConnectionLimit, as_json
 
@@ -31,6 +36,7 @@ OTHER_FILES: Final = 100
     show_default=True,
     help="How many to ask for.",
 )
+@cluster_options
 @json_option("the limits")
 def limits(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
@@ -38,6 +44,8 @@ def limits(  # noqa: PLR0913 - one parameter for each option
     declarations: Sequence[str],
     loops: Sequence[str],
     connections: int,
+    cluster: str | None,
+    on: str | None,
     json_file: str | None,
 ) -> int:
     """Open connections until a server refuses, or there are enough, and ask each once: NAMES of ours, or any by --server.
@@ -45,13 +53,15 @@ def limits(  # noqa: PLR0913 - one parameter for each option
     A server fails if it holds fewer than it declares, or does not answer all that it holds.
     """
     candidates = selected(names, servers, declarations, loops=loops)
-    if connections + OTHER_FILES > most_files():
+    if on is not None:
+        raise UsageError("--on: how many connections a server holds is found out here")
+    if cluster is None and connections + OTHER_FILES > most_files():
         raise UsageError(
             f"{connections:,} connections are too many: a process may have {most_files():,} files open here (ulimit -Hn)"
         )
     console = console_for(to_errors=json_file == "-")
     found: list[tuple[ConnectionLimit, bool]] = []
-    with console.status("") as status:
+    with console.status("") as status, _who_asks(cluster) as limit_of:
         for candidate in candidates:
             status.update(f"{candidate.label}: {connections:,} connections")
             limit = limit_of(candidate, connections)
@@ -59,6 +69,19 @@ def limits(  # noqa: PLR0913 - one parameter for each option
     _show(found, console)
     write_to(json_file, as_json([limit for limit, _ in found]))
     return 0 if all(good for _, good in found) else FAILED
+
+
+@contextmanager
+def _who_asks(cluster: str | None) -> Iterator[Callable[[Candidate, int], ConnectionLimit]]:
+    """Yield what finds out a server's limit: a process here, or the workers of a cluster, for which numpy is needed."""
+    if cluster is None:
+        yield limit_of
+        return
+    with numerics_loaded():
+        cluster_module = import_module("harness.cli.cluster")
+        capacity_from_many = import_module("harness.experiments.capacity_from_many")
+    with cluster_module.fleet_if_asked_for(cluster, None, None) as fleet:
+        yield partial(capacity_from_many.limit_from_many, fleet)
 
 
 def _show(found: Sequence[tuple[ConnectionLimit, bool]], console: Console) -> None:

@@ -61,7 +61,8 @@ def load(  # noqa: PLR0913 - one parameter for each option
     elif spread is not None or pool is not None:
         raise UsageError("--spread and --pool say how a relay waits: they need --wait")
     console = console_for(to_errors=json_file == "-")
-    sample = measured(candidate, order, given.generators, console)
+    with given.measuring() as measure:
+        sample = measured(measure, candidate, order, console)
     show(sample, console)
     write_to(json_file, json.dumps(as_json(sample), indent=1) + "\n")
     return 0 if assess(sample).valid else FAILED
@@ -71,7 +72,8 @@ def _relayed(given: Given, load: Load, waiting: Waiting) -> Load:
     """Return a load of a relay; UsageError says what of it cannot be."""
     for name, value, usual in (
         ("pipeline", given.pipeline, 1),
-        ("generators", given.generators, 1),
+        ("generators", given.generators or 1, 1),
+        ("cluster", given.cluster, None),
         ("line", given.line, None),
     ):
         if value != usual:

@@ -2,7 +2,8 @@
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any, Final, TypeVar, cast
 
@@ -12,7 +13,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from harness.cli.cluster import Measure, check_workers, fleet_if_asked_for, measuring_by
 from harness.cli.options import (
+    cluster_options,
     connect_option,
     loop_option,
     measured_so,
@@ -26,13 +29,13 @@ from harness.launch.selection import check_clients, selected
 from harness.machine.resources import most_files, our_cores
 from harness.plan import CONSTANT, OPEN, Load
 from harness.record import Sample
-from harness.study.cell import measure
 
 MOST_REQUESTS: Final = 50_000_000
 """An open loop plans no more at once: their times have to be kept in memory, 48 bytes each."""
 FASTEST: Final = 1_000_000
 """No generator of ours has come near to so many requests a second."""
 OTHER_FILES: Final = 50
+MOST_WORKERS: Final = 1000
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -51,13 +54,22 @@ class Given:
     pipeline: int
     arrivals: str | None
     seed: int
-    generators: int
+    generators: int | None
     timeout: float
     line: str | None
     duration: float
     warmup: float
     fresh: bool
     placements: Sequence[str]
+    cluster: str | None
+    on: str | None
+
+    @contextmanager
+    def measuring(self) -> Iterator[Measure]:
+        """Yield what measures: generators here, or on the workers of a cluster, which is reached for as long."""
+        with fleet_if_asked_for(self.cluster, self.on, self.generators) as fleet:
+            check_workers(fleet, self.clients)
+            yield measuring_by(fleet, self.generators)
 
     def candidate(self) -> Candidate:
         """Return the server; UsageError if there is not exactly one, or if it cannot serve so many clients."""
@@ -74,13 +86,16 @@ class Given:
             raise UsageError("one server is loaded, and has one --placement")
         if candidate.address is not None and (self.fresh or self.placements):
             raise UsageError("--fresh and --placement are for servers that are started: leave out --connect")
+        if candidate.address is not None and self.on is not None:
+            raise UsageError("--on is for a server that is started: leave out --connect")
         (candidate,) = measured_so([candidate], self.placements, fresh=self.fresh)
         return candidate
 
     def closed_loop(self) -> Load:
         """Return a closed loop; UsageError says what of it cannot be."""
         _check_line(self.line)
-        _check_clients(self.clients, self.generators)
+        if self.cluster is None:
+            _check_clients(self.clients, self.generators or 1)
         return Load(
             clients=self.clients,
             pipeline=self.pipeline,
@@ -94,8 +109,13 @@ class Given:
     def open_loop(self, rate: float) -> Load:
         """Return an open loop; UsageError says what of it cannot be."""
         load = replace(self.closed_loop(), arrivals=self.arrivals or CONSTANT, rate=rate)
-        check_rate(rate, load, self.generators)
+        check_rate(rate, load, self.most_generators)
         return load
+
+    @property
+    def most_generators(self) -> int:
+        """Count the processes that load the server; of a cluster that is not known before it is reached."""
+        return self.generators or (MOST_WORKERS if self.cluster else 1)
 
 
 def loading(duration_s: float) -> Callable[[Command], Command]:
@@ -111,7 +131,11 @@ def loading(duration_s: float) -> Callable[[Command], Command]:
         click.option("--pipeline", type=click.IntRange(1, 1000), default=1, show_default=True, help="Requests in flight each."),
         click.option("--arrivals", type=click.Choice(OPEN), help="How an open loop's requests arrive; constant if not given."),
         click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True, help="Of random arrivals."),
-        click.option("--generators", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that load the server, a core each."),
+        click.option(
+            "--generators", type=click.IntRange(1, MOST_WORKERS),
+            help="Processes that load the server, a core each.  [default: 1; with --cluster, one on each worker]",
+        ),
+        cluster_options,
         click.option("--timeout", type=click.FloatRange(0.01, 600), default=5.0, show_default=True, help="Seconds to wait for a reply."),
         click.option("--line", metavar="TEXT", help="What every request is; otherwise lists of three integers, all different."),
         click.option("--duration", type=click.FloatRange(0.1, 3600), default=duration_s, show_default=True, help="Seconds measured, at each rate."),
@@ -149,7 +173,7 @@ def check_rate(rate: float, load: Load, generators: int) -> None:
         )
 
 
-def measured(candidate: Candidate, load: Load, generators: int, console: Console, title: str = "") -> Sample:
+def measured(measure: Measure, candidate: Candidate, load: Load, console: Console, title: str = "") -> Sample:
     """Measure, with live progress."""
     with Live(console=console, transient=True) as live:
         state = {"elapsed_s": 0.0, "sent": 0}
@@ -162,7 +186,7 @@ def measured(candidate: Candidate, load: Load, generators: int, console: Console
                 Text(f"{title}{elapsed_s:5.1f} of {of_s:g} s   {rate:9,.0f} requests/s   {sent:,} sent")
             )
 
-        return measure(candidate, load, show, generators=generators)
+        return measure(candidate, load, show)
 
 
 def _check_line(line: str | None) -> None:

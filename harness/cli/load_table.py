@@ -19,7 +19,7 @@ from harness.analyse.samples.validity import (
     limited_by,
 )
 from harness.plan import CLOSED
-from harness.record import Distribution, Sample, UpstreamUse
+from harness.record import Distribution, Requests, Sample, UpstreamUse, WorkerShare
 
 VIEWS: Final = ("response", "service", "queueing", "lag")
 MAX: Final = "max"
@@ -40,10 +40,7 @@ def as_json(sample: Sample) -> dict[str, Any]:
         "throughput_rps": throughput_rps(sample),
         **{f"{view}_us": {name: _us(found.ns) for name, found in quantiles[view].items()} for view in VIEWS},
         "behind": {f"{view}_us": _behind(sample, view) for view in VIEWS},
-        "requests": {
-            name: getattr(sample.requests, name)
-            for name in ("planned", "sent", "ok", "wrong", "error", "timeout", "in_flight", "never_sent")
-        },
+        "requests": _requests_as_json(sample.requests),
         "loop": {
             "arrivals": sample.load.arrivals,
             "offered_rps": None if sample.load.arrivals == CLOSED else sample.window.offered / sample.window.length_s,
@@ -65,6 +62,7 @@ def as_json(sample: Sample) -> dict[str, Any]:
             "cpu_share": sample.generator.cpu_ns / (sample.window.length_s * 1e9),
             "busy_share": generator_share(sample),
         },
+        **({"workers": [_worker_as_json(each) for each in sample.workers]} if sample.workers else {}),
         **(_upstream_as_json(sample, sample.upstream) if sample.upstream else {}),
         "limited_by": limited_by(sample),
         "steady_state": steadiness(sample.window.series).value,
@@ -88,6 +86,24 @@ def _server_as_json(sample: Sample) -> dict[str, Any] | None:
         "threads": sample.server.threads,
         "descriptors": sample.server.descriptors,
     }
+
+
+def _worker_as_json(share: WorkerShare) -> dict[str, Any]:
+    return {
+        "name": share.worker,
+        "clients": share.clients,
+        "requests": _requests_as_json(share.requests),
+        "clock_offset_us": share.clock_offset_ns / 1e3,
+        "clock_error_us": share.clock_error_ns / 1e3,
+        "clock_moved_us": share.clock_moved_ns / 1e3,
+        "start_off_us": share.start_off_ns / 1e3,
+        "lost": share.lost,
+    }
+
+
+def _requests_as_json(requests: Requests) -> dict[str, int]:
+    names = ("planned", "sent", "ok", "wrong", "error", "timeout", "in_flight", "never_sent")
+    return {name: getattr(requests, name) for name in names}
 
 
 def _upstream_as_json(sample: Sample, used: UpstreamUse) -> dict[str, Any]:
@@ -221,6 +237,16 @@ def _upstream_facts(sample: Sample, used: UpstreamUse) -> Iterator[str]:
     )
 
 
+def _worker_in_words(share: WorkerShare) -> str:
+    name = f"worker {escape(share.worker)}"
+    if share.lost:
+        return f"{name:<10} lost: of its {share.clients:,} clients nothing is known since"
+    return (
+        f"{name:<10} {share.clients:,} clients, {share.requests.sent:,} sent, {share.requests.ok:,} right; its clock "
+        f"{share.clock_offset_ns / 1e6:+,.2f} ms (±{share.clock_error_ns / 1e6:,.2f}), its start {share.start_off_ns / 1e6:,.2f} ms off"
+    )
+
+
 def _facts(sample: Sample) -> Iterator[str]:
     window_ns = sample.window.length_s * 1e9
     if sample.server.threads:
@@ -244,6 +270,8 @@ def _facts(sample: Sample) -> Iterator[str]:
             f"schedule   {sample.requests.planned:,} planned, {sample.requests.never_sent:,} never sent; of the window's "
             f"{sample.window.offered:,}, {sample.window.late:,} sent over 1 ms late"
         )
+    for each in sample.workers:
+        yield _worker_in_words(each)
     yield f"steady     {steadiness(sample.window.series).value}"
     if repeated := sum(sample.times.response_repeats_ns.values()):
         yield f"stalls     {repeated:,} responses shared a stall with a longer one: such a stall is one event"

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -16,6 +17,9 @@ from harness.launch.candidates import Candidate
 from harness.plan import FREE, FRESH, ONE_CORE
 from harness.record import unfinished, write_whole
 
+LOCAL: Final = re.compile(r"local:(\d{1,4})", re.ASCII)
+SCHEDULER: Final = re.compile(r"(tcp|tls)://[^\s/]+:\d{1,5}", re.ASCII)
+MOST_LOCAL: Final = 64
 PINNED: Final = "pinned"
 PLACEMENTS: Final = (PINNED, FREE)
 STANDARD_OUTPUT: Final = "-"
@@ -73,6 +77,36 @@ def measured_so(
 
 
 connect_option = click.option("--connect", metavar="HOST:PORT", help="A server that runs already.")
+
+
+class ClusterAddress(click.ParamType):  # type: ignore[type-arg] # it has none when it runs
+    """So many workers here, or those of a scheduler."""
+
+    name = "local:N|tcp://HOST:PORT"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take it; a usage error says what it has to be."""
+        local = LOCAL.fullmatch(value)
+        if local and 1 <= int(local[1]) <= MOST_LOCAL:
+            return value
+        if not local and SCHEDULER.fullmatch(value):
+            return value
+        return self.fail(
+            f"it is local:N, of 1 to {MOST_LOCAL} workers, or tcp://HOST:PORT, not {value!r}", param, ctx
+        )
+
+
+def cluster_options(command: Command) -> Command:
+    """Add the options that say from where servers are loaded."""
+    for option in (
+        click.option("--on", metavar="WORKER", help="Run the server on this worker of the cluster; it loads nothing then."),
+        click.option(
+            "--cluster", type=ClusterAddress(), metavar="local:N|tcp://HOST:PORT",
+            help="Load it from Dask workers: so many here, or those of a scheduler.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
 
 
 class OutputFile(click.ParamType):  # type: ignore[type-arg] # it has none when it runs

@@ -58,16 +58,18 @@ def sweep(given: Given, rates: str | None, slo: str, json_file: str | None) -> i
     limit = parsed_slo(slo)
     closed = given.closed_loop()
     load = replace(closed, arrivals=given.arrivals or CONSTANT)
-    asked_for = None if rates is None else parsed_rates(rates, limit, load, given.generators)
+    asked_for = None if rates is None else parsed_rates(rates, limit, load, given.most_generators)
     console = console_for(to_errors=json_file == "-")
 
-    def measured_under(load: Load, what: str) -> Sample:
-        return measured(candidate, load, given.generators, console, f"{candidate.label}, {what}: ")
+    with given.measuring() as measure:
 
-    peak = measured_under(closed, "peak")
-    samples = list(_samples(measured_under, load, asked_for, throughput_rps(peak), limit))
-    samples.sort(key=lambda sample: sample.load.rate)
-    recovery = measured_under(_relief(load, throughput_rps(peak)), "recovery")
+        def measured_under(load: Load, what: str) -> Sample:
+            return measured(measure, candidate, load, console, f"{candidate.label}, {what}: ")
+
+        peak = measured_under(closed, "peak")
+        samples = list(_samples(measured_under, load, asked_for, throughput_rps(peak), limit))
+        samples.sort(key=lambda sample: sample.load.rate)
+        recovery = measured_under(_relief(load, throughput_rps(peak)), "recovery")
     found = Found(peak, samples, [probe(sample, limit) for sample in samples], recovery, limit)
     _show(found, console)
     write_to(json_file, json.dumps(_as_json(found), indent=1) + "\n")

@@ -126,6 +126,7 @@ class LoadOutcome(Record, frozen=True, kw_only=True):
     Attributes:
         requests: what became of them.
         started_ns: the schedule's zero.
+        awake_ns: when the generator was awake and began in truth; 0 if nobody asked.
         begin, end: the edges of the measuring window, as they were.
         records: how many rows it has in the times file.
         ended_ns: when nothing was in flight any more.
@@ -136,6 +137,7 @@ class LoadOutcome(Record, frozen=True, kw_only=True):
 
     requests: Requests
     started_ns: int
+    awake_ns: int = 0
     begin: Reading
     end: Reading
     records: int

@@ -8,6 +8,7 @@ are fixed before the first request and never slip: a server that stalls does not
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -61,6 +62,11 @@ def intended_ns(phases: Sequence[RateStep], arrivals: str, seed: int) -> Times:
         times.append(start_s + within_s)
         start_s += phase.duration_s
     return np.rint(np.concatenate(times) * 1e9).astype(np.int64)
+
+
+Share = tuple[int, int]
+"""Which of how many parts of a schedule."""
+WHOLE: Final[Share] = (0, 1)
 
 
 def share_of(times: Times, generator: int, generators: int) -> Times:

@@ -91,6 +91,7 @@ class Launched:
 def launch(  # noqa: PLR0913 - a server has that many options
     candidate: Candidate,
     *,
+    host: str = HOST,
     port: int | None = None,
     max_clients: int | None = None,
     idle_timeout_s: float = DEFAULT_IDLE_TIMEOUT_S,
@@ -104,6 +105,7 @@ def launch(  # noqa: PLR0913 - a server has that many options
 
     Args:
         candidate: what to start.
+        host: the address to listen at.
         port: to listen on; 0 leaves the choice to the server and relies on its readiness line; None does that for
             servers known to print it, and takes a free one for the others.
         max_clients: None means 1,000, or less for a server that is known to serve fewer.
@@ -122,7 +124,7 @@ def launch(  # noqa: PLR0913 - a server has that many options
     if port is None:
         port = 0 if candidate.announces or not candidate.takes("port") else free_port()
     options = {
-        "host": HOST,
+        "host": host,
         "port": str(port),
         "max_clients": str(max_clients),
         "idle_timeout": f"{idle_timeout_s:g}",

@@ -93,6 +93,14 @@ class Entry(NamedTuple):
     inode: int
 
 
+def own_address_towards(address: Address) -> str:
+    """Return the address of ours from which another is reached; nothing is sent."""
+    endpoint = endpoint_of(address)
+    with socket.socket(endpoint.family, socket.SOCK_DGRAM) as towards:
+        towards.connect(endpoint.address)
+        return str(towards.getsockname()[0])
+
+
 def servers_entry(client: Address, server: Address) -> Entry | None:
     """Look for the server's end of a connection, if that is on this machine."""
     if answer := _told(server, client):

@@ -41,6 +41,13 @@ def child_running(module: str) -> int | None:
     return None
 
 
+def runs_below(leader: int, module: str) -> bool:
+    """Tell whether a process, or one that it has started, runs a module of ours."""
+    with suppress(psutil.NoSuchProcess):
+        return any(module in child.cmdline() for child in psutil.Process(leader).children(recursive=True))
+    return False
+
+
 def reap(process: subprocess.Popen[bytes], patience_s: float = 1.0) -> None:
     """End a process and its group for good: politely first, for so long, unless it does not listen."""
     if process.poll() is None:

@@ -17,6 +17,7 @@ from harness.errors import LaunchError
 FILES_LIMITS: Final = resource.getrlimit(resource.RLIMIT_NOFILE)
 """The limits of open files that we were given; a server gets the same, even if we have raised ours meanwhile."""
 CPU_INFO: Final = Path("/proc/cpuinfo")
+BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 CORES_OF_THE_MACHINE: Final = Path("/sys/devices/system/cpu")
 
 STANDARD_STREAMS: Final = 3
@@ -47,6 +48,11 @@ def governor() -> str:
     except OSError:
         return ""
     return f"{name}, {int(least_khz) / 1000:,.0f} to {int(most_khz) / 1000:,.0f} MHz"
+
+
+def machine_id() -> str:
+    """Return what tells this machine, and the time since it was started, from all others."""
+    return BOOT.read_text(encoding="ascii").strip()
 
 
 def core_count() -> int:

@@ -80,6 +80,7 @@ from harness.record.sample import (
     Unmeasured,
     UpstreamUse,
     Window,
+    WorkerShare,
 )
 from harness.record.summary import MetricSummary, ServerSummary, Summary, WorkloadSummary
 
@@ -155,6 +156,7 @@ __all__ = [
     "UpstreamUse",
     "Verdict",
     "Window",
+    "WorkerShare",
     "WorkloadSummary",
     "add_histograms",
     "append_samples",

@@ -220,6 +220,31 @@ class UpstreamUse(Record, frozen=True, kw_only=True):
     prompt: Distribution = Distribution({}, 0)
 
 
+class WorkerShare(Record, frozen=True, kw_only=True):
+    """What one worker did of a load that came from many.
+
+    Attributes:
+        worker: its name.
+        clients: how many of the clients were its.
+        requests: what became of theirs, in the whole launch.
+        clock_offset_ns: how far its clock was ahead of the coordinator's before the launch; no more than a remark, since each
+            latency is between two readings of one clock.
+        clock_error_ns: by how much that may be wrong.
+        clock_moved_ns: by how much it has certainly moved until afterwards, beyond both errors.
+        start_off_ns: how far from the agreed time it began, at worst, of all turns: later by its own clock, and by the error of that.
+        lost: why nothing more is known of it; empty if it took part to the end.
+    """
+
+    worker: str
+    clients: int
+    requests: Requests
+    clock_offset_ns: int = 0
+    clock_error_ns: int = 0
+    clock_moved_ns: int = 0
+    start_off_ns: int = 0
+    lost: str = ""
+
+
 class Unmeasured(Record, frozen=True):
     """A launch of which there is no sample: it could not be made, or not be ended.
 
@@ -276,6 +301,7 @@ class Sample(Record, frozen=True, kw_only=True):
         background: what became of those in the background.
         slices: in the order in which they were made; empty if the launch had none.
         upstream: what became of a relay's questions; None if it is none.
+        workers: of a load that came from many machines or processes by a cluster, what each did; empty if it came from here.
     """
 
     cell: Cell
@@ -290,6 +316,7 @@ class Sample(Record, frozen=True, kw_only=True):
     background: BackgroundRequests = BackgroundRequests()
     slices: tuple[Slice, ...] = ()
     upstream: UpstreamUse | None = None
+    workers: tuple[WorkerShare, ...] = ()
 
     @property
     def kept_slices(self) -> tuple[Slice, ...]:

@@ -35,6 +35,7 @@ from harness.record import (
     write_whole,
 )
 from harness.study.campaign import campaign
+from harness.study.fleet import Fleet
 from harness.study.known import known_verdicts, standing_proof
 from harness.study.manifest import manifest_of
 from harness.study.parts import Part, drop_workloads
@@ -98,6 +99,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     extras: Extras = Extras(),
     interrupted: Results | None = None,
     stale: Sequence[Part] | None = None,
+    fleet: Fleet | None = None,
 ) -> bool:
     """Carry out a plan, and write its results and report into a folder.
 
@@ -113,6 +115,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
         interrupted: a run of the same plan in this folder, to go on with: what it has recorded is not done again.
         stale: parts of that run that are older than their sources; made anew, and nothing else is. None if it was
             interrupted.
+        fleet: the workers that load the servers; None for generators beside them. All that is not measuring is done here.
 
     Returns:
         Whether every server passed the gate, survived the faults, gave no wrong reply under load, left no request without
@@ -146,7 +149,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
         keep = partial(append_samples, folder)
         note = partial(append_to_log, log=folder / UNMEASURED)
         with campaign(
-            _with_twin(candidates, plan), to_measure, console, keep, note, recorded=recorded
+            _with_twin(candidates, plan), to_measure, console, keep, note, recorded=recorded, fleet=fleet
         ) as measuring:
             if target is not None:
                 measuring.reach(target)

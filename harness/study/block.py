@@ -23,6 +23,7 @@ from harness.machine.resources import Cores
 from harness.plan import Cell, Load, Round, Slicing
 from harness.record import Sample
 from harness.study.cell import cores_of, placement_of, sample_of, serving, visit
+from harness.study.fleet import Fleet, FleetSession
 from harness.study.observe import Observation, Session
 from harness.study.slices import slice_of, without_neighbours
 
@@ -59,6 +60,21 @@ class Crew:
             ]
         return self._members[server]
 
+    def session(self, candidate: Candidate, load: Load, scratch: Path, running: ExitStack) -> Session:
+        """Start a server, put it into service, and let the clients come that are to load it.
+
+        Args:
+            candidate: the server.
+            load: with the longest times of all turns.
+            scratch: an empty folder, for the times.
+            running: ends the server.
+        """
+        cores = self.cores_of(candidate)
+        workers = Workers(self.members(candidate.label, cores), None)
+        address, launched = running.enter_context(serving(candidate, load, cores))
+        visit(candidate, address)
+        return Session(address, launched, load, cores, workers, scratch)
+
     def dismiss(self, server: str) -> None:
         """Forget generators that may not be able to go on."""
         self._members.pop(server, None)
@@ -76,6 +92,22 @@ class Crew:
         self._relaying = None
 
 
+class FleetCrew:
+    """The same on the workers of a cluster, which all turn to the same server at the same time."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        """Take those that are there."""
+        self._fleet = fleet
+
+    def session(self, candidate: Candidate, load: Load, _: Path, running: ExitStack) -> FleetSession:
+        """Start a server, put it into service, and let the clients come that are to load it."""
+        return FleetSession(self._fleet, candidate, load, running)
+
+    def dismiss(self, server: str) -> None:
+        """End generators that may not be able to go on."""
+        self._fleet.dismiss(server)
+
+
 @dataclass(frozen=True)
 class Participant:
     """A server of a block, its clients connected.
@@ -86,8 +118,7 @@ class Participant:
 
     cell: Cell
     candidate: Candidate
-    cores: Cores
-    session: Session
+    session: Session | FleetSession
     slices: list[tuple[int, int, int]] = field(default_factory=list)
 
 
@@ -104,7 +135,7 @@ def measure_block(  # noqa: PLR0913 - what, how, and by whom
     candidates: Mapping[str, Candidate],
     load: Load,
     slicing: Slicing,
-    crew: Crew,
+    crew: Crew | FleetCrew,
     seed: str,
     pause: Callable[[], None] = lambda: None,
 ) -> BlockOutcome:
@@ -146,20 +177,18 @@ class _Block:
         self._unmeasured: dict[Cell, str] = {}
         self._turns = 0
 
-    def enter(self, candidate: Candidate, cell: Cell, crew: Crew, scratch: Path, running: ExitStack) -> None:
+    def enter(
+        self, candidate: Candidate, cell: Cell, crew: Crew | FleetCrew, scratch: Path, running: ExitStack
+    ) -> None:
         """Start a server, put it into service, and let the clients come that are to load it."""
-        cores = crew.cores_of(candidate)
-        workers = Workers(crew.members(candidate.label, cores), None)
         place = Path(tempfile.mkdtemp(dir=scratch))
         try:
-            address, launched = running.enter_context(serving(candidate, self._window, cores))
-            visit(candidate, address)
-            session = Session(address, launched, self._window, cores, workers, place)
+            session = crew.session(candidate, self._window, place, running)
         except CannotRun as error:
             self._unmeasured[cell] = str(error)
             crew.dismiss(candidate.label)
         else:
-            self._there.append(Participant(cell, candidate, cores, session))
+            self._there.append(Participant(cell, candidate, session))
 
     def warm_up(self) -> None:
         """Let every server work for a while of which nothing counts."""
@@ -199,14 +228,14 @@ class _Block:
                 for each in self._there
                 for turns in [seen[each.cell].turns]
             },
-            pinned={each.cell.server for each in self._there if each.cores.pinned},
+            pinned={each.cell.server for each in self._there if each.session.cores.pinned},
         )
         samples = tuple(
             sample_of(
                 each.cell,
                 self._window,
-                placement_of(each.candidate, each.cores, each.session.generators),
-                each.cores,
+                placement_of(each.candidate, each.session.cores, each.session.generators),
+                each.session.cores,
                 seen[each.cell],
                 self._windows[each.cell],
                 slices[each.cell.server],

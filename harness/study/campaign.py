@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from statistics import median
 from typing import Final
 
@@ -17,11 +18,14 @@ from harness.errors import CannotRun
 from harness.launch.candidates import Candidate
 from harness.plan import CLOSED, OF_PEAK, PEAK, RELIEF, Cell, Load, Plan, Round, in_slices
 from harness.record import PrecisionGoal, Sample, Unmeasured
-from harness.study.block import Crew, measure_block
+from harness.study.block import Crew, FleetCrew, measure_block
 from harness.study.board import Board, board
 from harness.study.cell import measure
+from harness.study.fleet import Fleet, measure_from_many
 from harness.study.rounds import Allowance, run_rounds
 
+MeasureAlone = Callable[..., Sample]
+"""Measures a server by itself, under a load; `cell` is its place in the plan."""
 MOST_FAILURES: Final = 2
 """A server that could not be measured so often under a workload is spared it from then on."""
 PEAK_S: Final = 0.5
@@ -46,7 +50,8 @@ class Campaign:
         keep: Callable[[Sequence[Sample]], None],
         note: Callable[[Unmeasured], None],
         board: Board,
-        crew: Crew,
+        crew: Crew | FleetCrew,
+        measure_alone: MeasureAlone,
         recorded: Sequence[Sample] = (),
     ) -> None:
         """Take the servers, what each workload does to them, what to do with each sample, and what was measured before."""
@@ -64,6 +69,7 @@ class Campaign:
         self._short_peaks: dict[str, float] = {}
         self._allowance = Allowance()
         self._crew = crew
+        self._measure_alone = measure_alone
         self._seconds: dict[str, float] = {}
         self._begun_s = time.monotonic()
 
@@ -184,8 +190,8 @@ class Campaign:
     def _launch(self, cell: Cell) -> Sample:
         """Measure a server by itself."""
         candidate, load = self._candidates[cell.server], self._load(cell)
-        if load.upstream is None:
-            return measure(candidate, load, cell=cell, generators=self.plan.generators)
+        if load.upstream is None or isinstance(self._crew, FleetCrew):
+            return self._measure_alone(candidate, load, cell=cell)
         try:
             workers = self._crew.relaying(self._crew.cores_of(candidate))
             return measure(candidate, load, cell=cell, workers=workers)
@@ -246,7 +252,9 @@ class Campaign:
             return median(known)
         if server not in self._short_peaks:
             load = replace(self.plan.load_of(PEAK), duration_s=PEAK_S)
-            self._short_peaks[server] = max(1.0, throughput_rps(measure(self._candidates[server], load)))
+            self._short_peaks[server] = max(
+                1.0, throughput_rps(self._measure_alone(self._candidates[server], load))
+            )
         return self._short_peaks[server]
 
     def _seconds_of(self, cell: Cell) -> float:
@@ -262,6 +270,7 @@ def campaign(  # noqa: PLR0913 - likewise
     note: Callable[[Unmeasured], None] = lambda _: None,
     loads: Mapping[str, Load] | None = None,
     recorded: Sequence[Sample] = (),
+    fleet: Fleet | None = None,
 ) -> Iterator[Campaign]:
     """Show progress while a plan is measured, and count at the end what was measured again.
 
@@ -273,6 +282,7 @@ def campaign(  # noqa: PLR0913 - likewise
         note: is given launches that could not be made.
         loads: what the plan's workloads do, if they are not those known by these names.
         recorded: samples of the plan that are there already: they are neither made again nor kept again.
+        fleet: the workers that load the servers; None for generators beside them.
     """
     with board(console) as shown, ExitStack() as stack:
         under_way = Campaign(
@@ -282,7 +292,10 @@ def campaign(  # noqa: PLR0913 - likewise
             keep,
             note,
             shown,
-            Crew(stack, plan.generators),
+            Crew(stack, plan.generators) if fleet is None else FleetCrew(fleet),
+            partial(measure, generators=plan.generators)
+            if fleet is None
+            else partial(measure_from_many, fleet),
             recorded,
         )
         yield under_way

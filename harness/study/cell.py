@@ -13,15 +13,13 @@ from harness.conformance.smoke import check_shortly
 from harness.drive.fleet import Progress, Workers, let_upstream_listen, workers_for
 from harness.drive.orders import Reading, sum_of_requests
 from harness.errors import MeasureError
-from harness.launch.candidates import Candidate
+from harness.launch.candidates import HOST, Candidate
 from harness.launch.process import DEFAULT_CLIENTS, DEFAULT_POOL, Launched, address_of, launch
 from harness.machine.connections import Address
 from harness.machine.resources import Cores, cores_for, our_cores
 from harness.plan import ALL_CORES, CLOSED, FREE, FRESH, Cell, Load
 from harness.record import GeneratorUse, MachineUse, Placement, Sample, ServerUse, Slice
 from harness.study.observe import Observation, Session
-from harness.study.upstream import upstream_use
-from harness.study.window import tally
 
 VISITS: Final = 32
 
@@ -83,14 +81,20 @@ def visit(candidate: Candidate, address: Address) -> None:
     Raises:
         MeasureError: it answers wrongly.
     """
-    if FRESH not in candidate.ways:
-        for _ in range(VISITS if candidate.regime == ALL_CORES else 1):
-            check_shortly(candidate.label, address)
+    for _ in range(visits_of(candidate)):
+        check_shortly(candidate.label, address)
+
+
+def visits_of(candidate: Candidate) -> int:
+    """Return how many clients come before the measured ones, so that each process of a server has had one."""
+    if FRESH in candidate.ways:
+        return 0
+    return VISITS if candidate.regime == ALL_CORES else 1
 
 
 @contextmanager
 def serving(
-    candidate: Candidate, load: Load, cores: Cores, upstream: Address | None = None
+    candidate: Candidate, load: Load, cores: Cores, upstream: Address | None = None, host: str = HOST
 ) -> Iterator[tuple[Address, Launched | None]]:
     """Run a server with places enough for a load, unless it runs already; LaunchError if it does not start."""
     if candidate.address is not None:
@@ -98,6 +102,7 @@ def serving(
         return
     with launch(
         candidate,
+        host=host,
         max_clients=_places(candidate, load),
         cores=cores.server,
         upstream=upstream,
@@ -128,7 +133,7 @@ def sample_of(  # noqa: PLR0913 - all that a sample tells of
 ) -> Sample:
     """Sum up a launch, of which one turn was its continuous window, and others were slices."""
     in_window = seen.turns[window_turn]
-    window, times = tally(in_window.load, in_window.outcome, in_window.times)
+    window, times = in_window.tally()
     begin, end = in_window.outcome.begin, in_window.outcome.end
     user_ns, system_ns = _divided_cpu_ns(begin, end)
     ready, connected, afterwards = seen.ready, seen.connected, seen.afterwards
@@ -166,13 +171,14 @@ def sample_of(  # noqa: PLR0913 - all that a sample tells of
                 placement.generators,
                 load,
                 [(turn.outcome.begin, turn.outcome.end) for turn in seen.turns],
-            ),
+            )
+            if seen.foreign_share is None
+            else seen.foreign_share,
         ),
         background=seen.background,
         slices=slices,
-        upstream=None
-        if in_window.questions is None
-        else upstream_use(in_window.outcome, in_window.times, in_window.questions),
+        upstream=in_window.upstream(),
+        workers=seen.workers,
     )
 
 

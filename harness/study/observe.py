@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from harness.drive.fleet import (
     GO_ON,
@@ -23,7 +23,9 @@ from harness.machine.connections import Address
 from harness.machine.processes import Snapshot, machine_time, resident_bytes, snapshot
 from harness.machine.resources import Cores
 from harness.plan import Load
-from harness.record import BackgroundRequests
+from harness.record import BackgroundRequests, RequestTimes, UpstreamUse, Window, WorkerShare
+from harness.study.upstream import upstream_use
+from harness.study.window import in_flight_between_ns, tally
 
 MEMORY_EVERY_S: Final = 1.0
 
@@ -43,23 +45,97 @@ class TurnSeen:
     machine_s: float
     questions: QuestionColumns | None = None
 
+    @property
+    def answered(self) -> int:
+        """Count what was answered between the marks."""
+        begin, end, received_ns = self.outcome.begin, self.outcome.end, self.times.received_ns
+        return int(self.times.count[(received_ns >= begin.at_ns) & (received_ns < end.at_ns)].sum())
+
+    @property
+    def in_flight_ns(self) -> int:
+        """Add up for how long each request was in flight between the marks."""
+        return in_flight_between_ns(self.outcome.begin.at_ns, self.outcome.end.at_ns, self.times)
+
+    @property
+    def unsettled(self) -> bool:
+        """Tell whether the first mark came too early: here it waits."""
+        return False
+
+    def tally(self) -> tuple[Window, RequestTimes]:
+        """Work out the window, and what is said of its requests."""
+        return tally(self.load, self.outcome, self.times)
+
+    def upstream(self) -> UpstreamUse | None:
+        """Work out what a relay asked; None if nobody was to be asked."""
+        return None if self.questions is None else upstream_use(self.outcome, self.times, self.questions)
+
+
+class AnyTurn(Protocol):
+    """A turn, whether its generators ran beside the server or elsewhere."""
+
+    @property
+    def load(self) -> Load:
+        """Return what was done."""
+
+    @property
+    def outcome(self) -> LoadOutcome:
+        """Return what came of it."""
+
+    @property
+    def stolen_s(self) -> float:
+        """Return how long, of all cores' time, was stolen."""
+
+    @property
+    def machine_s(self) -> float:
+        """Return the whole of that time."""
+
+    @property
+    def answered(self) -> int:
+        """Count what was answered between the marks."""
+
+    @property
+    def in_flight_ns(self) -> int:
+        """Add up for how long each request was in flight between them."""
+
+    @property
+    def unsettled(self) -> bool:
+        """Tell whether the first mark came before every client had had a reply."""
+
+    def tally(self) -> tuple[Window, RequestTimes]:
+        """Return the window, and what is said of its requests."""
+
+    def upstream(self) -> UpstreamUse | None:
+        """Return what a relay asked; None if nobody was to be asked."""
+
 
 @dataclass(frozen=True)
 class Observation:
-    """All that was seen of one launch."""
+    """All that was seen of one launch.
+
+    Attributes:
+        foreign_share: what others took of the cores of those who take part, if whoever has looked knows that; None if it
+            follows from the turns.
+        workers: of a load that came from many, what each did.
+    """
 
     launched_s: float
     connect_s: float
     ready: Snapshot
     connected: Snapshot
     afterwards: Snapshot
-    turns: tuple[TurnSeen, ...]
+    turns: tuple[AnyTurn, ...]
     background: BackgroundRequests
     memory_series_bytes: tuple[int, ...]
+    foreign_share: float | None = None
+    workers: tuple[WorkerShare, ...] = ()
 
 
 class Session:
-    """A server to which all clients of a load have connected, and which is loaded in turns, one or many."""
+    """A server to which all clients of a load have connected, and which is loaded in turns, one or many.
+
+    Attributes:
+        cores: where server and generators run.
+    """
 
     def __init__(  # noqa: PLR0913 - all who take part
         self,
@@ -86,6 +162,7 @@ class Session:
         self._leader = launched.process.pid if launched is not None else None
         self._pids = launched.pids if launched is not None else ()
         self._launched_s = launched.startup_s if launched is not None else 0.0
+        self.cores = cores
         self._workers = workers
         self._ready = snapshot(self._leader)
         if workers.background is not None and load.background is not None:

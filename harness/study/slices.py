@@ -3,22 +3,21 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-import numpy as np
 from msgspec.structs import replace
 
 from harness.analyse.reached import was_hit
-from harness.drive.journal import Columns
-from harness.drive.orders import LoadOutcome
 from harness.record import Slice
-from harness.study.observe import TurnSeen
+from harness.study.observe import AnyTurn
 
 MOST_LEFT_OUT: Final = 1 / 3
 """If more of a block's cycles would be left out than this, the machine is shared, and none is."""
+UNSETTLED: Final = "unsettled"
+"""Why a slice is left out: its first mark came before every client had had a reply."""
 NEIGHBOUR: Final = "neighbour"
 """Why a cycle is left out: something else ran on the generator's core."""
 
 
-def slice_of(turn: TurnSeen, before: TurnSeen, cycle: int, place: int) -> Slice:
+def slice_of(turn: AnyTurn, before: AnyTurn, cycle: int, place: int) -> Slice:
     """Say what happened between the marks of a turn.
 
     Args:
@@ -29,25 +28,18 @@ def slice_of(turn: TurnSeen, before: TurnSeen, cycle: int, place: int) -> Slice:
     """
     outcome, last = turn.outcome, before.outcome
     begin, end = outcome.begin, outcome.end
-    received_ns = turn.times.received_ns
     return Slice(
         cycle=cycle,
         place=place,
         length_s=(end.at_ns - begin.at_ns) / 1e9,
-        answered=int(turn.times.count[(received_ns >= begin.at_ns) & (received_ns < end.at_ns)].sum()),
+        answered=turn.answered,
         cpu_ns=end.server_cpu_ns - begin.server_cpu_ns,
-        in_flight_ns=in_flight_ns(outcome, turn.times),
+        in_flight_ns=turn.in_flight_ns,
         waited_ns=end.generator_waited_ns - begin.generator_waited_ns,
         rest_cpu_ns=outcome.server_found_ns - last.server_left_ns,
         rest_s=(outcome.started_ns - last.ended_ns) / 1e9,
+        reason=UNSETTLED if turn.unsettled else "",
     )
-
-
-def in_flight_ns(outcome: LoadOutcome, times: Columns) -> int:
-    """Add up for how long each request was in flight between the marks of a turn."""
-    begun_ns = np.maximum(times.intended_ns, outcome.begin.at_ns)
-    ended_ns = np.minimum(times.received_ns, outcome.end.at_ns)
-    return int((np.maximum(ended_ns - begun_ns, 0) * times.count).sum())
 
 
 def without_neighbours(

@@ -1,5 +1,6 @@
 """From the times of all requests to what a measuring window says. Pure: no process, socket or clock."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from harness.analyse.samples.recovery import recovered_after_s
 from harness.drive.journal import Columns
 from harness.drive.orders import LoadOutcome
-from harness.drive.schedule import intended_ns, phases_of
+from harness.drive.schedule import WHOLE, Share, intended_ns, phases_of, share_of
 from harness.plan import CLOSED, Load
 from harness.record import Distribution, Histogram, RequestTimes, Window
 from harness.record.buckets import Times, histogram
@@ -25,15 +26,18 @@ RECOVERED_NS: Final = 10_000_000
 """After an overload a server has recovered when 99 % of its responses take no longer than this again."""
 
 
-def tally(load: Load, outcome: LoadOutcome, times: Columns) -> tuple[Window, RequestTimes]:
+def tally(
+    load: Load, outcome: LoadOutcome, times: Columns, share: Share = WHOLE
+) -> tuple[Window, RequestTimes]:
     """Work out what is said of a window, and of the requests that belong to it.
 
     Args:
         load: what was to be done.
-        outcome: of all generators together.
+        outcome: of all generators together, or of those whose share this is.
         times: likewise.
+        share: which part of the schedule they had; the window of a part has the planned edges, as that of all others.
     """
-    begin_ns, end_ns = edges_ns(load, outcome)
+    begin_ns, end_ns = edges_ns(load, outcome) if share == WHOLE else planned_edges_ns(load, outcome)
     received = times.received_ns
     in_window = (received >= begin_ns) & (received < end_ns)
     answered = int(times.count[in_window].sum())
@@ -46,7 +50,7 @@ def tally(load: Load, outcome: LoadOutcome, times: Columns) -> tuple[Window, Req
         answers = np.bincount(of_window.client, of_window.count, load.clients).astype(np.int64)
     else:
         of_window = times.where((times.intended_ns >= begin_ns) & (times.intended_ns < end_ns))
-        offered = offered_in_window(load)
+        offered = offered_in_window(load, share)
         censored = offered - int(of_window.count.sum())
         slices = response_slices(of_window, begin_ns, end_ns - begin_ns)
         late = int((of_window.sent_ns - of_window.intended_ns > LATE_NS).sum())
@@ -97,7 +101,11 @@ def _recovery_s(load: Load, outcome: LoadOutcome, of_relief: Columns, end_ns: in
     """Return how long after the window the server recovered: the whole relief if it did not; None if there was none."""
     if not load.relief_s:
         return None
-    slices = response_slices(of_relief, end_ns, int(load.relief_s * 1e9))
+    return recovery_s_by(response_slices(of_relief, end_ns, int(load.relief_s * 1e9)), load, outcome)
+
+
+def recovery_s_by(slices: Sequence[int], load: Load, outcome: LoadOutcome) -> float:
+    """Return the same from the quantiles of the relief's slices."""
     recovered_s = recovered_after_s(slices, load.relief_s, RECOVERED_NS)
     return (
         load.relief_s
@@ -113,13 +121,18 @@ def edges_ns(load: Load, outcome: LoadOutcome) -> tuple[int, int]:
     """
     if load.arrivals == CLOSED:
         return outcome.begin.at_ns, outcome.end.at_ns
+    return planned_edges_ns(load, outcome)
+
+
+def planned_edges_ns(load: Load, outcome: LoadOutcome) -> tuple[int, int]:
+    """Return the window's edges as they were planned."""
     begin_ns = outcome.started_ns + int(load.warmup_s * 1e9)
     return begin_ns, begin_ns + int(load.duration_s * 1e9)
 
 
-def offered_in_window(load: Load) -> int:
-    """Count what the schedule, the same for all generators together, intends in the measuring window."""
-    times = intended_ns(phases_of(load), load.arrivals, load.seed)
+def offered_in_window(load: Load, share: Share = WHOLE) -> int:
+    """Count what a share of the schedule intends in the measuring window."""
+    times = share_of(intended_ns(phases_of(load), load.arrivals, load.seed), *share)
     begin_ns = int(load.warmup_s * 1e9)
     return int(((times >= begin_ns) & (times < begin_ns + int(load.duration_s * 1e9))).sum())
 
@@ -157,6 +170,13 @@ def answered_series(times: Columns, begin_ns: int, end_ns: int, step_ns: float) 
     places = np.minimum((times.received_ns[inside] - begin_ns) // max(step_ns, 1), steps - 1)
     counted = np.bincount(places.astype(np.int64), weights=times.count[inside], minlength=steps)
     return tuple(int(count) for count in counted)
+
+
+def in_flight_between_ns(begin_ns: int, end_ns: int, times: Columns) -> int:
+    """Add up for how long each request was in flight between two times."""
+    begun_ns = np.maximum(times.intended_ns, begin_ns)
+    ended_ns = np.minimum(times.received_ns, end_ns)
+    return int((np.maximum(ended_ns - begun_ns, 0) * times.count).sum())
 
 
 def response_slices(times: Columns, begin_ns: int, length_ns: int) -> tuple[int, ...]:

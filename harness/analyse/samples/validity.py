@@ -9,7 +9,7 @@ from harness.analyse.samples.metrics import ceiling_share
 from harness.analyse.samples.quantiles import QUANTILES, quantile, quantile_ns, response
 from harness.analyse.samples.steadiness import Steadiness, steadiness
 from harness.plan import ALL_CORES, CLOSED
-from harness.record import Sample, UpstreamUse
+from harness.record import Requests, Sample, UpstreamUse
 
 BUSY: Final = 0.95
 """From this share of its core on, a process is what limits a closed loop."""
@@ -26,6 +26,10 @@ LITTLE_TOLERANCE: Final = 0.05
 AWAKE_LIMIT: Final = 0.01
 CEILING_TOLERANCE: Final = 1e-6
 """Of a share that is a ratio of whole nanoseconds."""
+START_LIMIT_NS: Final = 20_000_000
+"""Workers begin within so much of the agreed time, what is not known of their clocks included."""
+MOVED_LIMIT_NS: Final = 5_000_000
+"""A clock may move by so much in a launch: 100 ppm, more than a clock has that is kept, is that in 50 s."""
 LATE_QUANTILE: Final = 0.9
 LATE_LIMIT: Final = 0.05
 """An upstream's answers may be so much of the wait late, of nine in ten."""
@@ -52,6 +56,9 @@ class Reason(Enum):
     LITTLES_LAW = "littles-law", "requests in flight are not throughput x response", Severity.INVALID
     LAG = "lag", "the generator's own delay is too much of the response", Severity.INVALID
     GENERATOR_SATURATED = "generator-saturated", "the generator had no time to spare", Severity.INVALID
+    WORKER_LOST = "worker-lost", "a worker's part of the load is missing", Severity.INVALID
+    START_OFF = "start-off", "a worker began too far from the agreed time", Severity.INVALID
+    CLOCK_MOVED = "clock-moved", "a worker's clock was set or ran wrong meanwhile", Severity.INVALID
     STEAL = "steal", "the hypervisor gave too much of the machine's time to others", Severity.INVALID
     FOREIGN_WORK = (
         "foreign-work",
@@ -187,13 +194,7 @@ def awake_share(sample: Sample) -> float:
 
 
 def _of_the_books(sample: Sample) -> Iterator[Flag]:
-    accounted = (
-        sample.requests.ok
-        + sample.requests.wrong
-        + sample.requests.error
-        + sample.requests.timeout
-        + sample.requests.in_flight
-    )
+    accounted = accounted_for(sample.requests)
     if sample.requests.sent != accounted:
         detail = f"{sample.requests.sent} requests were sent and {accounted} are accounted for"
         yield Flag(Reason.CONSERVATION, detail)
@@ -213,6 +214,7 @@ def _of_the_books(sample: Sample) -> Iterator[Flag]:
     if unanswered:
         yield Flag(Reason.TIMEOUTS, f"{unanswered} not answered within {sample.load.timeout_s:g} s")
     yield from _of_the_slices(sample)
+    yield from _of_the_workers(sample)
     if not sample.window.answered:
         yield Flag(Reason.NOTHING_ANSWERED, "no reply came in the measuring window")
     elif not littles_law_holds(sample):
@@ -221,6 +223,39 @@ def _of_the_books(sample: Sample) -> Iterator[Flag]:
         yield Flag(Reason.LITTLES_LAW, detail)
     if sample.upstream is not None:
         yield from _of_the_upstream(sample, sample.upstream)
+
+
+def _of_the_workers(sample: Sample) -> Iterator[Flag]:
+    """Judge each worker of a load that came from many by its own books and clock, and all together by their sum."""
+    for each in sample.workers:
+        if each.lost:
+            yield Flag(
+                Reason.WORKER_LOST,
+                f"{each.lost}; {each.clients:,} of {sample.load.clients:,} clients were its",
+            )
+            continue
+        if each.requests.sent != accounted_for(each.requests):
+            detail = f"of worker {each.worker} {each.requests.sent} requests were sent and {accounted_for(each.requests)} are accounted for"
+            yield Flag(Reason.CONSERVATION, detail)
+        if each.start_off_ns > START_LIMIT_NS:
+            detail = (
+                f"worker {each.worker} was {each.start_off_ns / 1e6:.1f} ms off, its clock's error included"
+            )
+            yield Flag(Reason.START_OFF, detail)
+        if each.clock_moved_ns > MOVED_LIMIT_NS:
+            yield Flag(
+                Reason.CLOCK_MOVED, f"that of worker {each.worker}, by {each.clock_moved_ns / 1e6:.1f} ms"
+            )
+    if sample.workers:
+        of_all = sum(each.requests.sent for each in sample.workers)
+        if of_all != sample.requests.sent:
+            detail = f"the workers have sent {of_all} requests, and together {sample.requests.sent}"
+            yield Flag(Reason.CONSERVATION, detail)
+
+
+def accounted_for(requests: Requests) -> int:
+    """Count the requests of which it is known what became of them."""
+    return requests.ok + requests.wrong + requests.error + requests.timeout + requests.in_flight
 
 
 def _of_the_upstream(sample: Sample, used: UpstreamUse) -> Iterator[Flag]:
@@ -245,13 +280,14 @@ def _of_the_upstream(sample: Sample, used: UpstreamUse) -> Iterator[Flag]:
 def _of_the_slices(sample: Sample) -> Iterator[Flag]:
     """Hold the books of each slice against what was in flight: in a closed loop always the same number, to the nanosecond.
 
-    Of several generators each has edges of its own, and a request that was lost leaves a gap, which is told of elsewhere.
+    Of several generators here each has edges of its own, those of workers are agreed; a request that was lost leaves a gap, which
+    is told of elsewhere.
     """
-    exact = sample.load.arrivals == CLOSED and sample.placement.generators == 1
+    exact = sample.load.arrivals == CLOSED and (sample.placement.generators == 1 or sample.workers)
     if not exact or sample.requests.sent != sample.requests.ok:
         return
     in_flight = sample.load.clients * sample.load.pipeline
-    for each in sample.slices:
+    for each in sample.kept_slices if sample.workers else sample.slices:
         if each.in_flight_ns != in_flight * round(each.length_s * 1e9):
             mean = each.in_flight_ns / (each.length_s * 1e9)
             detail = f"{mean:.3f} requests in flight by their times in cycle {each.cycle + 1}, {in_flight} in truth"

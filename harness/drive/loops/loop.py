@@ -63,6 +63,7 @@ class Loop:
         self.prepare(load)
         server_found_ns = cpu_ns_of(self.order.server_pids)
         time.sleep(max(0.0, (started_ns - clock()) / 1e9))
+        awake_ns = clock()
         begin_ns = started_ns + int(load.warmup_s * 1e9)
         self.start(started_ns)
         asked_ns = clock()
@@ -85,6 +86,7 @@ class Loop:
                 fault=self.fault,
             ),
             started_ns=started_ns,
+            awake_ns=awake_ns,
             begin=begin,
             end=end,
             records=self.journal.used,

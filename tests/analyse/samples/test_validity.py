@@ -8,6 +8,8 @@ from msgspec import structs
 
 from harness.analyse.samples.metrics import ceiling_share
 from harness.analyse.samples.validity import (
+    MOVED_LIMIT_NS,
+    START_LIMIT_NS,
     Reason,
     Severity,
     achieved_share,
@@ -18,7 +20,7 @@ from harness.analyse.samples.validity import (
     littles_law_holds,
 )
 from harness.plan import ALL_CORES
-from harness.record import Distribution, Sample, Slice
+from harness.record import Distribution, Requests, Sample, Slice, WorkerShare
 from harness.record.buckets import histogram
 from tests.makers import changed
 
@@ -190,6 +192,53 @@ def test_a_slice_whose_requests_do_not_fill_its_time_voids_a_launch(
     short = structs.replace(right.slices[1], in_flight_ns=right.slices[1].in_flight_ns - 1)
     wrong = structs.replace(right, slices=(right.slices[0], short, right.slices[2]))
     assert [reason.partition(":")[0] for reason in invalidity(wrong)] == ["conservation"]
+
+
+SHARES = tuple(
+    WorkerShare(worker=name, clients=32, requests=Requests(planned=half, sent=half, ok=half, wrong=0, error=0, timeout=0, in_flight=0, fault=""))
+    for name, half in (("a", 5_000), ("b", 5_010))
+)  # fmt: skip
+
+
+def from_many(sample: Sample, **changes: object) -> Sample:
+    """Return a sample whose load came from two workers, with something changed of the second."""
+    return structs.replace(sample, workers=(SHARES[0], structs.replace(SHARES[1], **changes)))
+
+
+def test_the_books_of_many_add_up(make_sample: Callable[..., Sample]) -> None:
+    assert invalidity(from_many(make_sample())) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"lost": "worker b has died"}, "worker-lost: worker b has died; 32 of 64 clients were its"),
+        (
+            {"start_off_ns": START_LIMIT_NS + 1},
+            "start-off: worker b was 20.0 ms off, its clock's error included",
+        ),
+        ({"clock_moved_ns": MOVED_LIMIT_NS + 1}, "clock-moved: that of worker b, by 5.0 ms"),
+        (
+            {"requests": changed(SHARES[1].requests, ok=5_009)},
+            "conservation: of worker b 5010 requests were sent and 5009 are accounted for",
+        ),
+        (
+            {"requests": changed(SHARES[1].requests, sent=5_009, ok=5_009)},
+            "conservation: the workers have sent 10009 requests, and together 10010",
+        ),
+    ],
+)
+def test_a_worker_that_did_not_do_its_part_voids_a_launch_and_is_named(
+    make_sample: Callable[..., Sample], changes: dict[str, object], reason: str
+) -> None:
+    assert reason in invalidity(from_many(make_sample(), **changes))
+
+
+@pytest.mark.parametrize("changes", [{"start_off_ns": START_LIMIT_NS}, {"clock_moved_ns": MOVED_LIMIT_NS}])
+def test_what_is_stated_of_clocks_is_allowed(
+    make_sample: Callable[..., Sample], changes: dict[str, int]
+) -> None:
+    assert assess(from_many(make_sample(), **changes)).valid
 
 
 def test_a_server_that_works_between_its_slices_is_told_of(make_sample: Callable[..., Sample]) -> None:

@@ -1,0 +1,73 @@
+"""`harness namespaces`: a command of ours whose load comes from several hosts, which are network namespaces on this machine."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from threading import Thread
+from typing import Final
+
+import click
+
+from harness.cli.waits import WaitTime
+from harness.errors import UsageError
+from harness.experiments.namespaces import Hosts, Way, hosts
+
+LOSS: Final = re.compile(r"(\d+(?:\.\d+)?) ?%")
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option(
+    "--hosts",
+    "count",
+    type=click.IntRange(1, 16),
+    default=2,
+    show_default=True,
+    help="With a Dask worker on each.",
+)
+@click.option(
+    "--delay",
+    type=WaitTime(),
+    default=None,
+    metavar="TIME",
+    help="Of each packet between hosts, each way, such as 1ms.",
+)
+@click.option("--loss", metavar="N%", help="So many of the packets are lost.")
+@click.option(
+    "--cut",
+    type=WaitTime(),
+    default=None,
+    metavar="TIME",
+    help="So long after its generator has started, the last host is cut off from all others.",
+)
+@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND ...")
+def namespaces(
+    count: int, delay: float | None, loss: str | None, cut: float | None, words: Sequence[str]
+) -> int:
+    """Run a command that takes --cluster, such as `load processes --clients 200`, with a cluster of hosts on this machine.
+
+    Each host is a network namespace, with a clock of its own; the server runs beside the command, or --on host1. It takes root.
+    """
+    path = Way(delay or 0.0, _share(loss))
+    with hosts(count, path) as there:
+        if cut is not None:
+            Thread(target=_cut_later, args=(there, cut), daemon=True).start()
+        command = [sys.executable, "-m", "harness", *words, "--cluster", there.scheduler]
+        return subprocess.run(command, check=False).returncode
+
+
+def _cut_later(there: Hosts, after_s: float) -> None:
+    """Cut the last host off, so long after it has begun to take part."""
+    if there.await_generator():
+        time.sleep(after_s)
+        there.cut_last()
+
+
+def _share(loss: str | None) -> float:
+    if loss is None:
+        return 0.0
+    given = LOSS.fullmatch(loss)
+    if not given or float(given[1]) >= 100:
+        raise UsageError(f"--loss takes a percentage below 100%, not {loss!r}")
+    return float(given[1]) / 100
