@@ -242,8 +242,8 @@ def _worker_in_words(share: WorkerShare) -> str:
     if share.lost:
         return f"{name:<10} lost: of its {share.clients:,} clients nothing is known since"
     return (
-        f"{name:<10} {share.clients:,} clients, {share.requests.sent:,} sent, {share.requests.ok:,} right; its clock "
-        f"{share.clock_offset_ns / 1e6:+,.2f} ms (±{share.clock_error_ns / 1e6:,.2f}), its start {share.start_off_ns / 1e6:,.2f} ms off"
+        f"{name:<10} {share.clients:,} clients, {share.requests.sent:,} sent, {share.requests.ok:,} right; clock "
+        f"{share.clock_offset_ns / 1e6:+,.2f} ms ±{share.clock_error_ns / 1e6:,.2f}; began {share.start_off_ns / 1e6:,.2f} ms off"
     )
 
 

@@ -5,7 +5,7 @@ This is the second way to start generators; `fleet` is the first. Dask is an ext
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -195,9 +195,21 @@ class Cluster:
 
     def seat(self, worker: RemoteWorker, kind: Callable[[], Any]) -> RemoteSeat:
         """Make an object on a worker; WorkerLost if it does not come about."""
-        future = self._client.submit(
-            Seat, kind, actor=True, workers=[worker.address], allow_other_workers=False, pure=False
-        )
+        (found,) = self.seats([worker], kind)
+        return found
+
+    def seats(self, workers: Sequence[RemoteWorker], kind: Callable[[], Any]) -> list[RemoteSeat]:
+        """Make an object on each of some workers, on all at the same time."""
+        futures = [
+            self._client.submit(
+                Seat, kind, actor=True, workers=[each.address], allow_other_workers=False, pure=False
+            )
+            for each in workers
+        ]
+        return [self._taken(*each) for each in zip(workers, futures, strict=True)]
+
+    @staticmethod
+    def _taken(worker: RemoteWorker, future: Any) -> RemoteSeat:  # noqa: ANN401 - Dask's, likewise
         try:
             return RemoteSeat(worker, future, future.result(START_S))
         except (OSError, RuntimeError):

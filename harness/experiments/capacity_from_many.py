@@ -40,7 +40,7 @@ def _filled_by(
     began_s = time.monotonic()
     workers = fleet.workers[:wanted]
     with launch(candidate, host=fleet.host_address, max_clients=told) as launched:
-        seats = [fleet.cluster.seat(each, IdleShard) for each in workers]
+        seats = fleet.cluster.seats(workers, IdleShard)
         orders = [
             BackgroundOrder(
                 *launched.address,

@@ -230,14 +230,15 @@ class Fleet:
         return sum(each.machine == here for each in self.workers)
 
     def _let_all_sit(self, label: str) -> None:
-        """Start the generators of a server, unless they have been started."""
-        for each in self.workers:
-            if (label, each.name) in self._seats:
-                continue
-            neighbours = [other for other in self.workers if other.machine == each.machine]
-            seat = self.cluster.seat(each, Shard)
-            pinned = seat.call("start", neighbours.index(each), len(neighbours)).within(START_S)
-            self._seats[label, each.name] = seat, pinned
+        """Start the generators of a server, unless they have been started, on all workers at the same time."""
+        workers = self.workers
+        missing = [each for each in workers if (label, each.name) not in self._seats]
+        starting = []
+        for seat in self.cluster.seats(missing, Shard):
+            neighbours = [each for each in workers if each.machine == seat.worker.machine]
+            starting.append((seat, seat.call("start", neighbours.index(seat.worker), len(neighbours))))
+        for seat, answer in starting:
+            self._seats[label, seat.worker.name] = seat, answer.within(START_S)
 
     def dismiss(self, label: str) -> None:
         """End the generators of a server."""

@@ -112,6 +112,13 @@ def here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
         (["upstream", "--fail", "101%"], 2, "a percentage from 0% to 100%"),
         (["bench", "threaded", "--fresh", "--workload", "churn"], 2, "no server stays fresh"),
         (["bench", "threaded", "--generators", "64"], 2, "64 generators need 65 cores"),
+        (["load", "threaded", "--cluster", "local:0"], 2, "local:N, of 1 to 64 workers, or tcp://HOST:PORT"),
+        (["sweep", "threaded", "--cluster", "10.0.0.1:8786"], 2, "local:N, of 1 to 64 workers"),
+        (["load", "threaded", "--on", "a"], 2, "it needs --cluster"),
+        (["load", "threaded", "--wait", "5ms", "--cluster", "local:2"], 2, "leave out --cluster"),
+        (["compare", "threaded", "blocking", "--cluster", "local:2"], 2, "servers that are measured now"),
+        (["limits", "--on", "a"], 2, "how many connections a server holds is found out here"),
+        (["namespaces", "--loss", "100%", "load"], 2, "a percentage below 100%"),
         (
             ["load", "threaded", "--json", "/no/such/x"],
             2,

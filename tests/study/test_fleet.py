@@ -32,6 +32,7 @@ from harness.machine.processes import reap
 from harness.oracle import GREETING, oracle
 from harness.plan import CONSTANT, IDLE, POISSON, Background, Cell, Load, Slicing
 from harness.record import Sample
+from harness.study import fleet as study_fleet
 from harness.study.block import FleetCrew, measure_block
 from harness.study.fleet import Fleet, fleet_of, measure_from_many
 from harness.study.host import as_of_here
@@ -200,19 +201,30 @@ def doomed(scheduler: str) -> Iterator[subprocess.Popen[bytes]]:
         reap(process)
 
 
-def test_a_worker_that_dies_in_the_middle_is_named_and_the_run_goes_on_without_it(
-    scheduler: str, doomed: subprocess.Popen[bytes]
+@pytest.mark.parametrize(
+    ("end", "why"), [(signal.SIGKILL, "has died"), (signal.SIGSTOP, "has not answered within")]
+)
+def test_a_worker_that_dies_or_lags_in_the_middle_is_named_and_the_run_goes_on_without_it(
+    scheduler: str,
+    doomed: subprocess.Popen[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    end: signal.Signals,
+    why: str,
 ) -> None:
+    monkeypatch.setattr(study_fleet, "PATIENCE_S", 3.0)
     with fleet_of(scheduler, most=3) as there:
         sample = measure_from_many(
             there,
             ours("threaded"),
-            changed(SHORT, clients=6, duration_s=1.0),
-            lambda *_: doomed.send_signal(signal.SIGKILL),
+            changed(SHORT, clients=6, duration_s=1.0, timeout_s=1.0),
+            lambda *_: doomed.send_signal(end),
         )
-        assert "worker-lost: worker doomed has died; 2 of 6 clients were its" in invalidity(sample)
+        (reason,) = real_trouble(sample)
+        assert reason.startswith(f"worker-lost: worker doomed {why}")
+        assert reason.endswith("; 2 of 6 clients were its")
         lost = {share.worker: share.lost for share in sample.workers}
-        assert lost == {"0": "", "1": "", "doomed": "worker doomed has died"}
+        assert lost.keys() == {"0", "1", "doomed"}
+        assert lost["0"] == lost["1"] == ""
         assert all(share.requests.sent == share.requests.ok > 0 for share in sample.workers if not share.lost)
         after = measure_from_many(there, ours("threaded"), SHORT)
         assert real_trouble(after) == []

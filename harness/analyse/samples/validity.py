@@ -317,6 +317,8 @@ def littles_law_holds(sample: Sample) -> bool:
     """
     if sample.slices or sample.load.arrivals != CLOSED or sample.requests.sent != sample.requests.ok:
         return True
+    if any(each.lost for each in sample.workers):
+        return True  # what its clients had in flight is missing, as is said elsewhere
     window_ns = sample.window.length_s * 1e9
     in_flight = sample.load.clients * sample.load.pipeline
     error = abs(sample.times.response_sum_ns / window_ns / in_flight - 1)
