@@ -10,7 +10,8 @@ from harness.launch.candidates import Candidate
 from harness.plan import Load
 from harness.record import Sample
 from harness.study.cell import measure
-from harness.study.fleet import Fleet, fleet_of, measure_from_many
+from harness.study.fleet import Fleet, fleet_of
+from harness.study.from_many import measure_from_many
 
 
 class Measure(Protocol):

@@ -12,7 +12,7 @@ import click
 
 from harness.cli.waits import WaitTime
 from harness.errors import UsageError
-from harness.experiments.namespaces import Hosts, Way, hosts
+from harness.experiments.namespaces import Hosts, Wire, hosts
 
 LOSS: Final = re.compile(r"(\d+(?:\.\d+)?) ?%")
 
@@ -49,7 +49,7 @@ def namespaces(
 
     Each host is a network namespace, with a clock of its own; the server runs beside the command, or --on host1. It takes root.
     """
-    path = Way(delay or 0.0, _share(loss))
+    path = Wire(delay or 0.0, _share(loss))
     with hosts(count, path) as there:
         if cut is not None:
             Thread(target=_cut_later, args=(there, cut), daemon=True).start()

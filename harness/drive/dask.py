@@ -83,7 +83,7 @@ class RemoteWorker:
         return self.address.partition("://")[2].rpartition(":")[0].strip("[]")
 
 
-class Answer:
+class Awaited:
     """What a remote object will have said."""
 
     def __init__(self, future: Any, seat: "RemoteSeat") -> None:  # noqa: ANN401 - Dask's, which may be missing
@@ -132,10 +132,10 @@ class RemoteSeat:
         """Tell whether the scheduler has lost its worker."""
         return bool(self._future.status != "finished")
 
-    def call(self, method: str, *args: object) -> Answer:
+    def call(self, method: str, *args: object) -> Awaited:
         """Let the object begin with something."""
         try:
-            return Answer(self._actor.do(method, *args), self)
+            return Awaited(self._actor.do(method, *args), self)
         except RuntimeError:  # so Dask says that the worker was lost
             raise WorkerLost(self.worker.name, "has died") from None
 

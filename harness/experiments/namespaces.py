@@ -46,7 +46,7 @@ APART_S: Final = 1000
 
 
 @dataclass(frozen=True)
-class Way:
+class Wire:
     """What happens to packets between hosts.
 
     Attributes:
@@ -68,7 +68,7 @@ def address_of_host(number: int) -> str:
 class Router:
     """Passes packets on between hosts, later, or not at all."""
 
-    def __init__(self, ports: Mapping[str, int], path: Way) -> None:
+    def __init__(self, ports: Mapping[str, int], path: Wire) -> None:
         """Take the hosts' descriptors, by their addresses."""
         self._ports = {inet_aton(address): port for address, port in ports.items()}
         self._path = path
@@ -126,7 +126,7 @@ class Hosts:
 
 
 @contextmanager
-def hosts(count: int, path: Way) -> Iterator[Hosts]:
+def hosts(count: int, path: Wire) -> Iterator[Hosts]:
     """Bring up so many hosts beside the coordinator, each with a worker.
 
     Raises:

@@ -23,7 +23,8 @@ from harness.machine.resources import Cores
 from harness.plan import Cell, Load, Round, Slicing
 from harness.record import Sample
 from harness.study.cell import cores_of, placement_of, sample_of, serving, visit
-from harness.study.fleet import Fleet, FleetSession
+from harness.study.fleet import Fleet
+from harness.study.from_many import FleetSession
 from harness.study.observe import Observation, Session
 from harness.study.slices import slice_of, without_neighbours
 

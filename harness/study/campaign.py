@@ -21,7 +21,8 @@ from harness.record import PrecisionGoal, Sample, Unmeasured
 from harness.study.block import Crew, FleetCrew, measure_block
 from harness.study.board import Board, board
 from harness.study.cell import measure
-from harness.study.fleet import Fleet, measure_from_many
+from harness.study.fleet import Fleet
+from harness.study.from_many import measure_from_many
 from harness.study.rounds import Allowance, run_rounds
 
 MeasureAlone = Callable[..., Sample]

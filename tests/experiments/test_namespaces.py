@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from harness.experiments.namespaces import Router, Way, address_of_host
+from harness.experiments.namespaces import Router, Wire, address_of_host
 
 HOSTS = 3
 PATIENCE_S = 5.0
@@ -26,7 +26,7 @@ def ends() -> Iterator[list[tuple[socket.socket, socket.socket]]]:
         yield pairs
 
 
-def router(ends: list[tuple[socket.socket, socket.socket]], path: Way) -> Router:
+def router(ends: list[tuple[socket.socket, socket.socket]], path: Wire) -> Router:
     return Router({address_of_host(number): far.fileno() for number, (_, far) in enumerate(ends)}, path)
 
 
@@ -37,7 +37,7 @@ def packet(to: int, text: bytes) -> bytes:
 
 
 def test_packets_reach_whom_they_are_for(ends: list[tuple[socket.socket, socket.socket]]) -> None:
-    there = router(ends, Way())
+    there = router(ends, Wire())
     ends[0][0].send(packet(2, b"hello"))
     there.step(PATIENCE_S)
     assert ends[2][0].recv(100) == packet(2, b"hello")
@@ -51,7 +51,7 @@ def test_packets_reach_whom_they_are_for(ends: list[tuple[socket.socket, socket.
 def test_packets_are_under_way_for_a_while_and_stay_in_order(
     ends: list[tuple[socket.socket, socket.socket]],
 ) -> None:
-    there = router(ends, Way(delay_s=0.02))
+    there = router(ends, Wire(delay_s=0.02))
     began_s = monotonic()
     for text in (b"1", b"2", b"3"):
         ends[0][0].send(packet(1, text))
@@ -71,7 +71,7 @@ def test_packets_are_under_way_for_a_while_and_stay_in_order(
 def test_a_host_that_is_cut_off_neither_hears_nor_is_heard(
     ends: list[tuple[socket.socket, socket.socket]],
 ) -> None:
-    there = router(ends, Way())
+    there = router(ends, Wire())
     there.cut([address_of_host(2)])
     for sender, to in ((0, 2), (2, 0), (0, 1)):
         ends[sender][0].send(packet(to, b"x"))
@@ -88,7 +88,7 @@ def test_a_host_that_is_cut_off_neither_hears_nor_is_heard(
 
 
 def test_so_many_packets_are_lost(ends: list[tuple[socket.socket, socket.socket]]) -> None:
-    there = router(ends, Way(loss=0.25, seed=3))
+    there = router(ends, Wire(loss=0.25, seed=3))
     ends[1][0].setblocking(False)
     came = 0
     for _ in range(400):

@@ -32,9 +32,10 @@ from harness.machine.processes import reap
 from harness.oracle import GREETING, oracle
 from harness.plan import CONSTANT, IDLE, POISSON, Background, Cell, Load, Slicing
 from harness.record import Sample
-from harness.study import fleet as study_fleet
+from harness.study import from_many
 from harness.study.block import FleetCrew, measure_block
-from harness.study.fleet import Fleet, fleet_of, measure_from_many
+from harness.study.fleet import Fleet, fleet_of
+from harness.study.from_many import measure_from_many
 from harness.study.host import as_of_here
 from harness.study.shard import what_runs_here
 from tests.makers import changed
@@ -211,7 +212,7 @@ def test_a_worker_that_dies_or_lags_in_the_middle_is_named_and_the_run_goes_on_w
     end: signal.Signals,
     why: str,
 ) -> None:
-    monkeypatch.setattr(study_fleet, "PATIENCE_S", 3.0)
+    monkeypatch.setattr(from_many, "PATIENCE_S", 3.0)
     with fleet_of(scheduler, most=3) as there:
         sample = measure_from_many(
             there,
