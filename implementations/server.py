@@ -19,7 +19,7 @@ import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from select import PIPE_BUF, select
-from threading import Thread
+from threading import Lock, Thread
 from time import monotonic
 from typing import Final, NamedTuple, NoReturn, Protocol
 
@@ -144,18 +144,21 @@ class Server:
         self.listener = listener
         self.stopping = False
         self._clients: set[HasDescriptor] = set()
+        self._coming_and_going = Lock()
 
     @contextmanager
     def serving(self, client: HasDescriptor) -> Iterator[Connection]:
         """Wake this client's handler if the server stops meanwhile, and talk to it over a fresh connection."""
         connection = self._connection(client)
-        self._clients.add(client)
+        with self._coming_and_going:
+            self._clients.add(client)
         if self.stopping:
             end_input(client)
         try:
             yield connection
         finally:
-            self._clients.discard(client)
+            with self._coming_and_going:
+                self._clients.discard(client)
             if isinstance(connection, LoggedConnection):
                 connection.log("left")
 
@@ -166,10 +169,18 @@ class Server:
         return (LoggedRelay if relays else LoggedConnection)(client.fileno())
 
     def stop(self) -> None:
-        """End every wait for input: accept() fails from now on, and each client's input ends where it is."""
+        """End every wait for input: accept() fails from now on, and each client's input ends where it is.
+
+        Nobody leaves while its descriptor is in hand here: once that is closed, it may be somebody else's.
+        """
         self.stopping = True
-        for waited_for in (self.listener, *self._clients):
-            end_input(waited_for)
+        end_input(self.listener)
+        with self._coming_and_going:
+            clients = self._clients.copy()
+        for client in clients:
+            with self._coming_and_going:
+                if client in self._clients:
+                    end_input(client)
 
     def stop_on_signal(self) -> None:
         """Wait for signals in a thread of their own, so that no model has to be interruptible [7]."""
