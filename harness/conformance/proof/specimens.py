@@ -1,4 +1,4 @@
-"""Three servers as textbooks write them: what the suite says of each, case by case."""
+"""Servers as textbooks write them: what the suite says of each, case by case."""
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -40,6 +40,7 @@ SPECIMENS: Final = (
     Specimen("blocking_makefile", frozenset()),
     Specimen("select_readline", frozenset({"concurrent"})),
     Specimen("asyncio_readline", frozenset({"concurrent", "many_clients", "fair"})),
+    Specimen("socketserver_threads", frozenset({"concurrent", "many_clients", "fair"})),
 )
 
 

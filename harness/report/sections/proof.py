@@ -82,9 +82,10 @@ def _specimens(proof: Proof) -> Blocks:
     return [
         Heading("What the textbook version gets wrong"),
         Text(
-            "Three servers as they are commonly written stand in `harness/conformance/proof/specimens/`: a blocking one that reads a text-mode "
+            "Servers as they are commonly written stand in `harness/conformance/proof/specimens/`: a blocking one that reads a text-mode "
             "`makefile` and takes the end of input for nothing yet; a `select` one that calls `readline` on a buffered file when the "
-            "socket is readable; an asyncio one with `readline()` and no limits, timeouts or draining. Of "
+            "socket is readable; an asyncio one with `readline()` and no limits, timeouts or draining; the same on `socketserver`, "
+            "with a thread for each client. Of "
             f"{len(titles)} cases they fail: {listed}. A mistake in framing shows in every case that needs it."
         ),
         grid(
