@@ -183,10 +183,32 @@ def _variants(model: Implementation) -> tuple[Implementation, ...]:
     )
 
 
-VARIANTS: Final = tuple(variant for model in ON_ASYNCIO for variant in _variants(model))
+_PROTOCOL, _STREAMS = ON_ASYNCIO
+
+VARIANTS: Final = (
+    *_variants(_PROTOCOL),
+    replace(
+        _PROTOCOL,
+        name="asyncio_protocol+buffered",
+        model=f"{_PROTOCOL.model}, received into one buffer",
+        own=replace(_PROTOCOL.own, receives="16 KiB, into its own buffer"),
+        options=("--buffered",),
+    ),
+    *_variants(_STREAMS),
+)
 """The same files, with one factor changed; measured if they are named."""
 
-_STREAMS: Final = next(model for model in CATALOGUE if model.name == "asyncio_streams")
+UNLOCKED: Final = (
+    replace(
+        _STREAMS,
+        name="asyncio_streams+loops",
+        model=f"{_STREAMS.model}, a loop in a thread for each core",
+        own=replace(_STREAMS.own, event_loop="asyncio, epoll; without the lock one for each core"),
+        options=("--loop-per-core",),
+        threaded=True,
+    ),
+)
+"""The same, where it makes a difference only to an interpreter without the lock; measured if they are named."""
 
 RELAYS: Final = (
     replace(
@@ -208,6 +230,6 @@ RELAYS: Final = (
 """The same, where only a relay differs: measured if they are named, and have somebody to ask."""
 
 SERVERS: Final[Mapping[str, Implementation]] = MappingProxyType(
-    {implementation.name: implementation for implementation in (*CATALOGUE, *VARIANTS, *RELAYS)}
+    {implementation.name: implementation for implementation in (*CATALOGUE, *VARIANTS, *UNLOCKED, *RELAYS)}
 )
 """All that can be named."""

@@ -42,13 +42,14 @@ from implementations.relays.threads import Pool
 from implementations.server import (
     RETRY_S,
     STOP_SIGNALS,
+    Options,
     Server,
-    Upstream,
     aside,
     fail,
     pause_after,
     run,
     say,
+    shares,
     start_thread,
 )
 
@@ -60,17 +61,10 @@ NOBODY = (0, 0)
 """What waitpid() says while nobody has ended."""
 
 
-class Share(NamedTuple):
-    """A worker's part of what the server has: places for clients, and whom it asks, over how many connections."""
-
-    places: int
-    upstream: Upstream
-
-
 class Worker(NamedTuple):
-    """What the parent knows of a worker: its share, and a socket that shows either the other's end."""
+    """What the parent knows of a worker: its share of places and connections, and a socket that shows either the other's end."""
 
-    share: Share
+    share: Options
     lifeline: socket
 
 
@@ -83,15 +77,14 @@ class Workers:
     def __init__(self) -> None:
         """Begin with no workers."""
         self.workers: dict[int, Worker] = {}
-        self.vacant: list[Share] = []
+        self.vacant: list[Options] = []
 
     def start(self, server: Server) -> None:
         """Fork a worker for each core, unless there are fewer places, and wait until all are ready."""
         signal(SIGCHLD, SIG_DFL)
         pthread_sigmask(SIG_BLOCK, {SIGCHLD, SIGALRM})
-        places = server.options.max_clients
-        count = min(len(os.sched_getaffinity(0)), places)
-        self.vacant = shares(places, server.options.upstream, count)
+        count = min(len(os.sched_getaffinity(0)), server.options.max_clients)
+        self.vacant = shares(server.options, count)
         self.fill(server)
         if self.vacant:
             fail(1, f"cannot start: {len(self.workers)} of {count} workers are to be had")
@@ -117,7 +110,7 @@ class Workers:
             except OSError:
                 self.vacant.append(share)
 
-    def fork(self, server: Server, share: Share) -> None:
+    def fork(self, server: Server, share: Options) -> None:
         """Start a worker, and wait until it is ready."""
         ours, theirs = socketpair()
         pid = os.fork()
@@ -147,28 +140,9 @@ class Workers:
                     say(f"worker {pid} has ended, exit code {code}; another takes its place")
 
 
-def shares(places: int, upstream: Upstream, count: int) -> list[Share]:
-    """Divide what the server has among so many workers; exit code 2 if one would have no connection to ask over."""
-    if 0 < upstream.connections < count:
-        fail(2, f"--pool {upstream.connections} is less than one connection for each of {count} workers")
-
-    def part(whole: int, number: int) -> int:
-        return whole // count + (number < whole % count)
-
-    return [
-        Share(
-            part(places, number),
-            upstream._replace(
-                connections=part(upstream.connections, number), retry_s=upstream.retry_s * count
-            ),
-        )
-        for number in range(count)
-    ]
-
-
-def work(server: Server, share: Share, lifeline: socket) -> None:
+def work(server: Server, share: Options, lifeline: socket) -> None:
     """Accept a client whenever there is a place for it, and give it a thread: a worker's life."""
-    places = Semaphore(share.places)
+    places = Semaphore(share.max_clients)
     pool = Pool(share.upstream)
     if not start_thread(follow_parent, server, lifeline):
         return
@@ -192,7 +166,7 @@ def work(server: Server, share: Share, lifeline: socket) -> None:
             continue
         while not start_thread(occupy_place, client):
             sleep(RETRY_S)  # out of threads: they come back when others leave
-    for _ in range(share.places):
+    for _ in range(share.max_clients):
         places.acquire()
 
 

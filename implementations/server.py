@@ -18,6 +18,7 @@ import sys
 import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from select import PIPE_BUF, select
 from threading import Lock, Thread
 from time import monotonic
@@ -122,6 +123,26 @@ class Options(NamedTuple):
     upstream: Upstream = NO_UPSTREAM
 
 
+def shares(options: Options, count: int) -> list[Options]:
+    """Divide places and connections among so many workers; exit code 2 if one would have no connection to ask over."""
+    places, upstream = options.max_clients, options.upstream
+    if 0 < upstream.connections < count:
+        fail(2, f"--pool {upstream.connections} is less than one connection for each of {count} workers")
+
+    def part(whole: int, number: int) -> int:
+        return whole // count + (number < whole % count)
+
+    return [
+        options._replace(
+            max_clients=part(places, number),
+            upstream=upstream._replace(
+                connections=part(upstream.connections, number), retry_s=upstream.retry_s * count
+            ),
+        )
+        for number in range(count)
+    ]
+
+
 class HasDescriptor(Protocol):
     """A socket of any library."""
 
@@ -143,6 +164,7 @@ class Server:
         self.options = options
         self.listener = listener
         self.stopping = False
+        self._parts: list[Server] = []
         self._clients: set[HasDescriptor] = set()
         self._coming_and_going = Lock()
 
@@ -173,7 +195,8 @@ class Server:
 
         Nobody leaves while its descriptor is in hand here: once that is closed, it may be somebody else's.
         """
-        self.stopping = True
+        for part in (self, *self._parts):
+            part.stopping = True
         end_input(self.listener)
         with self._coming_and_going:
             clients = self._clients.copy()
@@ -181,6 +204,13 @@ class Server:
             with self._coming_and_going:
                 if client in self._clients:
                     end_input(client)
+
+    def part(self, share: Options) -> "Server":
+        """Return the same server with a share of the places, for one of several threads; it stops as the whole does."""
+        part = copy(self)
+        part.options = share
+        self._parts.append(part)
+        return part
 
     def stop_on_signal(self) -> None:
         """Wait for signals in a thread of their own, so that no model has to be interruptible [7]."""

@@ -9,6 +9,8 @@ from harness.plan import model_of
 _VARIED: Final[dict[str, tuple[str, Literal["full", "none", "left"]]]] = {
     "uvloop": ("--", "none"),
     "recv64k": (":", "left"),
+    "buffered": (":", "none"),
+    "loops": ("--", "left"),
     "to_thread": ("-.", "left"),
     "blocking": ("-.", "none"),
 }
