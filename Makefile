@@ -60,12 +60,14 @@ reference: setup
 	$(BIN)/harness bench --full --out results/reference
 	$(BIN)/harness report
 
-LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-	--upgrade --quiet --extra install
+LOCKED := --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --upgrade --quiet
+LOCK := uv pip compile pyproject.toml $(LOCKED) --extra install
 
 lock:
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --extra dev --extra cluster --constraint requirements.lock --output-file requirements-dev.lock
+	uv pip compile implementations/requirements.in $(LOCKED) --constraint requirements.lock --no-annotate \
+		--output-file implementations/requirements.lock
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks

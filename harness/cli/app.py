@@ -21,6 +21,7 @@ from harness.machine.numerics import numerics_loaded
 
 COMMANDS: Final = {
     "list": "list:list_command",
+    "python": "python:python_command",
     "serve": "serve:serve",
     "upstream": "upstream:upstream",
     "lesson": "lesson:lesson",

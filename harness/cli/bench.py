@@ -19,14 +19,15 @@ from harness.cli.exit_codes import FAILED
 from harness.cli.freshness import effect_states, present_states
 from harness.cli.load_options import check_generators
 from harness.cli.options import (
+    PLACEMENTS,
     cluster_options,
     loop_option,
     measured_so,
-    python_option,
+    pythons_option,
     server_options,
     ways_options,
 )
-from harness.errors import UsageError
+from harness.errors import InterpreterError, UsageError
 from harness.launch.candidates import Candidate, all_cores
 from harness.launch.selection import selected
 from harness.plan import (
@@ -60,10 +61,12 @@ from harness.report.files import write_report
 from harness.study.bench import Extras
 from harness.study.bench import bench as run_bench
 from harness.study.parts import Part, listed, older_parts
+from implementations.catalogue import CATALOGUE, VARIANTS
 from implementations.catalogue import RELAYS as RELAY_VARIANTS
-from implementations.catalogue import SERVERS, VARIANTS
 
 WITHIN_MINUTES: Final = 20
+EVERYTHING: Final = tuple(each.name for each in (*CATALOGUE, *VARIANTS, *RELAY_VARIANTS))
+"""What a full run measures that is told nothing else."""
 QUICK_WAYS: Final = {
     FREE: ("threaded", "asyncio_streams", "gevent_greenlets"),
     FRESH: ("asyncio_streams", "asyncio_protocol"),
@@ -76,7 +79,7 @@ QUICK_COSTS: Final = 0.2
 @click.command()
 @click.argument("names", nargs=-1)
 @server_options
-@python_option
+@pythons_option
 @ways_options
 @click.option(
     "--generators",
@@ -207,7 +210,7 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
     servers: Sequence[str],
     declarations: Sequence[str],
-    python: str | None,
+    pythons: Sequence[str],
     placements: Sequence[str],
     generators: int | None,
     cluster: str | None,
@@ -236,11 +239,15 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     only_relays = bool(named) and all(each.relayed for each in named)
     everything = profile == "full" and not (names or servers or only_relays)
     candidates = selected(
-        tuple(SERVERS) if everything else names, servers, declarations, python=python, loops=loops
+        EVERYTHING if everything else names, servers, declarations, pythons=pythons, loops=loops
     )
-    candidates = measured_so(candidates, placements, fresh=fresh)
-    if not (names or servers or placements or fresh or only_relays):
-        candidates += _other_ways(candidates, profile)
+    candidates = measured_so(candidates, placements or _usual_placements(pythons), fresh=fresh)
+    able = [candidate for candidate in candidates if not candidate.refusal]
+    if not able:
+        raise InterpreterError(f"{candidates[0].label} cannot run: {candidates[0].refusal}")
+    if not (names or servers or placements or fresh or only_relays or len(pythons) > 1):
+        other_ways = _other_ways(able, profile)
+        candidates, able = [*candidates, *other_ways], [*able, *other_ways]
     target = _target(precision, precision_of, within_minutes)
     if target and blocks:
         raise UsageError("--precision chooses the number of blocks: leave out --blocks")
@@ -252,24 +259,24 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         for each in chosen
     }
     plan = Plan(
-        servers=tuple(candidate.label for candidate in candidates),
+        servers=tuple(candidate.label for candidate in able),
         workloads=tuple(planned),
-        most_clients={each.label: each.most_clients for each in candidates if each.most_clients is not None},
+        most_clients={each.label: each.most_clients for each in able if each.most_clients is not None},
         blocks=dict.fromkeys(planned, PILOT_BLOCKS) if target else planned,
         warmup_s=size.warmup_s,
         duration_s=size.duration_s,
         seed=secrets.randbelow(2**32) if seed is None else seed,
-        all_cores=all_cores(candidates),
-        core_only=frozenset() if workloads else _core_only(candidates, everything=everything),
-        relay_only=frozenset() if workloads else _relay_only(candidates, profile, everything=everything),
-        no_relays=frozenset(each.label for each in candidates if not each.relays or cluster),
+        all_cores=all_cores(able),
+        core_only=frozenset() if workloads else _core_only(able, everything=everything),
+        relay_only=frozenset() if workloads else _relay_only(able, profile, everything=everything),
+        no_relays=frozenset(each.label for each in able if not each.relays or cluster),
         generators=generators or 1,
         gate_cases=RELAY_CASES if only_relays and size.whole_s else (),
         whole_s=None if blocks or target else QUICK_MAP_S if only_relays and size.whole_s else size.whole_s,
     )
     if cluster is None:
         check_generators(plan.generators)
-    if any(FRESH in each.ways for each in candidates) and "churn" in planned:
+    if any(FRESH in each.ways for each in able) and "churn" in planned:
         raise UsageError("under churn no server stays fresh: its clients leave all the time")
     if not plan.cells():
         raise UsageError("nothing is left to measure: these servers cannot serve these workloads")
@@ -305,6 +312,11 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         fleet,
     )
     return 0 if done else FAILED
+
+
+def _usual_placements(pythons: Sequence[str]) -> Sequence[str]:
+    """Return where servers run if nothing is said: whoever asks for several interpreters asks what each makes of the cores, too."""
+    return PLACEMENTS if len(pythons) > 1 else ()
 
 
 def _named(names: Sequence[str], profile: str | None) -> list[Workload]:

@@ -12,7 +12,7 @@ from harness.cli.options import (
     connect_option,
     json_option,
     loop_option,
-    python_option,
+    pythons_option,
     server_options,
     write_to,
 )
@@ -29,7 +29,7 @@ from harness.record import Judgement, Verdict
 @server_options
 @loop_option
 @connect_option
-@python_option
+@pythons_option
 @click.option(
     "--case", "case_ids", multiple=True, metavar="ID,...", help="Only these cases, or groups, by letter."
 )
@@ -47,13 +47,13 @@ def conform(  # noqa: PLR0913 - one parameter for each option
     declarations: Sequence[str],
     loops: Sequence[str],
     connect: str | None,
-    python: str | None,
+    pythons: Sequence[str],
     case_ids: Sequence[str],
     json_file: str | None,
     junit_file: str | None,
 ) -> int:
     """Say which promises of the protocol servers keep: NAMES of ours, or any by --server or --connect."""
-    candidates = selected(names, servers, declarations, connect, python, loops=loops)
+    candidates = selected(names, servers, declarations, connect, pythons, loops)
     cases = selected_cases(
         [case_id for listed in case_ids for case_id in listed.split(",") if case_id.strip()]
     )

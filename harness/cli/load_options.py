@@ -79,7 +79,12 @@ class Given:
             raise UsageError("a server runs on one loop: give one --loop")
         names = [self.name] if self.name else []
         *_, candidate = selected(
-            names, self.servers, self.declarations, self.connect, self.python, self.loops
+            names,
+            self.servers,
+            self.declarations,
+            self.connect,
+            [self.python] if self.python else [],
+            self.loops,
         )  # on a loop that is given it is the last
         check_clients(candidate, self.clients)
         if len(self.placements) > 1:

@@ -41,8 +41,12 @@ def server_options(command: Command) -> Command:
 
 
 python_option = click.option(
-    "--python", metavar="PATH", help="Run ours on this interpreter, instead of the harness's own."
+    "--python", metavar="VERSION|PATH", help="Run ours on this interpreter, instead of the harness's own."
 )
+pythons_option = click.option(
+    "--python", "pythons", multiple=True, metavar="VERSION|PATH",
+    help="Run ours on this interpreter, instead of the harness's own: 3.13, 3.13t, pypy3.11, a path; several side by side.",
+)  # fmt: skip
 loop_option = click.option(
     "--loop", "loops", multiple=True, metavar="NAME=MODULE:FACTORY",
     help="Run the asyncio servers on this event loop as well, as SERVER+NAME; FOLDER/MODULE says where it lies.",

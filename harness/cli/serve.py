@@ -20,7 +20,7 @@ def serve(context: click.Context, /, name: str, options: Sequence[str], python: 
     if name in {"-h", "--help"}:
         click.echo(context.get_help())
         return
-    (candidate,) = selected([name], python=python)
+    (candidate,) = selected([name], pythons=[python] if python else [])
     assert candidate.implementation  # noqa: S101 - it is ours
     interpreter = candidate.command[0]
     os.chdir(PROJECT)  # where any interpreter finds it

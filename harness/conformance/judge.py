@@ -48,6 +48,8 @@ def judge(
     Raises:
         LaunchError: the server cannot even be started, or does not answer at its address.
     """
+    if candidate.refusal:
+        return _not_applicable(candidate, cases, progress)
     if len(cases) > FEW_CASES:
         candidate = replace(candidate, hopeless=hopeless(candidate))
     batches = batches_of(cases)
@@ -70,6 +72,19 @@ def judge(
         futures = [pool.submit(run_batch, batch) for batch in reversed(batches)]
         found = {judgement.case: judgement for future in futures for judgement in future.result()}
         return [found[case.id] for case in cases]
+
+
+def _not_applicable(
+    candidate: Candidate, cases: Sequence[Case], progress: Callable[[Judgement], None]
+) -> list[Judgement]:
+    """Say of a server that cannot run on its interpreter why no case applies to it."""
+    judgements = [
+        Judgement(candidate.label, case.id, case.title, case.level, Verdict.NOT_APPLICABLE, candidate.refusal)
+        for case in cases
+    ]
+    for judgement in judgements:
+        progress(judgement)
+    return judgements
 
 
 def batches_of(cases: Sequence[Case]) -> list[list[Case]]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from harness.launch.interpreters import Interpreter
 from harness.machine.connections import Address
-from harness.plan import ALL_CORES, WAYS, regime_of
+from harness.plan import ALL_CORES, FREE, ONE_CORE, WAYS, regime_of
 from harness.record import PROJECT
 from implementations.catalogue import Implementation
 
@@ -41,6 +41,7 @@ class Candidate:
         ways: how it is measured, if otherwise than usual: `FREE` on all cores, `FRESH` without a client before.
         directory: in which it is started: the caller's for a command of the caller's, the project for ours.
         hopeless: what it was found not to do at all, `GREETING` or `STOP`: nobody waits long for that any more.
+        refusal: why it cannot run on the interpreter that it is to run on; "" if it can.
     """
 
     label: str
@@ -54,12 +55,13 @@ class Candidate:
     ways: tuple[str, ...] = ()
     directory: Path = PROJECT
     hopeless: frozenset[str] = frozenset()
+    refusal: str = ""
 
     @property
     def name(self) -> str:
         """What selects it again: its label, but for one of ours on another interpreter."""
         if self.implementation and self.python:
-            return f"{self.implementation.name}@{self.python.path}"
+            return f"{self.implementation.name}@{self.python.choice}"
         return self.label
 
     @property
@@ -95,8 +97,19 @@ class Candidate:
 
     @property
     def regime(self) -> str:
-        """How much of the machine it uses: one core, or all."""
-        return regime_of(self.declares)
+        """With whom it is measured and compared: those that have one core, or those that have all.
+
+        One that is free on all stands beside those of one core, whatever it makes of that; without its lock, a model of
+        threads is pinned like all others, unless it is to be free.
+        """
+        if FREE in self.ways:
+            return ONE_CORE
+        return regime_of(self.implementation.declares if self.implementation else self.declares)
+
+    @property
+    def parallel(self) -> bool:
+        """Tell whether it says that it can use more than one core at a time."""
+        return self.declares is not None and "parallel" in self.declares
 
     @property
     def relays(self) -> bool:

@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Final
 
 from harness.launch.candidates import Candidate
-from harness.launch.interpreters import interpreter, library_version
-from harness.record import PROJECT, Results, ServerFacts
+from harness.launch.environments import added_at
+from harness.launch.interpreters import Interpreter, interpreter, tried
+from harness.record import PROJECT, InterpreterFacts, Results, ServerFacts
 from harness.record.fingerprint import reached_from
+from implementations.catalogue import SERVERS
 
+LIBRARIES: Final = tuple(
+    dict.fromkeys(library for server in SERVERS.values() for library in server.libraries)
+)
 IMPORTED: Final = {".py", ".so"}
 _NO_CODE: Final = {
     tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER
@@ -52,6 +57,7 @@ def facts(candidates: Iterable[Candidate]) -> tuple[ServerFacts, ...]:
                 most_clients=candidate.most_clients,
                 loop=loop,
                 mistake=implementation.mistake if implementation else "",
+                refusal=candidate.refusal,
             )
         )
     return tuple(described)
@@ -65,7 +71,8 @@ def factors(candidate: Candidate) -> dict[str, str]:
         )
     python = candidate.python or interpreter(sys.executable)
     needed = [
-        f"{library} {library_version(python, library)}" for library in candidate.implementation.libraries
+        f"{library} {tried(python, library).version or 'none'}"
+        for library in candidate.implementation.libraries
     ]
     return candidate.implementation.factors | {
         "regime": candidate.regime,
@@ -73,6 +80,25 @@ def factors(candidate: Candidate) -> dict[str, str]:
         "libraries": ", ".join(needed) or "none",
         **({"measured": " and ".join(candidate.ways)} if candidate.ways else {}),
     }
+
+
+def interpreter_facts(candidates: Iterable[Candidate]) -> tuple[InterpreterFacts, ...]:
+    """Describe the interpreters of a run, besides our own."""
+    pythons = dict.fromkeys(candidate.python for candidate in candidates if candidate.python)
+    return tuple(
+        InterpreterFacts(python.label, str(python), python.build, libraries_of(python)) for python in pythons
+    )
+
+
+def libraries_of(python: Interpreter) -> dict[str, str]:
+    """Return the libraries that servers need, each with its version there, or with why it is not to be had."""
+    environment = added_at(python.path)
+    found = {}
+    for library in LIBRARIES:
+        version, why = tried(python, library)
+        refused = environment.refused.get(library) if environment else None
+        found[library] = refused or why or version
+    return found
 
 
 def source_hash(file: str, loop: str = "") -> str:

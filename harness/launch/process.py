@@ -117,8 +117,10 @@ def launch(  # noqa: PLR0913 - a server has that many options
         cores: to pin it to.
 
     Raises:
-        LaunchError: it ended, or said nothing and did not listen, within a generous time.
+        LaunchError: it cannot run on its interpreter, or ended, or said nothing and did not listen, within a generous time.
     """
+    if candidate.refusal:
+        raise LaunchError(f"{candidate.label} cannot run: {candidate.refusal}")
     if max_clients is None:
         max_clients = min(DEFAULT_CLIENTS, candidate.most_clients or DEFAULT_CLIENTS)
     if port is None:

@@ -8,24 +8,24 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from harness.errors import UsageError
+from harness.errors import InterpreterError, UsageError
 from harness.launch.candidates import PLACEHOLDERS, RELAY_PLACEHOLDERS, Candidate
-from harness.launch.interpreters import Interpreter, interpreter, library_version, refusal_of_loop
+from harness.launch.environments import added_at
+from harness.launch.installed import chosen
+from harness.launch.interpreters import Interpreter, interpreter, refusal_of_loop, tried
 from harness.machine.connections import Address
 from harness.plan import WAYS
 from implementations.catalogue import (
     CAPABILITIES,
     CATALOGUE,
     ON_ASYNCIO,
-    RELAYS,
     SERVERS,
-    VARIANTS,
     Implementation,
     on_loop,
 )
 
 OWN_LOOP: Final = re.compile(r"(?P<name>[A-Za-z][\w.-]*)=(?P<factory>[^:]+:[^:]+)")
-TAKEN: Final = {variant.name.partition("+")[2] for variant in (*VARIANTS, *RELAYS)} | {*WAYS}
+TAKEN: Final = {name.partition("+")[2] for name in SERVERS if "+" in name} | {*WAYS}
 """What stands behind the `+` of a server's name already: the variants, and how a server may be measured."""
 
 NOT_IN_LABELS: Final = "[]|"
@@ -33,7 +33,7 @@ NOT_IN_LABELS: Final = "[]|"
 
 
 def ours(name: str, on_own_loops: Mapping[str, Implementation] = MappingProxyType({})) -> Candidate:
-    """Return one of our servers; `NAME@PATH` runs it on another interpreter.
+    """Return one of our servers; `NAME@VERSION` and `NAME@PATH` run it on another interpreter.
 
     Args:
         name: of the catalogue, or of a server on a loop of one's own.
@@ -41,34 +41,51 @@ def ours(name: str, on_own_loops: Mapping[str, Implementation] = MappingProxyTyp
 
     Raises:
         UsageError: there is none of that name, or its loop cannot be made.
-        InterpreterError: the interpreter does not run, or lacks a library that the server needs.
+        InterpreterError: the interpreter does not run, or lacks a library that the server needs and that nobody has tried
+            to give it.
     """
-    name, _, path = name.partition("@")
-    path = str(Path(path).absolute()) if "/" in path else path
+    name, _, which = name.partition("@")
     known = {**SERVERS, **on_own_loops}
     if name not in known:
         raise UsageError(f"no server is called {name!r}; there are {', '.join(known)}")
     found = known[name]
-    python = interpreter(path) if path else None
+    python = chosen(which) if which else None
     loop = _own_loop(found, python or interpreter(sys.executable)) if name in on_own_loops else ""
     placeholders = (*PLACEHOLDERS, *RELAY_PLACEHOLDERS)
     options = [word for option in placeholders for word in (f"--{option.replace('_', '-')}", f"{{{option}}}")]
-    command = (path or sys.executable, "-m", found.module, *found.options, *options)
+    command = (python.path if python else sys.executable, "-m", found.module, *found.options, *options)
     if python is None:
         return Candidate(name, command, found.declares, announces=True, implementation=found, loop=loop)
-    for library in found.libraries:
-        library_version(python, library)
     unlocked = {"parallel"} if python.free_threaded and found.threaded else set()
     return Candidate(
         f"{name}@{python.label}",
         command,
         found.declares | unlocked,
-        None,
-        True,
-        found,
-        python,
-        loop,
+        announces=True,
+        implementation=found,
+        python=python,
+        loop=loop,
+        refusal=_refusal(python, found.libraries),
     )
+
+
+def _refusal(python: Interpreter, libraries: Iterable[str]) -> str:
+    """Return why a server that needs these libraries cannot run there; "" if it can.
+
+    In an environment of ours is all that could be had. What another interpreter lacks, it may only have been asked too early.
+    """
+    environment = added_at(python.path)
+    refused = []
+    for library in libraries:
+        version, why = tried(python, library)
+        if why and not (version or environment):
+            raise InterpreterError(
+                f"{python.path} ({python}) cannot use {library}: {why}; "
+                f"`harness python add {python.choice}` gives it what servers need"
+            )
+        if why:
+            refused.append(environment.refused.get(library, why) if environment else why)
+    return "; ".join(refused)
 
 
 def selected(  # noqa: PLR0913 - in so many ways can servers be named
@@ -76,7 +93,7 @@ def selected(  # noqa: PLR0913 - in so many ways can servers be named
     servers: Iterable[str] = (),
     declarations: Iterable[str] = (),
     connect: str | None = None,
-    python: str | None = None,
+    pythons: Sequence[str] = (),
     loops: Sequence[str] = (),
 ) -> list[Candidate]:
     """Return what the command line selects: names and commands as given; with neither, the catalogue, without variants.
@@ -86,7 +103,7 @@ def selected(  # noqa: PLR0913 - in so many ways can servers be named
         servers: `LABEL=COMMAND` each.
         declarations: `LABEL=CAPABILITY,...` each, for the labels of `servers`, or `HOST:PORT` of `connect`.
         connect: `HOST:PORT` of a server that runs.
-        python: the interpreter that ours are to run on, unless they name one themselves.
+        pythons: the interpreters that ours are to run on, each of ours on each of them, unless they name one themselves.
         loops: `NAME=[FOLDER/]MODULE:FACTORY` each: the asyncio servers that are selected run on these loops as well, as
             `SERVER+NAME`; unless such names are among those given, and say which.
 
@@ -98,8 +115,13 @@ def selected(  # noqa: PLR0913 - in so many ways can servers be named
     if not (names or servers or connect):
         names = [implementation.name for implementation in CATALOGUE]
     names, on_own_loops = _on_loops(names, loops)
-    on_it = f"@{python}" if python else ""
-    candidates = [_measured_as_named(name, on_it, on_own_loops) for name in names]
+    _check_different(pythons)
+    on_each = [f"@{python}" for python in pythons] or [""]
+    candidates = [
+        _measured_as_named(name, on_it, on_own_loops)
+        for name in names
+        for on_it in (on_each if "@" not in name else [""])
+    ]
     candidates += [_from_command(text, claims) for text in servers]
     if connect is not None:
         address = _address(connect)
@@ -114,10 +136,23 @@ def selected(  # noqa: PLR0913 - in so many ways can servers be named
     return candidates
 
 
+def _check_different(pythons: Sequence[str]) -> None:
+    """Raise UsageError if two names lead to one interpreter: what is measured twice is taken for two."""
+    known: dict[str, str] = {}
+    for python in pythons:
+        other = known.setdefault(chosen(python).path, python)
+        if other is not python:
+            raise UsageError(f"--python {other} and --python {python} are the same interpreter")
+
+
 def _measured_as_named(name: str, on_it: str, on_own_loops: Mapping[str, Implementation]) -> Candidate:
     """Return one of our servers, measured as its name says: `NAME+free`, `NAME+fresh`, `NAME+free+fresh`."""
     bare, at, path = name.partition("@")
     base, *words = bare.split("+")
+    for way in reversed(WAYS):  # a label has them at its end
+        if at and path.endswith(f"+{way}"):
+            path = path.removesuffix(f"+{way}")
+            words.append(way)
     kept = [word for word in words if word not in WAYS]
     plain = "+".join((base, *kept))
     candidate = ours(f"{plain}{at}{path}" if at else f"{plain}{on_it}", on_own_loops)

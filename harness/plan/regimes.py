@@ -10,7 +10,7 @@ ALL_CORES: Final = "all cores"
 FRESH: Final = "fresh"
 """No client has left the server before: some work otherwise until then (python/cpython 85451)."""
 FREE: Final = "free"
-"""The server may run on all cores, although its model uses but one at a time."""
+"""The server may run on all cores, and is compared with those that have one: what it makes of them is the question."""
 WAYS: Final = (FREE, FRESH)
 """What stands behind a server's name, with a `+`, if it is measured otherwise than usual: in service, and on one core."""
 

@@ -60,6 +60,7 @@ from harness.record.histogram import BUCKETS_PER_DOUBLING, Histogram, add_histog
 from harness.record.manifest import (
     Design,
     Environment,
+    InterpreterFacts,
     Manifest,
     PrecisionGoal,
     PythonBuild,
@@ -122,6 +123,7 @@ __all__ = [
     "GeneratorUse",
     "Histogram",
     "Holding",
+    "InterpreterFacts",
     "JudgedArm",
     "Judgement",
     "Kind",

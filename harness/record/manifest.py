@@ -16,6 +16,7 @@ class ServerFacts(Record, frozen=True):
         most_clients: how many it can serve at once, if that is known to be limited.
         loop: what makes the event loop that it runs on, if that is one of the caller's own.
         mistake: what it does wrong on purpose; empty for all others.
+        refusal: why it cannot run at all on the interpreter that was chosen for it; "" if it can.
     """
 
     label: str
@@ -31,10 +32,11 @@ class ServerFacts(Record, frozen=True):
     most_clients: int | None = None
     loop: str = ""
     mistake: str = ""
+    refusal: str = ""
 
 
 class PythonBuild(Record, frozen=True):
-    """How the harness's own Python was built, as far as that decides how fast it is.
+    """How a Python was built, as far as that decides how fast it is.
 
     Attributes:
         profile_guided: the compiler knew from a trial run which ways are taken (PGO, `--enable-optimizations`).
@@ -42,6 +44,7 @@ class PythonBuild(Record, frozen=True):
         debug: it checks itself (`--with-pydebug`).
         free_threaded: it has no global lock (`--disable-gil`).
         compiler: with its version.
+        jit: it compiles while it runs.
     """
 
     profile_guided: bool
@@ -49,6 +52,33 @@ class PythonBuild(Record, frozen=True):
     debug: bool
     free_threaded: bool
     compiler: str
+    jit: bool = False
+
+    @property
+    def features(self) -> str:
+        """In a few words what decides how fast it is."""
+        optimised = f"{_with(self.profile_guided)} PGO, {_with(self.link_time)} LTO"
+        lock = f", {_with(not self.free_threaded)} the lock"
+        return f"{optimised}{lock}{', with a JIT' * self.jit}{', with debug checks' * self.debug}"
+
+
+def _with(there: bool) -> str:  # noqa: FBT001 - it is what is said
+    return "with" if there else "without"
+
+
+class InterpreterFacts(Record, frozen=True):
+    """An interpreter that servers ran on, other than the harness's own.
+
+    Attributes:
+        label: what stands behind the `@` of its servers' names.
+        python: what it is, and its version.
+        libraries: those that servers need, with their versions, or with why they are not to be had there.
+    """
+
+    label: str
+    python: str
+    build: PythonBuild
+    libraries: dict[str, str]
 
 
 class Environment(Record, frozen=True):
@@ -155,6 +185,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     harness_hash: str = ""
     remark: str = ""
     servers: tuple[ServerFacts, ...]
+    interpreters: tuple[InterpreterFacts, ...] = ()
     environment: Environment
     design: Design
     goal: PrecisionGoal | None = None

@@ -174,7 +174,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     results = read_results(folder)
     _tell_what_was_reached(results, console)
     return (
-        len(conforming) == len(candidates)
+        len(conforming) == sum(not each.refusal for each in candidates)
         and _all_served(to_measure, (*results.samples, *results.twins))
         and _nothing_failed(results, [each.label for each in as_usual], extras)
     )
@@ -210,7 +210,7 @@ def _prepare(  # noqa: PLR0913 - whom, where and what
     stale: Sequence[Part],
     gate_cases: Sequence[str],
 ) -> list[Candidate]:
-    """Do what comes before measuring; return the servers that passed the gate."""
+    """Do what comes before measuring; return the servers that can run, and passed the gate."""
     some = ("--case", ",".join(gate_cases)) if gate_cases else ()
     run_phase(GATE, _as_usual(candidates), folder, console, *some, stale=stale)
     if extras.prove:
@@ -221,7 +221,7 @@ def _prepare(  # noqa: PLR0913 - whom, where and what
         run_phase(THE_INSTRUMENT, candidates, folder, console, stale=stale)
     verdicts = read_results(folder).conformance
     failed = {verdict.server for verdict in verdicts if verdict.verdict.failed}
-    return [candidate for candidate in candidates if candidate.plain.label not in failed]
+    return [each for each in candidates if not each.refusal and each.plain.label not in failed]
 
 
 def _as_usual(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -16,7 +16,7 @@ from harness.errors import MeasureError
 from harness.launch.candidates import HOST, Candidate
 from harness.launch.process import DEFAULT_CLIENTS, DEFAULT_POOL, Launched, address_of, launch
 from harness.machine.connections import Address
-from harness.machine.resources import Cores, cores_for, our_cores
+from harness.machine.resources import Cores, cores_for
 from harness.plan import ALL_CORES, CLOSED, FREE, FRESH, Cell, Load
 from harness.record import GeneratorUse, MachineUse, Placement, Sample, ServerUse, Slice
 from harness.study.observe import Observation, Session
@@ -89,7 +89,7 @@ def visits_of(candidate: Candidate) -> int:
     """Return how many clients come before the measured ones, so that each process of a server has had one."""
     if FRESH in candidate.ways:
         return 0
-    return VISITS if candidate.regime == ALL_CORES else 1
+    return VISITS if candidate.parallel else 1
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def placement_of(candidate: Candidate, cores: Cores, generators: int = 1) -> Pla
         generators=generators,
         pinned=cores.pinned,
         regime=candidate.regime,
-        server_cores=len(our_cores()) if candidate.regime == ALL_CORES else 1,
+        server_cores=max(1, len(cores.server or cores.shared)) if candidate.parallel else 1,
         free=FREE in candidate.ways,
     )
 

@@ -3,11 +3,11 @@
 import hashlib
 import importlib.metadata
 import platform
-import shlex
 import subprocess
-import sysconfig
+import sys
 from functools import cache
 
+from harness.launch.interpreters import interpreter
 from harness.machine.resources import (
     FILES_LIMITS,
     core_count,
@@ -17,7 +17,7 @@ from harness.machine.resources import (
     memory_bytes,
     processor,
 )
-from harness.record import PROJECT, Environment, PythonBuild
+from harness.record import PROJECT, Environment
 
 
 def gather() -> Environment:
@@ -33,21 +33,9 @@ def gather() -> Environment:
         generator_cores=cores.generators,
         memory_bytes=memory_bytes(),
         open_files_limit=FILES_LIMITS,
-        python_build=python_build(),
+        python_build=interpreter(sys.executable).build,
         cpu_mhz=frequency_mhz(),
         cpu_governor=governor(),
-    )
-
-
-def python_build() -> PythonBuild:
-    """Say how our own Python was built."""
-    configured = set(shlex.split(sysconfig.get_config_var("CONFIG_ARGS") or ""))
-    return PythonBuild(
-        profile_guided="--enable-optimizations" in configured,
-        link_time=bool({"--with-lto", "--with-lto=full", "--with-lto=thin"} & configured),
-        debug=bool(sysconfig.get_config_var("Py_DEBUG")),
-        free_threaded=bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
-        compiler=platform.python_compiler(),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from harness.launch.candidates import Candidate
-from harness.launch.facts import facts
+from harness.launch.facts import facts, interpreter_facts
 from harness.plan import Plan, twin_of
 from harness.record import SCHEMA, Design, Manifest, PrecisionGoal
 from harness.study.environment import gather, harness_hash, revision
@@ -42,6 +42,7 @@ def manifest_of(
         revision=revision(),
         harness_hash=harness_hash(),
         servers=servers,
+        interpreters=interpreter_facts(candidates),
         environment=gather(),
         design=design,
         goal=target,

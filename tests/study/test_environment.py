@@ -1,41 +1,17 @@
 """What is told of the machine and of Python, and what of it may differ between the sittings of a run."""
 
-import sysconfig
 from collections.abc import Callable
 
-import pytest
 from msgspec.structs import replace
 
 from harness.record import Manifest, PythonBuild, Results
 from harness.report.sections.method import what_was_measured
-from harness.study.environment import python_build
 from harness.study.resume import differing_setting
 from tests.makers import as_markdown
 
 BUILD = PythonBuild(
     profile_guided=True, link_time=False, debug=False, free_threaded=True, compiler="GCC 12.2.0"
 )
-
-
-@pytest.mark.parametrize(
-    ("configured", "profile_guided", "link_time"),
-    [
-        ("'--enable-optimizations' '--with-lto' 'CFLAGS=-O3 -g'", True, True),
-        ("--with-lto=thin", False, True),
-        ("--with-lto=no --prefix=/--enable-optimizations", False, False),
-        (None, False, False),
-    ],
-)
-def test_how_python_was_built_is_read_from_how_it_was_configured(
-    configured: str | None, *, profile_guided: bool, link_time: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = {"CONFIG_ARGS": configured, "Py_DEBUG": 1}
-    monkeypatch.setattr(sysconfig, "get_config_var", told.get)
-    build = python_build()
-    assert (build.profile_guided, build.link_time) == (profile_guided, link_time)
-    assert build.debug
-    assert not build.free_threaded
-    assert build.compiler
 
 
 def with_environment(manifest: Manifest, **changes: object) -> Manifest:
