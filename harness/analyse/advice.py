@@ -13,6 +13,7 @@ from typing import Final
 from harness.analyse.answer import ConnectionMemory
 from harness.analyse.blocks import Launch, by_block, of_regime, under
 from harness.analyse.changing_places import PlaceChange
+from harness.analyse.interpreters import OfInterpreters
 from harness.analyse.rankings import BACKGROUND_RPS, RankedTail, Ranking, ranking, tail_ranking
 from harness.analyse.relays import Place, RelayMap, of_relays, own_threads
 from harness.analyse.samples.metrics import metric
@@ -202,6 +203,26 @@ class SmallPool(Advice):
 
 
 @dataclass(frozen=True)
+class CheapestInterpreter(Advice):
+    """The interpreters on which requests cost the least CPU on one core: of so many models, in how many each was not told apart.
+
+    Attributes:
+        models: that ran on several.
+        leading: by interpreter.
+    """
+
+    models: int
+    leading: dict[str, int]
+
+
+@dataclass(frozen=True)
+class FreeOnAllCores(Advice):
+    """Who answers most where all cores may be used, of those that were free on them in the same blocks."""
+
+    found: Ranking
+
+
+@dataclass(frozen=True)
 class Findings:
     """What rules look at.
 
@@ -211,6 +232,8 @@ class Findings:
         tables, on_all_cores: of the two regimes, all servers in them.
         memory: what a connection takes, the least first.
         turning: where servers change places with the number of clients.
+        interpreters: what is said of several.
+        free: launches of servers that were free on all cores.
     """
 
     results: Results
@@ -219,6 +242,8 @@ class Findings:
     on_all_cores: Mapping[str, Table]
     memory: tuple[ConnectionMemory, ...]
     turning: tuple[PlaceChange, ...]
+    interpreters: OfInterpreters
+    free: Sequence[Launch]
 
 
 Rule = Callable[[Findings], Iterator[Advice]]
@@ -415,6 +440,30 @@ def small_pool(seen: Findings) -> Iterator[Advice]:
             yield SmallPool(tail.ranking.leaders, longest.workload, tail, share)
 
 
+def cheapest_interpreter(seen: Findings) -> Iterator[Advice]:
+    """Recommend the interpreter on which most models cost the least CPU on one core, or are not told apart from that."""
+    groups = [group for group in seen.interpreters.groups if group.workload == MANY and not group.ways]
+    leading = Counter(
+        each.named.interpreter or "the harness's own"
+        for group in groups
+        for each in group.servers
+        if "a" in each.letters.get("cpu_us_per_request", "")
+    )
+    if leading:
+        most = max(leading.values())
+        best = tuple(sorted(name for name, count in leading.items() if count == most))
+        yield CheapestInterpreter(best, len(groups), dict(leading))
+
+
+def free_on_all_cores(seen: Findings) -> Iterator[Advice]:
+    """Recommend who answers most when free on all cores, if anybody of these can use more than one at a time."""
+    parallel = {facts.label for facts in seen.results.manifest.servers if "parallel" in facts.declares}
+    if parallel & {launch.sample.cell.server for launch in seen.free}:
+        found = _ranked(seen.free, MANY, "throughput_rps")
+        if found is not None:
+            yield FreeOnAllCores(found.leaders, found)
+
+
 RULES: Final[tuple[Rule, ...]] = (
     blocking_calls,
     waiting_handlers,
@@ -427,5 +476,7 @@ RULES: Final[tuple[Rule, ...]] = (
     least_memory,
     simplest,
     clean_stop,
+    cheapest_interpreter,
+    free_on_all_cores,
 )
 """In the order in which readers ask."""

@@ -22,6 +22,7 @@ from harness.analyse.blocks import (
 from harness.analyse.causes.evidence import Cause, evidence
 from harness.analyse.causes.rules import causes
 from harness.analyse.comparisons import COMPARED, Comparison, compare_all
+from harness.analyse.interpreters import OfInterpreters, of_interpreters
 from harness.analyse.oddities import Oddity, oddities
 from harness.analyse.points import MeasuredPoint, measured_points
 from harness.analyse.precision import Reach, reach
@@ -93,6 +94,7 @@ class Analysis:
         noise: what others did to the machine while slices were measured; None if there are none.
         repetition: what was measured again; None if nothing was measured.
         stolen: likewise.
+        interpreters: what they make of each model; nothing if there was but one.
         relays: what is said of handlers that wait.
         predictions: of relays, and how they stood the test; None if there are too few cells that wait.
         slopes: what a connection adds to each field of `Holding`, by server and field; None if it is not known.
@@ -114,6 +116,7 @@ class Analysis:
     noise: Noise | None
     repetition: Repetition | None
     stolen: StolenTime | None
+    interpreters: OfInterpreters
     relays: OfRelays
     predictions: PredictionTest | None
     slopes: Mapping[tuple[str, str], Slope | None]
@@ -137,7 +140,11 @@ def analyse(results: Results) -> Analysis:
     slopes = {key: slope for costs in results.costs for key, slope in _slopes(costs)}
     decides = answer(results, usual, one_core.tables, slopes)
     turning = decides.saturated.turning if decides.saturated else ()
-    findings = Findings(results, usual, one_core.tables, all_cores.tables, decides.memory, turning)
+    interpreters = of_interpreters(results.manifest, one_core.tables)
+    free = tuple(launch for launch in launches if launch.sample.placement.free)
+    findings = Findings(
+        results, usual, one_core.tables, all_cores.tables, decides.memory, turning, interpreters, free
+    )
     return Analysis(
         results=results,
         one_core=one_core,
@@ -150,6 +157,7 @@ def analyse(results: Results) -> Analysis:
         noise=noise_of(launches),
         repetition=repetition(launches) if launches else None,
         stolen=_stolen(results.samples),
+        interpreters=interpreters,
         relays=of_relays(usual, measured),
         predictions=held_out_test(relay_cells(launches), results.manifest.design.seed),
         slopes=slopes,

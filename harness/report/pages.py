@@ -14,6 +14,7 @@ from harness.report.sections.conformance import conformance_page
 from harness.report.sections.costs import costs_page
 from harness.report.sections.effects import effects_page
 from harness.report.sections.faults import faults_page
+from harness.report.sections.interpreters import interpreters_page
 from harness.report.sections.method import heading, method_page
 from harness.report.sections.pairs import pairs_page
 from harness.report.sections.predictions import predictions_page
@@ -29,6 +30,14 @@ WORKLOAD_TABLES: Final = "workloads.md"
 RELAY_TABLES: Final = "relays.md"
 CASES: Final = "cases.md"
 PREDICTIONS: Final = "predictions.md"
+INTERPRETERS: Final = "interpreters.md"
+SHOWN: Final = {
+    "throughput.svg": "Requests per second, by workload and server",
+    "cpu.svg": "CPU time per request, by workload and server",
+    "latency.svg": "Response time against percentile, by workload and server",
+    "clients.svg": "CPU time and tail of the responses against clients",
+    "beside.svg": "Tail of the responses beside other clients",
+}
 
 
 def pages(analysis: Analysis, drawn: Collection[str]) -> tuple[Page, ...]:
@@ -63,6 +72,7 @@ def _beside(analysis: Analysis, drawn: Collection[str]) -> Iterator[tuple[str, B
     yield PREDICTIONS, predictions_page(analysis)
     yield "costs.md", costs_page(analysis)
     yield "causes.md", causes_page(analysis)
+    yield INTERPRETERS, interpreters_page(analysis)
     yield "effects.md", effects_page(results.effects, analysis.causes)
     yield CASES, conformance_page(results)
     yield "proof.md", proof_page(results.proof)

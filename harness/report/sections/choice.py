@@ -5,8 +5,10 @@ from typing import Final
 
 from harness.analyse.advice import (
     Advice,
+    CheapestInterpreter,
     CleanStop,
     Computing,
+    FreeOnAllCores,
     LeastMemory,
     LibrariesThatBlock,
     MostlyIdle,
@@ -57,7 +59,7 @@ def chosen(advice: Advice) -> str:
             return few(advice.servers, MOST_NAMED)
 
 
-def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901 - a situation for each kind
+def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901, PLR0912 - a situation for each kind
     """Return the situation, and why these servers are chosen for it."""
     match advice:
         case SimplestCode():
@@ -91,6 +93,17 @@ def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901 - a situation for
                 "A clean stop",
                 f"told to stop under load, {'all' if everyone else 'these'} {len(clean)} that serve clients side by side answered "
                 f"what they had received and ended with 0, within {longest_s * 1e3:,.0f} ms",
+            )
+        case CheapestInterpreter(servers=best, models=models, leading=leading):
+            return (
+                "An interpreter, for one core",
+                f"with 64 clients none cost less CPU for a request in {leading[best[0]]} of {models} models",
+            )
+        case FreeOnAllCores(found=found):
+            return (
+                "All cores, for one server",
+                f"free on all, with 64 clients, it answered {found.mean(found.first):,.0f} requests/s; `{found.last}` "
+                f"{found.mean(found.last):,.0f}",
             )
     raise NotImplementedError(type(advice).__name__)
 
