@@ -1,7 +1,10 @@
 """What the catalogue says of its servers besides their models is so."""
 
 import asyncio
+import os
 import socket
+import sys
+import threading
 from asyncio import selector_events
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -12,8 +15,10 @@ import trio
 import uvloop
 
 from harness.plan import ALL_CORES, ONE_CORE, regime_of
+from implementations import event_loop
 from implementations.catalogue import CATALOGUE, SERVERS, UNLOCKED, VARIANTS
-from implementations.event_loop import loop_factory, receive_at_once
+from implementations.event_loop import Loops, cores_at_once, loop_factory, receive_at_once
+from implementations.server import Options, Server
 
 OPTIONS = {
     "TCP_NODELAY": (socket.IPPROTO_TCP, socket.TCP_NODELAY),
@@ -145,3 +150,37 @@ def test_who_is_parallel_uses_all_cores() -> None:
     regimes = {server.name: regime_of(server.declares) for server in CATALOGUE}
     assert {name for name, regime in regimes.items() if regime == ALL_CORES} == {"processes"}
     assert set(regimes.values()) == {ONE_CORE, ALL_CORES}
+
+
+def test_loops_have_a_share_of_the_places_each_and_stop_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_loop, "cores_at_once", lambda: 2)
+    monkeypatch.setattr(Server, "stop_on_signal", lambda _: None)
+    pairs = [socket.socketpair() for _ in range(2)]
+    clients = iter([ours for ours, _ in pairs])
+    served: list[tuple[int, bytes, bool]] = []
+    running = threading.Semaphore(0)
+
+    def serve_one(part: Server) -> None:
+        client = next(clients)
+        with part.serving(client):
+            running.release()
+            served.append((part.options.max_clients, client.recv(1), part.stopping))
+
+    with socket.socket() as listener:
+        options = Options("127.0.0.1", 0, max_clients=3, idle_timeout_s=300, grace_s=1.0, verbose=False)
+        server, loops = Server(options, listener), Loops(serve_one)
+        loops.start(server)
+        for _ in pairs:
+            running.acquire()
+        server.stop()
+        loops.wait(server)
+    for end in (end for pair in pairs for end in pair):
+        end.close()
+    assert sorted(served) == [(1, b"", True), (2, b"", True)]
+
+
+def test_where_there_is_a_lock_one_loop_is_all_that_could_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = len(os.sched_getaffinity(0))
+    for locked, count in ((True, 1), (False, cores)):
+        monkeypatch.setattr(sys, "_is_gil_enabled", lambda locked=locked: locked, raising=False)
+        assert cores_at_once() == count
