@@ -31,13 +31,6 @@ RELAY_TABLES: Final = "relays.md"
 CASES: Final = "cases.md"
 PREDICTIONS: Final = "predictions.md"
 INTERPRETERS: Final = "interpreters.md"
-SHOWN: Final = {
-    "throughput.svg": "Requests per second, by workload and server",
-    "cpu.svg": "CPU time per request, by workload and server",
-    "latency.svg": "Response time against percentile, by workload and server",
-    "clients.svg": "CPU time and tail of the responses against clients",
-    "beside.svg": "Tail of the responses beside other clients",
-}
 
 
 def pages(analysis: Analysis, drawn: Collection[str]) -> tuple[Page, ...]:
