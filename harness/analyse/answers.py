@@ -64,10 +64,17 @@ class SpotAnswer:
 
 
 def questions() -> Iterator[Spot]:
-    """Yield all that can be asked: a pool is only of handlers that wait, and only those that compute little were made to."""
+    """Yield all that can be asked."""
     for work, placement, wait_s, pool, clients in product(WORKS, PLACEMENTS, WAITS_S, POOLS, CLIENTS):
-        if pool is None or wait_s:
-            yield Spot(clients, wait_s, pool, work, placement)
+        asked = Spot(clients, wait_s, pool, work, placement)
+        if asked == meant(asked):
+            yield asked
+
+
+def meant(asked: Spot) -> Spot:
+    """Return what a question comes to: a pool is none where nobody waits, or for fewer clients than it has connections."""
+    limits = asked.wait_s and asked.pool is not None and asked.pool < asked.clients
+    return asked if limits else asked._replace(pool=None)
 
 
 def answers(points: Sequence[MeasuredPoint], predictions: PredictionTest | None) -> dict[Spot, SpotAnswer]:
@@ -93,13 +100,14 @@ def is_near(spot: Spot, asked: Spot) -> bool:
 def nearest(asked: Spot, points: Sequence[MeasuredPoint]) -> tuple[MeasuredPoint, ...]:
     """Return the points around what is asked: of clients and of waits the next below and the next above, and where these meet.
 
-    Handlers that wait are never compared with such as do not, as long as any were measured. Another pool stands in for the one
-    that is asked for, if that was not measured.
+    Handlers that wait tell nothing of such as do not. Another pool stands in for the one that is asked for, if that was not measured.
     """
     alike = [
-        point for point in points if (point.spot.work, point.spot.placement) == (asked.work, asked.placement)
+        point
+        for point in points
+        if (point.spot.work, point.spot.placement, bool(point.spot.wait_s))
+        == (asked.work, asked.placement, bool(asked.wait_s))
     ]
-    alike = [point for point in alike if bool(point.spot.wait_s) == bool(asked.wait_s)] or alike
     alike = [point for point in alike if point.spot.pool == asked.pool] or alike
     clients = _around(asked.clients, [point.spot.clients for point in alike])
     waits_s = _around(asked.wait_s, [point.spot.wait_s for point in alike])

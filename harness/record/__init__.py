@@ -25,6 +25,7 @@ from harness.record.experiments import (
     Told,
 )
 from harness.record.files import (
+    CLAUSES,
     CONFORMANCE,
     COSTS,
     EFFECTS,
@@ -87,6 +88,7 @@ from harness.record.summary import MetricSummary, ServerSummary, Summary, Worklo
 
 __all__ = [
     "BUCKETS_PER_DOUBLING",
+    "CLAUSES",
     "CONFORMANCE",
     "COSTS",
     "DIGITS",

@@ -25,6 +25,7 @@ MANIFEST: Final = "manifest.json"
 SAMPLES: Final = "samples.jsonl"
 UNMEASURED: Final = "unmeasured.jsonl"
 CONFORMANCE: Final = "conformance.json"
+CLAUSES: Final = "clauses.json"
 PROOF: Final = "suite.json"
 TORTURE: Final = "torture.json"
 SELFTEST: Final = "selftest.json"
@@ -36,6 +37,7 @@ SUMMARY: Final = "summary.json"
 FILES: Final[dict[str, Any]] = {
     MANIFEST: Manifest,
     CONFORMANCE: tuple[Judgement, ...],
+    CLAUSES: dict[str, str],
     PROOF: Proof,
     TORTURE: tuple[FaultResult, ...],
     SELFTEST: tuple[SelfCheck, ...],
@@ -56,6 +58,7 @@ class Results(Record, frozen=True, kw_only=True):
         samples: all launches but those under the twin's name, which are never compared with other servers'.
         twins: these.
         unmeasured: launches of which there is no sample.
+        clauses: of the specification, that each case cites.
     """
 
     manifest: Manifest
@@ -69,6 +72,7 @@ class Results(Record, frozen=True, kw_only=True):
     effects: tuple[EffectResult, ...] = ()
     twins: tuple[Sample, ...] = ()
     unmeasured: tuple[Unmeasured, ...] = ()
+    clauses: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def measured_cells(self) -> int:
@@ -150,6 +154,7 @@ def read_results(folder: Path, *, interrupted: bool = False) -> Results:
         samples=tuple(sample for sample in samples if sample.cell.server != twin),
         twins=tuple(sample for sample in samples if sample.cell.server == twin),
         conformance=found.get(CONFORMANCE, ()),
+        clauses=found.get(CLAUSES, {}),
         proof=found.get(PROOF),
         torture=found.get(TORTURE, ()),
         selftest=found.get(SELFTEST, ()),

@@ -5,8 +5,22 @@ that takes the next sign as it is. A target is an address (`https://...`), or a 
 `workloads.md#64-clients`, wherever that page comes to lie.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
+
+MARKUP: Final = re.compile(
+    r"\\(?P<plain>.)|`(?P<code>[^`]+)`|\*\*(?P<bold>.+?)\*\*|\[(?P<words>[^\]]+)\]\((?P<target>[^)]+)\)"
+)
+"""What has markup in a text."""
+
+
+def plain(text: str) -> str:
+    """Return a text without its markup, as it is read on a terminal."""
+    return MARKUP.sub(
+        lambda found: found["plain"] or found["code"] or plain(found["bold"] or found["words"]), text
+    )
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,22 @@
 """Every question has an answer: what was measured there, or else next to it; and what is predicted is marked as such."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
-from harness.analyse.answers import CLIENTS, POOLS, WAITS_S, SpotAnswer, answer, answers, nearest, questions
-from harness.analyse.points import FREELY, LITTLE, LONG_LINES, PINNED, MeasuredPoint, Spot
+from harness.analyse.answers import (
+    CLIENTS,
+    POOLS,
+    WAITS_S,
+    SpotAnswer,
+    answer,
+    answers,
+    meant,
+    nearest,
+    questions,
+)
+from harness.analyse.points import FREELY, LITTLE, LONG_LINES, PINNED, PLACEMENTS, WORKS, MeasuredPoint, Spot
 from harness.analyse.prediction.held_out import PredictionTest, held_out_test
 from tests.analyse.prediction.relays import measured
 
@@ -54,7 +65,7 @@ def test_what_was_measured_is_the_answer() -> None:
         (at(500, 10), [(256, 5), (256, 20), (1000, 5), (1000, 20)]),
         (at(500, 100), [(256, 20), (1000, 20)]),
         (at(8, 5), [(16, 5)]),
-        (at(64, 5, 100), [(500, 5)]),
+        (at(250, 5, 100), [(500, 5)]),
         (at(1000, 0, None, LONG_LINES), [(64, 0)]),
     ],
 )
@@ -96,7 +107,19 @@ def test_two_that_may_both_be_first_are_both_named() -> None:
     assert set(answer(at(128, 5), POINTS, found).may_lead) == {"a", "b"}
 
 
+def test_handlers_that_wait_tell_nothing_of_such_as_do_not() -> None:
+    resting = [each for each in POINTS if not each.spot.wait_s]
+    assert nearest(at(500, 5), resting) == ()
+
+
+def test_a_pool_is_none_where_it_limits_nobody() -> None:
+    assert meant(at(64, 5, 100)) == at(64, 5)
+    assert meant(at(500, 0, 100)) == at(500)
+    assert meant(at(500, 5, 100)) == at(500, 5, 100)
+
+
 def test_every_question_has_its_answer() -> None:
     asked = list(questions())
-    assert len(asked) == len(set(asked)) == 3 * 3 * len(CLIENTS) * (1 + (len(WAITS_S) - 1) * len(POOLS))
-    assert answers(POINTS, None).keys() == set(asked)
+    assert len(asked) == len(set(asked))
+    chosen = {meant(Spot(*each)) for each in product(CLIENTS, WAITS_S, POOLS, WORKS, PLACEMENTS)}
+    assert answers(POINTS, None).keys() == set(asked) == chosen

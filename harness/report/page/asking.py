@@ -1,13 +1,11 @@
 """The top of the page: what one has to do is chosen, and the answer comes. All answers are in the page; the script shows one."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from harness.analyse.analysis import Analysis
-from harness.analyse.answers import CLIENTS, POOLS, WAITS_S, Expected, SpotAnswer, answers
-from harness.analyse.causes.evidence import Cause
+from harness.analyse.answers import CLIENTS, POOLS, WAITS_S, Expected, SpotAnswer, answers, meant
 from harness.analyse.points import (
     BESIDE_COSTLY,
     CHEAPEST,
@@ -23,69 +21,19 @@ from harness.analyse.points import (
     SMALLEST,
     WORKS,
     MeasuredPoint,
-    RankedBy,
     Spot,
 )
 from harness.analyse.prediction.laws import Limit
-from harness.analyse.samples.metrics import QUANTILES
-from harness.analyse.statistics.inference import Estimate
-from harness.analyse.tables import Row
-from harness.plan import by_name
-from harness.report.page.markup import Markup, behind, code, joined, listed, scrolled, tag, with_code
-from harness.report.wording import capital, interval
+from harness.report.page.markup import Markup, behind, code, scrolled, tag
+from harness.report.page.telling import PLACEMENT_NAMES, WORK_NAMES, asked, told
+from harness.report.wording import capital
 
-WORK_NAMES: Final = {
-    LITTLE: "next to nothing",
-    LONG_LINES: "a list of 4,096 bytes, each request",
-    BESIDE_COSTLY: "next to nothing, beside some that take 0.4 ms",
-}
-PLACEMENT_NAMES: Final = {
-    PINNED: "one core, pinned to it",
-    FREELY: "one core's worth, free on all",
-    EVERYWHERE: "all cores",
-}
 PURPOSE_NAMES: Final = {
     MOST: "the most requests",
     CHEAPEST: "the least CPU",
     SHORTEST: "the shortest tail",
     SMALLEST: "the least memory",
 }
-COMMANDS: Final = {
-    PINNED: "harness bench --quick",
-    FREELY: "harness bench --placement free",
-    EVERYWHERE: "harness bench processes",
-}
-"""What measures that where a run has nothing of it."""
-RELAYS_COMMAND: Final = "harness bench --quick --workload relays"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """How a ranked metric is written: divided by a unit, in a form, with a name behind it."""
-
-    form: str
-    unit: float
-    name: str
-    does: str
-
-
-FIGURES: Final = {
-    "throughput_rps": Figure("{:,.0f}", 1, " requests/s", "answered the most"),
-    "cpu_us_per_request": Figure("{:.1f}", 1, " µs of CPU per request", "took the least CPU"),
-    "response_p99_us": Figure("{:,.2f}", 1e3, " ms for 99 % of the responses", "had the shortest tail"),
-    "response_p90_us": Figure("{:,.2f}", 1e3, " ms for 90 % of the responses", "had the shortest tail"),
-    "response_p50_us": Figure("{:,.2f}", 1e3, " ms for half of the responses", "had the shortest tail"),
-    "peak_mib": Figure("{:,.0f}", 1, " MiB", "held the least memory"),
-}
-COLUMNS: Final = {
-    "throughput_rps": "requests/s",
-    "cpu_us_per_request": "CPU µs per request",
-    "response_p50_us": "p50 ms",
-    "response_p99_us": "p99 ms",
-    "response_p999_us": "p99.9 ms",
-    "peak_mib": "MiB",
-}
-IN_MS: Final = {name for name in COLUMNS if name.startswith("response_")}
 LIMITS: Final = {
     Limit.CLIENTS: "its clients, who all wait",
     Limit.POOL: "its pool",
@@ -93,27 +41,16 @@ LIMITS: Final = {
 }
 
 
-def asked(spot: Spot) -> str:
-    """Say what one has to do, in a line."""
-    clients = "one client" if spot.clients == 1 else f"{spot.clients:,} clients"
-    waits = f", handlers that wait {spot.wait_s * 1e3:g} ms" if spot.wait_s else ""
-    pool = f", a pool of {spot.pool}" if spot.pool else ""
-    work = "" if spot.work == LITTLE else f", computing {WORK_NAMES[spot.work]}"
-    place = "" if spot.placement == PINNED else f", {PLACEMENT_NAMES[spot.placement]}"
-    return f"{clients}{waits}{pool}{work}{place}"
-
-
 def asking(analysis: Analysis) -> tuple[Markup, dict[str, Any]]:
     """Return the section, and the table in which its script looks answers up."""
-    found = answers(analysis.points, analysis.predictions)
-    known = list(dict.fromkeys(map(_key, found.values())))
-    numbers = {key: number for number, key in enumerate(known)}
-    answer_of = {numbers[_key(each)]: each for each in found.values()}
+    known = answers(analysis.points, analysis.predictions)
+    found = {spot: said(spot, answer) for spot, answer in known.items()}
+    numbers = {each: number for number, each in enumerate(dict.fromkeys(found.values()))}
     section = tag(
         "section",
         tag("h2", "What do you have to do?"),
         _form(),
-        tag("div", *_at_first(found[AT_FIRST], analysis), id="answer", aria_live="polite"),
+        tag("div", *_at_first(known[AT_FIRST], analysis), id="answer", aria_live="polite"),
         behind(
             f"All {len(analysis.points)} points that were measured",
             *(_point(point, analysis) for point in analysis.points),
@@ -121,12 +58,15 @@ def asking(analysis: Analysis) -> tuple[Markup, dict[str, Any]]:
         ),
         id="ask",
     )
-    table = {
+    return section, {
         "of": [
             [
                 [
                     [
-                        [numbers[_key(found[_canonical(work, placement, wait_s, pool, clients)])] for clients in CLIENTS]
+                        [
+                            numbers[found[meant(Spot(clients, wait_s, pool, work, placement))]]
+                            for clients in CLIENTS
+                        ]
                         for wait_s in WAITS_S
                     ]
                     for pool in POOLS
@@ -135,9 +75,31 @@ def asking(analysis: Analysis) -> tuple[Markup, dict[str, Any]]:
             ]
             for work in WORKS
         ],
-        "answers": [_as_data(answer_of[number]) for number in range(len(known))],
-    }  # fmt: skip
-    return section, table
+        "answers": [asdict(each) for each in numbers],
+    }
+
+
+@dataclass(frozen=True)
+class Said:
+    """An answer as the script shows it; many questions have the same.
+
+    Attributes:
+        points: the parts of the page that tell of what was measured.
+        exact: it was measured just so.
+        says: how near it is.
+        expected: the table of what is predicted; empty if nothing is.
+    """
+
+    points: tuple[str, ...]
+    exact: bool
+    says: str
+    expected: str
+
+
+def said(spot: Spot, answer: SpotAnswer) -> Said:
+    """Put an answer into words."""
+    expected = _expected(answer) if answer.expected else ""
+    return Said(tuple(map(point_id, answer.measured)), answer.exact, headline(spot, answer), expected)
 
 
 AT_FIRST: Final = Spot(500, 0.0, None, LITTLE, PINNED)
@@ -145,22 +107,9 @@ AT_FIRST: Final = Spot(500, 0.0, None, LITTLE, PINNED)
 
 
 def _at_first(answer: SpotAnswer, analysis: Analysis) -> Iterator[Markup]:
-    yield tag("p", f"{capital(asked(AT_FIRST))}. {headline(answer)}")
+    yield tag("p", f"{capital(asked(AT_FIRST))}. {headline(AT_FIRST, answer)}")
     for point in answer.measured:
-        yield tag("article", *_told(point, analysis))
-
-
-def _canonical(work: str, placement: str, wait_s: float, pool: int | None, clients: int) -> Spot:
-    """Return the question that a choice stands for: who waits for nothing has no pool."""
-    return Spot(clients, wait_s, pool if wait_s else None, work, placement)
-
-
-Key = tuple[tuple[str, ...], bool, tuple[Expected, ...], str]
-
-
-def _key(answer: SpotAnswer) -> Key:
-    """Return what is the same for all questions that have one answer."""
-    return tuple(map(point_id, answer.measured)), answer.exact, answer.expected, ""
+        yield tag("article", *told(point, analysis))
 
 
 def point_id(point: MeasuredPoint) -> str:
@@ -168,19 +117,11 @@ def point_id(point: MeasuredPoint) -> str:
     return f"{point.workload}-{point.spot.placement}"
 
 
-def _as_data(answer: SpotAnswer) -> dict[str, Any]:
-    return {
-        "points": [point_id(point) for point in answer.measured],
-        "exact": answer.exact,
-        "says": headline(answer),
-        "expected": "" if not answer.expected else _expected(answer),
-    }
-
-
-def headline(answer: SpotAnswer) -> str:
-    """Say how near to the question the answer is."""
+def headline(spot: Spot, answer: SpotAnswer) -> str:
+    """Say how near to the question the answer is; and where there is none, what would give one."""
     if not answer.measured:
-        return "This run has measured nothing like it."
+        command = measuring(spot)
+        return f"This run has measured nothing like it; {f'{command} does' if command else 'no load of ours does'}."
     spots = "; ".join(asked(point.spot) for point in answer.measured)
     if answer.exact:
         return f"Measured: {spots}."
@@ -190,6 +131,18 @@ def headline(answer: SpotAnswer) -> str:
         else ""
     )
     return f"Not measured just so. Nearest to it: {spots}.{beside}"
+
+
+def measuring(spot: Spot) -> str:
+    """Return the command that measures such a thing; empty if there is none."""
+    if spot.wait_s and spot.work != LITTLE:
+        return ""
+    of_all_cores = " processes" if spot.placement == EVERYWHERE else ""
+    relays = " --workload relays" if spot.wait_s else ""
+    loads = {LONG_LINES: " --workload line_4096", BESIDE_COSTLY: " --workload costly"}.get(spot.work, relays)
+    return (
+        f"harness bench --quick{of_all_cores}{loads}{' --placement free' if spot.placement == FREELY else ''}"
+    )
 
 
 def _expected(answer: SpotAnswer) -> Markup:
@@ -257,156 +210,4 @@ def _choice(name: str, label: str, options: Sequence[tuple[str, str]], chosen: s
 
 def _point(point: MeasuredPoint, analysis: Analysis) -> Markup:
     """Show one point."""
-    return tag("article", *_told(point, analysis), id=point_id(point))
-
-
-def _told(point: MeasuredPoint, analysis: Analysis) -> tuple[Markup, ...]:
-    """Tell of one point who is ahead, by what counts; why; and all figures."""
-    return (
-        tag("h3", capital(asked(point.spot))),
-        *(
-            tag("p", sentence(point, point.ranked.get(purpose)), class_="says", data_by=purpose)
-            for purpose in PURPOSES
-        ),
-        *(tag("p", each, class_="why") for each in why(point, analysis.causes)),
-        _figures(point, {facts.label: facts.code_lines for facts in analysis.results.manifest.servers}),
-        tag("p", with_code(_measured_how(point, analysis)), class_="note"),
-    )
-
-
-def sentence(point: MeasuredPoint, ranked: RankedBy | None) -> Markup:
-    """Say who is ahead, and how far behind the last one is."""
-    if ranked is None:
-        return tag("span", "Too little is known to rank anybody by that.")
-    found, figure = ranked.ranking, FIGURES[ranked.metric]
-    first, last = (_figure(found.estimates[server], figure) for server in (found.first, found.last))
-    tied = " (not told apart)" if len(found.leaders) > 1 else ""
-    parts = [
-        tag("strong", listed(found.leaders)),
-        f"{tied} {figure.does}: {_bound(point, ranked)}{first}{figure.name}",
-    ]
-    if len(found.estimates) == 1:
-        parts.append("; nobody else was measured so.")
-    elif found.tells_apart:
-        parts += ["; the last, ", code(found.last), f", {last}."]
-    else:
-        parts.append(f" to {last}, first and last not told apart.")
-    if ranked.without:
-        parts += [" Too little is known of ", listed(ranked.without), "."]
-    return joined(parts)
-
-
-def _bound(point: MeasuredPoint, ranked: RankedBy) -> str:
-    """Mark what is but a lower bound, since the generator was the limit."""
-    first = next(row for row in point.rows if row.server == ranked.ranking.first)
-    return "≥ " if ranked.metric == "throughput_rps" and first.generator_bound else ""
-
-
-def _figure(found: Estimate, figure: Figure) -> str:
-    scaled = Estimate(
-        found.mean / figure.unit,
-        None if found.low is None else found.low / figure.unit,
-        None if found.high is None else found.high / figure.unit,
-        found.launches,
-    )
-    return interval(scaled, figure.form)
-
-
-def why(point: MeasuredPoint, causes: Sequence[Cause]) -> Iterator[Markup]:
-    """Say what follows from what limited these servers, and from the causes that rules have found in their figures."""
-    yield joined(["Why: ", *_of_limits(point)])
-    servers = {row.server for row in point.rows}
-    mine = [cause for cause in causes if cause.workload == point.workload and cause.servers[0] in servers]
-    for effect in dict.fromkeys(cause.effect for cause in mine):
-        alike = [cause for cause in mine if cause.effect == effect]
-        yield joined(
-            [
-                tag("b", capital(effect)),
-                ", ",
-                listed([cause.servers[0] for cause in alike]),
-                f": {alike[0].sentence}" + (f" (said of {alike[0].servers[0]})." if len(alike) > 1 else "."),
-            ]
-        )
-
-
-def _of_limits(point: MeasuredPoint) -> Iterator[str]:
-    by_limit: dict[str, list[Row]] = {}
-    for row in point.rows:
-        by_limit.setdefault(Counter(row.limits).most_common(1)[0][0] if row.limits else "unknown", []).append(
-            row
-        )
-    for limit, rows in by_limit.items():
-        if len(by_limit) > 1:
-            yield listed([row.server for row in rows])
-            yield ": "
-        yield LIMIT_WORDS[limit].format(**_words(point, rows))
-
-
-LIMIT_WORDS: Final = {
-    "server": "the server's core was busy all the time, so that who takes less CPU for a request answers more ({cpu}). ",
-    "generator": "the load generator was the limit, so that requests/s are a lower bound; CPU per request tells more ({cpu}). ",
-    "latency": "no core was busy all the time: a request waits for the machine to wake the server, and then the client. ",
-    "upstream": "about as many questions were under way as can be at once ({ceiling}), so that there is little left for a "
-    "server to make a difference with. ",
-    "machine": "server and generator together kept all cores busy. ",
-    "rate": "all that was offered was answered. ",
-    "unknown": "what was the limit is not known. ",
-}
-
-
-def _words(point: MeasuredPoint, rows: Sequence[Row]) -> dict[str, str]:
-    cpu = [found.mean for row in rows if (found := row.estimates["cpu_us_per_request"])]
-    spent = f"{min(cpu):.1f} to {max(cpu):.1f} µs" if cpu else "not known where others ask besides"
-    return {"cpu": spent, "ceiling": f"at most {by_name(point.workload).load.ceiling_rps:,.0f} requests/s"}
-
-
-def _figures(point: MeasuredPoint, code_lines: Mapping[str, int]) -> Markup:
-    """Show all figures; the places by each purpose stand with the rows, for who wants another order."""
-    places = {
-        purpose: {server: place for place, server in enumerate(ranked.ranking.estimates)}
-        for purpose, ranked in point.ranked.items()
-    }
-    leading = {ranked.metric: ranked.ranking.leaders for ranked in point.ranked.values()}
-    rows = [
-        tag(
-            "tr",
-            tag("th", code(row.server), scope="row"),
-            *(
-                tag("td", _cell(row, name), class_="n lead" if row.server in leading.get(name, ()) else "n")
-                for name in COLUMNS
-            ),
-            tag("td", str(code_lines.get(row.server.partition("+free")[0], "")), class_="n"),
-            **{
-                f"data_{purpose}": str(places.get(purpose, {}).get(row.server, len(point.rows)))
-                for purpose in PURPOSES
-            },
-        )
-        for row in point.rows
-    ]
-    head = tag(
-        "tr", *(tag("th", each, scope="col") for each in ("server", *COLUMNS.values(), "lines of code"))
-    )
-    caption = f"{capital(asked(point.spot))}: marked are the first, and who was not told apart from it"
-    return scrolled(tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *rows)), caption)
-
-
-def _cell(row: Row, name: str) -> str:
-    found = row.estimates[name]
-    if found is None:
-        return "–"
-    unit = 1e3 if name in IN_MS else 1.0
-    form = "{:,.0f}" if name in {"throughput_rps", "peak_mib"} else "{:,.1f}" if unit == 1 else "{:,.2f}"
-    shown = _figure(found, Figure(form, unit, "", ""))
-    letters = row.letters.get(name, "")
-    few = " *" if name in row.few and name in QUANTILES else ""
-    return f"{shown}{f' {letters}' if letters else ''}{few}"
-
-
-def _measured_how(point: MeasuredPoint, analysis: Analysis) -> str:
-    launches = {row.valid for row in point.rows}
-    counted = f"{min(launches)}" if len(launches) == 1 else f"{min(launches)} to {max(launches)}"
-    placed = {facts.label for facts in analysis.results.manifest.servers}
-    return (
-        f"`{point.workload}`, {counted} launches of each of {len(point.rows)} servers, of {len(placed)} in the run; in brackets 95 % "
-        "intervals; servers that share a letter were not told apart in that column; * fewer than 100 events beyond it."
-    )
+    return tag("article", *told(point, analysis), id=point_id(point))

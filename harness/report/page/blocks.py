@@ -1,15 +1,9 @@
 """The report's blocks as HTML. Links to its other pages are left out, since the page stands for itself; what they say is not."""
 
-import re
 from collections.abc import Iterable, Iterator
-from typing import Final
 
-from harness.report.blocks import Block, Command, Folded, Grid, Heading, Note, Picture, Points, Text
+from harness.report.blocks import MARKUP, Block, Command, Folded, Grid, Heading, Note, Picture, Points, Text
 from harness.report.page.markup import Markup, behind, code, joined, scrolled, tag
-
-PARTS: Final = re.compile(
-    r"\\(?P<plain>.)|`(?P<code>[^`]+)`|\*\*(?P<bold>.+?)\*\*|\[(?P<words>[^\]]+)\]\((?P<target>[^)]+)\)"
-)
 
 
 def as_html(blocks: Iterable[Block]) -> Markup:
@@ -57,7 +51,7 @@ def inline(text: str) -> Markup:
 
 def _parts(text: str) -> Iterator[str]:
     end = 0
-    for found in PARTS.finditer(text):
+    for found in MARKUP.finditer(text):
         yield text[end : found.start()]
         end = found.end()
         if found["plain"]:

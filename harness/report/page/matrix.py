@@ -151,6 +151,7 @@ def _of_case(judgement: Judgement, results: Results) -> dict[str, Any]:
     trials = [each for each in results.proof.trials if each.case == judgement.case] if results.proof else []
     return {
         "title": judgement.title,
+        "clause": results.clauses.get(judgement.case, ""),
         "level": judgement.level,
         "mistakes": [_of_trial(each) for each in trials if each.caught],
     }

@@ -103,7 +103,7 @@
   function open(cell) {
     const name = nameOf(cell);
     const [id] = name.split(" ");
-    const { title, level, mistakes } = data.matrix.cases[id];
+    const { title, clause, level, mistakes } = data.matrix.cases[id];
     const verdict = cell.dataset.is;
     const words = data.matrix.words;
     const list = element("dl", "");
@@ -111,7 +111,7 @@
       if (said) list.append(element("dt", words[what]), element("dd", said, words.typed.includes(what) ? "typed" : ""));
     };
     const tellAll = (parts) => Object.entries(parts).forEach(([what, said]) => tell(what, said));
-    tellAll({ promise: title, clause: data.matrix.cases[id].clause, level, verdict: `${verdict}: ${data.matrix.meanings[verdict]}` });
+    tellAll({ promise: title, clause, level, verdict: `${verdict}: ${data.matrix.meanings[verdict]}` });
     tellAll(data.matrix.remarks[name] ?? {});
     tell("again", `harness conform ${data.matrix.servers[cell.dataset.at]} --case ${id}`);
     for (const mistake of mistakes) tellAll(mistake);

@@ -53,6 +53,7 @@ def whole_run(
         twins=tuple(make_sample(twin_of("threaded"), block, rps=20_000, cpu_us=49) for block in range(5)),
         costs=tuple(map(make_costs, SERVERS)),
         conformance=tuple(_judgements()),
+        clauses={"F02": "2.1, 2.2"},
         proof=Proof("state", (trial,), (), (), ()),
         selftest=(SelfCheck("delay", "a known delay is what is measured", "passed", "5 ms were 5 ms", {}),),
     )

@@ -136,7 +136,7 @@ def test_the_answer_on_top_is_that_of_the_analysis(
         for asked in QUESTIONS:
             choose(shown, clients=str(asked.clients), wait=f"{asked.wait_s * 1e3:g}", place=asked.placement)
             found = answer(asked, analysis.points, analysis.predictions)
-            assert shown.locator("#answer > p").inner_text() == headline(found).strip()
+            assert shown.locator("#answer > p").inner_text() == headline(asked, found)
             assert shown.locator("#answer article").count() == len(found.measured)
             predicted = shown.locator("#answer .predicted tbody tr").all()
             assert [row.locator("code").inner_text() for row in predicted] == [
@@ -208,6 +208,7 @@ def test_a_cell_tells_by_keyboard_what_was_sent_and_what_came(browser: Browser, 
         assert f"F02 {SERVERS[1]}" in told
         assert BREAKS_OUT in told
         assert "The <end> of a line" in told
+        assert "2.1, 2.2" in told
         assert "printf '1,2\\n' | nc HOST PORT" in told
         assert "threaded: forgets the end" in told
         shown.reload()

@@ -9,16 +9,17 @@ import pytest
 
 from harness.analyse.analysis import Analysis, analyse
 from harness.analyse.answers import answer
-from harness.analyse.points import LITTLE, PINNED, Spot
+from harness.analyse.points import FREELY, LITTLE, LONG_LINES, PINNED, Spot
 from harness.record import Results, Sample, ServerCosts
 from harness.report.blocks import Heading, Picture, Points, Text, grid, numbers, words
-from harness.report.page.asking import asked, headline, sentence
+from harness.report.page.asking import headline
 from harness.report.page.blocks import as_html
 from harness.report.page.looks import luminance, on_dark
 from harness.report.page.markup import joined, tag
 from harness.report.page.matrix import parts_of
 from harness.report.page.page import page
 from harness.report.page.quantiles import BEYOND, curve
+from harness.report.page.telling import asked, sentence
 from tests.report.page.runs import BREAKS_OUT, FAILURE, SERVERS, whole_run
 
 VOID = {"br", "meta", "input", "link"}
@@ -99,15 +100,20 @@ def test_a_run_of_which_little_is_known_has_a_page_as_well(make_results: Callabl
 
 
 def test_an_answer_says_whether_it_was_measured(analysis: Analysis) -> None:
-    there, between = (
-        answer(Spot(clients, 0.005, None, LITTLE, PINNED), analysis.points, analysis.predictions)
-        for clients in (64, 128)
-    )
-    assert headline(there) == "Measured: 64 clients, handlers that wait 5 ms."
-    assert headline(between).startswith(
-        "Not measured just so. Nearest to it: 64 clients, handlers that wait 5 ms;"
-    )
-    assert "laws of queueing" in headline(between)
+    said = [
+        headline(spot, answer(spot, analysis.points, analysis.predictions))
+        for spot in (
+            Spot(64, 0.005, None, LITTLE, PINNED),
+            Spot(128, 0.005, None, LITTLE, PINNED),
+            Spot(64, 0.005, None, LITTLE, FREELY),
+            Spot(64, 0.005, None, LONG_LINES, PINNED),
+        )
+    ]
+    assert said[0] == "Measured: 64 clients, handlers that wait 5 ms."
+    assert said[1].startswith("Not measured just so. Nearest to it: 64 clients, handlers that wait 5 ms;")
+    assert "laws of queueing" in said[1]
+    assert "harness bench --quick --workload relays --placement free does." in said[2]
+    assert "no load of ours does." in said[3]
 
 
 def test_a_sentence_is_turned_round_by_the_figures(make_results: Callable[..., Results]) -> None:
