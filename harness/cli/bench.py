@@ -27,6 +27,7 @@ from harness.cli.options import (
     server_options,
     ways_options,
 )
+from harness.cli.told import report_and_tell
 from harness.errors import InterpreterError, UsageError
 from harness.launch.candidates import Candidate, all_cores
 from harness.launch.selection import selected
@@ -57,7 +58,6 @@ from harness.record import (
     read_results,
     take,
 )
-from harness.report.files import write_report
 from harness.study.bench import Extras
 from harness.study.bench import bench as run_bench
 from harness.study.parts import Part, listed, older_parts
@@ -296,7 +296,7 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         folder,
         command,
         Console(),
-        write_report,
+        report_and_tell,
         target,
         Extras(
             anew=profile == "full",

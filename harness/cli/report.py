@@ -23,7 +23,7 @@ def report(folder: Path | None, *, check: bool) -> int:
         print(f"note: {label} has changed since these results were measured", file=sys.stderr)
     tell_what_is_stale(results)
     if not check:
-        print(shown(write_report(folder)))
+        print(shown(write_report(folder).report))
         return 0
     stale = stale_files(folder)
     for path in stale:

@@ -1,5 +1,6 @@
 """The study: the conformance gate, then every cell of a plan, then the report; what was measured is never lost."""
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,9 +15,11 @@ from harness.analyse.blocks import launches_of, of_regime
 from harness.analyse.reached import noise_of, noise_sentence, precision_of, precision_sentence
 from harness.analyse.samples.metrics import metric
 from harness.analyse.samples.validity import invalidity
+from harness.conformance.catalogue import CASES
 from harness.launch.candidates import Candidate
 from harness.plan import ONE_CORE, Plan, twin_of
 from harness.record import (
+    CLAUSES,
     CONFORMANCE,
     PROOF,
     SAMPLES,
@@ -29,7 +32,6 @@ from harness.record import (
     append_to_log,
     as_json,
     read_results,
-    shown,
     take,
     write_manifest,
     write_whole,
@@ -94,7 +96,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     folder: Path,
     command: Sequence[str],
     console: Console,
-    report: Callable[[Path], Path],
+    report: Callable[[Path], Sequence[str]],
     target: PrecisionGoal | None = None,
     extras: Extras = Extras(),
     interrupted: Results | None = None,
@@ -109,7 +111,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
         folder: new, or empty, or that of the interrupted run.
         command: as the user gave it, for the record.
         console: where progress is shown.
-        report: makes the report of a run's folder, and returns where it is.
+        report: makes the report of a run's folder, and returns what is to be said of it.
         target: the precision to reach, if the number of blocks is to follow from it.
         extras: what else to do.
         interrupted: a run of the same plan in this folder, to go on with: what it has recorded is not done again.
@@ -168,11 +170,11 @@ def bench(  # noqa: PLR0913 - what, where and how well
         )
         manifest = structs.replace(manifest, progress=progress)
         write_manifest(folder, manifest)
-        written = report(folder)
-        title = "Report" if manifest.progress.complete else "Incomplete report"
-        console.print(f"{title}: {shown(written)}", highlight=False)
-    results = read_results(folder)
-    _tell_what_was_reached(results, console)
+        told = report(folder)
+        results = read_results(folder)
+        _tell_what_was_reached(results, console)
+        for line in told:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     return (
         len(conforming) == sum(not each.refusal for each in candidates)
         and _all_served(to_measure, (*results.samples, *results.twins))
@@ -213,6 +215,7 @@ def _prepare(  # noqa: PLR0913 - whom, where and what
     """Do what comes before measuring; return the servers that can run, and passed the gate."""
     some = ("--case", ",".join(gate_cases)) if gate_cases else ()
     run_phase(GATE, _as_usual(candidates), folder, console, *some, stale=stale)
+    write_whole(folder / CLAUSES, json.dumps({case.id: case.clause for case in CASES}, indent=1) + "\n")
     if extras.prove:
         run_phase(THE_SUITE, candidates, folder, console)
     elif (proof := standing_proof()) is not None:

@@ -67,9 +67,9 @@ def machine(monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample])
     assert made_up.done
 
 
-def report_of(folder: Path) -> Path:
+def report_of(folder: Path) -> list[str]:
     """Say where a report would be; nothing here is about what it says."""
-    return folder / REPORT
+    return [f"Report: {folder / REPORT}"]
 
 
 def run(folder: Path, *, resume: bool = False, plan: Plan = PLAN) -> str:
