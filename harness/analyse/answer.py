@@ -14,7 +14,7 @@ from harness.analyse.rankings import RankedTail, Ranking, ranking, tail_ranking
 from harness.analyse.samples.metrics import metric
 from harness.analyse.slopes import Slope
 from harness.analyse.tables import Row, Table
-from harness.plan import ONE_CORE, RELAY, WAYS, by_name, factors_of, model_of
+from harness.plan import FREE, FRESH, ONE_CORE, RELAY, WAYS, by_name, factors_of, model_of
 from harness.record import EffectResult, Results, ServerCosts
 
 HUNDREDS: Final = "clients_500"
@@ -23,6 +23,8 @@ OFFERED: Final = ("open_5k", "open_2k")
 THROUGHPUT, CPU = "throughput_rps", "cpu_us_per_request"
 LOCK: Final = "placement"
 """The effect that tells of threads on several cores."""
+NOTICED_US: Final = 1_000.0
+"""A difference in response time that is smaller is noticed by nobody."""
 KIB: Final = 1024
 
 
@@ -41,6 +43,12 @@ class Spare:
     tail: RankedTail
     cores: Mapping[str, float]
 
+    @property
+    def noticed(self) -> bool:
+        """Tell whether somebody might notice who answers."""
+        ranking = self.tail.ranking
+        return ranking.tells_apart and ranking.mean(ranking.last) - ranking.mean(ranking.first) >= NOTICED_US
+
 
 @dataclass(frozen=True)
 class Saturated:
@@ -53,6 +61,12 @@ class Saturated:
 
     most: Mapping[int, Ranking]
     turning: tuple[PlaceChange, ...]
+
+    @property
+    def everywhere(self) -> tuple[str, ...]:
+        """Return who is among the first at every number of clients."""
+        first, *others = self.most.values()
+        return tuple(server for server in first.leaders if all(server in each.leaders for each in others))
 
 
 @dataclass(frozen=True)
@@ -131,8 +145,13 @@ class ModelFigures:
 
 @dataclass(frozen=True)
 class Answer:
-    """The claims; None, or nothing, where a run does not tell."""
+    """The claims; None, or nothing, where a run does not tell.
 
+    Attributes:
+        missing: what was not measured that might change the answer.
+    """
+
+    missing: tuple[str, ...]
     spare: Spare | None
     saturated: Saturated | None
     waiting: WaitingAt | None
@@ -161,6 +180,7 @@ def answer(
     spare = with_a_core_to_spare(launches)
     workload = next((name for name in (HUNDREDS, *tables) if name in tables and tables[name].rows), "")
     return Answer(
+        missing=tuple(missing(results, tables)),
         spare=spare,
         saturated=saturated(launches, tables),
         waiting=waiting_at(launches, tables),
@@ -170,6 +190,20 @@ def answer(
         workload=workload,
         models=tuple(_models(results, tables, workload, spare, memory)) if workload else (),
     )
+
+
+def missing(results: Results, tables: Mapping[str, Table]) -> Iterator[str]:
+    """Yield what was not measured: what no run here does, and what this one did not."""
+    yield from ("TLS", "a network", f"more than {results.manifest.environment.cores} cores")
+    if not any(table.rows for name, table in tables.items() if by_name(name).relayed):
+        yield "handlers that wait"
+    factors = {factor for table in tables.values() for row in table.rows for factor in factors_of(row.server)}
+    if FREE not in factors:
+        yield "servers that are free on all cores"
+    if FRESH not in factors:
+        yield "servers before their first client has left"
+    if not any(factor.startswith("@") for factor in factors):
+        yield "other interpreters"
 
 
 def with_a_core_to_spare(launches: Sequence[Launch]) -> Spare | None:

@@ -15,12 +15,6 @@ MARK: Final = "\\*"
 """Of a quantile behind which little stands."""
 
 
-def names_of(rows: Sequence[Row]) -> str:
-    """Name those that share a place."""
-    names = listed([row.server for row in rows])
-    return names if len(rows) == 1 else f"{names} (not told apart)"
-
-
 def listed(names: Sequence[str]) -> str:
     """List names as a sentence does."""
     quoted = [f"`{name}`" for name in names]

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from harness.analyse.analysis import analyse
 from harness.analyse.answer import Answer, one_more
 from harness.plan import POISSON, Load
 from harness.record import ConnectionScaling, Holding, Results, Sample, ServerCosts
+from harness.record.buckets import histogram
 from tests.makers import changed
 
 A, B = "threaded", "trio_nursery"
@@ -51,6 +53,40 @@ def test_the_core_that_a_rate_takes_is_its_cost_times_the_rate(run: Results) -> 
         assert spare.cores == pytest.approx({cheap: 0.15, dear: 0.3}, rel=0.01)
 
 
+def test_a_difference_of_less_than_a_millisecond_is_noticed_by_nobody(run: Results) -> None:
+    for slower_by, noticed in ((1.0, False), (1.1, False), (3.0, True)):
+        samples = tuple(
+            changed(
+                sample,
+                response_ns=make_responses(slower_by if sample.cell.server == B else 1.0),
+            )
+            if sample.cell.workload == "open_5k"
+            else sample
+            for sample in run.samples
+        )
+        spare = answered(changed(run, samples=samples)).spare
+        assert spare is not None
+        assert spare.noticed is noticed
+
+
+def make_responses(factor: float) -> dict[int, int]:
+    times_ns = np.linspace(1e6 * factor, 2e6 * factor, 5_000).astype(np.int64)
+    return histogram(times_ns, np.ones_like(times_ns))
+
+
+def test_what_was_not_measured_is_named_until_it_is(
+    run: Results, make_relayed: Callable[..., Sample]
+) -> None:
+    assert "handlers that wait" in answered(run).missing
+    relayed = tuple(
+        make_relayed(server, block, workload="relay_5ms_64") for server in (A, B) for block in range(3)
+    )
+    design = (*run.manifest.design.workloads, "relay_5ms_64")
+    there = changed(run, samples=(*run.samples, *relayed), manifest=changed(run.manifest, workloads=design))
+    assert "handlers that wait" not in answered(there).missing
+    assert "TLS" in answered(there).missing
+
+
 def test_who_answers_most_is_said_by_the_number_of_clients(run: Results) -> None:
     for results, most in ((run, A), (swapped(run), B)):
         saturated = answered(results).saturated
@@ -60,6 +96,7 @@ def test_who_answers_most_is_said_by_the_number_of_clients(run: Results) -> None
             500: (most,),
         }
         assert saturated.turning == ()
+        assert saturated.everywhere == (most,)
 
 
 def test_the_table_has_both_costs_of_a_request_in_the_order_of_the_sources(run: Results) -> None:

@@ -1,5 +1,6 @@
 """The first screen: what was asked, what was measured, and what decides between the models."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -10,15 +11,14 @@ from harness.analyse.changing_places import PlaceChange
 from harness.analyse.comparisons import UNDECIDED
 from harness.analyse.rankings import Ranking
 from harness.analyse.tables import Row, Table
-from harness.plan import FREE, FRESH, by_name, factors_of, model_of
+from harness.plan import FREE, FRESH, by_name, model_of
 from harness.record import EffectResult, Results
 from harness.report.blocks import Blocks, Points, Text, grid, numbers, words
 from harness.report.sections.choice import in_words as advice_in_words
-from harness.report.wording import MARK, all_quantiles, capital, few, in_ms, listed
+from harness.report.wording import MARK, all_quantiles, capital, few, in_ms, listed, with_error
 
-NOTICED_MS: Final = 1.0
-"""A difference in response time that nobody notices is smaller."""
 MOST_NAMED: Final = 3
+MOST_WAYS: Final = 5
 NOT_MEASURED: Final = "not measured in this run"
 TIMES: Final = {"cpu_us_per_request": "the CPU of a request", "throughput_rps": "the requests/s"}
 WAYS_IN_WORDS: Final = {FREE: "free on all cores", FRESH: "before its first client has left"}
@@ -29,7 +29,7 @@ def first_screen(analysis: Analysis) -> Blocks:
     found = analysis.answer
     return [
         Text(measured(analysis.results)),
-        Text(_missing(analysis)),
+        Text(f"**Not measured** in this run: {', '.join(found.missing)}."),
         Points(tuple(deciding(analysis)), numbered=True),
         *models_section(found),
     ]
@@ -54,27 +54,6 @@ def measured(results: Results) -> str:
     )
 
 
-def _missing(analysis: Analysis) -> str:
-    """Say in a line what was not measured, by what the data hold."""
-    cores = analysis.results.manifest.environment.cores
-    missing = ["TLS", "a network", f"more than {cores} cores"]
-    ways = {
-        part
-        for table in analysis.one_core.tables.values()
-        for row in table.rows
-        for part in factors_of(row.server)
-    }
-    if not analysis.relays.workloads:
-        missing.append("handlers that wait")
-    if FREE not in ways:
-        missing.append("servers that are free on all cores")
-    if FRESH not in ways:
-        missing.append("servers before their first client has left")
-    if not any(part.startswith("@") for part in ways):
-        missing.append("other interpreters")
-    return f"**Not measured** in this run: {', '.join(missing)}."
-
-
 def deciding(analysis: Analysis) -> Iterator[str]:
     """Yield the sentences that decide, each with what it rests on."""
     found = analysis.answer
@@ -93,17 +72,17 @@ def spare_sentence(found: Spare, table: Table) -> str:
     """Say what is left of the differences with a core to spare."""
     tail, ranking, without = found.tail
     first, last = ranking.first, ranking.last
-    wider_ms = (ranking.mean(last) - ranking.mean(first)) / 1e3
     head = (
-        "With a core to spare the model hardly shows to a client"
-        if wider_ms < NOTICED_MS
-        else "Even with a core to spare the model shows"
+        "Even with a core to spare the model shows"
+        if found.noticed
+        else "With a core to spare the model hardly shows to a client"
     )
     apart = "" if ranking.tells_apart else " (not told apart)"
     unknown = f" Too little is known of {listed(without)}." if without else ""
-    cores = {server: share for server, share in found.cores.items() if server == model_of(server)}
     shares = ", ".join(
-        f"`{server}` {share:.0%}" for server, share in sorted(cores.items(), key=lambda each: each[1])
+        f"`{row.server}` {found.cores[row.server]:.0%}"
+        for row in table.rows
+        if row.server in found.cores and row.server == model_of(row.server)
     )
     return (
         f"**{head}.** {by_name(found.workload).title} on {by_name(found.workload).load.clients} connections: {tail.share} of the responses came within {in_ms(ranking.mean(first))} "
@@ -119,11 +98,7 @@ def saturated_sentence(found: Saturated) -> str:
         "; ".join(_most(clients, found.most[clients]) for clients in dict.fromkeys((fewest, most)))
     )
     if not found.turning:
-        always = [
-            server
-            for server in found.most[fewest].leaders
-            if all(server in each.leaders for each in found.most.values())
-        ]
+        always = found.everywhere
         head = (
             f"Saturated, at every number of clients {few(always, MOST_NAMED)} {'is' if len(always) == 1 else 'are'} among those that answer most"
             if always
@@ -175,9 +150,9 @@ def waiting_sentence(analysis: Analysis) -> str:
 def _waiting_at(found: WaitingAt) -> str:
     most, cheapest = found.most, found.cheapest
     shares = ", ".join(
-        f"`{server}` {each.mean / found.ceiling_rps:.0%}"
-        for server, each in most.estimates.items()
-        if server == model_of(server)
+        f"`{row.server}` {most.mean(row.server) / found.ceiling_rps:.0%}"
+        for row in found.rows
+        if row.server in most.estimates and row.server == model_of(row.server)
     )
     first = (
         f"{few(most.leaders, MOST_NAMED)} answered most"
@@ -197,8 +172,8 @@ def _waiting_at(found: WaitingAt) -> str:
 
 
 def place_sentence(found: Answer) -> str:
-    """Say what place, state and interpreter make of servers; by blocks, or else by the experiment on the interpreter's lock."""
-    told = [_way(each) for each in found.ways]
+    """Say what place, state and interpreter make of servers; by blocks, and by the experiment on the interpreter's lock."""
+    told = _ways(found.ways)
     if found.lock is not None:
         told.append(_of_lock(found.lock))
     if not told:
@@ -206,12 +181,33 @@ def place_sentence(found: Answer) -> str:
     return f"**Where it runs matters.** {' '.join(told)}"
 
 
-def _way(found: Way) -> str:
-    of = ", ".join(
-        f"{each.ratio:.2f} times {TIMES[name]}" for name, each in found.against.items() if name in TIMES
-    )
-    way = WAYS_IN_WORDS.get(found.way, f"on {found.way.removeprefix('@')}")
-    return f"`{found.server}` {way} instead ({by_name(found.workload).title}): {of}."
+def _ways(found: Sequence[Way]) -> list[str]:
+    """Say it of each server once, for all loads together; those first of which it makes most."""
+    together: dict[tuple[str, str], list[Way]] = {}
+    for each in found:
+        together.setdefault((each.server, each.way), []).append(each)
+    ranked = sorted(together.values(), key=lambda ways: -max(map(_weight, ways)))
+    rest = len(ranked) - MOST_WAYS
+    more = [f"{rest} more such differences are in the [tables](workloads.md)."] if rest > 0 else []
+    return [*map(_way, ranked[:MOST_WAYS]), *more]
+
+
+def _weight(found: Way) -> float:
+    """Return the logarithm of the largest factor, up or down."""
+    return max(abs(math.log(each.ratio)) for each in found.against.values())
+
+
+def _way(found: Sequence[Way]) -> str:
+    told = []
+    for name, title in TIMES.items():
+        ratios = sorted(each.against[name].ratio for each in found if name in each.against)
+        if ratios:
+            span = dict.fromkeys(f"{each:.2f}" for each in (ratios[0], ratios[-1]))
+            told.append(f"{' to '.join(span)} times {title}")
+    first = found[0]
+    way = WAYS_IN_WORDS.get(first.way, f"on {first.way.removeprefix('@')}")
+    loads = by_name(first.workload).title if len(found) == 1 else f"under {len(found)} loads"
+    return f"`{first.server}` {way} instead ({loads}): {', '.join(told)}."
 
 
 def _of_lock(found: EffectResult) -> str:
@@ -294,7 +290,7 @@ COLUMNS: Final = (
 def _figures(row: Row) -> tuple[str, ...]:
     return (
         f"`{row.server}`",
-        _mean(row, "throughput_rps", "{:,.0f}"),
+        with_error(row.estimates["throughput_rps"], "{:,.0f}"),
         row.letters["throughput_rps"],
         _mean(row, "cpu_us_per_request", "{:.1f}"),
         *(_quantile(row, name) for name in ("p50", "p99", "p999")),

@@ -7,6 +7,9 @@ from typing import Final
 from harness.analyse.advice import Computing
 from harness.analyse.analysis import Analysis
 from harness.analyse.changing_places import PlaceChange
+from harness.analyse.rankings import Ranking
+from harness.analyse.samples.validity import BUSY
+from harness.analyse.tables import Table
 from harness.plan import WORKLOADS, by_name
 from harness.report.blocks import Blocks, Heading, Picture, Text
 from harness.report.sections.relays import map_picture
@@ -121,9 +124,25 @@ def _waiting(analysis: Analysis) -> list[View]:
         last = max(found.fields)
         most = found.fields[last].most
         taken = f"With {last[1]:,} clients and {last[0] * 1e3:g} ms {few(most.leaders, MOST_NAMED)} answered most, {most.mean(most.first):,.0f} requests/s."
-        why = _cause(analysis, "wait that does not yield", ())
+        why = _core_while_waiting(analysis.one_core.tables[found.fields[last].workload], most)
         views.append(View(map_picture(found), "When handlers wait", taken, why, "relays.md"))
     return views
+
+
+def _core_while_waiting(table: Table, found: Ranking) -> str:
+    """Say whose core is the limit, if it is that of the last one; nothing otherwise."""
+    first, last = table.row(found.first), table.row(found.last)
+    shares = first.estimates["core_share"], last.estimates["core_share"]
+    costs = first.estimates["cpu_us_per_request"], last.estimates["cpu_us_per_request"]
+    if None in (*shares, *costs) or not found.tells_apart:
+        return ""
+    (ahead, behind), (cheap, dear) = ([each.mean for each in of if each] for of in (shares, costs))
+    if behind < BUSY:
+        return ""
+    return (
+        f"`{last.server}` has no core left ({behind:.0%} busy, {dear:.0f} µs of CPU for a request) where `{first.server}` has used {ahead:.0%} of it "
+        f"({cheap:.0f} µs)"
+    )
 
 
 def _computing(analysis: Analysis) -> list[View]:
