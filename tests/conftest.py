@@ -56,6 +56,7 @@ LONGEST = (
     "conformance/fuzz/test_model.py",
     "experiments/effects/test_effects.py",
     "experiments/faults/test_run.py",
+    "report/page/test_browser.py",
 )
 """They begin first, so that in the end nobody waits for one of them alone."""
 

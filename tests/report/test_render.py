@@ -26,6 +26,7 @@ from harness.record import (
 )
 from harness.report.figures.look import look
 from harness.report.files import stale_files
+from harness.report.page.page import PAGE
 from harness.report.pages import CASES, PAIRS, REPORT, WORKLOAD_TABLES
 from harness.report.render import FIGURES, render
 from implementations.catalogue import SERVERS
@@ -416,7 +417,7 @@ def test_every_link_of_a_page_leads_to_a_page_that_is_there(make_results: Callab
         if name.endswith(".md")
         for target in re.findall(r"(?<!!)\[[^\]\n]*\]\((?!https?:)([^)]+)\)", text)
     }
-    assert {target.removeprefix("somewhere/") for target in linked} <= files.keys()
+    assert {target.removeprefix("somewhere/") for target in linked} <= {*files, PAGE}
 
 
 def test_the_report_of_the_reference_run_is_what_its_results_give() -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from harness.analyse.analysis import Analysis
 from harness.plan import ONE_CORE
 from harness.record import Manifest
-from harness.report.blocks import Blocks, Points
+from harness.report.blocks import Blocks
 from harness.report.page.asking import asking
 from harness.report.page.blocks import as_html
 from harness.report.page.latency import latency
@@ -18,11 +18,11 @@ from harness.report.page.quantiles import quantiles
 from harness.report.page.syscalls import syscalls
 from harness.report.page.trust import trust
 from harness.report.page.waiting import waiting
-from harness.report.sections.answer import deciding, models_section
+from harness.report.sections.answer import first_screen
 from harness.report.sections.choice import choice_section
+from harness.report.sections.method import TITLE, heading
 
 PAGE: Final = "report.html"
-TITLE: Final = "What each concurrency model costs"
 SECTIONS: Final = {
     "ask": "Answer",
     "decides": "What decides",
@@ -37,12 +37,13 @@ SECTIONS: Final = {
 
 def page(analysis: Analysis) -> str:
     """Return the page of a run."""
+    _, missing, *screen = first_screen(analysis)
     ask, answers = asking(analysis)
     tails, curves = quantiles(analysis)
     conformance, cells = matrix(analysis)
     sections = {
         "ask": ask,
-        "decides": _decides(analysis),
+        "decides": _decides(screen, analysis),
         "latency": latency(analysis),
         "quantiles": tails,
         "map": waiting(analysis),
@@ -54,8 +55,8 @@ def page(analysis: Analysis) -> str:
     return fixed("page.html").format(
         title=TITLE,
         style=fixed("uPlot.min.css") + fixed("page.css") + style(labels),
-        heading=tag("h1", TITLE),
-        measured=_measured(analysis.results.manifest),
+        heading=as_html(heading(analysis)),
+        measured=joined([_measured(analysis.results.manifest), as_html([missing])]),
         contents=tag("nav", *(tag("a", SECTIONS[name], href=f"#{name}") for name, each in sections.items() if each), aria_label="Sections"),
         sections=Markup("\n").join(each for each in sections.values() if each),
         data=in_script({"answers": answers, "tails": curves, "matrix": cells}),
@@ -75,14 +76,10 @@ def in_script(data: object) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _decides(analysis: Analysis) -> Markup:
+def _decides(screen: Blocks, analysis: Analysis) -> Markup:
     """Show what decides, and what to choose when, as the report does."""
-    screen: Blocks = [
-        Points(tuple(deciding(analysis)), numbered=True),
-        *models_section(analysis.answer),
-        *choice_section(analysis.advice),
-    ]
-    return tag("section", tag("h2", "What decides between the models"), as_html(screen), id="decides")
+    blocks = as_html([*screen, *choice_section(analysis.advice)])
+    return tag("section", tag("h2", "What decides between the models"), blocks, id="decides")
 
 
 def _measured(manifest: Manifest) -> Markup:
@@ -95,9 +92,7 @@ def _measured(manifest: Manifest) -> Markup:
                 f" on {manifest.started} (UTC): {len(manifest.servers)} servers, {len(one_core)} of them with one core, under "
                 f"{len(manifest.design.workloads)} workloads, by ",
                 code(" ".join(manifest.command)),
-                f", on {machine.cores} cores of {machine.cpu}, {machine.kernel}, {machine.python}; server and load on one machine. ",
-                tag("b", "Not measured"),
-                ": TLS, a network, other machines.",
+                f", on {machine.cores} cores of {machine.cpu}, {machine.kernel}, {machine.python}; server and load on one machine.",
             ]
         ),
         class_="note",

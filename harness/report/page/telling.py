@@ -156,9 +156,17 @@ def _of_limits(point: MeasuredPoint) -> Iterator[str]:
         if len(by_limit) > 1:
             yield listed([row.server for row in rows])
             yield ": "
-        yield LIMIT_WORDS[limit].format(**_words(point, rows))
+        yield _limit_in_words(limit, point).format(**_words(point, rows))
 
 
+def _limit_in_words(limit: str, point: MeasuredPoint) -> str:
+    return WAITING if limit == "latency" and point.spot.wait_s else LIMIT_WORDS[limit]
+
+
+WAITING: Final = (
+    "no core was busy all the time, and not quite as many questions were under way as can be ({ceiling}): between two of them a request "
+    "waits for the machine to wake somebody. "
+)
 LIMIT_WORDS: Final = {
     "server": "the server's core was busy all the time, so that who takes less CPU for a request answers more ({cpu}). ",
     "generator": "the load generator was the limit, so that requests/s are a lower bound; CPU per request tells more ({cpu}). ",
@@ -200,8 +208,9 @@ def _figures(point: MeasuredPoint, code_lines: Mapping[str, int]) -> Markup:
         )
         for row in point.rows
     ]
+    titles = ("server", *COLUMNS.values(), "lines of code")
     head = tag(
-        "tr", *(tag("th", each, scope="col") for each in ("server", *COLUMNS.values(), "lines of code"))
+        "tr", *(tag("th", each, scope="col", class_="n" if at else None) for at, each in enumerate(titles))
     )
     caption = f"{capital(asked(point.spot))}: marked are the first, and who was not told apart from it"
     return scrolled(tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *rows)), caption)

@@ -50,7 +50,7 @@ def measured(results: Results) -> str:
     return (
         f"**Measured**: one small TCP protocol, {len(results.manifest.servers)} servers that answer it byte for byte alike, "
         f"{environment.python}, {environment.cores} cores, loopback, {len(design.workloads)} loads.{gate} "
-        "[How](method.md), [all tables](workloads.md), [every pair](pairs.md)."
+        "[How](method.md), [all tables](workloads.md), [every pair](pairs.md); [report.html](report.html), opened in a browser, answers what it is asked."
     )
 
 
