@@ -7,7 +7,7 @@ launch/       which servers there are; start one, wait until it is ready, stop i
 drive/        the load generator: processes that ask, compare every reply, and keep the times
 record/       what is kept: frozen data, and the files that hold it
 analyse/      from samples to figures, verdicts, rankings and causes; pure
-report/       from an analysis to the blocks of its pages, report.md first, and figures; pure
+report/       from an analysis to the blocks of its pages, report.md first, figures, and report.html; pure
 
 study/        carries a plan out: a cell, its rounds, the campaign, the whole run
 conformance/  which promises of PROTOCOL.md a server keeps: the gate of every run

@@ -1,1 +1,1 @@
-"""From a run's results to report.md and its figures. Pure: the same results give the same bytes."""
+"""From a run's results to report.md, its figures and report.html. Pure: the same results give the same bytes."""
