@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Final
 
@@ -262,21 +262,18 @@ def _distributed() -> Any:  # noqa: ANN401 - an extra
 
 def _checked(client: Any, machine_of: Callable[[], tuple[str, str]]) -> tuple[RemoteWorker, ...]:  # noqa: ANN401 - Dask's
     """Return all workers, if every one runs what we run."""
-    known = _known(client)
-    names = {address: str(known[address]["name"]) for address in known}
+    found = [RemoteWorker(str(said["name"]), address) for address, said in _known(client).items()]
+    workers = sorted(found, key=_by_name)
     told = client.get_versions()
-    for address, theirs in told["workers"].items():
-        _compare(names[address], _versions(told["client"]), _versions(theirs))
-    ours, _ = machine_of()
     places: dict[str, Any] = client.run(machine_of, on_error="return")
-    workers = []
-    for address, name in names.items():
-        place = places.get(address)
+    ours, _ = machine_of()
+    for each in workers:
+        place = places.get(each.address, "it has gone")
+        _compare(each.name, _versions(told["client"]), _versions(told["workers"].get(each.address, {})))
         if not isinstance(place, tuple):
-            raise CannotRun(f"worker {name} cannot run this harness: {place}")
-        _compare(name, {"this harness": ours}, {"this harness": place[0]})
-        workers.append(RemoteWorker(name, address, place[1]))
-    return tuple(sorted(workers, key=_by_name))
+            raise CannotRun(f"worker {each.name} cannot run this harness: {place}")
+        _compare(each.name, {"this harness": ours}, {"this harness": place[0]})
+    return tuple(replace(each, machine=places[each.address][1]) for each in workers)
 
 
 def _await_workers(client: Any, where: str, fewest: int) -> None:  # noqa: ANN401 - Dask's
