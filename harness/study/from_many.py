@@ -37,7 +37,7 @@ from harness.study.merging import ShardTurn, merged, merged_outcome
 from harness.study.observe import Observation
 from harness.study.shard import decoded
 
-START_IN_NS: Final = 100_000_000
+START_IN_NS: Final = 50_000_000
 """So long before a start it is announced, and longer where that takes longer."""
 PREPARED_PER_S: Final = 4_000_000
 """So many requests of a schedule are worked out in a second, at least."""
@@ -45,6 +45,7 @@ PATIENCE_S: Final = 15.0
 """So much later than it should have answered, a worker is lost."""
 FIRST_SETTLING_S: Final = 0.05
 SETTLING_SPARE: Final = 1.5
+SETTLING_DECAY: Final = 0.8
 
 
 @dataclass(frozen=True)
@@ -140,12 +141,12 @@ class FleetSession:
             progress: called with the seconds since the start and the requests sent.
             settled: the window begins when every client should have had a reply, as long as that has taken so far.
         """
-        if settled:
-            load = replace(load, warmup_s=max(load.warmup_s, self._settle_s))
+        warmup_s = max(load.warmup_s, self._settle_s) if settled else load.warmup_s
         with self._noticing():
-            self._take_turn(load, progress)
-        if settled:
-            self._settle_s = max(SETTLING_SPARE * self._turns[-1].settled_ns / 1e9, load.warmup_s)
+            self._take_turn(replace(load, warmup_s=warmup_s), progress)
+        # It follows what is seen: fast upwards, since a slice that began too early is lost, and slowly downwards.
+        seen_s = SETTLING_SPARE * self._turns[-1].settled_ns / 1e9
+        self._settle_s = max(seen_s, SETTLING_DECAY * self._settle_s)
 
     def _take_turn(self, load: Load, progress: Progress) -> None:
         start_ns = time.monotonic_ns() + self._announced_ns(load)
