@@ -292,16 +292,16 @@ def mostly_idle(seen: Findings) -> Iterator[Advice]:
     memory, cpu = (_ranked(seen.launches, IDLE, name) for name in ("peak_mib", "cpu_us_per_request"))
     if memory is None:
         return
-    connections = by_name(IDLE).connections
+    load = by_name(IDLE).load
+    silent = load.background.clients if load.background else 0
+    connections = load.connections
     unable = tuple(
         each.label
         for each in seen.results.manifest.servers
         if each.most_clients and each.most_clients < connections
     )
     each = tuple(held for held in seen.memory if held.server not in unable)
-    yield MostlyIdle(
-        _both(memory.leaders, cpu.leaders if cpu else ()), connections, memory, cpu, each, unable
-    )
+    yield MostlyIdle(_both(memory.leaders, cpu.leaders if cpu else ()), silent, memory, cpu, each, unable)
 
 
 def _both(leaders: Sequence[str], others: Collection[str]) -> tuple[str, ...]:

@@ -114,9 +114,14 @@ class Way:
 
 @dataclass(frozen=True)
 class ConnectionMemory:
-    """What a connected, silent client takes: of the process, and of the kernel for its tables and stacks."""
+    """What a connected, silent client takes: of the process, and of the kernel for its tables and stacks.
+
+    Attributes:
+        held: so many were held at once.
+    """
 
     server: str
+    held: int
     process_kib: float
     kernel_kib: float
 
@@ -289,7 +294,12 @@ def connection_memory(
             for field in ("rss_bytes", "page_table_bytes", "kernel_stack_bytes")
         )
         if each.regime == ONE_CORE and process and tables and stacks:
-            yield ConnectionMemory(each.server, process.value / KIB, (tables.value + stacks.value) / KIB)
+            yield ConnectionMemory(
+                each.server,
+                each.crowd.holdings[-1].connections,
+                process.value / KIB,
+                (tables.value + stacks.value) / KIB,
+            )
 
 
 def _models(

@@ -1,14 +1,14 @@
 """Experiments on our own servers: what their state does to a request, and what it does on how many cores they may run."""
 
-import shutil
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from harness.conformance.smoke import check_shortly
 from harness.drive.fleet import BACKGROUND, GO_ON, as_line, background_outcome, worker
 from harness.drive.orders import BackgroundOrder
-from harness.errors import LaunchError, MeasureError
+from harness.errors import InterpreterError, LaunchError, MeasureError
 from harness.experiments.costs.clients import Clients, connected_clients
 from harness.experiments.costs.serving import CORES, Metered, metered, quiet
 from harness.launch.candidates import Candidate
@@ -24,8 +24,8 @@ SERVED: Final = "after a client has left"
 PINNED: Final = "pinned to one core"
 FREE: Final = "free on all cores"
 WITHOUT_LOCK: Final = "on a Python without the lock"
-LOCKLESS: Final = ("python3.14t", "python3.13t")
-"""Such interpreters, as they are commonly called; the first that is found will do."""
+LOCKLESS: Final = ("3.14t", "3.13t")
+"""Versions of such interpreters; the first that is found will do."""
 GREETING_LIMIT_S: Final = 10.0
 ANSWER_LIMIT_S: Final = 60.0
 
@@ -118,11 +118,11 @@ def placed(name: str, place: str) -> dict[str, float]:
 
 
 def placed_without_lock(name: str, place: str) -> dict[str, float]:
-    """Measure the same on a Python that has no interpreter's lock; LaunchError if there is none on the PATH."""
-    python = next(filter(None, map(shutil.which, LOCKLESS)), None)
-    if python is None:
-        raise LaunchError(f"there is none of {', '.join(LOCKLESS)} on the PATH")
-    return placed(f"{name}@{python}", place)
+    """Measure the same on a Python that has no interpreter's lock; LaunchError if there is none here."""
+    for version in LOCKLESS:
+        with suppress(InterpreterError):
+            return placed(f"{name}@{version}", place)
+    raise LaunchError(f"there is no Python {' or '.join(LOCKLESS)} here")
 
 
 def crowded(name: str, place: str, connections: int) -> dict[str, float]:

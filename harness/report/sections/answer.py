@@ -63,7 +63,7 @@ def deciding(analysis: Analysis) -> Iterator[str]:
     if found.saturated is not None:
         yield saturated_sentence(found.saturated)
     yield waiting_sentence(analysis)
-    yield place_sentence(found)
+    yield place_sentence(found, on_others=bool(analysis.results.manifest.interpreters))
     if len(found.memory) > 1:
         yield memory_sentence(found.memory)
 
@@ -171,14 +171,15 @@ def _waiting_at(found: WaitingAt) -> str:
     )
 
 
-def place_sentence(found: Answer) -> str:
+def place_sentence(found: Answer, *, on_others: bool = False) -> str:
     """Say what place, state and interpreter make of servers; by blocks, and by the experiment on the interpreter's lock."""
     told = _ways(found.ways)
+    more = " [On other interpreters](interpreters.md)." if on_others else ""
     if found.lock is not None:
         told.append(_of_lock(found.lock))
     if not told:
         return f"**Pinned or free, fresh or in service, with the interpreter's lock or without**: {NOT_MEASURED}; `harness bench --placement free --fresh --python VERSION` does."
-    return f"**Where it runs matters.** {' '.join(told)}"
+    return f"**Where it runs matters.** {' '.join(told)}{more}"
 
 
 def _ways(found: Sequence[Way]) -> list[str]:

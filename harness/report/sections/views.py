@@ -171,15 +171,16 @@ def _memory(analysis: Analysis) -> list[View]:
     found = analysis.answer.memory
     if len(found) < 2:
         return []
-    least, most = found[0], found[-1]
-    taken = f"Ten thousand of them are {_mib(least.kib)} MiB at `{least.server}` and {_mib(most.kib)} at `{most.server}`."
+    crowd = max(each.held for each in found)
+    holding = [each for each in found if each.held == crowd]
+    least, most = holding[0], holding[-1]
+    taken = (
+        f"Of those that hold {crowd:,}, `{least.server}` takes {least.kib * crowd / 1024:,.0f} MiB for them and "
+        f"`{most.server}` {most.kib * crowd / 1024:,.0f}."
+    )
     why = _cause(analysis, "a thread for each client", (most.server,))
     picture = Picture("memory.svg", "Memory of a connected, silent client, of the process and of the kernel")
     return [View(picture, "Memory of a connection", taken, why, "costs.md")]
-
-
-def _mib(kib: float) -> str:
-    return f"{10_000 * kib / 1024:,.0f}"
 
 
 def _cause(analysis: Analysis, effect: str, of: Collection[str]) -> str:

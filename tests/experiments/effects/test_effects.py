@@ -40,6 +40,7 @@ def only(effect: Effect, *words: str) -> Effect:
         elsewhere=kept(effect.elsewhere),
         cured=kept(effect.cured),
         perhaps=kept(effect.perhaps),
+        where_possible=kept(effect.where_possible),
     )
 
 
@@ -103,9 +104,9 @@ def test_a_cure_that_this_machine_has_not_is_left_out_and_nothing_else() -> None
         let_happen(replace(effect, cured=(side,)))
 
 
-def test_a_python_without_the_lock_is_looked_for_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(LaunchError, match="there is none of python"):
+def test_a_machine_without_a_python_that_has_no_lock_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measured_servers, "LOCKLESS", ("9.99t",))
+    with pytest.raises(LaunchError, match=r"there is no Python 9\.99t here"):
         measured_servers.placed_without_lock("threaded", FREE)
 
 
