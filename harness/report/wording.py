@@ -79,6 +79,11 @@ def in_ms(us: float) -> str:
     return f"{us / 1e3:.2f}" if us < TEN_MS else f"{us / 1e3:,.0f}"
 
 
+def counted(number: int, what: str) -> str:
+    """Count things, of which one has another name than several."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def capital(text: str) -> str:
     """Begin with a capital letter."""
     return text[:1].upper() + text[1:]

@@ -26,7 +26,7 @@ from harness.analyse.points import (
 from harness.analyse.prediction.laws import Limit
 from harness.report.page.markup import Markup, behind, code, scrolled, tag
 from harness.report.page.telling import PLACEMENT_NAMES, WORK_NAMES, asked, told
-from harness.report.wording import capital
+from harness.report.wording import capital, counted
 
 PURPOSE_NAMES: Final = {
     MOST: "the most requests",
@@ -52,7 +52,7 @@ def asking(analysis: Analysis) -> tuple[Markup, dict[str, Any]]:
         _form(),
         tag("div", *_at_first(known[AT_FIRST], analysis), id="answer", aria_live="polite"),
         behind(
-            f"All {len(analysis.points)} points that were measured",
+            f"All that was measured: {counted(len(analysis.points), 'point')}",
             *(_point(point, analysis) for point in analysis.points),
             id="points",
         ),

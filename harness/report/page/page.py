@@ -1,11 +1,11 @@
 """The whole page: sections, style, script and what the script looks up, in one file that asks for nothing from elsewhere."""
 
 import json
+import shlex
 from importlib.resources import files
 from typing import Final
 
 from harness.analyse.analysis import Analysis
-from harness.plan import ONE_CORE
 from harness.record import Manifest
 from harness.report.blocks import Blocks
 from harness.report.page.asking import asking
@@ -21,6 +21,7 @@ from harness.report.page.waiting import waiting
 from harness.report.sections.answer import first_screen
 from harness.report.sections.choice import choice_section
 from harness.report.sections.method import TITLE, heading
+from harness.report.wording import counted
 
 PAGE: Final = "report.html"
 SECTIONS: Final = {
@@ -83,15 +84,15 @@ def _decides(screen: Blocks, analysis: Analysis) -> Markup:
 
 
 def _measured(manifest: Manifest) -> Markup:
-    machine, one_core = manifest.environment, [each for each in manifest.servers if each.regime == ONE_CORE]
+    machine = manifest.environment
     return tag(
         "p",
         joined(
             [
                 tag("b", "Measured"),
-                f" on {manifest.started} (UTC): {len(manifest.servers)} servers, {len(one_core)} of them with one core, under "
-                f"{len(manifest.design.workloads)} workloads, by ",
-                code(" ".join(manifest.command)),
+                f" on {manifest.started} (UTC): {counted(len(manifest.servers), 'server')}, "
+                f"{counted(len(manifest.design.workloads), 'workload')}, by ",
+                code(shlex.join(manifest.command)),
                 f", on {machine.cores} cores of {machine.cpu}, {machine.kernel}, {machine.python}; server and load on one machine.",
             ]
         ),

@@ -200,7 +200,7 @@ def _figures(point: MeasuredPoint, code_lines: Mapping[str, int]) -> Markup:
                 tag("td", _cell(row, name), class_="n lead" if row.server in leading.get(name, ()) else "n")
                 for name in COLUMNS
             ),
-            tag("td", str(code_lines.get(row.server.partition("+free")[0], "")), class_="n"),
+            tag("td", str(code_lines.get(row.server) or "–"), class_="n"),
             **{
                 f"data_{purpose}": str(places.get(purpose, {}).get(row.server, len(point.rows)))
                 for purpose in PURPOSES
