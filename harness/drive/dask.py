@@ -243,7 +243,7 @@ def reached(where: str, machine_of: Callable[[], tuple[str, str]], fewest: int =
             address = stack.enter_context(local)
         try:
             client = distributed.Client(address, timeout=REACH_S, direct_to_workers=True)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:  # the last of TLS that is not set up
             why = str(error).partition(": ")[2] or str(error) or "no answer"
             raise CannotRun(f"no scheduler is reached at {where} within {REACH_S:g} s: {why}") from None
         stack.enter_context(client)
