@@ -130,8 +130,8 @@ class FleetSession:
     @property
     def cores(self) -> Cores:
         """Say whether server and generators have cores of their own; where these are is the machines' business."""
-        pinned = self._started.pinned and all(each.pinned for each in self._parts)
-        return Cores(server=(0,)) if pinned else Cores()
+        pinned = all(each.pinned for each in self._parts)
+        return Cores(server=self._started.cores if pinned else (), shared=self._started.shared_cores)
 
     def turn(self, load: Load, progress: Progress = lambda *_: None, *, settled: bool = False) -> None:
         """Let the clients of all workers take a turn, which begins everywhere at the same time.
@@ -192,7 +192,7 @@ class FleetSession:
             address = candidate.address  # whose name each worker resolves for itself
             first = self._parts[0].seat
             first.call("visit", candidate.label, address, visits_of(candidate)).within(START_S)
-            return Started(*address, 0.0, pinned=True)
+            return Started(*address)
         running.callback(self._stop)
         found: Started = self._host.ask("start", candidate, load, fleet.host_address, fleet.beside_the_server)
         return found

@@ -13,19 +13,20 @@ from harness.launch.candidates import Candidate
 from harness.launch.process import Launched  # noqa: TC001 - nothing of ours is for types alone
 from harness.launch.selection import ours
 from harness.machine.processes import Snapshot, busy_ns, cpu_ns_of, resident_bytes, snapshot, ticks_of
-from harness.machine.resources import Cores, cores_for
-from harness.plan import ALL_CORES, FREE, Load, Record
-from harness.study.cell import serving, visits_of
+from harness.machine.resources import Cores
+from harness.plan import Load, Record
+from harness.study.cell import cores_of, serving, visits_of
 from harness.study.observe import MEMORY_EVERY_S
 
 
 class Started(Record, frozen=True):
-    """A server that was started."""
+    """A server that was started: where it is reached, how long that took, and which cores of its machine it may use."""
 
     host: str
     port: int
-    startup_s: float
-    pinned: bool
+    startup_s: float = 0.0
+    cores: tuple[int, ...] = ()
+    shared_cores: tuple[int, ...] = ()
 
 
 class ServerTurn(Record, frozen=True, kw_only=True):
@@ -53,16 +54,14 @@ class ServerHost:
     def start(self, candidate: Candidate, load: Load, host: str, generators: int) -> Started:
         """Start a server that listens at an address of its machine, which it shares with so many generators."""
         candidate = as_of_here(candidate)
-        self._cores = cores_for(
-            generators, all_cores=candidate.regime == ALL_CORES, free=FREE in candidate.ways
-        )
+        self._cores = cores_of(candidate, generators)
         address, self._launched = self._running.enter_context(
             serving(candidate, load, self._cores, host=host)
         )
         for _ in range(visits_of(candidate)):
             check_shortly(candidate.label, address)
         startup_s = self._launched.startup_s if self._launched else 0.0
-        return Started(*address, startup_s, self._cores.pinned)
+        return Started(*address, startup_s, self._cores.server, self._cores.shared)
 
     def look(self) -> Snapshot:
         """Look at the server."""

@@ -29,6 +29,7 @@ from harness.launch.candidates import Candidate
 from harness.launch.process import launch
 from harness.launch.selection import ours
 from harness.machine.processes import reap
+from harness.machine.resources import our_cores
 from harness.oracle import GREETING, oracle
 from harness.plan import CONSTANT, IDLE, POISSON, Background, Cell, Load, Slicing
 from harness.record import Sample
@@ -41,8 +42,8 @@ from harness.study.shard import what_runs_here
 from tests.makers import changed
 
 SHORT = Load(clients=5, pipeline=2, warmup_s=0.1, duration_s=0.3)
-BUSY = ("steal", "lag", "foreign", "generator-saturated", "start-off")
-"""What a machine that does other things, too, makes of a sample."""
+BUSY = ("steal", "lag", "foreign", "generator-saturated", "start-off", "littles-law")
+"""What a machine that does other things, too, makes of a sample; a stall over the edge of so short a window is beyond Little's law."""
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +162,13 @@ def test_a_server_may_run_on_a_worker_which_then_loads_nothing(fleet: Fleet) -> 
     assert [share.worker for share in sample.workers] == ["0"]
     assert sample.server.cpu_ns > 0
     assert sample.server.threads > 5
+
+
+def test_a_server_on_all_cores_has_all_of_its_machine(fleet: Fleet) -> None:
+    sample = measure_from_many(fleet, ours("processes"), SHORT)
+    assert real_trouble(sample) == []
+    assert sample.placement.server_cores == len(our_cores())
+    assert sample.server.cpu_ns > 0
 
 
 def test_slices_come_from_many(fleet: Fleet) -> None:
