@@ -153,6 +153,14 @@
     dialog?.addEventListener("close", () => keep("cell", ""));
   }
 
+  function goTo(id) {
+    const section = document.getElementById(id);
+    if (!section) return;
+    section.tabIndex = -1; // so that Tab goes on from there
+    section.focus();
+    section.scrollIntoView();
+  }
+
   function start() {
     restore(question);
     question.addEventListener("change", (event) => {
@@ -178,10 +186,10 @@
       link.addEventListener("click", (event) => {
         event.preventDefault();
         keep("at", link.hash.slice(1));
-        document.getElementById(chosen.get("at")).scrollIntoView();
+        goTo(chosen.get("at"));
       });
     }
-    if (!opened) document.getElementById(chosen.get("at"))?.scrollIntoView();
+    if (!opened && chosen.get("at")) goTo(chosen.get("at"));
     addEventListener("beforeprint", () => {
       for (const each of document.querySelectorAll("details:not(#points)")) each.open = true;
     });

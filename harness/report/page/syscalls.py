@@ -40,7 +40,7 @@ def syscalls(analysis: Analysis) -> Markup:
             class_="scroll",
             tabindex="0",
             role="region",
-            aria_label="Syscalls per request",
+            aria_label="Syscalls per request, drawn",
         ),
         behind("The figures behind it", _table(loads)),
         id="syscalls",

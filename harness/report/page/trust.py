@@ -109,7 +109,7 @@ def _twins_drawn(analysis: Analysis) -> Markup:
             tag("circle", cx=across.at(each.ratio), cy=y, r=3.5, class_="dot"),
         ]
     drawn_whole = figure(drawn, WIDTH, height, "Ratios of a server to itself, with their intervals")
-    return tag("div", drawn_whole, class_="scroll", tabindex="0", role="region", aria_label="A/A")
+    return tag("div", drawn_whole, class_="scroll", tabindex="0", role="region", aria_label="A/A, drawn")
 
 
 def _selftest(analysis: Analysis) -> Iterator[Markup]:
