@@ -1,8 +1,19 @@
 """What is said of the suite itself: its mutants, the textbook's servers, false alarms."""
 
+from typing import Final
+
 from harness.analyse.statistics.inference import clopper_pearson
 from harness.record import Proof, Verdict
 from harness.report.blocks import Blocks, Heading, Text, grid, words
+
+AS_WRITTEN: Final = {
+    "blocking_makefile": "a blocking one that reads a text-mode `makefile` and takes the end of input for nothing yet",
+    "select_readline": "a `select` one that calls `readline` on a buffered file when the socket is readable",
+    "asyncio_readline": "an asyncio one with `readline()` and no limits, timeouts or draining",
+    "socketserver_threads": "one on the threads of `socketserver`, which accepts in vain without a pause where there is no "
+    "descriptor, and dies where there is no thread",
+}
+"""The textbook's servers, in words."""
 
 
 def proof_page(proof: Proof | None) -> Blocks:
@@ -82,10 +93,8 @@ def _specimens(proof: Proof) -> Blocks:
     return [
         Heading("What the textbook version gets wrong"),
         Text(
-            "Servers as they are commonly written stand in `harness/conformance/proof/specimens/`: a blocking one that reads a text-mode "
-            "`makefile` and takes the end of input for nothing yet; a `select` one that calls `readline` on a buffered file when the "
-            "socket is readable; an asyncio one with `readline()` and no limits, timeouts or draining; the same on `socketserver`, "
-            "with a thread for each client. Of "
+            "Servers as they are commonly written stand in `harness/conformance/proof/specimens/`: "
+            f"{'; '.join(AS_WRITTEN[name] for name in names if name in AS_WRITTEN)}. Of "
             f"{len(titles)} cases they fail: {listed}. A mistake in framing shows in every case that needs it."
         ),
         grid(

@@ -19,6 +19,8 @@ DEFECTS = {
     | set("F05 F06 F08 F09 F15 F19 A01 A02 A03 A04 A05 A06 A10 A11 A12 A13 A16 A17 A19 A20".split())  # noqa: SIM905
     | set("S01 S02 S03 S04 S06 S08 S09 S10 S12 S16 C02 C03 C09 C11 C12 C15 L21".split()),  # noqa: SIM905
     "asyncio_readline": COMMON,
+    # accepts in vain, again and again, without descriptors (C09); dies with the first client that gets no thread (C15, L23)
+    "socketserver_threads": COMMON | {"C09", "C15", "L23"},
 }
 # Whether the kernel joins segments, or a client resets before it is accepted, is not for us to decide; nor whether the
 # greeting has come when a client closes, so that it resets (C08, S10), or how much of a flood gets through in time (C04).
@@ -28,6 +30,7 @@ A_MATTER_OF_CHANCE = {
     "select_readline": {"F11", "F15", "C13"},
     "blocking_makefile": {"C13"},
     "asyncio_readline": {"C04", "C08", "C09", "C13", "S10"},
+    "socketserver_threads": {"C04", "C08", "C13", "S10"},
 }
 
 

@@ -44,9 +44,13 @@ def calculate(line: str, product_mode: bool) -> str:  # noqa: FBT001 - as textbo
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """A thread for each client, none of which keeps the process alive."""
+    """A thread for each client, none of which keeps the process alive.
+
+    As it comes, five clients may wait to be accepted: of a crowd some would try for minutes.
+    """
 
     allow_reuse_address = True
+    request_queue_size = 1024
     daemon_threads = True
 
 
