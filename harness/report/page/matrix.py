@@ -8,6 +8,7 @@ from harness.analyse.analysis import Analysis
 from harness.record import GROUP_TITLES, Judgement, Results, Trial, Verdict
 from harness.report.names import short_names
 from harness.report.page.markup import Markup, behind, code, joined, scrolled, tag, with_code
+from harness.report.wording import counted
 
 SIGNS: Final = {
     Verdict.PASS: "✓",
@@ -137,7 +138,7 @@ def _group(
     title = f"{letter} {GROUP_TITLES[letter]}"
     table = tag("table", tag("caption", title), tag("thead", head), tag("tbody", *rows), class_="matrix")
     ended = f"{bad} of {len(of_group):,} verdicts are failures" if bad else "nothing failed"
-    return behind(f"{title}: {len(rows)} cases, {ended}", scrolled(table, title), opened=bool(bad))
+    return behind(f"{title}: {counted(len(rows), 'case')}, {ended}", scrolled(table, title), opened=bool(bad))
 
 
 def _cell(judgement: Judgement | None, place: int) -> Markup:
