@@ -65,7 +65,7 @@ LOCK := uv pip compile pyproject.toml $(LOCKED) --extra install
 
 lock:
 	$(LOCK) --output-file requirements.lock
-	$(LOCK) --extra dev --extra cluster --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) --extra dev --extra cluster --extra database --constraint requirements.lock --output-file requirements-dev.lock
 	uv pip compile implementations/requirements.in $(LOCKED) --constraint requirements.lock --no-annotate \
 		--output-file implementations/requirements.lock
 

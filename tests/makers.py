@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import is_dataclass, replace
+from importlib.util import find_spec
 from typing import Any, Final, TypeVar
 
 import pytest
@@ -30,6 +31,11 @@ from harness.report.markdown import markdown
 from harness.study.block import BlockOutcome
 
 Path = tuple[str, ...]
+
+needs_database = pytest.mark.skipif(
+    find_spec("psycopg") is None or find_spec("pgserver") is None,
+    reason="the extra called database is not installed: pip install -e '.[database]'",
+)
 
 
 def blocks_of(measure: Callable[..., Sample]) -> Callable[..., BlockOutcome]:

@@ -92,7 +92,12 @@ READS_THE_KERNEL = {
 }
 """Modules outside `machine` that do, and why."""
 
-USES_IMPLEMENTATIONS = ("harness.launch", "harness.cli", "harness.experiments.selftest.null_server")
+USES_IMPLEMENTATIONS = (
+    "harness.launch",
+    "harness.cli",
+    "harness.experiments.selftest.null_server",
+    "harness.experiments.effects.programs.database_relay",
+)
 
 CATCHES_EVERYTHING = {"harness.conformance.judge": "whatever a case raises must become a verdict"}
 

@@ -19,7 +19,7 @@ LITERATURE: Final[Mapping[str, str]] = {
     "no-delay": "RFC 896 and RFC 1122, 4.2.3: both wait for each other, up to 500 ms; Linux waits 40 ms",
     "full-backlog": "RFC 6298: a SYN that was dropped is sent again after 1 s, and then after twice as long each time",
     "blocking-wait": "asyncio's documentation, Developing with asyncio: blocking code should not be called directly, since nobody else runs",
-    "database": "hackeryarn.com, async Python benchmarks: with a database threads and a pool match or beat all else; blog.changs.co.uk doubts that after a look at the code",
+    "database": "hackeryarn.com, async Python benchmarks: with a database threads and a pool match or beat all else; blog.changs.co.uk doubts that after a look at the code; Bayer, Asynchronous Python and Databases (2015): what a driver computes outweighs what waiting in a loop wins",
     "pool-turns": "Lampson and Redell, Monitors in Mesa (CACM 1980): who is notified gets a hint and no turn; who comes meanwhile may be first",
 }
 

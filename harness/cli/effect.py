@@ -12,20 +12,28 @@ from harness.cli.exit_codes import FAILED
 from harness.cli.options import json_option, write_to
 from harness.cli.terminal import console_for
 from harness.errors import LaunchError
-from harness.experiments.effects.effects import let_happen, selected_effects
+from harness.experiments.effects.effects import at_database, let_happen, selected_effects
 from harness.record import EffectResult, as_json
+from harness.report.sections.database import database_sentences
 
 
 @click.command("effect")
 @click.argument("names", nargs=-1)
+@click.option(
+    "--database",
+    metavar="URL",
+    help="A PostgreSQL to ask, postgresql://…, instead of one of our own.",
+)
 @json_option("the results")
-def effect(names: Sequence[str], json_file: str | None) -> int:
+def effect(names: Sequence[str], database: str | None, json_file: str | None) -> int:
     """Let known effects happen on this machine, and take their causes away: NAMES, or all.
 
     The figures are shown for all sides. It fails if the rule that is to find such a cause in results does not name it where it
     is, or names it where it was taken away. What cannot be seen here is left out, unless it is named.
     """
     effects = selected_effects(names)
+    if database is not None:
+        effects = at_database(effects, database)
     console = console_for(to_errors=json_file == "-")
     results = []
     with console.status("") as status:
@@ -36,7 +44,7 @@ def effect(names: Sequence[str], json_file: str | None) -> int:
             except LaunchError as error:
                 if names:
                     raise
-                console.print(f"left out: {escape(str(error))}", highlight=False)
+                click.echo(f"harness: {each.name} is left out: {error}", err=True)
             else:
                 show(results[-1], console)
     write_to(json_file, as_json(results))
@@ -63,6 +71,8 @@ def show(result: EffectResult, console: Console) -> None:
     console.print(table)
     if result.because:
         console.print(escape(f"{result.because} ({result.source})"), highlight=False)
+    for line in database_sentences(result):
+        console.print(escape(line), highlight=False)
 
 
 def figure(value: float) -> str:

@@ -19,6 +19,8 @@ import pytest
 
 from harness.cli.app import NO_THREAD, main
 from harness.cli.options import measured_so
+from harness.experiments.effects import effects, postgres
+from harness.experiments.effects.effects import selected_effects
 from harness.experiments.faults.faults import FAULTS
 from harness.launch.process import launch
 from harness.launch.selection import ours
@@ -81,6 +83,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
         (["costs", *faulty("does_not_start"), "--scale", "0.01"], 3, "cannot start, for a reason"),
         (["costs", *faulty("adds_one"), "--scale", "0.01"], 3, "faulty answers wrongly"),
         (["effect", "nothing"], 2, "no effect is called 'nothing'"),
+        (["effect", "convoy", "--database", "postgresql:///"], 2, "for the effect called 'database'"),
         (["fuzz", "nobody"], 2, "no server is called 'nobody'"),
         (["fuzz", "blocking", "--seconds", "0"], 2, "0.0 is not in the range"),
         (["fuzz", "blocking", "--seed", "-1"], 2, "-1 is not in the range"),
@@ -369,6 +372,19 @@ def test_an_effect_is_shown_and_written() -> None:
     (found,) = json.loads(done.stdout)
     assert (found["effect"], found["named_present"], found["named_absent"]) == ("convoy", True, False)
     assert "names it" in done.stderr
+
+
+def test_a_database_that_is_not_installed_is_left_out_unless_it_is_named(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "find_spec", lambda _: None)
+    reason = f"psycopg, which asks the database, is not installed: {postgres.INSTALL}"
+    done = here("effect", "database")
+    assert (done.returncode, done.stderr) == (3, f"harness: {reason}\n")
+    monkeypatch.setattr(effects, "EFFECTS", selected_effects(["convoy", "database"]))
+    done = here("effect", "--json", "-")
+    assert [each["effect"] for each in json.loads(done.stdout)] == ["convoy"]
+    assert f"harness: database is left out: {reason}\n" in done.stderr
 
 
 def test_fuzz_tells_what_it_tried_and_what_it_found() -> None:

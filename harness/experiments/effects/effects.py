@@ -2,8 +2,10 @@
 
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pkgutil import iter_modules
 from threading import Timer
 from typing import Final
@@ -21,9 +23,12 @@ from harness.analyse.causes.waiting import (
     turns_by_chance,
     unyielding_wait,
 )
+from harness.analyse.database import DATABASE, UPSTREAM, label_of
+from harness.analyse.database import NAME as ASKING
 from harness.errors import LaunchError, MeasureError, UsageError
 from harness.experiments.costs.serving import own_core
 from harness.experiments.effects import programs
+from harness.experiments.effects.database import BLOCKING, ITS_WAY, asked, database_of
 from harness.experiments.effects.programs.blocking_wait import WAIT_S
 from harness.experiments.effects.programs.costly_and_light import COST_S
 from harness.experiments.effects.programs.pool_turns import IN_A_ROW, TURN_S, TURNS
@@ -74,6 +79,10 @@ BURST: Final = 8
 WAITING: Final = 8
 """Clients whose handlers wait at the same time."""
 CROWD: Final = 2000
+RELAYS: Final = ("threaded", "select_generators", "asyncio_streams", "gevent_greenlets")
+FEW_ASK: Final = 8
+MANY_ASK: Final = 64
+"""The database shares the cores, so that no more do."""
 AT_1S: Final = (0.9, 2.5)
 """A connect that took so long was lucky when the first SYN was sent again; one that took longer, at the second time."""
 
@@ -97,6 +106,12 @@ class Side:
     given: tuple[float | str, ...]
 
 
+@contextmanager
+def nothing_besides() -> Iterator[tuple[object, ...]]:
+    """Keep nothing while an effect is measured."""
+    yield ()
+
+
 @dataclass(frozen=True)
 class Effect:
     """A known effect.
@@ -111,6 +126,7 @@ class Effect:
         perhaps: further sides of which only the measurement tells.
         where_possible: cures that need what not every machine has; left out where it is not there.
         columns: figures of all sides that tell most, each with its title.
+        setting: keeps what has to run meanwhile, and yields what each side is given before its own.
     """
 
     name: str
@@ -125,6 +141,7 @@ class Effect:
     perhaps: tuple[Side, ...] = ()
     where_possible: tuple[Side, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
+    setting: Callable[[], AbstractContextManager[tuple[object, ...]]] = nothing_besides
 
     @property
     def sides(self) -> tuple[Side, ...]:
@@ -297,6 +314,23 @@ def _placed(names: Sequence[str], place: str) -> tuple[Side, ...]:
     return tuple(Side(f"{name}, {place}", placed, (name, place)) for name in names)
 
 
+def _asking(model: str, whom: str, clients: int) -> Side:
+    return Side(label_of(model, whom, clients), asked, (model, whom, clients, ITS_WAY))
+
+
+def _asking_blocked(model: str, how: str) -> Side:
+    label = label_of(model, f"{DATABASE} {how}", FEW_ASK)
+    return Side(label, asked, (model, DATABASE, FEW_ASK, BLOCKING))
+
+
+_ALL_ASKING: Final = tuple(
+    _asking(model, whom, clients)
+    for clients in (FEW_ASK, MANY_ASK)
+    for whom in (DATABASE, UPSTREAM)
+    for model in RELAYS
+)
+_ASYNCIO_ASKING: Final = _asking("asyncio_streams", DATABASE, FEW_ASK)
+
 EFFECTS: Final = (
     Effect(
         "receive-buffer",
@@ -449,6 +483,26 @@ EFFECTS: Final = (
         Side("a queue of 1", connect_burst, (1,)),
         Side("a queue of 1,024", connect_burst, (1024,)),
     ),
+    Effect(
+        ASKING,
+        "A driver that blocks lets an event loop ask its database one question at a time",
+        "mean_under_way",
+        "questions under way",
+        unyielding_wait,
+        _asking_blocked("asyncio_streams", "by the driver for threads"),
+        _ASYNCIO_ASKING,
+        elsewhere=(_asking_blocked("gevent_greenlets", "without patching select"),),
+        cured=tuple(side for side in _ALL_ASKING if side != _ASYNCIO_ASKING),
+        columns={
+            "answered_rps": "answers/s",
+            "share": "of the ceiling",
+            "cpu_us": "CPU µs per request",
+            "core_share": "of a core",
+            "asked_cpu_us": "CPU µs of whom it asks",
+            "mean_under_way": "under way",
+        },
+        setting=database_of,
+    ),
 )
 
 
@@ -459,6 +513,22 @@ def selected_effects(names: Sequence[str]) -> list[Effect]:
         if name not in known:
             raise UsageError(f"no effect is called {name!r}; there are {', '.join(known)}")
     return [known[name] for name in names] or list(EFFECTS)
+
+
+def at_database(effects: Sequence[Effect], url: str) -> list[Effect]:
+    """Let effects be measured at somebody's database, of whose CPU nothing is known; UsageError if none of them asks one."""
+    if ASKING not in {effect.name for effect in effects}:
+        raise UsageError(f"--database is for the effect called {ASKING!r}")
+    return [
+        replace(
+            effect,
+            setting=partial(database_of, url),
+            columns={name: title for name, title in effect.columns.items() if name != "asked_cpu_us"},
+        )
+        if effect.name == ASKING
+        else effect
+        for effect in effects
+    ]
 
 
 def state_of(effect: Effect) -> str:
@@ -478,10 +548,10 @@ def state_of(effect: Effect) -> str:
     )
 
 
-def _made(effect: Effect, side: Side) -> Arm | None:
-    """Measure a side; None if it needs what this machine has not."""
+def _made(effect: Effect, side: Side, given: Sequence[object]) -> Arm | None:
+    """Measure a side, in its setting; None if it needs what this machine has not."""
     try:
-        return Arm(side.label, side.measured(*side.given))
+        return Arm(side.label, side.measured(*given, *side.given))
     except LaunchError:
         if side in effect.where_possible:
             return None
@@ -496,8 +566,8 @@ def let_happen(effect: Effect) -> EffectResult:
         MeasureError: a server does not answer as it should.
     """
     try:
-        with own_core():
-            made = {side: arm for side in effect.sides if (arm := _made(effect, side))}
+        with effect.setting() as given, own_core():
+            made = {side: arm for side in effect.sides if (arm := _made(effect, side, given))}
     except TraceError as error:
         raise LaunchError(f"{effect.name} cannot be seen here: {error}") from None
     except OSError as error:

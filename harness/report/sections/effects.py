@@ -7,6 +7,7 @@ from harness.analyse.causes.evidence import Cause
 from harness.analyse.literature import LITERATURE, met
 from harness.record import Arm, EffectResult
 from harness.report.blocks import Blocks, Heading, Text, grid, numbers, words
+from harness.report.sections.database import database_blocks
 from harness.report.wording import capital, few
 
 MOST_NAMED: Final = 4
@@ -39,6 +40,7 @@ def effects_page(effects: Sequence[EffectResult], causes: Sequence[Cause]) -> Bl
             (_said(each, met(each, causes)) for each in effects),
         ),
         *(block for each in effects if each.others for block in _sides(each)),
+        *database_blocks(effects),
     ]
 
 
