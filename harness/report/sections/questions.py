@@ -144,7 +144,7 @@ def oddity_in_words(found: Oddity) -> str:
             return (
                 f"**`{found.server}` waits {found.waits:.2f} times for each request of one client**, the others once: it finds the other "
                 f"requests there when it looks, and is not woken for them. It is at work for {found.cpu_us:.0f} µs for each, the others for "
-                f"{low:.0f} to {high:.0f}. That it looks so much later explains it in part; the figures do not tell this from how its loop polls."
+                f"{low:.0f} to {high:.0f}: whether it looks later, or how its loop polls makes the difference, these figures do not tell. Unexplained."
             )
         case EffectNotMet():
             names = [found.server, *found.others]
