@@ -98,8 +98,9 @@ def test_failures_are_named(tmp_path: Path, written: Callable[..., list[Sequence
         Judgement("a", "F01", "", "MUST", Verdict.PASS, ""),
         Judgement("b", "F01", "", "MUST", Verdict.FAIL, "sent b'1'"),
     ]
-    written(as_json(verdicts))
+    asked = written(as_json(verdicts))
     said = said_of(GATE, [ours("blocking")], tmp_path)
+    assert asked == [["conform", "blocking", "--json"]], "the gate is all of the suite"
     assert said == "Conformance: 1 cases on 2 servers, 1 failures\n  FAIL F01 b: sent b'1'\n"
     checks = [
         SelfCheck("pacing", "", "passed", "on time", {}),
