@@ -10,7 +10,9 @@ from harness.record import PROJECT, SuiteState, fingerprint, fingerprint_of, tog
 
 SUITE: Final = "harness.conformance.judge"
 """What it reaches decides on a verdict, the servers excepted."""
-CATALOGUE: Final = frozenset({"harness.conformance.catalogue"})
+NOT_JUDGED_BY: Final = frozenset({"harness.conformance.catalogue", "harness.record.manifest"})
+"""What is reached, and decides on no verdict: which other cases there are, and what is written down of a measured run, with the
+whole plan of it."""
 GROUPS: Final = "harness.conformance.cases"
 
 
@@ -23,4 +25,4 @@ def suite_state() -> SuiteState:
 def state_of(case: Case, root: Path = PROJECT) -> str:
     """Return a hash of the sources that a case's verdict depends on, the servers' excepted."""
     own = fingerprint_of(case.check.__module__, case.check.__name__, GROUPS, root=root)
-    return together(own, fingerprint(SUITE, without=CATALOGUE, root=root))
+    return together(own, fingerprint(SUITE, without=NOT_JUDGED_BY, root=root))
