@@ -10,14 +10,14 @@ import pytest
 from harness.analyse.analysis import Analysis, analyse
 from harness.analyse.answers import answer
 from harness.analyse.points import FREELY, LITTLE, LONG_LINES, PINNED, Spot
-from harness.record import Results, Sample, ServerCosts
+from harness.record import REFERENCE, Results, Sample, ServerCosts
 from harness.report.blocks import Heading, Picture, Points, Text, grid, numbers, words
 from harness.report.page.asking import headline
 from harness.report.page.blocks import as_html
 from harness.report.page.looks import luminance, on_dark
 from harness.report.page.markup import joined, tag
 from harness.report.page.matrix import parts_of
-from harness.report.page.page import page
+from harness.report.page.page import PAGE, page
 from harness.report.page.quantiles import BEYOND, curve
 from harness.report.page.telling import asked, sentence
 from tests.report.page.runs import BREAKS_OUT, FAILURE, SERVERS, whole_run
@@ -75,6 +75,10 @@ def test_the_page_is_whole_and_asks_for_nothing_from_elsewhere(text: str) -> Non
     assert len(read.ids) == len(set(read.ids))
     assert all((each.startswith("#") and each[1:] in read.ids) or each == "data:," for each in read.addresses)
     assert "url(" not in text
+
+
+def test_the_page_of_the_reference_run_is_small_enough_to_be_sent() -> None:
+    assert (REFERENCE / PAGE).stat().st_size < 2_000_000
 
 
 def test_no_text_breaks_out_of_its_place(text: str) -> None:
