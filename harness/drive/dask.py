@@ -236,7 +236,7 @@ def reached(where: str, machine_of: Callable[[], tuple[str, str]], fewest: int =
                 n_workers=int(where.removeprefix(LOCAL)),
                 threads_per_worker=1,
                 host="127.0.0.1",
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 memory_limit=0,
                 silence_logs=logging.CRITICAL,
             )
