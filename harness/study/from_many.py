@@ -37,8 +37,10 @@ from harness.study.merging import ShardTurn, merged, merged_outcome
 from harness.study.observe import Observation
 from harness.study.shard import decoded
 
-START_IN_NS: Final = 50_000_000
+START_IN_NS: Final = 200_000_000
 """So long before a start it is announced, and longer where that takes longer."""
+SLICE_IN_NS: Final = 50_000_000
+"""The same of a slice, of which there are so many that it adds up."""
 PREPARED_PER_S: Final = 4_000_000
 """So many requests of a schedule are worked out in a second, at least."""
 PATIENCE_S: Final = 15.0
@@ -143,13 +145,15 @@ class FleetSession:
         """
         warmup_s = max(load.warmup_s, self._settle_s) if settled else load.warmup_s
         with self._noticing():
-            self._take_turn(replace(load, warmup_s=warmup_s), progress)
+            self._take_turn(
+                replace(load, warmup_s=warmup_s), progress, SLICE_IN_NS if settled else START_IN_NS
+            )
         # It follows what is seen: fast upwards, since a slice that began too early is lost, and slowly downwards.
         seen_s = SETTLING_SPARE * self._turns[-1].settled_ns / 1e9
         self._settle_s = max(seen_s, SETTLING_DECAY * self._settle_s)
 
-    def _take_turn(self, load: Load, progress: Progress) -> None:
-        start_ns = time.monotonic_ns() + self._announced_ns(load)
+    def _take_turn(self, load: Load, progress: Progress, announced_ns: int) -> None:
+        start_ns = time.monotonic_ns() + announced_ns + self._telling_ns(load)
         under_way = [(part, self._begin(part, load, start_ns)) for part in self._parts if not part.lost]
         begin_ns = start_ns + int(load.warmup_s * 1e9) + self._host.clock.offset_ns
         end_ns = begin_ns + int(load.duration_s * 1e9)
@@ -231,11 +235,11 @@ class FleetSession:
         found: Snapshot = self._host.ask("look")
         return found
 
-    def _announced_ns(self, load: Load) -> int:
-        """Return how long before a start it is told: what it takes to say so, and to work out a schedule."""
+    def _telling_ns(self, load: Load) -> int:
+        """Return what it takes to tell all workers of a start, and to work out a schedule."""
         slowest_ns = max((part.clock.error_ns for part in self._parts if not part.lost), default=0)
         planned = load.rate * load.lasts_s
-        return START_IN_NS + 8 * len(self._parts) * slowest_ns + int(planned / PREPARED_PER_S * 1e9)
+        return 8 * len(self._parts) * slowest_ns + int(planned / PREPARED_PER_S * 1e9)
 
     def _begin(self, part: Loader, load: Load, start_ns: int) -> Awaited | None:
         with self._losing(part):
