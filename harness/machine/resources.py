@@ -21,7 +21,8 @@ BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 CORES_OF_THE_MACHINE: Final = Path("/sys/devices/system/cpu")
 
 STANDARD_STREAMS: Final = 3
-LESS_THAN_A_STACK_BYTES: Final = 1024 * 1024
+LESS_THAN_A_STACK_BYTES: Final = 7 * 256 * 1024
+"""A thread's stack takes 2 MiB at least. CPython's allocator takes 1 MiB at a time, which must leave room to receive into."""
 
 
 def processor() -> str:
