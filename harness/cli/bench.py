@@ -276,9 +276,11 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     )
     if cluster is None:
         check_generators(plan.generators)
-    if any(FRESH in each.ways for each in able) and "churn" in planned:
+    cells = plan.cells()
+    fresh_ones = {each.label for each in able if FRESH in each.ways}
+    if any(cell.workload == "churn" and cell.server in fresh_ones for cell in cells):
         raise UsageError("under churn no server stays fresh: its clients leave all the time")
-    if not plan.cells():
+    if not cells:
         raise UsageError("nothing is left to measure: these servers cannot serve these workloads")
     if target and not any(len(cells) > 1 for cells in plan.rounds()):
         raise UsageError("--precision is that of a ratio: it takes two servers that serve the same workload")

@@ -553,6 +553,7 @@ def test_bench_leaves_a_complete_folder(run: Path) -> None:
 
 def test_a_server_that_does_not_conform_gets_no_figures(run: Path) -> None:
     assert {sample.cell.server for sample in read_results(run).samples} == {"blocking", "threaded"}
+    assert "`faulty` failed the suite, and got no figures" in (run / "report.md").read_text()
     assert "`faulty`: did not pass the conformance gate" in (run / "workloads.md").read_text()
 
 
