@@ -39,7 +39,9 @@ def together(*parts: str) -> str:
 
 
 @cache
-def fingerprint_of(module: str, name: str, within: str, *, root: Path = PROJECT) -> str:
+def fingerprint_of(
+    module: str, name: str, within: str, *, root: Path = PROJECT, without: frozenset[str] = frozenset()
+) -> str:
     """Return a hash of one function of a module, and of the names that it uses, and of those that these use.
 
     Args:
@@ -47,6 +49,7 @@ def fingerprint_of(module: str, name: str, within: str, *, root: Path = PROJECT)
         name: what it is called.
         within: the package whose names are looked at one by one; a name from elsewhere stands for all that its module reaches.
         root: the folder that the package is in.
+        without: modules elsewhere that are not looked at, nor what only they reach.
     """
     parts: dict[str, str] = {}
     elsewhere: set[str] = set()
@@ -58,7 +61,8 @@ def fingerprint_of(module: str, name: str, within: str, *, root: Path = PROJECT)
         elif f"{home}.{used}" not in parts and (definition := _definition(home, used, root)):
             parts[f"{home}.{used}"] = ast.dump(definition)
             waiting += _names_used(home, definition, root)
-    return _digest(parts | {each: _dump(_path(each, root)) for each in reached_from(*elsewhere, root=root)})
+    reached = reached_from(*elsewhere, root=root, without=without)
+    return _digest(parts | {each: _dump(_path(each, root)) for each in reached})
 
 
 def _is_within(module: str, package: str) -> bool:

@@ -24,5 +24,5 @@ def suite_state() -> SuiteState:
 @cache
 def state_of(case: Case, root: Path = PROJECT) -> str:
     """Return a hash of the sources that a case's verdict depends on, the servers' excepted."""
-    own = fingerprint_of(case.check.__module__, case.check.__name__, GROUPS, root=root)
+    own = fingerprint_of(case.check.__module__, case.check.__name__, GROUPS, root=root, without=NOT_JUDGED_BY)
     return together(own, fingerprint(SUITE, without=NOT_JUDGED_BY, root=root))

@@ -42,7 +42,7 @@ def stale_after(tmp_path: Path) -> Edited:
         ("conformance/cases/stopping.py", "def await_refusal(", "# why\ndef await_refusal(", set()),
         ("conformance/cases/stopping.py", "time.sleep(0.01)", "time.sleep(0.02)", None),
         ("conformance/catalogue.py", "All cases, in order", "All cases", set()),
-        ("plan/design.py", "LAUNCH_S: Final = 0.5", "LAUNCH_S: Final = 0.6", set()),
+        ("plan/design.py", "MOST_ATTEMPTS: Final = 3", "MOST_ATTEMPTS: Final = 4", set()),
         ("conformance/peer.py", "def greeted(self)", "def greeted(self, *_)", {case.id for case in CASES}),
     ],
 )
