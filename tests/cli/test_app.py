@@ -186,6 +186,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
         (["bench", "--within", "3"], 2, "--within bounds the time of --precision"),
         (["bench", "threaded", "--precision", "3%"], 2, "it takes two servers"),
         (["bench", "--out", "/proc/nowhere"], 2, "cannot write to /proc/nowhere"),
+        (["bench", "--full", "--out", "/proc/nowhere"], 2, "cannot write to /proc/nowhere"),
         (["bench", "--out", "results"], 2, "not empty"),
         (["bench", "--resume", "/nowhere"], 3, "/nowhere holds no results"),
         (["bench", "blocking", "--resume", "{tmp}"], 2, "leave out the rest"),
