@@ -49,14 +49,14 @@ TESTS = Path(__file__).parent
 FAULTY = TESTS / "servers" / "faulty.py"
 LONGEST = (
     "cli/test_app.py",
+    "conformance/proof/test_specimens.py",
     "implementations/test_servers.py",
     "conformance/proof/test_mutants.py",
+    "implementations/test_lessons.py",
     "conformance/fuzz/test_search.py",
-    "conformance/proof/test_specimens.py",
+    "experiments/faults/test_run.py",
     "conformance/fuzz/test_model.py",
     "experiments/effects/test_effects.py",
-    "experiments/faults/test_run.py",
-    "report/page/test_browser.py",
 )
 """They begin first, so that in the end nobody waits for one of them alone."""
 
