@@ -57,6 +57,7 @@ LONGEST = (
     "experiments/faults/test_run.py",
     "conformance/fuzz/test_model.py",
     "experiments/effects/test_effects.py",
+    "report/page/test_browser.py",
 )
 """They begin first, so that in the end nobody waits for one of them alone."""
 
