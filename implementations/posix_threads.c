@@ -542,6 +542,8 @@ static void tell_that_it_is_up(int listener) {
 int main(int count, char **words) {
     fill_standard_streams();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, SIG_DFL); /* who starts it may have them ignored */
+    signal(SIGINT, SIG_DFL);
     read_options(count, words);
     int listener = open_listener();
     sigset_t signals;

@@ -19,6 +19,8 @@ def obeying(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     now_s = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now_s[0])
     before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:  # whatever these tests were started by may ignore some
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     obey_stop_signals()
     yield now_s
     for number, handler in before.items():
