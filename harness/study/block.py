@@ -73,7 +73,7 @@ class Crew:
         cores = self.cores_of(candidate)
         workers = Workers(self.members(candidate.label, cores), None)
         address, launched = running.enter_context(serving(candidate, load, cores))
-        visit(candidate, address)
+        visit(candidate, address, load)
         return Session(address, launched, load, cores, workers, scratch)
 
     def dismiss(self, server: str) -> None:

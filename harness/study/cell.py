@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from harness.conformance.smoke import check_shortly
+from harness.conformance.smoke import check_shortly, come_and_leave
 from harness.drive.fleet import Progress, Workers, let_upstream_listen, workers_for
 from harness.drive.orders import Reading, sum_of_requests
 from harness.errors import MeasureError
@@ -21,7 +21,10 @@ from harness.plan import ALL_CORES, CLOSED, FREE, FRESH, Cell, Load
 from harness.record import GeneratorUse, MachineUse, Placement, Sample, ServerUse, Slice
 from harness.study.observe import Observation, Session
 
-VISITS: Final = 32
+VISITORS: Final = 64
+"""At least so many come at once, and as many as will be measured: of several processes chance decides who gets a client, and each is
+to have had one. And a single one may leave while what its library receives into still fits into memory that start-up has left over:
+then its leaving settles nothing, and whether it does hangs on the length of a path."""
 
 
 def measure(  # noqa: PLR0913 - what, how, and by whom
@@ -56,7 +59,7 @@ def measure(  # noqa: PLR0913 - what, how, and by whom
         upstream = let_upstream_listen(workers.generators[0], load)
         with serving(candidate, load, cores, upstream) as (address, launched):
             try:
-                visit(candidate, address)
+                visit(candidate, address, load)
                 session = Session(address, launched, load, cores, workers, Path(scratch))
                 # A relay opens its connections to the upstream with the first questions: that is none of the window's.
                 settled = load.upstream is not None and load.arrivals == CLOSED
@@ -73,23 +76,23 @@ def cores_of(candidate: Candidate, generators: int = 1) -> Cores:
     return cores_for(generators, all_cores=candidate.regime == ALL_CORES, free=FREE in candidate.ways)
 
 
-def visit(candidate: Candidate, address: Address) -> None:
-    """Put a server into service, unless it is to be fresh: a client comes, asks, and leaves, to each of its processes.
-
-    Of several processes chance decides who gets a client; so many come that each has had one as good as certainly.
+def visit(candidate: Candidate, address: Address, load: Load) -> None:
+    """Put a server into service, unless it is to be fresh: clients come, ask, and leave.
 
     Raises:
         MeasureError: it answers wrongly.
     """
-    for _ in range(visits_of(candidate)):
+    if visitors := visitors_of(candidate, load):
         check_shortly(candidate.label, address)
+        come_and_leave(candidate.label, address, visitors)
 
 
-def visits_of(candidate: Candidate) -> int:
-    """Return how many clients come before the measured ones, so that each process of a server has had one."""
+def visitors_of(candidate: Candidate, load: Load) -> int:
+    """Return how many clients come and leave before the measured ones; one, to a server that serves no more at a time."""
     if FRESH in candidate.ways:
         return 0
-    return VISITS if candidate.parallel else 1
+    at_once = max(VISITORS, load.clients) if "concurrent" in (candidate.declares or ()) else 1
+    return min(at_once, candidate.most_clients or at_once)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from harness.machine.processes import Snapshot
 from harness.machine.resources import Cores
 from harness.plan import Cell, Load
 from harness.record import RequestTimes, Sample, Window
-from harness.study.cell import placement_of, sample_of, visits_of
+from harness.study.cell import placement_of, sample_of, visitors_of
 from harness.study.fleet import Fleet, Loader
 from harness.study.host import ServerTurn, Started
 from harness.study.merging import ShardTurn, merged, merged_outcome
@@ -195,7 +195,7 @@ class FleetSession:
         if candidate.address is not None:
             address = candidate.address  # whose name each worker resolves for itself
             first = self._parts[0].seat
-            first.call("visit", candidate.label, address, visits_of(candidate)).within(START_S)
+            first.call("visit", candidate.label, address, visitors_of(candidate, load)).within(START_S)
             return Started(*address)
         running.callback(self._stop)
         found: Started = self._host.ask("start", candidate, load, fleet.host_address, fleet.beside_the_server)

@@ -7,7 +7,6 @@ import time
 from contextlib import ExitStack
 from threading import Thread
 
-from harness.conformance.smoke import check_shortly
 from harness.drive.orders import Reading
 from harness.launch.candidates import Candidate
 from harness.launch.process import Launched  # noqa: TC001 - nothing of ours is for types alone
@@ -15,7 +14,7 @@ from harness.launch.selection import ours
 from harness.machine.processes import Snapshot, busy_ns, cpu_ns_of, resident_bytes, snapshot, ticks_of
 from harness.machine.resources import Cores
 from harness.plan import Load, Record
-from harness.study.cell import cores_of, serving, visits_of
+from harness.study.cell import cores_of, serving, visit
 from harness.study.observe import MEMORY_EVERY_S
 
 
@@ -58,8 +57,7 @@ class ServerHost:
         address, self._launched = self._running.enter_context(
             serving(candidate, load, self._cores, host=host)
         )
-        for _ in range(visits_of(candidate)):
-            check_shortly(candidate.label, address)
+        visit(candidate, address, load)
         startup_s = self._launched.startup_s if self._launched else 0.0
         return Started(*address, startup_s, self._cores.server, self._cores.shared)
 

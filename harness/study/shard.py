@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from harness.conformance.smoke import check_shortly
+from harness.conformance.smoke import check_shortly, come_and_leave
 from harness.drive.fleet import (
     BACKGROUND,
     GENERATOR,
@@ -59,10 +59,11 @@ class Shard:
         )
         return self._cores.pinned
 
-    def visit(self, label: str, address: Address, times: int) -> None:
+    def visit(self, label: str, address: Address, visitors: int) -> None:
         """Put a server into service; MeasureError if it answers wrongly, or cannot be reached from here."""
-        for _ in range(times):
+        if visitors:
             check_shortly(label, address)
+            come_and_leave(label, address, visitors)
 
     def connect(self, order: LoadOrder) -> float:
         """Let the clients come; return the seconds that it took. MeasureError says who cannot, and where to."""

@@ -82,8 +82,8 @@ def test_a_server_that_dies_in_a_slice_is_an_invalid_sample(
 def test_the_same_server_in_other_ways_stands_in_the_same_block(
     crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    visited: list[str] = []
-    monkeypatch.setattr(cell, "check_shortly", lambda label, _: visited.append(label))
+    visited: dict[str, int] = {}
+    monkeypatch.setattr(cell, "come_and_leave", lambda label, _, clients: visited.update({label: clients}))
     served = ours("threaded")
     outcome = block(
         crew, served, served.measured(FREE), served.measured(FRESH), ours("processes"), load=Load(clients=3)
@@ -94,5 +94,6 @@ def test_the_same_server_in_other_ways_stands_in_the_same_block(
     pinned = {server for server, placement in found.items() if placement.pinned}
     assert pinned <= {"threaded", "threaded+fresh", "threaded+free"}
     assert "threaded+fresh" not in visited, "nobody comes before the measured ones"
-    assert visited.count("threaded") == visited.count("threaded+free") == 1
-    assert visited.count("processes") == cell.VISITS
+    assert visited == dict.fromkeys(("threaded", "threaded+free", "processes"), cell.VISITORS)
+    assert cell.visitors_of(ours("blocking"), Load(clients=500)) == 1
+    assert cell.visitors_of(ours("trio_nursery"), Load(clients=500)) == 500

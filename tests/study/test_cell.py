@@ -288,7 +288,7 @@ def test_a_relay_is_offered_requests_whatever_its_upstream_does_and_works_off_wh
 
 
 def test_relays_are_loaded_one_after_the_other_by_one_generator_until_it_cannot_go_on() -> None:
-    load = Load(clients=4, warmup_s=0.05, duration_s=0.1, upstream=Waiting(wait_s=0.002, pool=4))
+    load = Load(clients=4, warmup_s=0.05, duration_s=0.5, upstream=Waiting(wait_s=0.002, pool=4))
     relay = null_relay("null")
     with ExitStack() as stack:
         crew = Crew(stack)

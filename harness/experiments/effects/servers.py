@@ -17,7 +17,8 @@ from harness.launch.selection import ours, selected
 from harness.machine.processes import Usage, usage
 from harness.machine.resources import our_cores
 from harness.machine.strace import TraceError, traced
-from harness.plan import IDLE, ONE_CORE
+from harness.plan import IDLE, ONE_CORE, Load
+from harness.study.cell import visit
 
 FRESH: Final = "before any client has left"
 SERVED: Final = "after a client has left"
@@ -70,7 +71,7 @@ def in_state(name: str, state: str, *environment: str) -> dict[str, float]:
     clients_count = min(CLIENTS, candidate.most_clients or CLIENTS)
     with launch(candidate, cores=cores) as launched:
         if state == SERVED:
-            check_shortly(candidate.label, launched.address)
+            visit(candidate, launched.address, Load(clients=clients_count))
         with connected_clients(launched.address, clients_count) as clients, quiet():
             clients.ask(1)
             seen = metered(launched, clients, REQUESTS // clients_count)

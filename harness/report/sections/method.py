@@ -179,7 +179,7 @@ def _slices_in_words(manifest: Manifest) -> Blocks:
             f"{slicing.cycles} cycles with a slice of {slicing.slice_s:g} s for each, in a random order. A slice counts from the moment when every "
             "client has had a reply; what is in flight at its end is waited for, compared, and not counted. Requests/s and CPU per request are "
             f"those of a launch's slices together. Quantiles, maxima and fairness come from one continuous window of {slicing.window_s:g} s, which each "
-            "server has in each block. Servers are measured as they are in service: one client has come, asked and left before."
+            "server has in each block. Servers are measured as they are in service: as many clients as are measured, and no fewer than 64, have come, spoken and left before, where a server takes as many."
         ),
         *known,
     ]

@@ -30,7 +30,7 @@ A_MATTER_OF_CHANCE = {
     "select_readline": {"F11", "F15", "C13"},
     "blocking_makefile": {"C13"},
     "asyncio_readline": {"C04", "C08", "C09", "C13", "S10"},
-    "socketserver_threads": {"C04", "C08", "C13", "S10"},
+    "socketserver_threads": {"C04", "C08", "C13", "C15", "S10"},
 }
 
 
