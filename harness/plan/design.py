@@ -19,6 +19,9 @@ TURN_S: Final = 0.02
 """About what a turn takes besides its length: it settles, and what is in flight is waited for."""
 CONNECT_S: Final = 2e-4
 """About what it takes to connect a client."""
+RELAY_LAUNCH_S: Final = 0.3
+RELAY_CLIENT_S: Final = 1.1e-3
+"""The same of a relay, whose generator runs already; a client's part is greater, since it takes a connection to the upstream as well."""
 MOST_ATTEMPTS: Final = 3
 """So often is a block measured that has an invalid launch each time."""
 RELAY_BLOCKS: Final = 4
@@ -108,6 +111,8 @@ PROFILES: Final = {
 
 def launch_seconds(load: Load) -> float:
     """Estimate how long a launch takes."""
+    if load.upstream is not None:
+        return RELAY_LAUNCH_S + RELAY_CLIENT_S * load.clients + load.lasts_s
     return LAUNCH_S + CONNECT_S * load.connections + load.lasts_s
 
 
@@ -239,7 +244,11 @@ class Plan:
 
     def seconds(self) -> float:
         """Estimate how long all launches take, if none need be made again."""
-        return sum(self.seconds_of(cell.workload) for cell in self.cells())
+        return sum(map(self.seconds_for, self.cells()))
+
+    def seconds_for(self, cell: Cell) -> float:
+        """Estimate how long this launch takes."""
+        return self.seconds_under(cell.workload, self.given(cell.server, self.load_of(cell.workload)))
 
     def seconds_of(self, workload: str) -> float:
         """Estimate how long one launch takes."""
@@ -255,6 +264,12 @@ class Plan:
         return structs.replace(
             of.load, warmup_s=of.warmup_s or self.warmup_s, duration_s=of.duration_s or self.duration_s
         )
+
+    def given(self, server: str, load: Load) -> Load:
+        """Return what of a load a server is given: of a relay's clients as many as it serves, since the others would wait for ever."""
+        if load.upstream is None:
+            return load
+        return structs.replace(load, clients=min(load.clients, self.most_clients.get(server, load.clients)))
 
     def without(self, servers: Iterable[str]) -> "Plan":
         """Return the same plan for fewer servers; with a server goes its twin."""

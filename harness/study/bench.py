@@ -322,7 +322,7 @@ def _tell_how_long(plan: Plan, manifest: Manifest, recorded: Sequence[Sample], c
                 highlight=False,
             )
         return
-    minutes = sum(plan.seconds_of(cell.workload) for cell in cells) / 60
+    minutes = sum(map(plan.seconds_for, cells)) / 60
     before = (
         f"{len(plan.cells()) - len(cells)} of {len(plan.cells())} launches were made before; " if done else ""
     )
@@ -336,7 +336,7 @@ def blocks_that_fit(plan: Plan, whole_s: float, to_judge: int) -> float:
     """Estimate how many blocks of each workload can be measured in a given time, the gate of so many servers included."""
     gate_s = to_judge * (GATE_OF_SOME_S if plan.gate_cases else GATE_S)
     measuring_s = max(whole_s - REPORT_S - gate_s, LEAST_MEASURING * whole_s)
-    block_s = sum(plan.seconds_of(cell.workload) for cell in plan.cells() if cell.block == 0)
+    block_s = sum(plan.seconds_for(cell) for cell in plan.cells() if cell.block == 0)
     return measuring_s / block_s
 
 

@@ -230,9 +230,7 @@ class Campaign:
         """Return what is done to a server: the same in each block, but for random arrivals."""
         load = self._loads[cell.workload]
         if load.upstream is not None:
-            # Whoever it does not serve at once would wait for ever.
-            most = self.plan.most_clients.get(cell.server, load.clients)
-            return replace(load, clients=min(load.clients, most), seed=cell.block)
+            return replace(self.plan.given(cell.server, load), seed=cell.block)
         if load.arrivals == CLOSED:
             return load
         load = replace(load, seed=cell.block)
@@ -259,7 +257,8 @@ class Campaign:
         return self._short_peaks[server]
 
     def _seconds_of(self, cell: Cell) -> float:
-        return self.plan.seconds_under(cell.workload, self._loads[cell.workload])
+        load = self.plan.given(cell.server, self._loads[cell.workload])
+        return self.plan.seconds_under(cell.workload, load)
 
 
 @contextmanager
