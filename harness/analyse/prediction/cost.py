@@ -2,8 +2,8 @@
 
 Who finds the core idle must wake it up: the kernel puts the server to sleep and rouses it, and its caches are cold. Who finds it busy
 is served in passing, and shares a pass of the loop (or of the scheduler) with those who are there already. So a request costs
-its own work, a wake-up as often as one finds the core idle, and its part of a pass; and the more connections there are, the more work it
-is. A request can cost six times as much in a quiet server as in a crowded one, and who takes the one for the other is wrong by as much.
+its own work, a wake-up as often as one finds the core idle, and its part of a pass; the more connections there are, the more work it
+is; and who waits for a connection of the pool must be put to sleep, and roused by the one who gives it back. A request can cost six times as much in a quiet server as in a crowded one, and who takes the one for the other is wrong by as much.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from scipy import optimize
 
+from harness.analyse.prediction.laws import Setting
 from harness.analyse.prediction.mva import Flow
 
 
@@ -23,21 +24,24 @@ class CoreLoad:
         clients: connections that there are.
         wakeups: for each request: how often one finds the core idle.
         passes: for each request: one by those who share a pass.
+        queued: whether clients wait for the pool, which has fewer connections than there are of them.
     """
 
     clients: int
     wakeups: float
     passes: float
+    queued: bool = False
 
     @property
-    def paid(self) -> tuple[float, float, float, float]:
+    def paid(self) -> tuple[float, float, float, float, float]:
         """Return how often each part of a cost is paid."""
-        return 1.0, self.wakeups, self.passes, float(self.clients)
+        return 1.0, self.wakeups, self.passes, float(self.clients), float(self.queued)
 
 
-def load_by(flow: Flow, clients: int) -> CoreLoad:
+def load_by(flow: Flow, setting: Setting) -> CoreLoad:
     """Return the load that a flow is for the core."""
-    return CoreLoad(clients, flow.found_idle, 1 / (1 + flow.found_there))
+    queued = setting.pool < setting.clients
+    return CoreLoad(setting.clients, flow.found_idle, 1 / (1 + flow.found_there), queued)
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,14 @@ class CostCurve:
         wakeup_us: that a wake-up costs.
         pass_us: that a pass costs, whoever shares it.
         work_per_client_us: what each connection adds to the work.
+        queueing_us: that it costs to wait for a connection of the pool.
     """
 
     work_us: float
     wakeup_us: float = 0.0
     pass_us: float = 0.0
     work_per_client_us: float = 0.0
+    queueing_us: float = 0.0
 
     def at(self, load: CoreLoad) -> float:
         """Return what a request costs under a load, in µs."""

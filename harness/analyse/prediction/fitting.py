@@ -66,7 +66,7 @@ def latency_of(cells: Sequence[RelayCell]) -> float:
 def load_of(cell: RelayCell, latency_s: float) -> CoreLoad:
     """Return the load under which a cell's cost was paid."""
     flow = solve(cell.setting, Demand(cell.cpu_us / 1e6, latency_s))
-    return load_by(flow, cell.setting.clients)
+    return load_by(flow, cell.setting)
 
 
 def tail_of(name: str, model: RelayModel, cells: Sequence[RelayCell]) -> TailFactor:

@@ -107,12 +107,15 @@ def balance(model: RelayModel, setting: Setting) -> tuple[CoreLoad, Flow]:
         return solve(setting, Demand(cost_us / 1e6, model.latency_s))
 
     def too_dear_us(cost_us: float) -> float:
-        return cost_us - model.cost.at(load_by(flow_if(cost_us), setting.clients))
+        return cost_us - model.cost.at(load_by(flow_if(cost_us), setting))
 
-    least_us, most_us = (model.cost.at(CoreLoad(setting.clients, share, share)) for share in (0.0, 1.0))
+    queued = setting.pool < setting.clients
+    least_us, most_us = (
+        model.cost.at(CoreLoad(setting.clients, share, share, queued)) for share in (0.0, 1.0)
+    )
     cost_us = optimize.brentq(too_dear_us, least_us * (1 - MARGIN), most_us * (1 + MARGIN), rtol=1e-6)
     flow = flow_if(cost_us)
-    return load_by(flow, setting.clients), flow
+    return load_by(flow, setting), flow
 
 
 @cache

@@ -51,7 +51,7 @@ def _how(found: PredictionTest) -> Blocks:
             "A queue played on a virtual clock gives the quantiles."
         ),
         Text(
-            "**The cost is no constant.** Who finds the core idle pays for a wake-up; who finds it busy is served in passing, and shares a pass of the loop with others. So cost and load "
+            "**The cost is no constant.** Who finds the core idle pays for a wake-up; who finds it busy is served in passing, and shares a pass of the loop with others; who waits for the pool pays for that, too. So cost and load "
             "depend on each other, and the model looks for the one load at which both agree. What would be foretold with a cost that "
             "is a constant stands beside it."
         ),
@@ -107,7 +107,7 @@ def _row(each: Judged) -> tuple[str, ...]:
         FORM.format(each.predicted),
         interval(each.measured, FORM),
         f"{each.miss:+.0%}",
-        "" if each.right else "**wrong**",
+        "" if each.near else "possible" if each.right else "**wrong**",
     )
 
 
@@ -119,6 +119,7 @@ def _models(found: PredictionTest) -> Blocks:
             f"{model.cost.wakeup_us:.1f}",
             f"{model.cost.pass_us:.1f}",
             f"{100 * model.cost.work_per_client_us:.1f}",
+            f"{model.cost.queueing_us:.1f}",
             f"{model.latency_s * 1e6:.0f}",
         )
         for server, model in found.models.items()
@@ -128,7 +129,14 @@ def _models(found: PredictionTest) -> Blocks:
         grid(
             (
                 *words("server"),
-                *numbers("its work", "+ a wake-up", "+ a pass", "+ per 100 clients", "elsewhere"),
+                *numbers(
+                    "its work",
+                    "+ a wake-up",
+                    "+ a pass",
+                    "+ per 100 clients",
+                    "+ waiting for the pool",
+                    "elsewhere",
+                ),
             ),
             rows,
         ),

@@ -20,7 +20,7 @@ def test_the_load_is_that_which_its_own_cost_brings_about(clients: int, wait_s: 
     load, _ = balance(relay(), setting)
     demand = relay().demand(load)
     assert demand.core_s == pytest.approx(
-        relay().cost.at(load_by(solve(setting, demand), clients)) / 1e6, rel=1e-3
+        relay().cost.at(load_by(solve(setting, demand), setting)) / 1e6, rel=1e-3
     )
 
 
