@@ -13,9 +13,10 @@ from typing import Final
 from harness.analyse.answer import ConnectionMemory
 from harness.analyse.blocks import Launch, by_block, of_regime, under
 from harness.analyse.changing_places import PlaceChange
+from harness.analyse.crossings import Place
 from harness.analyse.interpreters import OfInterpreters
 from harness.analyse.rankings import BACKGROUND_RPS, RankedTail, Ranking, ranking, tail_ranking
-from harness.analyse.relays import Place, RelayMap, of_relays, own_threads
+from harness.analyse.relays import RelayMap, of_relays, own_threads
 from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import estimate
 from harness.analyse.tables import Row, Table

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from harness.analyse.relays import Crossing
+from harness.analyse.crossings import Crossing
 from harness.analyse.statistics.inference import Estimate
 from harness.analyse.tables import Row
 

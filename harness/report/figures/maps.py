@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from harness.analyse.crossings import MOST, Divide, MapField
 from harness.analyse.rankings import Ranking
-from harness.analyse.relays import MOST, Divide, MapField, RelayMap
+from harness.analyse.relays import RelayMap
 from harness.plan import by_name
 from harness.report.figures import style
 from harness.report.figures.look import look

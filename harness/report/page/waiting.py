@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from harness.analyse.analysis import Analysis
+from harness.analyse.crossings import MapField
 from harness.analyse.rankings import Ranking
-from harness.analyse.relays import MapField, RelayMap
+from harness.analyse.relays import RelayMap
 from harness.plan import by_name
 from harness.report.names import short_names
 from harness.report.page.looks import classes

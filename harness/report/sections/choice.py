@@ -19,8 +19,8 @@ from harness.analyse.advice import (
     ThreadsThatWait,
     WaitingHandlers,
 )
+from harness.analyse.crossings import Place
 from harness.analyse.rankings import Ranking
-from harness.analyse.relays import Place
 from harness.analyse.tables import Table
 from harness.plan import by_name
 from harness.report.blocks import Blocks, Heading, Text, points

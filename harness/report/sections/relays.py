@@ -5,8 +5,9 @@ from typing import Final, NamedTuple
 
 from harness.analyse.advice import Advice, SmallPool, ThreadsThatWait, WaitingHandlers
 from harness.analyse.analysis import Analysis
+from harness.analyse.crossings import BEHIND, MOST, Divide, MapField
 from harness.analyse.rankings import Ranking
-from harness.analyse.relays import BEHIND, MOST, Divide, MapField, RelayMap, TimerError
+from harness.analyse.relays import RelayMap, TimerError
 from harness.analyse.samples.validity import BUSY, LATE_LIMIT
 from harness.analyse.shortfall import REACHED, SHORTEST_WAIT_S, Lost, Shortfall
 from harness.analyse.tables import Row
