@@ -22,7 +22,7 @@ from harness.launch.candidates import Candidate
 from harness.machine.resources import Cores
 from harness.plan import Cell, Load, Round, Slicing
 from harness.record import Sample
-from harness.study.cell import cores_of, placement_of, sample_of, serving, visit
+from harness.study.cell import cores_of, placement_of, put_into_service, sample_of, serving
 from harness.study.fleet import Fleet
 from harness.study.from_many import FleetSession
 from harness.study.observe import Observation, Session
@@ -73,8 +73,8 @@ class Crew:
         cores = self.cores_of(candidate)
         workers = Workers(self.members(candidate.label, cores), None)
         address, launched = running.enter_context(serving(candidate, load, cores))
-        visit(candidate, address, load)
-        return Session(address, launched, load, cores, workers, scratch)
+        ready = put_into_service(candidate, address, launched, load)
+        return Session(address, launched, ready, load, cores, workers, scratch)
 
     def dismiss(self, server: str) -> None:
         """Forget generators that may not be able to go on."""

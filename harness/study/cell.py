@@ -16,6 +16,7 @@ from harness.errors import MeasureError
 from harness.launch.candidates import HOST, Candidate
 from harness.launch.process import DEFAULT_CLIENTS, DEFAULT_POOL, Launched, address_of, launch
 from harness.machine.connections import Address
+from harness.machine.processes import Snapshot, snapshot
 from harness.machine.resources import Cores, cores_for
 from harness.plan import ALL_CORES, CLOSED, FREE, FRESH, Cell, Load
 from harness.record import GeneratorUse, MachineUse, Placement, Sample, ServerUse, Slice
@@ -59,8 +60,8 @@ def measure(  # noqa: PLR0913 - what, how, and by whom
         upstream = let_upstream_listen(workers.generators[0], load)
         with serving(candidate, load, cores, upstream) as (address, launched):
             try:
-                visit(candidate, address, load)
-                session = Session(address, launched, load, cores, workers, Path(scratch))
+                ready = put_into_service(candidate, address, launched, load)
+                session = Session(address, launched, ready, load, cores, workers, Path(scratch))
                 # A relay opens its connections to the upstream with the first questions: that is none of the window's.
                 settled = load.upstream is not None and load.arrivals == CLOSED
                 session.turn(load, progress, settled=settled)
@@ -74,6 +75,15 @@ def measure(  # noqa: PLR0913 - what, how, and by whom
 def cores_of(candidate: Candidate, generators: int = 1) -> Cores:
     """Choose where a server and its generators run."""
     return cores_for(generators, all_cores=candidate.regime == ALL_CORES, free=FREE in candidate.ways)
+
+
+def put_into_service(
+    candidate: Candidate, address: Address, launched: Launched | None, load: Load
+) -> Snapshot:
+    """Visit a server; return what it was like before, when no client had come."""
+    ready = snapshot(launched.process.pid if launched is not None else None)
+    visit(candidate, address, load)
+    return ready
 
 
 def visit(candidate: Candidate, address: Address, load: Load) -> None:

@@ -114,7 +114,7 @@ class FleetSession:
             self._parts = fleet.parts(candidate.label, load)
             self._host = fleet.host()
             self._started = self._serve(candidate, load, running)
-            self._ready = self._look()
+            self._ready = self._started.ready
             self._background = self._company(load, running)
             self._connect_s = self._connect(load)
             self._connected = self._look()

@@ -14,18 +14,23 @@ from harness.launch.selection import ours
 from harness.machine.processes import Snapshot, busy_ns, cpu_ns_of, resident_bytes, snapshot, ticks_of
 from harness.machine.resources import Cores
 from harness.plan import Load, Record
-from harness.study.cell import cores_of, serving, visit
+from harness.study.cell import cores_of, put_into_service, serving
 from harness.study.observe import MEMORY_EVERY_S
 
 
 class Started(Record, frozen=True):
-    """A server that was started: where it is reached, how long that took, and which cores of its machine it may use."""
+    """A server that was started: where it is reached, how long that took, and which cores of its machine it may use.
+
+    Attributes:
+        ready: what it was like before any client came.
+    """
 
     host: str
     port: int
     startup_s: float = 0.0
     cores: tuple[int, ...] = ()
     shared_cores: tuple[int, ...] = ()
+    ready: Snapshot = Snapshot()
 
 
 class ServerTurn(Record, frozen=True, kw_only=True):
@@ -57,9 +62,9 @@ class ServerHost:
         address, self._launched = self._running.enter_context(
             serving(candidate, load, self._cores, host=host)
         )
-        visit(candidate, address, load)
+        ready = put_into_service(candidate, address, self._launched, load)
         startup_s = self._launched.startup_s if self._launched else 0.0
-        return Started(*address, startup_s, self._cores.server, self._cores.shared)
+        return Started(*address, startup_s, self._cores.server, self._cores.shared, ready)
 
     def look(self) -> Snapshot:
         """Look at the server."""

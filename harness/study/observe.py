@@ -141,6 +141,7 @@ class Session:
         self,
         address: Address,
         launched: Launched | None,
+        ready: Snapshot,
         load: Load,
         cores: Cores,
         workers: Workers,
@@ -151,6 +152,7 @@ class Session:
         Args:
             address: of the server.
             launched: the server, if it is ours.
+            ready: what it was like before any client came.
             load: with the longest times of all turns.
             cores: where server and generators run.
             workers: the processes of the load.
@@ -164,7 +166,7 @@ class Session:
         self._launched_s = launched.startup_s if launched is not None else 0.0
         self.cores = cores
         self._workers = workers
-        self._ready = snapshot(self._leader)
+        self._ready = ready
         if workers.background is not None and load.background is not None:
             let_background_come(workers.background, address, load.background)
         orders = orders_for(address, load, cores, workers, self._pids, str(scratch))

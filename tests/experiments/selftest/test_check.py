@@ -23,7 +23,7 @@ from harness.experiments.selftest.stall import expected_share
 from harness.experiments.selftest.trials import EQUALS, instrument_hash, read_runs, run_of, verdict_on
 from harness.record import ResolutionRun, Sample, Told
 from harness.record.buckets import histogram
-from harness.study.cell import measure
+from harness.study.cell import VISITORS, measure
 from tests.makers import changed
 
 TURNS = {"plus_5": 50, "plus_6": 60, "plus_10": 100, "plus_100": 1000}
@@ -79,8 +79,9 @@ def test_the_null_server_answers_rightly_and_counts(tmp_path: Path, pipeline: in
     sample = measure(null("null", count_file=str(file)), load(8, pipeline, duration_s=0.2))
     assert (sample.requests.wrong, sample.requests.error) == (0, 0)
     _, *counted = json.loads(file.read_text())
-    assert sum(counted) == sample.requests.sent == sample.requests.ok
-    assert len(counted) == 8
+    visitors, clients = counted[:-8], counted[-8:]
+    assert sum(clients) == sample.requests.sent == sample.requests.ok
+    assert visitors == [1] * VISITORS
 
 
 @pytest.mark.parametrize(
