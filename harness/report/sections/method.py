@@ -18,6 +18,10 @@ from harness.report.sections.instrument import instrument_section
 from harness.report.wording import MARK
 
 TITLE: Final = "Threads, asyncio or gevent? What each concurrency model costs"
+IN_SERVICE: Final = (
+    "Servers are measured as they are in service: as many clients as are measured, and no fewer than 64, have come, spoken and "
+    "left before, where a server takes as many."
+)
 
 
 def heading(analysis: Analysis) -> Blocks:
@@ -167,10 +171,7 @@ def _slices_in_words(manifest: Manifest) -> Blocks:
     )
     if len(alone) == len(manifest.design.workloads):
         return [
-            Text(
-                "Each server was launched by itself, those of a block one after the other. Servers are measured as they are in service: one client "
-                "has come, asked and left before."
-            ),
+            Text(f"Each server was launched by itself, those of a block one after the other. {IN_SERVICE}"),
             *known,
         ]
     return [
@@ -179,7 +180,7 @@ def _slices_in_words(manifest: Manifest) -> Blocks:
             f"{slicing.cycles} cycles with a slice of {slicing.slice_s:g} s for each, in a random order. A slice counts from the moment when every "
             "client has had a reply; what is in flight at its end is waited for, compared, and not counted. Requests/s and CPU per request are "
             f"those of a launch's slices together. Quantiles, maxima and fairness come from one continuous window of {slicing.window_s:g} s, which each "
-            "server has in each block. Servers are measured as they are in service: as many clients as are measured, and no fewer than 64, have come, spoken and left before, where a server takes as many."
+            f"server has in each block. {IN_SERVICE}"
         ),
         *known,
     ]
