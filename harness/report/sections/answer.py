@@ -137,7 +137,7 @@ def waiting_sentence(analysis: Analysis) -> str:
     if not analysis.relays.workloads:
         return f"**Handlers that wait**: {NOT_MEASURED}; `harness bench --workload relays` does."
     said = [
-        f"{why}"
+        f"{few(each.servers, MOST_NAMED)}: {why}"
         for each in analysis.advice
         if isinstance(each, WaitingHandlers | ThreadsThatWait)
         for _, why in [advice_in_words(each)]
