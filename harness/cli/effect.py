@@ -1,6 +1,7 @@
 """`harness effect`: known effects, made to happen and taken away."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import click
 from rich import box
@@ -51,6 +52,10 @@ def effect(names: Sequence[str], database: str | None, json_file: str | None) ->
     return 0 if all(result.shown for result in results) else FAILED
 
 
+FEW: Final = 2
+"""More columns than these are as narrow as their figures allow, so that none is cut beside what they are about."""
+
+
 def show(result: EffectResult, console: Console) -> None:
     """Print both sides of an experiment, and the cause."""
     table = Table(
@@ -58,8 +63,9 @@ def show(result: EffectResult, console: Console) -> None:
     )
     columns = dict(result.columns) or {result.metric: result.unit}
     table.add_column(result.effect, min_width=30)
-    for title in columns.values():
-        table.add_column(title, justify="right")
+    for name, title in columns.items():
+        words = [*title.split(), *(figure(each.arm.figures.get(name, 0.0)) for each in result.arms)]
+        table.add_column(title, justify="right", width=max(map(len, words)) if len(columns) > FEW else None)
     table.add_column("the rule")
     for each in result.arms:
         said = "names it" if each.named else "does not name it"
