@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from harness.conformance.smoke import check_shortly
 from harness.drive.fleet import BACKGROUND, GO_ON, as_line, background_outcome, worker
 from harness.drive.orders import BackgroundOrder
 from harness.errors import InterpreterError, LaunchError, MeasureError
@@ -102,7 +101,7 @@ def placed(name: str, place: str) -> dict[str, float]:
     cores = CORES.server if place == PINNED else free
     clients_count = min(CLIENTS, candidate.most_clients or CLIENTS)
     with launch(candidate, cores=cores) as launched:
-        check_shortly(candidate.label, launched.address)
+        visit(candidate, launched.address, Load(clients=clients_count))
         with connected_clients(launched.address, clients_count) as clients, quiet():
             clients.ask(10)
             found = _quietest(launched, clients, REQUESTS // clients_count)
