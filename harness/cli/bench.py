@@ -3,7 +3,7 @@
 import re
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -80,6 +80,13 @@ QUICK_COSTS: Final = 0.2
 @click.argument("names", nargs=-1)
 @server_options
 @pythons_option
+@click.option(
+    "--also",
+    "others",
+    multiple=True,
+    metavar="NAME",
+    help="Besides these, under the core workloads alone: NAME@3.13t, NAME+free, a variant.",
+)
 @ways_options
 @click.option(
     "--generators",
@@ -98,8 +105,8 @@ QUICK_COSTS: Final = 0.2
     "--full",
     "profile",
     flag_value="full",
-    help="8 blocks of the core workloads, 5 of all others, about two hours; of all of ours, their variants under the core "
-    "workloads.  [default: 8 and 3]",
+    help="Besides what is measured by default, the variants under the core workloads, the map of relays, and the self-test: "
+    "about an hour and a half.",
 )
 @click.option(
     "--torture/--no-torture",
@@ -148,7 +155,7 @@ QUICK_COSTS: Final = 0.2
 @click.option(
     "--prove/--no-prove",
     default=None,
-    help="Try the suite on its mutants, too (two minutes).  [default: unless --quick]",
+    help="Try the suite on its mutants, too (two minutes).  [default: unless --quick, or just this suite was tried for the reference]",
 )
 @click.option(
     "--selftest/--no-selftest",
@@ -211,6 +218,7 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     servers: Sequence[str],
     declarations: Sequence[str],
     pythons: Sequence[str],
+    others: Sequence[str],
     placements: Sequence[str],
     generators: int | None,
     cluster: str | None,
@@ -248,6 +256,8 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
     if not (names or servers or placements or fresh or only_relays or len(pythons) > 1):
         other_ways = _other_ways(able, profile)
         candidates, able = [*candidates, *other_ways], [*able, *other_ways]
+    variants = _besides(others, {each.label for each in candidates})
+    candidates, able = [*candidates, *variants], [*able, *(each for each in variants if not each.refusal)]
     target = _target(precision, precision_of, within_minutes)
     if target and blocks:
         raise UsageError("--precision chooses the number of blocks: leave out --blocks")
@@ -267,7 +277,7 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         duration_s=size.duration_s,
         seed=secrets.randbelow(2**32) if seed is None else seed,
         all_cores=all_cores(able),
-        core_only=frozenset() if workloads else _core_only(able, everything=everything),
+        core_only=frozenset() if workloads else _core_only(able, others=variants, everything=everything),
         relay_only=frozenset() if workloads else _relay_only(able, profile, everything=everything),
         no_relays=frozenset(each.label for each in able if not each.relays or cluster),
         generators=generators or 1,
@@ -302,7 +312,7 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         target,
         Extras(
             anew=profile == "full",
-            prove=profile != "quick" if prove is None else prove,
+            prove=False if prove is None and profile == "quick" else prove,
             selftest=profile == "full" if selftest is None else selftest,
             limits=profile != "quick" if limits is None else limits,
             costs_scale=_costs_scale(profile, costs=costs),
@@ -339,10 +349,22 @@ def _other_ways(candidates: Sequence[Candidate], profile: str | None) -> list[Ca
     ]
 
 
-def _core_only(candidates: Sequence[Candidate], *, everything: bool) -> frozenset[str]:
-    """Return who meets the core workloads only: variants, if all are measured, and those who are free or fresh."""
+def _besides(names: Sequence[str], taken: Collection[str]) -> list[Candidate]:
+    """Return the servers that are measured besides; UsageError if one of them is measured anyway."""
+    found = selected(names) if names else []
+    for each in found:
+        if each.label in taken:
+            raise UsageError(f"--also {each.label}: it is measured anyway")
+    return found
+
+
+def _core_only(
+    candidates: Sequence[Candidate], *, others: Sequence[Candidate] = (), everything: bool
+) -> frozenset[str]:
+    """Return who meets the core workloads only: variants, if all are measured, those besides, and those who are free or fresh."""
     variants = {each.name for each in VARIANTS} if everything else set()
-    return frozenset(each.label for each in candidates if each.ways or each.label in variants)
+    besides = {each.label for each in others}
+    return frozenset(each.label for each in candidates if each.ways or each.label in variants | besides)
 
 
 def _relay_only(candidates: Sequence[Candidate], profile: str | None, *, everything: bool) -> frozenset[str]:

@@ -104,8 +104,8 @@ PROFILES: Final = {
         only=("clients_64", "clients_500", RELAY.name),
         whole_s=345.0,
     ),
-    "standard": Profile(core_blocks=8, other_blocks=3, warmup_s=0.3, duration_s=1.0),
-    "full": Profile(core_blocks=8, other_blocks=5, warmup_s=0.3, duration_s=1.0, map_blocks=RELAY_BLOCKS),
+    "standard": Profile(core_blocks=4, other_blocks=3, warmup_s=0.3, duration_s=1.0),
+    "full": Profile(core_blocks=4, other_blocks=3, warmup_s=0.3, duration_s=1.0, map_blocks=3),
 }
 
 
@@ -137,7 +137,8 @@ class Plan:
         most_clients: of the servers that serve only so many at once.
         blocks: of each workload.
         all_cores: the servers that use more than one core: they are measured on their own, and not compared with others.
-        core_only: the servers that meet the core workloads only, and the one of relays that every run measures.
+        core_only: the servers that meet the core workloads only, and of these none that pipelines, and the one of relays that
+            every run measures.
         relay_only: those that meet the latter alone.
         no_relays: those that cannot be told to ask an upstream.
         slicing: how the servers of a block are loaded in turn, under the workloads for which they are.
@@ -231,7 +232,7 @@ class Plan:
         return self.can_serve(server, workload) and (of == RELAY or self._is_for_all(server, of))
 
     def _is_for_all(self, server: str, workload: Workload) -> bool:
-        return server not in self.relay_only and (server not in self.core_only or workload.core)
+        return server not in self.relay_only and (server not in self.core_only or _is_plain(workload))
 
     def _is_the_same_with_fewer(self, server: str, workload: Workload) -> bool:
         fewest = min(RELAY_CLIENTS)
@@ -294,6 +295,11 @@ class Plan:
     def doubled(self) -> str:
         """Return the server that has a twin; empty if none has."""
         return next((server for server in self.servers if twin_of(server) in self.servers), "")
+
+
+def _is_plain(workload: Workload) -> bool:
+    """Tell whether it belongs to the core, and each of its clients asks one thing at a time."""
+    return workload.core and workload.load.pipeline == 1
 
 
 def in_slices(workload: str) -> bool:

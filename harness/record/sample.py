@@ -165,7 +165,7 @@ class MachineUse(Record, frozen=True, kw_only=True):
     """What others took of the machine.
 
     Attributes:
-        steal_share: of all cores' time, what the hypervisor gave to others.
+        steal_share: of all cores' time, what the hypervisor gave to others for certain, which is all but one tick.
         foreign_share: of the time of the cores of server and generator, or of the generator's alone if that is more, what
             other processes took, in the window.
     """

@@ -71,7 +71,8 @@ class Extras:
     """What is done besides measuring and the gate.
 
     Attributes:
-        prove: try the suite on its mutants and on the textbook's servers, too.
+        prove: try the suite on its mutants and on the textbook's servers, too; None: unless the reference run has tried
+            just this suite.
         selftest: let the instrument test itself before measuring.
         limits: find out how many connections each server holds.
         costs_scale: look for what requests and connections cost, and for known effects, with so much of the full number
@@ -82,7 +83,7 @@ class Extras:
     """
 
     anew: bool = False
-    prove: bool = True
+    prove: bool | None = None
     selftest: bool = False
     limits: bool = False
     costs_scale: float | None = None
@@ -216,10 +217,10 @@ def _prepare(  # noqa: PLR0913 - whom, where and what
     some = ("--case", ",".join(gate_cases)) if gate_cases else ()
     run_phase(GATE, _as_usual(candidates), folder, console, *some, stale=stale)
     write_whole(folder / CLAUSES, json.dumps({case.id: case.clause for case in CASES}, indent=1) + "\n")
-    if extras.prove:
-        run_phase(THE_SUITE, candidates, folder, console)
-    elif (proof := standing_proof()) is not None:
+    if not extras.prove and (proof := standing_proof()) is not None:
         write_whole(folder / PROOF, proof)
+    elif extras.prove is not False:
+        run_phase(THE_SUITE, candidates, folder, console)
     if extras.selftest:
         run_phase(THE_INSTRUMENT, candidates, folder, console, stale=stale)
     verdicts = read_results(folder).conformance

@@ -16,7 +16,7 @@ from harness.errors import MeasureError
 from harness.launch.candidates import HOST, Candidate
 from harness.launch.process import DEFAULT_CLIENTS, DEFAULT_POOL, Launched, address_of, launch
 from harness.machine.connections import Address
-from harness.machine.processes import Snapshot, snapshot
+from harness.machine.processes import NS_PER_TICK, Snapshot, snapshot
 from harness.machine.resources import Cores, cores_for
 from harness.plan import ALL_CORES, CLOSED, FREE, FRESH, Cell, Load
 from harness.record import GeneratorUse, MachineUse, Placement, Sample, ServerUse, Slice
@@ -177,8 +177,7 @@ def sample_of(  # noqa: PLR0913 - all that a sample tells of
             connect_s=seen.connect_s,
         ),
         machine=MachineUse(
-            steal_share=sum(turn.stolen_s for turn in seen.turns)
-            / sum(turn.machine_s for turn in seen.turns),
+            steal_share=steal_share([(turn.stolen_s, turn.machine_s) for turn in seen.turns]),
             foreign_share=_foreign_share(
                 cores,
                 placement.generators,
@@ -193,6 +192,19 @@ def sample_of(  # noqa: PLR0913 - all that a sample tells of
         upstream=in_window.upstream(),
         workers=seen.workers,
     )
+
+
+def steal_share(turns: Sequence[tuple[float, float]]) -> float:
+    """Return the share of the cores' time that the hypervisor gave to others for certain.
+
+    It is told in ticks, of which one may have been all but full before: of a short window that would be more than a share that
+    matters.
+
+    Args:
+        turns: seconds that were given to others, and of all cores, in each turn.
+    """
+    stolen_s, machine_s = map(sum, zip(*turns, strict=True))
+    return max(0.0, stolen_s - NS_PER_TICK / 1e9) / machine_s
 
 
 def _divided_cpu_ns(begin: Reading, end: Reading) -> tuple[int, int]:

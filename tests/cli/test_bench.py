@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.cli.bench import _core_only, _named, _other_ways, _relay_only
+from harness.cli.bench import _besides, _core_only, _named, _other_ways, _relay_only
 from harness.errors import UsageError
 from harness.launch.selection import ours, selected
 from harness.plan import QUICK_RELAYS, RELAYS, by_name
@@ -34,6 +34,18 @@ def test_every_server_of_one_core_is_there_free_and_fresh_and_a_quick_run_gives_
     assert _core_only(everybody, everything=False) == {*labels}
     assert _relay_only(everybody, None, everything=False) == {*labels[3:]}
     assert _relay_only(everybody, "quick", everything=False) == {*labels[1:]}
+
+
+def test_who_is_measured_besides_meets_the_core_alone() -> None:
+    usual = selected(("threaded", "processes"))
+    besides = _besides(("threaded+free", "asyncio_streams+uvloop"), {each.label for each in usual})
+    names = {"threaded+free", "asyncio_streams+uvloop"}
+    assert _core_only([*usual, *besides], others=besides, everything=False) == names
+
+
+def test_nobody_is_measured_twice() -> None:
+    with pytest.raises(UsageError, match="--also threaded: it is measured anyway"):
+        _besides(("threaded",), {"threaded", "processes"})
 
 
 def test_what_differs_as_a_relay_alone_is_measured_as_one_alone() -> None:

@@ -21,7 +21,7 @@ from harness.machine.resources import Cores, cores_for
 from harness.plan import ALL_CORES, POISSON, TRICKLE, Background, Load, Waiting
 from harness.record import Sample
 from harness.study.block import Crew
-from harness.study.cell import _foreign_share, cores_of, measure
+from harness.study.cell import _foreign_share, cores_of, measure, steal_share
 from harness.study.observe import MemorySeries
 from tests.makers import changed
 
@@ -31,6 +31,15 @@ SHORT = Load(clients=4, pipeline=2, warmup_s=0.1, duration_s=0.3)
 def real_trouble(sample: Sample) -> list[str]:
     """Say what is wrong with a sample, the machine's being busy apart."""
     return [reason for reason in invalidity(sample) if not reason.startswith(("steal", "lag", "foreign"))]
+
+
+def test_one_tick_of_stolen_time_may_have_been_all_but_full_before_and_is_not_held_against_a_short_window() -> (
+    None
+):
+    assert steal_share([(0.0, 1.0)]) == 0
+    assert steal_share([(0.01, 0.6)]) == 0
+    assert steal_share([(0.02, 1.0)]) == pytest.approx(0.01)
+    assert steal_share([(0.01, 1.0), (0.06, 1.0)]) == pytest.approx(0.03)
 
 
 def test_a_sample_adds_up() -> None:
