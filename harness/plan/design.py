@@ -137,8 +137,8 @@ class Plan:
         most_clients: of the servers that serve only so many at once.
         blocks: of each workload.
         all_cores: the servers that use more than one core: they are measured on their own, and not compared with others.
-        core_only: the servers that meet the core workloads only, and of these none that pipelines, and the one of relays that
-            every run measures.
+        core_only: the servers that meet only those of the core workloads in which many clients ask one thing at a time, and the
+            one of relays that every run measures.
         relay_only: those that meet the latter alone.
         no_relays: those that cannot be told to ask an upstream.
         slicing: how the servers of a block are loaded in turn, under the workloads for which they are.
@@ -232,7 +232,7 @@ class Plan:
         return self.can_serve(server, workload) and (of == RELAY or self._is_for_all(server, of))
 
     def _is_for_all(self, server: str, workload: Workload) -> bool:
-        return server not in self.relay_only and (server not in self.core_only or _is_plain(workload))
+        return server not in self.relay_only and (server not in self.core_only or _is_of_many(workload))
 
     def _is_the_same_with_fewer(self, server: str, workload: Workload) -> bool:
         fewest = min(RELAY_CLIENTS)
@@ -297,9 +297,9 @@ class Plan:
         return next((server for server in self.servers if twin_of(server) in self.servers), "")
 
 
-def _is_plain(workload: Workload) -> bool:
-    """Tell whether it belongs to the core, and each of its clients asks one thing at a time."""
-    return workload.core and workload.load.pipeline == 1
+def _is_of_many(workload: Workload) -> bool:
+    """Tell whether it belongs to the core, and many clients ask one thing at a time."""
+    return workload.core and workload.load.clients > 1 and workload.load.pipeline == 1
 
 
 def in_slices(workload: str) -> bool:

@@ -2,10 +2,11 @@
 
 import pytest
 
-from harness.cli.bench import _besides, _core_only, _named, _other_ways, _relay_only
+from harness.cli.bench import EVERYTHING, _besides, _core_only, _named, _other_ways, _relay_only
 from harness.errors import UsageError
 from harness.launch.selection import ours, selected
 from harness.plan import QUICK_RELAYS, RELAYS, by_name
+from implementations.catalogue import SERVERS
 
 
 def test_the_family_of_relays_stands_for_its_map_and_for_a_few_of_it_in_a_quick_run() -> None:
@@ -34,6 +35,13 @@ def test_every_server_of_one_core_is_there_free_and_fresh_and_a_quick_run_gives_
     assert _core_only(everybody, everything=False) == {*labels}
     assert _relay_only(everybody, None, everything=False) == {*labels[3:]}
     assert _relay_only(everybody, "quick", everything=False) == {*labels[1:]}
+
+
+def test_a_full_run_leaves_out_the_named_mistake_that_would_not_pass_the_gate() -> None:
+    assert {name for name in SERVERS if name.startswith("asyncio_streams+")} - {*EVERYTHING} == {
+        "asyncio_streams+blocking",
+        "asyncio_streams+loops",
+    }
 
 
 def test_who_is_measured_besides_meets_the_core_alone() -> None:
