@@ -1,6 +1,7 @@
 """What all figures have in common: their style, their ticks, and how they become text."""
 
 import io
+import re
 import textwrap
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ STYLE: Final[dict[Any, Any]] = {
     "figure.facecolor": "white",
     "legend.frameon": False,
 }
+HASHED: Final = re.compile(r'(?<=[#"])[A-Za-z][0-9a-f]{10}(?=[")])')
+"""A name that matplotlib makes from the bits of what it names: the last of them differ from one processor to the next."""
 WIDTH_INCHES: Final = 8.6
 LETTERS_PER_INCH: Final = 15
 GREY: Final = "#bbbbbb"
@@ -48,7 +51,13 @@ def plainly(value: float, _: int) -> str:
 
 
 def svg(figure: Figure) -> str:
-    """Return a figure as text, the same bytes each time."""
+    """Return a figure as text, the same bytes each time and on each machine."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+    return "\n".join(line.rstrip() for line in numbered(text.getvalue()).splitlines()) + "\n"
+
+
+def numbered(text: str) -> str:
+    """Return the text of a figure with numbers, in the order in which they come, for names made from hashes."""
+    known: dict[str, str] = {}
+    return HASHED.sub(lambda name: known.setdefault(name[0], f"{name[0][0]}{len(known) + 1}"), text)
