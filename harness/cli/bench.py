@@ -4,7 +4,7 @@ import re
 import secrets
 import sys
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -40,11 +40,13 @@ from harness.plan import (
     PROFILES,
     QUICK_MAP_S,
     QUICK_RELAYS,
+    RELAY,
     RELAY_BLOCKS,
     RELAY_CASES,
     RELAYS,
     WORKLOADS,
     Plan,
+    Profile,
     Workload,
     by_name,
 )
@@ -182,7 +184,7 @@ QUICK_COSTS: Final = 0.2
 def bench(context: click.Context, /, resume: Path | None, *, stale: bool, **asked: object) -> int:
     """Measure servers side by side and write a report: NAMES of ours, or any by --server; all of ours by default."""
     if resume is None and not stale:
-        return _bench(**asked)  # type: ignore[arg-type] # click has checked them
+        return _bench(Asked(**asked))  # type: ignore[arg-type] # click has checked them
     given = {name for name in asked if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
     if resume is not None and (given or stale):
         raise UsageError("--resume takes everything from the run that it goes on with: leave out the rest")
@@ -210,82 +212,169 @@ def _done_again(folder: Path, *, stale: bool) -> int:
     asked = bench.make_context("harness bench", list(manifest.command[2:])).params
     del asked["resume"], asked["stale"]
     known = {"seed": manifest.design.seed, "out": folder, "interrupted": recorded, "stale": parts}
-    return _bench(**asked | known)
+    return _bench(Asked(**asked | known))
 
 
-def _bench(  # noqa: PLR0913 - one parameter for each option
-    names: Sequence[str],
-    servers: Sequence[str],
-    declarations: Sequence[str],
-    pythons: Sequence[str],
-    others: Sequence[str],
-    placements: Sequence[str],
-    generators: int | None,
-    cluster: str | None,
-    on: str | None,
-    loops: Sequence[str],
-    profile: str | None,
-    workloads: Sequence[str],
-    blocks: int | None,
-    precision: str | None,
-    precision_of: str,
-    within_minutes: float | None,
-    seed: int | None,
-    out: Path | None,
-    *,
-    fresh: bool,
-    prove: bool | None,
-    torture: bool | None,
-    selftest: bool | None,
-    twin: bool,
-    limits: bool | None,
-    costs: bool | None,
-    interrupted: Results | None = None,
-    stale: Sequence[Part] | None = None,
-) -> int:
-    named = _named(workloads, profile)
-    only_relays = bool(named) and all(each.relayed for each in named)
-    everything = profile == "full" and not (names or servers or only_relays)
-    candidates = selected(
-        EVERYTHING if everything else names, servers, declarations, pythons=pythons, loops=loops
-    )
-    candidates = measured_so(candidates, placements or _usual_placements(pythons), fresh=fresh)
-    able = [candidate for candidate in candidates if not candidate.refusal]
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a command line asks for: the options by their names, as they were checked, and the run that is gone on with.
+
+    Attributes:
+        interrupted: that run, if there is one.
+        stale: the parts of it that are made anew; None if it was interrupted.
+    """
+
+    names: Sequence[str]
+    servers: Sequence[str]
+    declarations: Sequence[str]
+    pythons: Sequence[str]
+    others: Sequence[str]
+    placements: Sequence[str]
+    fresh: bool
+    generators: int | None
+    cluster: str | None
+    on: str | None
+    loops: Sequence[str]
+    profile: str | None
+    workloads: Sequence[str]
+    blocks: int | None
+    precision: str | None
+    precision_of: str
+    within_minutes: float | None
+    seed: int | None
+    out: Path | None
+    twin: bool
+    prove: bool | None
+    torture: bool | None
+    selftest: bool | None
+    limits: bool | None
+    costs: bool | None
+    interrupted: Results | None = None
+    stale: Sequence[Part] | None = None
+
+    @property
+    def quick(self) -> bool:
+        """Tell whether time is short."""
+        return self.profile == "quick"
+
+    @property
+    def size(self) -> Profile:
+        """Return how long the run is."""
+        return PROFILES[self.profile or "standard"]
+
+    @property
+    def named(self) -> list[Workload]:
+        """Return the workloads that were named."""
+        return _named(self.workloads, self.profile)
+
+    @property
+    def only_relays(self) -> bool:
+        """Tell whether nothing but relays is to be measured."""
+        return bool(self.named) and all(each.relayed for each in self.named)
+
+    @property
+    def everything(self) -> bool:
+        """Tell whether variants are measured as well."""
+        return self.profile == "full" and not (self.names or self.servers or self.only_relays)
+
+    @property
+    def plainly(self) -> bool:
+        """Tell whether nothing was said of who is measured, and in which way, so that they are measured in all ways."""
+        said = self.names or self.servers or self.placements or self.fresh
+        return not (said or self.only_relays or len(self.pythons) > 1)
+
+
+def _bench(asked: Asked) -> int:
+    candidates, besides = _candidates(asked)
+    able = [each for each in candidates if not each.refusal]
     if not able:
         raise InterpreterError(f"{candidates[0].label} cannot run: {candidates[0].refusal}")
-    if not (names or servers or placements or fresh or only_relays or len(pythons) > 1):
-        other_ways = _other_ways(able, profile)
-        candidates, able = [*candidates, *other_ways], [*able, *other_ways]
-    variants = _besides(others, {each.label for each in candidates})
-    candidates, able = [*candidates, *variants], [*able, *(each for each in variants if not each.refusal)]
-    target = _target(precision, precision_of, within_minutes)
-    if target and blocks:
+    target = _target(asked.precision, asked.precision_of, asked.within_minutes)
+    plan = _plan(asked, able, besides, target)
+    if asked.cluster is None:
+        check_generators(plan.generators)
+    _check(plan, able, target)
+    command = ("harness", *sys.argv[1:])
+    context = click.get_current_context()
+    fleet = context.with_resource(fleet_if_asked_for(asked.cluster, asked.on, asked.generators))
+    if fleet is not None:
+        plan = replace(plan, generators=len(fleet.workers))
+    folder = asked.out or new_folder()
+    if asked.interrupted is None:
+        take(folder)
+        context.with_resource(held(folder))
+    done = run_bench(
+        candidates,
+        plan.with_twin() if asked.twin and not asked.only_relays else plan,
+        folder,
+        command,
+        Console(),
+        report_and_tell,
+        target,
+        _extras(asked),
+        asked.interrupted,
+        asked.stale,
+        fleet,
+    )
+    return 0 if done else FAILED
+
+
+def _candidates(asked: Asked) -> tuple[list[Candidate], set[str]]:
+    """Return who is measured, in which ways, those who cannot run on their interpreter included; and who of them besides."""
+    candidates = selected(
+        EVERYTHING if asked.everything else asked.names,
+        asked.servers,
+        asked.declarations,
+        pythons=asked.pythons,
+        loops=asked.loops,
+    )
+    placements = asked.placements or _usual_placements(asked.pythons)
+    candidates = measured_so(candidates, placements, fresh=asked.fresh)
+    if asked.plainly:
+        able = [each for each in candidates if not each.refusal]
+        candidates += _other_ways(able, asked.profile)
+    others = _besides(asked.others, {each.label for each in candidates})
+    return [*candidates, *others], {each.label for each in others}
+
+
+def _plan(
+    asked: Asked, able: Sequence[Candidate], besides: Collection[str], target: PrecisionGoal | None
+) -> Plan:
+    """Return what is measured, how often."""
+    if target and asked.blocks:
         raise UsageError("--precision chooses the number of blocks: leave out --blocks")
-    size = PROFILES[profile or "standard"]
+    size, named = asked.size, asked.named
     usual = CORE if target else [each for each in WORKLOADS if size.blocks(each)]
-    chosen = named or usual
-    planned = {
-        each.name: blocks or size.blocks(each) or (RELAY_BLOCKS if each.relayed else size.core_blocks)
-        for each in chosen
-    }
-    plan = Plan(
+    planned = {each.name: asked.blocks or _blocks(size, each, named) for each in named or usual}
+    short_relays = asked.only_relays and size.whole_s is not None
+    whole_s = QUICK_MAP_S if short_relays else size.whole_s
+    return Plan(
         servers=tuple(candidate.label for candidate in able),
         workloads=tuple(planned),
         most_clients={each.label: each.most_clients for each in able if each.most_clients is not None},
         blocks=dict.fromkeys(planned, PILOT_BLOCKS) if target else planned,
         warmup_s=size.warmup_s,
         duration_s=size.duration_s,
-        seed=secrets.randbelow(2**32) if seed is None else seed,
+        seed=secrets.randbelow(2**32) if asked.seed is None else asked.seed,
         all_cores=all_cores(able),
-        core_only=frozenset() if workloads else _core_only(able, others=variants, everything=everything),
-        relay_only=frozenset() if workloads else _relay_only(able, profile, everything=everything),
-        no_relays=frozenset(each.label for each in able if not each.relays or cluster),
-        generators=generators or 1,
-        gate_cases=RELAY_CASES if only_relays and size.whole_s else (),
-        whole_s=None if blocks or target else QUICK_MAP_S if only_relays and size.whole_s else size.whole_s,
+        core_only=frozenset() if named else _core_only(able, besides, everything=asked.everything),
+        relay_only=frozenset() if named else _relay_only(able, asked.profile, everything=asked.everything),
+        no_relays=frozenset(each.label for each in able if not each.relays or asked.cluster),
+        generators=asked.generators or 1,
+        gate_cases=RELAY_CASES if short_relays else (),
+        whole_s=None if asked.blocks or target else whole_s,
     )
-    if cluster is None:
-        check_generators(plan.generators)
+
+
+def _blocks(size: Profile, workload: Workload, named: Collection[Workload]) -> int:
+    """Return how often a workload is measured: what was asked for by name as often as what every run measures."""
+    if workload in named and workload.relayed and workload != RELAY:
+        return RELAY_BLOCKS
+    return size.blocks(workload) or size.core_blocks
+
+
+def _check(plan: Plan, able: Sequence[Candidate], target: PrecisionGoal | None) -> None:
+    """Raise UsageError if a plan cannot be carried out."""
     cells = plan.cells()
     fresh_ones = {each.label for each in able if FRESH in each.ways}
     if any(cell.workload == "churn" and cell.server in fresh_ones for cell in cells):
@@ -294,36 +383,23 @@ def _bench(  # noqa: PLR0913 - one parameter for each option
         raise UsageError("nothing is left to measure: these servers cannot serve these workloads")
     if target and not any(len(cells) > 1 for cells in plan.rounds()):
         raise UsageError("--precision is that of a ratio: it takes two servers that serve the same workload")
-    command = ("harness", *sys.argv[1:])
-    fleet = click.get_current_context().with_resource(fleet_if_asked_for(cluster, on, generators))
-    if fleet is not None:
-        plan = replace(plan, generators=len(fleet.workers))
-    folder = out or new_folder()
-    if interrupted is None:
-        take(folder)
-        click.get_current_context().with_resource(held(folder))
-    done = run_bench(
-        candidates,
-        plan.with_twin() if twin and not only_relays else plan,
-        folder,
-        command,
-        Console(),
-        report_and_tell,
-        target,
-        Extras(
-            anew=profile == "full",
-            prove=False if prove is None and profile == "quick" else prove,
-            selftest=profile == "full" if selftest is None else selftest,
-            limits=profile != "quick" if limits is None else limits,
-            costs_scale=_costs_scale(profile, costs=costs),
-            torture=profile != "quick" if torture is None else torture,
-            effects=effect_states(),
-        ),
-        interrupted,
-        stale,
-        fleet,
+
+
+def _extras(asked: Asked) -> Extras:
+    """Return what is done besides measuring."""
+
+    def unless_quick(said: bool | None) -> bool:  # noqa: FBT001 - it is the option's
+        return not asked.quick if said is None else said
+
+    return Extras(
+        anew=asked.profile == "full",
+        prove=False if asked.prove is None and asked.quick else asked.prove,
+        selftest=asked.profile == "full" if asked.selftest is None else asked.selftest,
+        limits=unless_quick(asked.limits),
+        costs_scale=_costs_scale(asked.profile, costs=asked.costs),
+        torture=unless_quick(asked.torture),
+        effects=effect_states(),
     )
-    return 0 if done else FAILED
 
 
 def _usual_placements(pythons: Sequence[str]) -> Sequence[str]:
@@ -359,12 +435,13 @@ def _besides(names: Sequence[str], taken: Collection[str]) -> list[Candidate]:
 
 
 def _core_only(
-    candidates: Sequence[Candidate], *, others: Sequence[Candidate] = (), everything: bool
+    candidates: Sequence[Candidate], besides: Collection[str] = (), *, everything: bool
 ) -> frozenset[str]:
     """Return who meets the core workloads only: variants, if all are measured, those besides, and those who are free or fresh."""
     variants = {each.name for each in VARIANTS} if everything else set()
-    besides = {each.label for each in others}
-    return frozenset(each.label for each in candidates if each.ways or each.label in variants | besides)
+    return frozenset(
+        each.label for each in candidates if each.ways or each.label in variants or each.label in besides
+    )
 
 
 def _relay_only(candidates: Sequence[Candidate], profile: str | None, *, everything: bool) -> frozenset[str]:

@@ -48,7 +48,7 @@ def test_who_is_measured_besides_meets_the_core_alone() -> None:
     usual = selected(("threaded", "processes"))
     besides = _besides(("threaded+free", "asyncio_streams+uvloop"), {each.label for each in usual})
     names = {"threaded+free", "asyncio_streams+uvloop"}
-    assert _core_only([*usual, *besides], others=besides, everything=False) == names
+    assert _core_only([*usual, *besides], names, everything=False) == names
 
 
 def test_nobody_is_measured_twice() -> None:
