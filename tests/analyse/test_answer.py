@@ -53,6 +53,21 @@ def test_the_core_that_a_rate_takes_is_its_cost_times_the_rate(run: Results) -> 
         assert spare.cores == pytest.approx({cheap: 0.15, dear: 0.3}, rel=0.01)
 
 
+def test_it_is_told_of_the_rate_at_which_most_servers_have_figures(
+    run: Results, make_sample: Callable[..., Sample]
+) -> None:
+    lighter = Load(arrivals=POISSON, rate=2000.0)
+    at_2k = [
+        make_sample(server, block, "open_2k", rps=2_000, cpu_us=cpu_us + block, load=lighter)
+        for block in range(5)
+        for server, cpu_us in ((A, 40), (B, 80), ("select_generators", 45))
+    ]
+    both = changed(run, samples=(*run.samples, *at_2k))
+    found = answered(both).spare
+    assert found is not None
+    assert (found.workload, len(found.cores)) == ("open_2k", 3)
+
+
 def test_a_difference_of_less_than_a_millisecond_is_noticed_by_nobody(run: Results) -> None:
     for slower_by, noticed in ((1.0, False), (1.1, False), (3.0, True)):
         samples = tuple(
