@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from harness.launch.facts import hash_of, loop_sources
-from harness.plan import WORKLOADS
+from harness.plan import WORKLOADS, Workload
 from harness.record import (
     CONFORMANCE,
     COSTS,
@@ -28,18 +28,24 @@ from harness.record import (
     write_whole,
 )
 
-GENERATORS: Final = ("harness.drive.generator", "harness.drive.background.__main__")
+GENERATOR: Final = "harness.drive.generator"
+RELAY_GENERATOR: Final = "harness.drive.relay_generator"
+BACKGROUND: Final = "harness.drive.background.__main__"
 """They run in processes of their own, so that nobody imports them."""
-MEASURING: Final = ("harness.study.cell", *GENERATORS)
-RELAYING: Final = (*MEASURING, "harness.drive.relay_generator")
+MEASURING: Final = ("harness.study.cell", GENERATOR)
 OF_SERVERS: Final = {
     CONFORMANCE: ("harness.conformance.judge",),
-    LIMITS: ("harness.experiments.capacity",),
-    COSTS: ("harness.experiments.costs.run", *GENERATORS),
-    TORTURE: ("harness.experiments.faults.run", *GENERATORS),
+    LIMITS: ("harness.experiments.capacity", BACKGROUND),
+    COSTS: ("harness.experiments.costs.run", GENERATOR),
+    TORTURE: ("harness.experiments.faults.run", GENERATOR),
 }
 """Files that hold something of each server, and the modules that find it out."""
-SELF_TESTING: Final = ("harness.cli.selftest", "harness.experiments.selftest.null_server", *GENERATORS)
+SELF_TESTING: Final = (
+    "harness.cli.selftest",
+    "harness.experiments.selftest.null_server",
+    GENERATOR,
+    RELAY_GENERATOR,
+)
 THE_WHOLE: Final = ""
 GONE: Final = "gone"
 
@@ -72,17 +78,21 @@ def states_of(servers: Sequence[ServerFacts], design: Design, effects: Mapping[s
     states |= {Part(EFFECTS, name): state for name, state in effects.items()}
     states[Part(SELFTEST, THE_WHOLE)] = fingerprint(*SELF_TESTING)
     plan = f"{design.warmup_s} {design.duration_s}"
-    measured, relayed = (
-        together(fingerprint(*modules), *of_server.values(), plan) for modules in (MEASURING, RELAYING)
-    )
     return states | {
         Part(SAMPLES, each.name): together(
-            relayed if each.relayed else measured,
+            together(fingerprint(*modules_of(each)), *of_server.values(), plan),
             repr((each.load, each.duration_s, each.of_peak)),
         )
         for each in WORKLOADS
         if each.name in design.workloads
     }
+
+
+def modules_of(workload: Workload) -> Sequence[str]:
+    """Return the modules that find out what a workload does to a server."""
+    relaying = (RELAY_GENERATOR,) if workload.relayed else ()
+    beside = (BACKGROUND,) if workload.load.background else ()
+    return (*MEASURING, *relaying, *beside)
 
 
 def _state_of_server(server: ServerFacts) -> str:

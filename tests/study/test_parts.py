@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.freshness import effect_states, present_states
+from harness.plan import RELAY, by_name
 from harness.record import (
     COSTS,
     EFFECTS,
@@ -16,7 +17,18 @@ from harness.record import (
     ServerFacts,
     read_results,
 )
-from harness.study.parts import Part, drop_workloads, listed, older_parts, parts_in, states_of
+from harness.study.parts import (
+    BACKGROUND,
+    MEASURING,
+    RELAY_GENERATOR,
+    Part,
+    drop_workloads,
+    listed,
+    modules_of,
+    older_parts,
+    parts_in,
+    states_of,
+)
 from tests.makers import changed
 
 States = dict[Part, str]
@@ -45,6 +57,15 @@ def test_every_part_of_a_run_stands_on_something(kept: Results, now: States) -> 
 
 def with_another_source(server: ServerFacts) -> ServerFacts:
     return changed(server, file="implementations/catalogue.py")
+
+
+def test_a_workload_stands_on_the_processes_that_load_in_it_and_on_no_others() -> None:
+    on = {name: modules_of(by_name(name)) for name in ("clients_64", "flood", RELAY.name)}
+    assert on == {
+        "clients_64": MEASURING,
+        "flood": (*MEASURING, BACKGROUND),
+        RELAY.name: (*MEASURING, RELAY_GENERATOR),
+    }
 
 
 def test_a_changed_server_makes_its_own_parts_older_and_every_workload(kept: Results) -> None:

@@ -5,7 +5,7 @@ what they say is worked out beforehand, and nobody is looked at without need.
 
 Run as `python -m harness.drive.background`. It reads a `BackgroundOrder` as one line of JSON from standard input, connects its
 clients, writes `{"event": "connected"}` with their number, and why there are no more of them, and waits for a line. Then its
-clients behave in their kind's manner until a further line comes. Each says to its end what it has begun, or, if it has
+clients behave in their kind's manner, which it tells as soon as the first rush is over, until a further line comes. Each says to its end what it has begun, or, if it has
 said nothing, one line; when all is answered it writes a `BackgroundRequests` and waits for a last line.
 """
 
@@ -36,6 +36,7 @@ def main() -> None:
     gc.freeze()
     gc.disable()
     party.begin()
+    party.settle()
     tell("started")
     party.go_on_until(sys.stdin.fileno())
     sys.stdin.readline()

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from select import EPOLLIN, EPOLLOUT, epoll
 from typing import Final
 
@@ -10,7 +10,7 @@ from harness.drive.background.manners import ENDLESS, MANNERS, Manner
 from harness.drive.background.talk import Talk
 from harness.drive.client import ClientFailure
 from harness.drive.orders import BackgroundOrder
-from harness.machine.connections import endpoint_of
+from harness.machine.connections import endpoint_of, servers_entry
 from harness.oracle import GREETING, oracle
 from harness.record import BackgroundRequests
 
@@ -18,6 +18,10 @@ BATCH: Final = 50
 """So many connections are begun before the first of them is greeted, so that server and clients work side by side."""
 MOST_EVENTS: Final = 256
 REST_S: Final = 1.0
+LOOK_S: Final = 0.05
+"""So often it is looked at how much of a rush is left."""
+PUSHED_BACK_S: Final = 0.5
+"""A server that has read nothing for so long, although there is something, makes its clients wait."""
 
 
 class Guest:
@@ -106,9 +110,37 @@ class Party:
             for descriptor in list(self._guests):
                 self._attend(descriptor, EPOLLOUT)
 
+    def settle(self) -> None:
+        """Keep them busy until a server on this machine has read what all said at once, or lets them wait.
+
+        Until then it works through a rush, in which the measured clients would be measured, for the longer the slower it is.
+        """
+        unread_bytes, since_s, next_s = -1, time.monotonic(), time.monotonic()
+        for _ in self._turns() if self._manner.rushes else ():
+            now_s = time.monotonic()
+            if now_s < next_s:
+                continue
+            before_bytes, unread_bytes, next_s = unread_bytes, self._unread_bytes(), now_s + LOOK_S
+            since_s = since_s if unread_bytes == before_bytes else now_s
+            if not unread_bytes or now_s - since_s > PUSHED_BACK_S:
+                return
+
+    def _unread_bytes(self) -> int:
+        """Count what they have said and the server has not read; what is not known counts as nothing."""
+        ends = [(each.socket.getsockname(), each.socket.getpeername()) for each in self._guests.values()]
+        entries = [servers_entry(own, server) for own, server in ends]
+        return sum(entry.unread_bytes for entry in entries if entry is not None)
+
     def go_on_until(self, end: int) -> None:
         """Keep them busy until there is something to read from a descriptor."""
         self._poller.register(end, EPOLLIN)
+        for touched in self._turns():
+            if end in touched:
+                self._poller.unregister(end)
+                return
+
+    def _turns(self) -> Iterator[Collection[int]]:
+        """Let them behave in their manner; after each turn, yield the descriptors at which something was to be done."""
         in_turn, turns, begun_s = list(self._guests), 0, time.monotonic()
         pace_s = self._every_s / max(1, len(in_turn))
         while True:
@@ -118,13 +150,12 @@ class Party:
                     self._attend(in_turn[turn % len(in_turn)], self._at_its_turn)
                     turns = turn + 1
                 rest_s = max(0.0, begun_s + (turns + 1) * pace_s - time.monotonic())
-            for descriptor, event in self._poller.poll(rest_s, MOST_EVENTS):
-                if descriptor == end:
-                    self._poller.unregister(end)
-                    return
+            events = self._poller.poll(rest_s, MOST_EVENTS)
+            for descriptor, event in events:
                 self._attend(descriptor, event)
                 if not pace_s and event & EPOLLIN:
                     self._attend(descriptor, EPOLLOUT)  # an answer may let it say more
+            yield [descriptor for descriptor, _ in events]
 
     def conclude(self) -> BackgroundRequests:
         """Let them end what they have begun, and count what became of all."""

@@ -24,6 +24,7 @@ class Manner:
         says_bytes, says_every_s: so much at a time; every so often, or, if that is 0, whenever it can.
         hears_bytes, hears_every_s: likewise.
         receive_buffer_bytes: SO_RCVBUF; None leaves it to the kernel.
+        rushes: what all say at once in the beginning keeps the server busy for a while, and is not what they are there for.
     """
 
     lines: tuple[bytes, ...] = (LIST,)
@@ -34,6 +35,7 @@ class Manner:
     hears_bytes: int = CHUNK_BYTES
     hears_every_s: float = 0.0
     receive_buffer_bytes: int | None = None
+    rushes: bool = False
 
 
 MANNERS: Final = {
@@ -46,6 +48,7 @@ MANNERS: Final = {
         hears_bytes=4096,
         hears_every_s=0.2,
         receive_buffer_bytes=4096,
+        rushes=True,
     ),
     TRICKLE: Manner(ahead=2, says_bytes=1, says_every_s=0.05),
     COSTLY: Manner(lines=(LONG_PRODUCT,), prologue=b"product\n"),

@@ -1,11 +1,13 @@
 """Clients in the background: what they say, what they notice, and their books."""
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.drive.background.guests import Party
 from harness.drive.background.manners import MANNERS, Manner
 from harness.drive.background.talk import Talk
 from harness.drive.fleet import BACKGROUND, GO_ON, as_line, background_outcome, worker
@@ -73,6 +75,60 @@ def test_all_that_company_asks_is_answered(kind: str) -> None:
     assert outcome.asked >= {SLOW_READERS: 3 * 2048, FLOOD: 3 * 1000}.get(kind, 3)
     if kind == IDLE:
         assert outcome.asked == 3
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Return both ends of a connection: a client's, and its server's, which reads what it likes."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as client,
+        listener.accept()[0] as server,
+    ):
+        client.setblocking(False)
+        yield client, server
+
+
+def party_of(kind: str, client: socket.socket) -> Party:
+    return Party(BackgroundOrder(*client.getpeername(), kind, 1, 10.0, 10.0), [client])
+
+
+def test_a_rush_is_over_when_the_server_has_read_all(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, server = ends
+    said = Talk(MANNERS[SLOW_READERS]).said_with(MANNERS[SLOW_READERS].ahead)
+    party, looked = party_of(SLOW_READERS, client), []
+    look = party._unread_bytes
+
+    def look_and_let_it_read() -> int:
+        looked.append(look())
+        if looked[-1]:
+            server.recv(said // 2 + 1)
+        return looked[-1]
+
+    monkeypatch.setattr(party, "_unread_bytes", look_and_let_it_read)
+    party.begin()
+    party.settle()
+    assert looked[-1] == 0
+    assert looked[0] == said
+    assert len(looked) == 3
+
+
+def test_nor_is_a_server_waited_for_that_lets_its_clients_wait(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    party = party_of(SLOW_READERS, ends[0])
+    party.begin()
+    party.settle()
+    assert party._unread_bytes() > 0
+
+
+@pytest.mark.parametrize("kind", [IDLE, TRICKLE, COSTLY, FLOOD])
+def test_who_does_not_rush_is_not_waited_for(kind: str, ends: tuple[socket.socket, socket.socket]) -> None:
+    party = party_of(kind, ends[0])
+    party.begin()
+    party.settle()
 
 
 def test_a_wrong_reply_is_noticed(faulty: Callable[..., Candidate]) -> None:
