@@ -346,8 +346,9 @@ def _plan(
     size, named = asked.size, asked.named
     usual = CORE if target else [each for each in WORKLOADS if size.blocks(each)]
     planned = {each.name: asked.blocks or _blocks(size, each, named) for each in named or usual}
-    short_relays = asked.only_relays and size.whole_s is not None
-    whole_s = QUICK_MAP_S if short_relays else size.whole_s
+    short_relays = asked.only_relays and asked.quick
+    usual_s = size.whole_s if asked.quick or not named else None
+    whole_s = QUICK_MAP_S if short_relays else usual_s
     return Plan(
         servers=tuple(candidate.label for candidate in able),
         workloads=tuple(planned),

@@ -245,6 +245,7 @@ def _foreign_share(
 def _places(candidate: Candidate, load: Load) -> int | None:
     """Return the capacity to ask for: the default, unless more is needed; of a relay, whose pool takes places, what is needed."""
     if load.upstream is not None and candidate.takes("max_clients"):
-        return min(load.connections + 1, candidate.most_clients or load.connections + 1)
+        needed = max(load.connections, visitors_of(candidate, load)) + 1
+        return min(needed, candidate.most_clients or needed)
     needs_more = load.connections > DEFAULT_CLIENTS and candidate.takes("max_clients")
     return load.connections + 1 if needs_more else None

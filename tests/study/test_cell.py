@@ -18,10 +18,10 @@ from harness.launch.process import launch
 from harness.launch.selection import ours
 from harness.machine.processes import snapshot
 from harness.machine.resources import Cores, cores_for
-from harness.plan import ALL_CORES, POISSON, TRICKLE, Background, Load, Waiting
+from harness.plan import ALL_CORES, POISSON, TRICKLE, Background, Load, Waiting, relay
 from harness.record import Sample
 from harness.study.block import Crew
-from harness.study.cell import _foreign_share, cores_of, measure, steal_share
+from harness.study.cell import VISITORS, _foreign_share, cores_of, measure, steal_share
 from harness.study.observe import MemorySeries
 from tests.makers import changed
 
@@ -31,6 +31,13 @@ SHORT = Load(clients=4, pipeline=2, warmup_s=0.1, duration_s=0.3)
 def real_trouble(sample: Sample) -> list[str]:
     """Say what is wrong with a sample, the machine's being busy apart."""
     return [reason for reason in invalidity(sample) if not reason.startswith(("steal", "lag", "foreign"))]
+
+
+@pytest.mark.parametrize("name", ["select_generators", "thread_pool"])
+def test_a_relay_of_few_clients_has_places_for_all_that_come_before_them(name: str) -> None:
+    sample = measure(ours(name), changed(relay(1, 16).load, warmup_s=0.05, duration_s=0.2))
+    assert sample.load.clients == 16 < VISITORS
+    assert sample.requests.ok == sample.requests.sent > 16
 
 
 def test_one_tick_of_stolen_time_may_have_been_all_but_full_before_and_is_not_held_against_a_short_window() -> (

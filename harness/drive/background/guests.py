@@ -1,5 +1,6 @@
 """Clients in the background: what each has said and heard, and what becomes of their requests."""
 
+import math
 import socket
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -20,8 +21,8 @@ MOST_EVENTS: Final = 256
 REST_S: Final = 1.0
 LOOK_S: Final = 0.05
 """So often it is looked at how much of a rush is left."""
-PUSHED_BACK_S: Final = 0.5
-"""A server that has read nothing for so long, although there is something, makes its clients wait."""
+SETTLED_S: Final = 0.5
+"""If in so long there was never less to read than before, no rush is left: what is read is what is being said."""
 
 
 class Guest:
@@ -111,18 +112,20 @@ class Party:
                 self._attend(descriptor, EPOLLOUT)
 
     def settle(self) -> None:
-        """Keep them busy until a server on this machine has read what all said at once, or lets them wait.
+        """Keep them busy until a server on this machine has worked through what all said at once, or lets them wait.
 
-        Until then it works through a rush, in which the measured clients would be measured, for the longer the slower it is.
+        Until then it has a rush, in which the measured clients would be measured, and for the longer the slower it is.
         """
-        unread_bytes, since_s, next_s = -1, time.monotonic(), time.monotonic()
+        least_bytes, since_s, next_s = math.inf, 0.0, 0.0
         for _ in self._turns() if self._manner.rushes else ():
             now_s = time.monotonic()
             if now_s < next_s:
                 continue
-            before_bytes, unread_bytes, next_s = unread_bytes, self._unread_bytes(), now_s + LOOK_S
-            since_s = since_s if unread_bytes == before_bytes else now_s
-            if not unread_bytes or now_s - since_s > PUSHED_BACK_S:
+            next_s = now_s + LOOK_S
+            unread_bytes = self._unread_bytes()
+            if unread_bytes < least_bytes:
+                least_bytes, since_s = unread_bytes, now_s
+            if not unread_bytes or now_s - since_s > SETTLED_S:
                 return
 
     def _unread_bytes(self) -> int:

@@ -90,7 +90,8 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def party_of(kind: str, client: socket.socket) -> Party:
-    return Party(BackgroundOrder(*client.getpeername(), kind, 1, 10.0, 10.0), [client])
+    host, port = client.getpeername()
+    return Party(BackgroundOrder(host, port, kind, 1, 10.0, 10.0), [client])
 
 
 def test_a_rush_is_over_when_the_server_has_read_all(

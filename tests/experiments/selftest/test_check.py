@@ -50,6 +50,12 @@ def test_a_machine_of_little_noise_tells_the_known_work_apart(make_sample: Calla
     assert "tells differences from 5.0% in 12 blocks of 1 s" in result.line
 
 
+def test_the_order_in_which_servers_came_makes_no_difference(make_sample: Callable[..., Sample]) -> None:
+    samples = samples_of(make_sample, 0.005)
+    turned = judgement(samples[::-1], "clients_64", TURNS)
+    assert turned.figures["plus_6_ratio"] == judgement(samples, "clients_64", TURNS).figures["plus_6_ratio"]
+
+
 def test_a_machine_of_much_noise_does_not_pass(make_sample: Callable[..., Sample]) -> None:
     result = judgement(samples_of(make_sample, 0.3), "clients_64", TURNS)
     assert result.outcome is CheckOutcome.FAILED
