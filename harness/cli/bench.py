@@ -184,7 +184,7 @@ QUICK_COSTS: Final = 0.2
 def bench(context: click.Context, /, resume: Path | None, *, stale: bool, **asked: object) -> int:
     """Measure servers side by side and write a report: NAMES of ours, or any by --server; all of ours by default."""
     if resume is None and not stale:
-        return _bench(Asked(**asked))  # type: ignore[arg-type] # click has checked them
+        return _bench(BenchOptions(**asked))  # type: ignore[arg-type] # click has checked them
     given = {name for name in asked if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
     if resume is not None and (given or stale):
         raise UsageError("--resume takes everything from the run that it goes on with: leave out the rest")
@@ -212,11 +212,11 @@ def _done_again(folder: Path, *, stale: bool) -> int:
     asked = bench.make_context("harness bench", list(manifest.command[2:])).params
     del asked["resume"], asked["stale"]
     known = {"seed": manifest.design.seed, "out": folder, "interrupted": recorded, "stale": parts}
-    return _bench(Asked(**asked | known))
+    return _bench(BenchOptions(**asked | known))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class BenchOptions:
     """What a command line asks for: the options by their names, as they were checked, and the run that is gone on with.
 
     Attributes:
@@ -284,7 +284,7 @@ class Asked:
         return not (said or self.only_relays or len(self.pythons) > 1)
 
 
-def _bench(asked: Asked) -> int:
+def _bench(asked: BenchOptions) -> int:
     candidates, besides = _candidates(asked)
     able = [each for each in candidates if not each.refusal]
     if not able:
@@ -319,7 +319,7 @@ def _bench(asked: Asked) -> int:
     return 0 if done else FAILED
 
 
-def _candidates(asked: Asked) -> tuple[list[Candidate], set[str]]:
+def _candidates(asked: BenchOptions) -> tuple[list[Candidate], set[str]]:
     """Return who is measured, in which ways, those who cannot run on their interpreter included; and who of them besides."""
     candidates = selected(
         EVERYTHING if asked.everything else asked.names,
@@ -338,7 +338,7 @@ def _candidates(asked: Asked) -> tuple[list[Candidate], set[str]]:
 
 
 def _plan(
-    asked: Asked, able: Sequence[Candidate], besides: Collection[str], target: PrecisionGoal | None
+    asked: BenchOptions, able: Sequence[Candidate], besides: Collection[str], target: PrecisionGoal | None
 ) -> Plan:
     """Return what is measured, how often."""
     if target and asked.blocks:
@@ -386,7 +386,7 @@ def _check(plan: Plan, able: Sequence[Candidate], target: PrecisionGoal | None) 
         raise UsageError("--precision is that of a ratio: it takes two servers that serve the same workload")
 
 
-def _extras(asked: Asked) -> Extras:
+def _extras(asked: BenchOptions) -> Extras:
     """Return what is done besides measuring."""
 
     def unless_quick(said: bool | None) -> bool:  # noqa: FBT001 - it is the option's
