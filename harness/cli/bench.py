@@ -148,7 +148,8 @@ QUICK_COSTS: Final = 0.2
     "within_minutes",
     type=click.FloatRange(0.1, 10_000),
     metavar="MINUTES",
-    help=f"How long --precision may measure.  [default: {WITHIN_MINUTES}]",
+    help=f"How long --precision may measure, or else how long the whole takes, of which as many blocks are measured as fit.  "
+    f"[default: {WITHIN_MINUTES}; 6 with --quick, 90 with --full]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Decides on the order; random if not given.")
 @click.option(
@@ -343,12 +344,12 @@ def _plan(
     """Return what is measured, how often."""
     if target and asked.blocks:
         raise UsageError("--precision chooses the number of blocks: leave out --blocks")
+    if asked.within_minutes is not None and asked.blocks:
+        raise UsageError("--within chooses the number of blocks: leave out --blocks")
     size, named = asked.size, asked.named
     usual = CORE if target else [each for each in WORKLOADS if size.blocks(each)]
     planned = {each.name: asked.blocks or _blocks(size, each, named) for each in named or usual}
     short_relays = asked.only_relays and asked.quick
-    usual_s = size.whole_s if asked.quick or not named else None
-    whole_s = QUICK_MAP_S if short_relays else usual_s
     return Plan(
         servers=tuple(candidate.label for candidate in able),
         workloads=tuple(planned),
@@ -363,8 +364,17 @@ def _plan(
         no_relays=frozenset(each.label for each in able if not each.relays or asked.cluster),
         generators=asked.generators or 1,
         gate_cases=RELAY_CASES if short_relays else (),
-        whole_s=None if asked.blocks or target else whole_s,
+        whole_s=None if asked.blocks or target else _whole_s(asked),
     )
+
+
+def _whole_s(asked: BenchOptions) -> float | None:
+    """Return how long all is to take; None if that follows from the blocks."""
+    if asked.within_minutes is not None:
+        return 60 * asked.within_minutes
+    if asked.only_relays and asked.quick:
+        return QUICK_MAP_S
+    return asked.size.whole_s if asked.quick or not asked.named else None
 
 
 def _blocks(size: Profile, workload: Workload, named: Collection[Workload]) -> int:
@@ -471,8 +481,6 @@ def _costs_scale(profile: str | None, *, costs: bool | None) -> float | None:
 
 def _target(precision: str | None, of: str, within_minutes: float | None) -> PrecisionGoal | None:
     if precision is None:
-        if within_minutes is not None:
-            raise UsageError("--within bounds the time of --precision, which is not given")
         return None
     given = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", precision)
     if not given or not 0.1 <= float(given[1]) <= 50:

@@ -107,7 +107,7 @@ PROFILES: Final = {
     ),
     "standard": Profile(core_blocks=4, other_blocks=3, warmup_s=0.3, duration_s=1.0),
     "full": Profile(
-        core_blocks=4, other_blocks=3, warmup_s=0.3, duration_s=1.0, map_blocks=3, whole_s=4500.0
+        core_blocks=4, other_blocks=3, warmup_s=0.3, duration_s=1.0, map_blocks=3, whole_s=5400.0
     ),
 }
 

@@ -183,7 +183,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
         (["bench", "--frobnicate"], 2, "frobnicate"),
         (["bench", "--precision", "x"], 2, "--precision takes a percentage"),
         (["bench", "--precision", "3%", "--blocks", "3"], 2, "leave out --blocks"),
-        (["bench", "--within", "3"], 2, "--within bounds the time of --precision"),
+        (["bench", "--within", "3", "--blocks", "2"], 2, "--within chooses the number of blocks"),
         (["bench", "threaded", "--precision", "3%"], 2, "it takes two servers"),
         (["bench", "--out", "/proc/nowhere"], 2, "cannot write to /proc/nowhere"),
         (["bench", "--full", "--out", "/proc/nowhere"], 2, "cannot write to /proc/nowhere"),

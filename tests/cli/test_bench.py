@@ -2,10 +2,20 @@
 
 import pytest
 
-from harness.cli.bench import EVERYTHING, _besides, _core_only, _named, _other_ways, _relay_only
+from harness.cli.bench import (
+    EVERYTHING,
+    BenchOptions,
+    _besides,
+    _core_only,
+    _named,
+    _other_ways,
+    _relay_only,
+    _whole_s,
+    bench,
+)
 from harness.errors import UsageError
 from harness.launch.selection import ours, selected
-from harness.plan import QUICK_RELAYS, RELAYS, by_name
+from harness.plan import QUICK_MAP_S, QUICK_RELAYS, RELAYS, by_name
 from implementations.catalogue import SERVERS
 
 
@@ -35,6 +45,26 @@ def test_every_server_of_one_core_is_there_free_and_fresh_and_a_quick_run_gives_
     assert _core_only(everybody, everything=False) == {*labels}
     assert _relay_only(everybody, None, everything=False) == {*labels[3:]}
     assert _relay_only(everybody, "quick", everything=False) == {*labels[1:]}
+
+
+def options(*words: str) -> BenchOptions:
+    asked = bench.make_context("harness bench", [*words]).params
+    return BenchOptions(**{name: value for name, value in asked.items() if name not in {"resume", "stale"}})
+
+
+@pytest.mark.parametrize(
+    ("words", "whole_s"),
+    [
+        ((), None),
+        (("--full",), 90 * 60),
+        (("--full", "--within", "120"), 120 * 60),
+        (("--full", "--workload", "relays"), None),
+        (("--quick", "--workload", "relays"), QUICK_MAP_S),
+        (("--workload", "churn", "--within", "2.5"), 150),
+    ],
+)
+def test_a_run_takes_the_time_that_it_is_given(words: tuple[str, ...], whole_s: float | None) -> None:
+    assert _whole_s(options(*words)) == whole_s
 
 
 def test_a_full_run_leaves_out_the_named_mistake_that_would_not_pass_the_gate() -> None:
