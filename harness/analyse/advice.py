@@ -299,7 +299,7 @@ def mostly_idle(seen: Findings) -> Iterator[Advice]:
     unable = tuple(
         each.label
         for each in seen.results.manifest.servers
-        if each.most_clients and each.most_clients < connections
+        if each.label == model_of(each.label) and each.most_clients and each.most_clients < connections
     )
     each = tuple(held for held in seen.memory if held.server not in unable)
     yield MostlyIdle(_both(memory.leaders, cpu.leaders if cpu else ()), silent, memory, cpu, each, unable)

@@ -127,11 +127,22 @@ class Analysis:
     scrutiny: Scrutiny
 
 
+def as_usual(launches: Sequence[Launch]) -> tuple[Launch, ...]:
+    """Return those of servers as usual: not free, nor fresh, nor on another interpreter than the one on which they were measured, too."""
+    measured = {launch.sample.cell.server for launch in launches}
+
+    def usual(server: str) -> bool:
+        bare, at, _ = server.partition("@")
+        return is_as_usual(server) and not (at and bare in measured)
+
+    return tuple(launch for launch in launches if usual(launch.sample.cell.server))
+
+
 def analyse(results: Results) -> Analysis:
     """Work out all that a run says."""
     launches = launches_of(results.samples)
     measured = [each.name for each in WORKLOADS if each.name in results.manifest.design.workloads]
-    usual = tuple(launch for launch in launches if is_as_usual(launch.sample.cell.server))
+    usual = as_usual(launches)
     tails = {name: tail_ranking(usual, name) for name in measured}
     one_core, all_cores = (
         _of_regime(results, launches, measured, regime) for regime in (ONE_CORE, ALL_CORES)

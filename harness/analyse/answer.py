@@ -20,6 +20,11 @@ from harness.record import EffectResult, Results, ServerCosts
 HUNDREDS: Final = "clients_500"
 OFFERED: Final = ("open_5k", "open_2k")
 """Of these that which has figures of most servers, the first of equals, tells what a model does with a core to spare."""
+OTHER_WAYS: Final = {
+    FREE: "servers that are free on all cores",
+    FRESH: "servers before their first client has left",
+    "@": "other interpreters",
+}
 THROUGHPUT, CPU = "throughput_rps", "cpu_us_per_request"
 LOCK: Final = "placement"
 """The effect that tells of threads on several cores."""
@@ -203,12 +208,8 @@ def missing(results: Results, tables: Mapping[str, Table]) -> Iterator[str]:
     if not any(table.rows for name, table in tables.items() if by_name(name).relayed):
         yield "handlers that wait"
     factors = {factor for table in tables.values() for row in table.rows for factor in factors_of(row.server)}
-    if FREE not in factors:
-        yield "servers that are free on all cores"
-    if FRESH not in factors:
-        yield "servers before their first client has left"
-    if not any(factor.startswith("@") for factor in factors):
-        yield "other interpreters"
+    kinds = {"@" if factor.startswith("@") else factor for factor in factors}
+    yield from (text for way, text in OTHER_WAYS.items() if way not in kinds)
 
 
 def with_a_core_to_spare(launches: Sequence[Launch]) -> Spare | None:

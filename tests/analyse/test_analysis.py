@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from harness.analyse import blocks
-from harness.analyse.analysis import analyse, variants_beside_their_model
+from harness.analyse.analysis import analyse, as_usual, variants_beside_their_model
+from harness.analyse.blocks import launches_of
 from harness.analyse.samples.validity import Validity, assess
 from harness.plan import ALL_CORES, twin_of
 from harness.record import PrecisionGoal, Results, Sample
@@ -109,3 +110,17 @@ def test_growth_is_that_of_the_whole_window_and_of_its_second_half(
     assert (found.server, found.later_server) == ("threaded", "trio_nursery")
     assert found.kib_per_s > 20
     assert found.later_kib_per_s == pytest.approx(5)
+
+
+def test_another_interpreter_is_left_out_of_what_is_said_of_models_unless_there_is_no_other(
+    make_sample: Callable[..., Sample],
+) -> None:
+    def left(*servers: str) -> list[str]:
+        launches = launches_of([make_sample(server, 0) for server in servers])
+        return [launch.sample.cell.server for launch in as_usual(launches)]
+
+    assert left("threaded", "threaded@3.13t", "threaded+free", "trio_nursery@3.13t") == [
+        "threaded",
+        "trio_nursery@3.13t",
+    ]
+    assert left("threaded@3.11", "threaded@3.13t") == ["threaded@3.11", "threaded@3.13t"]

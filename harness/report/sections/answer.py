@@ -6,7 +6,7 @@ from typing import Final
 
 from harness.analyse.advice import ThreadsThatWait, WaitingHandlers
 from harness.analyse.analysis import Analysis
-from harness.analyse.answer import Answer, ConnectionMemory, Saturated, Spare, WaitingAt, Way
+from harness.analyse.answer import OTHER_WAYS, Answer, ConnectionMemory, Saturated, Spare, WaitingAt, Way
 from harness.analyse.changing_places import PlaceChange
 from harness.analyse.comparisons import UNDECIDED
 from harness.analyse.rankings import Ranking
@@ -177,6 +177,8 @@ def place_sentence(found: Answer, *, on_others: bool = False) -> str:
     more = " [On other interpreters](interpreters.md)." if on_others else ""
     if found.lock is not None:
         told.append(_of_lock(found.lock))
+    if not told and not {*OTHER_WAYS.values()} <= {*found.missing}:
+        return f"**Where it runs**: of what was measured of it no difference was told apart.{more}"
     if not told:
         return f"**Pinned or free, fresh or in service, with the interpreter's lock or without**: {NOT_MEASURED}; `harness bench --placement free --fresh --python VERSION` does."
     return f"**Where it runs matters.** {' '.join(told)}{more}"

@@ -76,6 +76,19 @@ def test_what_was_not_measured_is_said_and_nothing_else_of_it(run: Results) -> N
     assert "A connection costs" not in text
 
 
+def test_what_was_measured_and_not_told_apart_is_not_said_to_be_missing(
+    run: Results,
+) -> None:
+    alike = [
+        changed(sample, server=f"{A}+free")
+        for sample in run.samples
+        if (sample.cell.server, sample.cell.workload) == (A, "clients_8")
+    ]
+    text = screen_of(changed(run, samples=(*run.samples, *alike)))
+    assert "**Where it runs**: of what was measured of it no difference was told apart." in text
+    assert "with the interpreter's lock or without**: not measured" not in text
+
+
 def test_a_place_and_an_interpreter_are_told_where_they_are_known_to_matter(run: Results) -> None:
     ways = {f"{A}+free": 2.0, f"{A}@3.13t": 0.5}
     samples = tuple(
