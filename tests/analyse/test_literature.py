@@ -12,6 +12,10 @@ def test_of_each_effect_it_is_known_what_is_said() -> None:
     assert {effect.name for effect in EFFECTS} <= LITERATURE.keys()
 
 
+def test_what_is_said_can_be_looked_up() -> None:
+    assert [name for name, said in LITERATURE.items() if "](https://" not in said] == []
+
+
 def test_an_effect_is_met_where_a_rule_finds_its_cause() -> None:
     causes = [
         Cause("waiting", (server,), workload, 1.0, "ms", "it waits", source, "")
