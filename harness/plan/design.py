@@ -283,9 +283,9 @@ class Plan:
     def with_twin(self) -> "Plan":
         """Return the same plan, with one server under two names: the first on one core that can serve every workload.
 
-        The second name meets the core workloads only, if there are any.
+        The second name meets what variants meet, if there is any of it.
         """
-        any_core = any(by_name(workload).core for workload in self.workloads)
+        any_core = any(_is_of_many(by_name(workload)) for workload in self.workloads)
         for server in self.servers:
             on_one_core = server not in self.all_cores
             if on_one_core and all(self.can_serve(server, workload) for workload in self.workloads):
