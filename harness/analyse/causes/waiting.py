@@ -11,7 +11,8 @@ What a rule here needs, by metric:
 - `wait_ms`, `mean_under_way`, `most_under_way`: how long a handler waits for somebody else; how many of these waits were under way at
   once, on average, and how many could have been.
 - `turn_comes_ms`: after how long each client of a pool that is smaller than they are many would have its turn, if turns went round.
-- `connects`, `connects_at_1s`, `connects_at_3s`: how many connects were tried, and how many took about so long, or longer.
+- `connects`, `connects_at_1s`, `connects_at_3s`: how many connects were tried, how many took 1 to 2 s, and how many 3 s or
+  more.
 """
 
 from collections.abc import Iterator
@@ -84,7 +85,7 @@ def lock_between_cores(seen: Evidence) -> Iterator[Cause]:
                 "waits per request",
                 f"threads on {cores:.0f} cores wait for each other's lock: {waits:.2f} waits for each request, where one, for the "
                 f"request, would do, and {cpu_us:.1f} µs of CPU",
-                "docs.python.org/3/c-api/init.html, thread state and the global interpreter lock; sched_setaffinity(2)",
+                "docs.python.org/3/c-api/threads.html, thread states and the global interpreter lock; sched_setaffinity(2)",
                 "harness effect placement; taskset -c 0",
             )
 
@@ -208,7 +209,7 @@ def delayed_acknowledgement(seen: Evidence) -> Iterator[Cause]:
 
 
 def full_backlog(seen: Evidence) -> Iterator[Cause]:
-    """Name a listen queue that was full: connects that take 1 s and 3 s, when the kernel tries again."""
+    """Name a listen queue that was full: connects that take one or more whole seconds, when the kernel tries again."""
     for server, workload in seen.places():
         found = seen.all(server, workload, "connects", "connects_at_1s", "connects_at_3s")
         if found is None:
@@ -221,8 +222,8 @@ def full_backlog(seen: Evidence) -> Iterator[Cause]:
                 workload,
                 at_1s + at_3s,
                 f"of {tried:.0f} connects",
-                f"the queue of connections to accept was full: of {tried:.0f} connects {at_1s:.0f} took about 1 s and "
+                f"the queue of connections to accept was full: of {tried:.0f} connects {at_1s:.0f} took 1 to 2 s and "
                 f"{at_3s:.0f} took 3 s or more, when the client's kernel had sent its SYN again",
-                "listen(2); RFC 6298, section 2 (1 s, then doubled)",
+                "listen(2); RFC 6298, 2.1 and 5.5 (1 s, then doubled); tcp_syn_linear_timeouts (Linux since 6.5: after 1 s five times, then doubled)",
                 "harness effect full-backlog",
             )

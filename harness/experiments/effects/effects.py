@@ -84,7 +84,7 @@ FEW_ASK: Final = 8
 MANY_ASK: Final = 64
 """The database shares the cores, so that no more do."""
 AT_1S: Final = (0.9, 2.5)
-"""A connect that took so long was lucky when the first SYN was sent again; one that took longer, at the second time."""
+"""A connect that took so long was lucky when its SYN was sent again after 1 s, or after 2 s, as Linux does since 6.5."""
 
 Figures = dict[str, float]
 
