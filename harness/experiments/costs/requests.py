@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.experiments.costs.clients import connected_clients
-from harness.experiments.costs.serving import Metered, metered, scaled, serving
+from harness.experiments.costs.serving import Metered, in_service, metered, scaled
 from harness.launch.candidates import Candidate
 from harness.machine.processes import Usage
 from harness.machine.strace import TraceError, traced
@@ -53,7 +53,7 @@ def traced_load(candidate: Candidate, load: CountedLoad, scale: float) -> tuple[
     """
     each = scaled(load.traced_each, scale, load.pipeline)
     with (
-        serving(candidate, load.clients) as launched,
+        in_service(candidate, load.clients) as launched,
         connected_clients(launched.address, load.clients, load.pipeline) as clients,
     ):
         clients.ask(load.pipeline)  # what is done once is done
@@ -98,7 +98,7 @@ def quiet_launch(candidate: Candidate, load: CountedLoad, each: int) -> Metered:
     found: list[Metered] = []
     while len(found) < MOST_ATTEMPTS and not (found and found[-1].foreign_share <= FOREIGN_LIMIT):
         with (
-            serving(candidate, load.clients) as launched,
+            in_service(candidate, load.clients) as launched,
             connected_clients(launched.address, load.clients, load.pipeline) as clients,
         ):
             clients.ask(load.pipeline)

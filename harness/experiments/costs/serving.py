@@ -14,7 +14,8 @@ from harness.launch.process import Launched, launch
 from harness.machine.processes import Usage, usage
 from harness.machine.processes import busy_ns as busy
 from harness.machine.resources import cores_for, pinned
-from harness.plan import ONE_CORE
+from harness.plan import ONE_CORE, Load
+from harness.study.cell import visit
 
 SMALL_CROWD: Final = (250, 500, 1_000)
 CORES: Final = cores_for()
@@ -51,6 +52,14 @@ def serving(candidate: Candidate, clients: int) -> Iterator[Launched]:
     cores = CORES.server if candidate.regime == ONE_CORE else CORES.both
     with launch(candidate, max_clients=places, cores=cores) as launched:
         check_shortly(candidate.label, launched.address)
+        yield launched
+
+
+@contextmanager
+def in_service(candidate: Candidate, clients: int) -> Iterator[Launched]:
+    """Launch a server, as above, and let as many clients come and leave as those of a table do: it is the state that tables tell of."""
+    with serving(candidate, clients) as launched:
+        visit(candidate, launched.address, Load(clients=clients))
         yield launched
 
 

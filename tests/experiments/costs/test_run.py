@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.errors import LaunchError, MeasureError
-from harness.experiments.costs import requests
+from harness.experiments.costs import requests, serving
 from harness.experiments.costs.clients import connected_clients
 from harness.experiments.costs.connections import ACTIVE, crowd, holding, refuses, sizes
 from harness.experiments.costs.lifetime import LAUNCHES
@@ -21,6 +21,7 @@ from harness.launch.process import launch
 from harness.launch.selection import ours
 from harness.machine.processes import processes_of, settle
 from harness.machine.strace import TraceError
+from harness.study.cell import VISITORS, visitors_of
 from implementations.catalogue import CATALOGUE
 
 SCALE = 0.01
@@ -40,6 +41,17 @@ def test_counted_requests_are_as_many_as_were_asked_for() -> None:
         assert clients.ask(5, clients.all[:1]) == 5
         assert [client.in_flight for client in clients.all] == [0, 0, 0]
         settle(processes_of(launched.process.pid))
+
+
+def test_requests_are_counted_of_a_server_in_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the tables: as many clients as are measured have come, and left."""
+    came: list[int] = []
+    monkeypatch.setattr(
+        serving, "visit", lambda candidate, _, load: came.append(visitors_of(candidate, load))
+    )
+    for name, clients, visitors in (("threaded", 100, 100), ("threaded", 3, VISITORS), ("blocking", 1, 1)):
+        with serving.in_service(ours(name), clients):
+            assert came.pop() == visitors
 
 
 @pytest.mark.parametrize("defect", ["goes_wrong_after_a_while", "dies_after_a_while"])
