@@ -226,7 +226,9 @@ def warmed_up(target: Target) -> Footprint:
     found = settled(target, ready, WARM_UP_LIMIT_S)
     if found is None:
         raise LaunchError(f"{target.candidate.label} ended after its first clients")
-    if isinstance(target, Relay):  # its pool may fill
+    if isinstance(
+        target, Relay
+    ):  # its pool may fill, and a driver that blocks have a thread for each connection
         to_come = target.pool - len(target.upstream.open_connections)
-        return found._replace(descriptors=found.descriptors + to_come)
+        return found._replace(descriptors=found.descriptors + to_come, threads=found.threads + to_come)
     return found

@@ -116,6 +116,12 @@ def test_a_good_server_survives_everything(name: str) -> None:
     assert all(result.others_checked for result in results)
 
 
+def test_a_thread_for_each_connection_to_the_upstream_is_none_too_many() -> None:
+    """They come when the first few questions are under way at once, and stay."""
+    (result,) = tortured(ours("asyncio_streams+to_thread"), "upstream-late")
+    assert result.survived, result.reasons
+
+
 def test_the_one_place_of_a_blocking_server_is_the_probes() -> None:
     results = tortured(ours("blocking"), "stalled", "churn")
     assert [(result.fault, result.place, result.survived) for result in results] == [
