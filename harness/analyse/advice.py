@@ -444,8 +444,9 @@ def small_pool(seen: Findings) -> Iterator[Advice]:
 def cheapest_interpreter(seen: Findings) -> Iterator[Advice]:
     """Recommend the interpreter on which most models cost the least CPU on one core, or are not told apart from that."""
     groups = [group for group in seen.interpreters.groups if group.workload == MANY and not group.ways]
+    own = seen.results.manifest.environment.python.rpartition(" ")[2]
     leading = Counter(
-        each.named.interpreter or "the harness's own"
+        each.named.interpreter or own
         for group in groups
         for each in group.servers
         if "a" in each.letters.get("cpu_us_per_request", "")

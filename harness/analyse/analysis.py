@@ -36,7 +36,8 @@ from harness.analyse.samples.validity import STEAL_LIMIT
 from harness.analyse.scrutiny import Scrutiny, scrutiny
 from harness.analyse.slopes import Slope, per_connection, slope
 from harness.analyse.tables import Table, tabulate
-from harness.plan import ALL_CORES, ONE_CORE, WORKLOADS, is_as_usual, model_of
+from harness.analyse.usual import is_the_usual_one
+from harness.plan import ALL_CORES, ONE_CORE, WORKLOADS, model_of
 from harness.record import Holding, Results, Sample, ServerCosts, ServerFacts
 
 
@@ -130,12 +131,7 @@ class Analysis:
 def as_usual(launches: Sequence[Launch]) -> tuple[Launch, ...]:
     """Return those of servers as usual: not free, nor fresh, nor on another interpreter than the one on which they were measured, too."""
     measured = {launch.sample.cell.server for launch in launches}
-
-    def usual(server: str) -> bool:
-        bare, at, _ = server.partition("@")
-        return is_as_usual(server) and not (at and bare in measured)
-
-    return tuple(launch for launch in launches if usual(launch.sample.cell.server))
+    return tuple(launch for launch in launches if is_the_usual_one(launch.sample.cell.server, measured))
 
 
 def analyse(results: Results) -> Analysis:
@@ -276,7 +272,11 @@ def _slopes(costs: ServerCosts) -> Iterator[tuple[tuple[str, str], Slope | None]
 
 
 def _causes(results: Results, launches: Sequence[Launch]) -> Iterator[Cause]:
-    """Look for causes regime by regime: none lies in a difference between the two."""
+    """Look for causes regime by regime: none lies in a difference between the two.
+
+    No rule tells a handler that waits from a server that is slow: what relays lack has causes of its own (`shortfall`).
+    """
+    launches = [launch for launch in launches if launch.sample.load.upstream is None]
     for regime in (ONE_CORE, ALL_CORES):
         costs = [each for each in results.costs if each.regime == regime]
         yield from causes(evidence(of_regime(launches, regime), costs, results.manifest.servers))

@@ -14,6 +14,7 @@ from harness.analyse.rankings import RankedTail, Ranking, ranking, tail_ranking
 from harness.analyse.samples.metrics import metric
 from harness.analyse.slopes import Slope
 from harness.analyse.tables import Row, Table
+from harness.analyse.usual import is_the_usual_one
 from harness.plan import FREE, FRESH, ONE_CORE, RELAY, WAYS, by_name, factors_of, model_of
 from harness.record import EffectResult, Results, ServerCosts
 
@@ -292,8 +293,11 @@ def one_more(server: str, other: str) -> str | None:
 def connection_memory(
     costs: Sequence[ServerCosts], slopes: Mapping[tuple[str, str], Slope | None]
 ) -> Iterator[ConnectionMemory]:
-    """Say what a connection takes of each server of one core that holds enough of them."""
+    """Say what a connection takes of each server of one core that holds enough of them, on the interpreter that it is usually on."""
+    measured = {each.server for each in costs}
     for each in costs:
+        if not is_the_usual_one(each.server, measured):
+            continue
         process, tables, stacks = (
             slopes.get((each.server, field))
             for field in ("rss_bytes", "page_table_bytes", "kernel_stack_bytes")

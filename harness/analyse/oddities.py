@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 from harness.analyse.tables import Table
 from harness.plan import is_as_usual
@@ -51,17 +51,25 @@ class SlowToAnswerAll(Oddity):
         return 1e3 * self.took_s / self.connections
 
 
+class Waits(NamedTuple):
+    """How often a server waits for each request of one client, and the CPU that a request costs it."""
+
+    server: str
+    each: float
+    cpu_us: float
+
+
 @dataclass(frozen=True)
 class SeldomSleeps(Oddity):
-    """One client asks, and its server waits less than once for each request: it finds the next one there already.
+    """One client asks, and servers wait less than once for each request: they find the next one there already.
 
     Attributes:
-        waits: for each request.
-        cpu_us: of a request; `others_cpu_us` of those that wait once, the least and the most.
+        server: the one that waits least.
+        seldom: all that do so, with it as the first.
+        others_cpu_us: of a request at those that wait once, the least and the most.
     """
 
-    waits: float
-    cpu_us: float
+    seldom: tuple[Waits, ...]
     others_cpu_us: tuple[float, float]
 
 
@@ -134,17 +142,17 @@ def _slow_to_answer_all(
 
 
 def _seldom_sleep(table: Table) -> Iterator[Oddity]:
-    known = {
-        row.server: (waits.mean, of_cpu.mean)
+    known = [
+        Waits(row.server, waits.mean, of_cpu.mean)
         for row in table.rows
         if is_as_usual(row.server)
         and (waits := row.estimates["switches_per_request"])
         and (of_cpu := row.estimates["cpu_us_per_request"])
-    }
-    awake = [cpu_us for waits, cpu_us in known.values() if waits >= FEW]
-    for server, (each, cpu_us) in known.items():
-        if each < FEW and awake:
-            yield SeldomSleeps(server, each, cpu_us, (min(awake), max(awake)))
+    ]
+    seldom = sorted((found for found in known if found.each < FEW), key=lambda found: found.each)
+    others_cpu_us = [found.cpu_us for found in known if found.each >= FEW]
+    if seldom and others_cpu_us:
+        yield SeldomSleeps(seldom[0].server, tuple(seldom), (min(others_cpu_us), max(others_cpu_us)))
 
 
 def _not_met(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Final
 
 from harness.analyse.blocks import Launch, counted, of_regime
@@ -10,6 +11,7 @@ from harness.analyse.rankings import Ranking, ranking
 from harness.analyse.samples.metrics import metric
 from harness.analyse.samples.validity import Reason, limited_by
 from harness.analyse.tables import Table
+from harness.analyse.usual import is_the_usual_one
 from harness.plan import CLOSED, ONE_CORE, by_name, is_as_usual, model_of
 from harness.record import SelfCheck
 
@@ -41,11 +43,12 @@ class Resolution:
 
     Attributes:
         pairs: as often it was held against itself; `different` of them were called so, which is an error.
-        widest: of the intervals, half of it as a share.
+        middle, widest: of the intervals, half of it as a share.
     """
 
     pairs: int
     different: int
+    middle: float
     widest: float
 
 
@@ -88,7 +91,8 @@ def scrutiny(
         twins: a server's second name against its first.
         selftest: of the instrument.
     """
-    usual = [launch for launch in launches if is_as_usual(launch.sample.cell.server)]
+    measured = {launch.sample.cell.server for launch in launches}
+    usual = [launch for launch in launches if is_the_usual_one(launch.sample.cell.server, measured)]
     judged = [launch for launch in counted(usual) if launch.valid]
     closed = [launch for launch in of_regime(judged, ONE_CORE) if launch.sample.load.arrivals == CLOSED]
     return Scrutiny(
@@ -105,6 +109,7 @@ def scrutiny(
             row.server: found.mean
             for row in (on_all_cores[BUSY].rows if BUSY in on_all_cores else ())
             if (found := row.estimates["throughput_rps"]) is not None
+            and is_the_usual_one(row.server, measured)
         },
     )
 
@@ -134,12 +139,13 @@ def _headroom(tables: Mapping[str, Table], selftest: Sequence[SelfCheck]) -> Ite
 def _resolution(twins: Sequence[Comparison]) -> Resolution | None:
     if not twins:
         return None
-    widest = max((each.ci_high / each.ci_low) ** 0.5 - 1 for each in twins)
-    return Resolution(len(twins), sum(each.verdict in {BETTER, WORSE} for each in twins), widest)
+    halves = [(each.ci_high / each.ci_low) ** 0.5 - 1 for each in twins]
+    different = sum(each.verdict in {BETTER, WORSE} for each in twins)
+    return Resolution(len(twins), different, median(halves), max(halves))
 
 
 def _variants(tables: Mapping[str, Table]) -> Iterator[Comparison]:
     for found in tables[BUSY].comparisons[CPU] if BUSY in tables else ():
         for each in (found, inverse(found)):
-            if each.a == model_of(each.b) != each.b and is_as_usual(each.b):
+            if each.a == model_of(each.b) != each.b and is_the_usual_one(each.b, {each.a}):
                 yield each

@@ -9,8 +9,8 @@ from harness.analyse import blocks
 from harness.analyse.analysis import analyse, as_usual, variants_beside_their_model
 from harness.analyse.blocks import launches_of
 from harness.analyse.samples.validity import Validity, assess
-from harness.plan import ALL_CORES, twin_of
-from harness.record import PrecisionGoal, Results, Sample
+from harness.plan import ALL_CORES, RELAY, Waiting, twin_of
+from harness.record import PrecisionGoal, Results, Sample, ServerCosts
 from tests.makers import changed
 
 
@@ -31,6 +31,25 @@ def test_every_sample_is_judged_once(
 
 def test_the_same_results_give_the_same_analysis(make_results: Callable[..., Results]) -> None:
     assert analyse(make_results()) == analyse(make_results())
+
+
+def test_a_handler_that_waits_is_not_taken_for_a_server_that_is_woken_late(
+    make_results: Callable[..., Results],
+    make_sample: Callable[..., Sample],
+    make_costs: Callable[..., ServerCosts],
+) -> None:
+    """One client, nobody busy, most of the response outside of the server: a relay does the same, and for another reason."""
+    alone = make_sample("threaded", workload="ping_pong", rps=180, response_sum_ns=10**9, clients=1)
+    for workload, load, named in (
+        ("ping_pong", alone.load, ["waking up"]),
+        (RELAY.name, changed(alone.load, upstream=Waiting(wait_s=0.005, pool=1)), []),
+    ):
+        samples = tuple(changed(alone, block=block, workload=workload, load=load) for block in range(3))
+        results = changed(
+            make_results(workloads=(workload,)), samples=samples, costs=(make_costs("threaded"),)
+        )
+        found = analyse(results).causes
+        assert [each.effect for each in found if each.workload == workload] == named
 
 
 def test_regimes_are_kept_apart(make_results: Callable[..., Results]) -> None:
