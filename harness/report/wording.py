@@ -2,14 +2,17 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from harness.analyse.crossings import Crossing
 from harness.analyse.statistics.inference import Estimate
 from harness.analyse.tables import Row
+from harness.plan import WAYS, factors_of, model_of
 
 WIDE: Final = 1.3
+UNKNOWN: Final = 10.0
+"""An interval of two launches that reaches so many times as far as their mean says nothing."""
 TEN_MS: Final = 10_000
 MARK: Final = "\\*"
 """Of a quantile behind which little stands."""
@@ -52,7 +55,9 @@ def with_error(found: Estimate | None, form: str) -> str:
     if found.high is None:
         return form.format(found.mean)
     factor = found.high / found.mean
-    error = f"±{factor - 1:.0%}" if factor < WIDE else f"×/÷ {factor:.1f}"
+    error = (
+        f"±{factor - 1:.0%}" if factor < WIDE else f"×/÷ {factor:.1f}" if factor < UNKNOWN else "×/÷ unknown"
+    )
     return f"{form.format(found.mean)} {error}"
 
 
@@ -82,6 +87,19 @@ def in_ms(us: float) -> str:
 def counted(number: int, what: str) -> str:
     """Count things, of which one has another name than several."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def servers_counted(labels: Collection[str]) -> str:
+    """Count servers, each once however it was run, and in how many ways they were: placed, fresh, on which interpreter."""
+    forms = {
+        (
+            model_of(label),
+            frozenset(each for each in factors_of(label) if each not in WAYS and each[0] != "@"),
+        )
+        for label in labels
+    }
+    ways = f" (run in {len(labels)} ways)" if len(labels) > len(forms) else ""
+    return counted(len(forms), "server") + ways
 
 
 def capital(text: str) -> str:

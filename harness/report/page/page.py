@@ -21,7 +21,7 @@ from harness.report.page.waiting import waiting
 from harness.report.sections.answer import first_screen
 from harness.report.sections.choice import choice_section
 from harness.report.sections.method import TITLE, heading
-from harness.report.wording import counted
+from harness.report.wording import counted, servers_counted
 
 PAGE: Final = "report.html"
 SECTIONS: Final = {
@@ -90,7 +90,7 @@ def _measured(manifest: Manifest) -> Markup:
         joined(
             [
                 tag("b", "Measured"),
-                f" on {manifest.started} (UTC): {counted(len(manifest.servers), 'server')}, "
+                f" on {manifest.started} (UTC): {servers_counted([facts.label for facts in manifest.servers])}, "
                 f"{counted(len(manifest.design.workloads), 'workload')}, by ",
                 code(shlex.join(manifest.command)),
                 f", on {machine.cores} cores of {machine.cpu}, {machine.kernel}, {machine.python}; server and load on one machine.",

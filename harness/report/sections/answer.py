@@ -15,7 +15,16 @@ from harness.plan import FREE, FRESH, by_name, model_of
 from harness.record import EffectResult, Results
 from harness.report.blocks import Blocks, Points, Text, grid, numbers, words
 from harness.report.sections.choice import in_words as advice_in_words
-from harness.report.wording import MARK, all_quantiles, capital, few, in_ms, listed, with_error
+from harness.report.wording import (
+    MARK,
+    all_quantiles,
+    capital,
+    few,
+    in_ms,
+    listed,
+    servers_counted,
+    with_error,
+)
 
 MOST_NAMED: Final = 3
 MOST_WAYS: Final = 5
@@ -38,6 +47,7 @@ def first_screen(analysis: Analysis) -> Blocks:
 def measured(results: Results) -> str:
     """Say in a line what was measured."""
     environment, design = results.manifest.environment, results.manifest.design
+    servers = servers_counted([facts.label for facts in results.manifest.servers])
     judged = len({each.case for each in results.conformance})
     failed = sorted({each.server for each in results.conformance if each.verdict.failed})
     gate = (
@@ -48,7 +58,7 @@ def measured(results: Results) -> str:
         else ""
     )
     return (
-        f"**Measured**: one small TCP protocol, {len(results.manifest.servers)} servers that answer it byte for byte alike, "
+        f"**Measured**: one small TCP protocol, {servers} that answer it byte for byte alike, "
         f"{environment.python}, {environment.cores} cores, loopback, {len(design.workloads)} loads.{gate} "
         "[How](method.md), [all tables](workloads.md), [every pair](pairs.md); [report.html](report.html), opened in a browser, answers what it is asked."
     )

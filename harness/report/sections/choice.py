@@ -136,7 +136,7 @@ def _everywhere(places: Sequence[Place]) -> str:
     shown = [field_in_words(place) for place in sorted(places)]
     if len(shown) > MOST_NAMED:
         return f"in {len(shown)} fields of the map"
-    return f"with {' and '.join(shown)}"
+    return ", ".join(f"with {each}" for each in shown)
 
 
 def field_in_words(place: Place) -> str:

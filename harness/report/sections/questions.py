@@ -86,7 +86,7 @@ def _noise(analysis: Analysis) -> str:
         return f"{NOT_MEASURED} No server was measured under two names."
     return (
         f"`{analysis.results.manifest.design.twin_of}` under two names was called different in {found.different} of {found.pairs} comparisons; "
-        f"their intervals were ±{found.widest:.0%} or narrower, with {' or '.join(map(str, sorted(blocks)))} blocks. "
+        f"their intervals were ±{found.middle:.0%} in the middle, ±{found.widest:.0%} at the widest, with {' or '.join(map(str, sorted(blocks)))} blocks. "
         "Each pair's interval: [pair by pair](pairs.md)."
     )
 
@@ -140,12 +140,7 @@ def oddity_in_words(found: Oddity) -> str:
         case SlowToAnswerAll():
             return _slow(found)
         case SeldomSleeps():
-            low, high = found.others_cpu_us
-            return (
-                f"**`{found.server}` waits {found.waits:.2f} times for each request of one client**, the others once: it finds the other "
-                f"requests there when it looks, and is not woken for them. It is at work for {found.cpu_us:.0f} µs for each, the others for "
-                f"{low:.0f} to {high:.0f}: whether it looks later, or how its loop polls makes the difference, these figures do not tell. Unexplained."
-            )
+            return _seldom(found)
         case EffectNotMet():
             names = [found.server, *found.others]
             return (
@@ -154,6 +149,18 @@ def oddity_in_words(found: Oddity) -> str:
                 "is when it leaves. `harness effect receive-buffer` measures them before and after that."
             )
     raise NotImplementedError(type(found).__name__)
+
+
+def _seldom(found: SeldomSleeps) -> str:
+    low, high = found.others_cpu_us
+    they = ", ".join(
+        f"`{each.server}` {each.each:.2f} times (at work for {each.cpu_us:.0f} µs)" for each in found.seldom
+    )
+    return (
+        f"**For each request of one client not every server waits once**: {they}; the others do (at work for {low:.0f} to {high:.0f} µs). Who does "
+        "not wait finds the next request there when it looks, and is not woken for it. Whether it looks later, or how its loop polls makes the "
+        "difference, these figures do not tell. Unexplained."
+    )
 
 
 def _slow(found: SlowToAnswerAll) -> str:

@@ -89,7 +89,7 @@ def test_what_is_said_of_waiting_follows_from_the_map(waiting: Results) -> None:
     threads, why = found["Threads whose handlers wait"]
     assert threads.servers == (B,)
     assert (
-        "as much as any with 16 clients and 5 ms; not with 256 clients and 5 ms and 256 clients and 20 ms"
+        "as much as any with 16 clients and 5 ms; not with 256 clients and 5 ms, with 256 clients and 20 ms"
         in why
     )
     assert f"`{A}` answers 2.00 times as much as `{B}`" in why
