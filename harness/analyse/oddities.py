@@ -128,7 +128,11 @@ def _slow_to_answer_all(
         ]
         others_s = median(each.answered_s for each in alike) if alike else 0.0
         if others_s and limit.held == limit.answered > 1 and limit.answered_s > FAR * others_s:
-            also = tuple(each.server for each in alike if each.server in threaded)
+            also = tuple(
+                each.server
+                for each in alike
+                if each.server in threaded and each.answered_s < limit.answered_s
+            )
             threads = limit.server in threaded
             yield SlowToAnswerAll(
                 limit.server,

@@ -97,7 +97,7 @@ def spare_sentence(found: Spare, table: Table) -> str:
     return (
         f"**{head}.** {by_name(found.workload).title} on {by_name(found.workload).load.clients} connections: {tail.share} of the responses came within {in_ms(ranking.mean(first))} "
         f"to {in_ms(ranking.mean(last))} ms. First and last{apart}: `{first}` {all_quantiles(table.row(first))}; `{last}` "
-        f"{all_quantiles(table.row(last))}.{unknown} It shows in the core that this takes: {shares}."
+        f"{all_quantiles(table.row(last))}.{unknown} It shows in the share of a core that this takes: {shares}."
     )
 
 
@@ -234,7 +234,7 @@ def memory_sentence(found: Sequence[ConnectionMemory]) -> str:
     models = [each for each in found if each.server == model_of(each.server)]
     listed_kib = ", ".join(f"`{each.server}` {each.kib:.1f}" for each in models)
     return (
-        f"**A connection costs {least.kib:.1f} to {most.kib:.1f} KiB**, silent: {listed_kib}. Of that "
+        f"**A connection costs {least.kib:.1f} to {most.kib:.1f} KiB**, silent, at servers of one core: {listed_kib}. Of that "
         f"{most.kernel_kib:.1f} KiB at `{most.server}` and {least.kernel_kib:.1f} at `{least.server}` are the kernel's, for stacks and page tables "
         "([costs](costs.md))."
     )
@@ -262,7 +262,8 @@ def _busy(found: Answer) -> Blocks:
     return [
         Text(
             f"**{by_name(found.workload).title}, all busy.** In the order of the sources, not of the figures: who shares a letter was not told "
-            "apart in requests/s. A variant stands here where it was told apart from its model."
+            "apart in requests/s. A variant stands here where it was told apart from its model: `+free`, it may run on all cores; `+fresh`, no "
+            f"client has come and left before; `@`, another interpreter, of which `3.13.5t` and its like have no lock. {MARK}: few requests lie beyond."
         ),
         grid((*COLUMNS, *numbers(*spare, *held, "lines of code")), rows),
     ]

@@ -115,21 +115,21 @@ def _waiting(advice: WaitingHandlers) -> str:
     )
     best = advice.servers[0]
     return (
-        f"of {advice.fields} fields of the map below {'each was' if len(advice.servers) > 1 else 'it was'} among those that answer most in "
+        f"of {advice.fields} fields of the map {'each was' if len(advice.servers) > 1 else 'it was'} among those that answer most in "
         f"{advice.leading[best]}{least}"
     )
 
 
 def _threads(advice: ThreadsThatWait) -> str:
     if not advice.not_as_good:
-        return f"they answer as much as any, or were not told apart from them, {_everywhere(advice.as_good)}"
+        return f"one of them or all answer as much as any, or were not told apart from them, {_everywhere(advice.as_good)}"
     worst = max(advice.not_as_good, key=lambda found: found[2].mean(found[2].first) / found[2].mean(found[1]))
     place, best, found = worst
     lost = f"`{found.first}` answers {found.mean(found.first) / found.mean(best):.2f} times as much as `{best}` with {field_in_words(place)}"
     elsewhere = _everywhere([place for place, _, _ in advice.not_as_good])
     if not advice.as_good:
         return f"they answer less than the best {elsewhere}: {lost}"
-    return f"they answer as much as any {_everywhere(advice.as_good)}; not {elsewhere}: {lost}"
+    return f"one of them or all answer as much as any {_everywhere(advice.as_good)}; not {elsewhere}: {lost}"
 
 
 def _everywhere(places: Sequence[Place]) -> str:
@@ -196,7 +196,7 @@ def _idle(advice: MostlyIdle) -> str:
     )
     unable = f"; {listed(advice.unable)} cannot hold them" if advice.unable else ""
     return (
-        f"{advice.connections:,} silent connections took {memory.mean(memory.first):,.0f} MiB at `{memory.first}`, {memory.mean(memory.last):,.0f} at "
+        f"{advice.connections:,} silent connections took {memory.mean(memory.first):,.0f} MiB of the process at `{memory.first}`, {memory.mean(memory.last):,.0f} at "
         f"`{memory.last}`{of_each}{of_cpu}{unable}"
     )
 

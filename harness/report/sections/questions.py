@@ -157,7 +157,7 @@ def _seldom(found: SeldomSleeps) -> str:
         f"`{each.server}` {each.each:.2f} times (at work for {each.cpu_us:.0f} µs)" for each in found.seldom
     )
     return (
-        f"**For each request of one client not every server waits once**: {they}; the others do (at work for {low:.0f} to {high:.0f} µs). Who does "
+        f"**Not every server waits once for each request of one client**: {they}; the others for nine in ten at least (at work for {low:.0f} to {high:.0f} µs). Who does "
         "not wait finds the next request there when it looks, and is not woken for it. Whether it looks later, or how its loop polls makes the "
         "difference, these figures do not tell. Unexplained."
     )
@@ -165,11 +165,7 @@ def _seldom(found: SeldomSleeps) -> str:
 
 def _slow(found: SlowToAnswerAll) -> str:
     threads = " It has a thread for each, free on all cores." if found.threads else ""
-    others = (
-        f" So have {listed(found.also_threads)}, and took no longer than others."
-        if found.also_threads
-        else ""
-    )
+    others = f" So have {listed(found.also_threads)}, and took less." if found.also_threads else ""
     return (
         f"**`{found.server}` took {found.took_s:.1f} s to answer {found.connections:,} clients that asked at once**, others {found.others_s:.1f} "
         f"({found.each_ms:.1f} ms for each reply).{threads}{others} {_cause_of_slowness(found)}"
@@ -184,5 +180,5 @@ def _cause_of_slowness(found: SlowToAnswerAll) -> str:
     waits, cpu = "switches_voluntary", shown.metric
     return (
         f"`{shown.command}` shows why: {shown.present.label} a request took {present[cpu]:,.0f} µs of CPU and {present[waits]:.0f} waits, "
-        f"{shown.absent.label} {absent[cpu]:,.0f} and {absent[waits]:.0f}: they wake each other for the interpreter's lock. Pinned, it does not happen."
+        f"{shown.absent.label} {absent[cpu]:,.0f} and {absent[waits]:.0f}: they wake each other for the interpreter's lock, and less often where they share a core."
     )
