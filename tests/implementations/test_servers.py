@@ -28,18 +28,12 @@ from implementations.relays.futures import Pool
 from implementations.server import Options, Server
 
 NAMES = [implementation.name for implementation in CATALOGUE]
-VARIED = {"uvloop": "FCLR", "buffered": "FCLR", "recv64k": "FC"}
-"""The groups of cases that a variant may change: another loop or API, how bytes come and go, and when; a size, how they come.
-
-The lines themselves are the shared core's affair. The gate of a run judges each variant by all cases.
-"""
+OF_THE_LOOP = "FCLR"
+"""What another event loop may change: how bytes come and go, and when; the lines themselves are the shared core's affair."""
 OF_WORKERS = {"C16"}
 """What cannot be judged of a server that is one process."""
 TO_JUDGE = [(name, case) for name in NAMES for case in CASES] + [
-    (variant.name, case)
-    for variant in VARIANTS
-    for case in CASES
-    if case.id[0] in VARIED[variant.name.partition("+")[2]]
+    (variant.name, case) for variant in VARIANTS for case in CASES if case.id[0] in OF_THE_LOOP
 ]
 PROJECT = Path(__file__).resolve().parents[2]
 LIMIT_S = 30
