@@ -88,16 +88,24 @@ def test_beyond_what_was_measured_it_predicts_only_if_told_to_and_says_so(predic
         (["a"], "Missing option '--clients'"),
         (["nobody", "--clients", "16"], "has no server 'nobody' that waits; it has a, b"),
         (["hasty", "--clients", "16"], "has too few cells of hasty that wait: run `harness bench"),
-        (["threaded", "--clients", "16", "--in", "results/reference"], "has no cells that wait: run `harness bench"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_predicted_ends_in_one_clear_line(
-    predict: Run, words: Sequence[str], reason: str, monkeypatch: pytest.MonkeyPatch
+    predict: Run, words: Sequence[str], reason: str
 ) -> None:
-    monkeypatch.chdir(Path(__file__).resolve().parents[2])
     code, _, err = predict(*words)
     assert (code, err.count("\n")) == (2, 1), err
     assert reason in err
+
+
+def test_a_run_in_which_nothing_waited_predicts_nothing(
+    predict: Run, tmp_path: Path, make_results: Callable[..., Results], make_sample: Callable[..., Sample]
+) -> None:
+    write_manifest(tmp_path, make_results().manifest)
+    append_samples(tmp_path, [make_sample()])
+    code, _, err = predict("threaded", "--clients", "16", "--in", str(tmp_path))
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "has no cells that wait: run `harness bench" in err
 
 
 def test_cells_that_are_not_valid_are_none(

@@ -63,6 +63,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample])
     made_up = Machine(make_sample)
     monkeypatch.setattr(campaign, "measure", made_up.measure)
     monkeypatch.setattr(phases, "run_apart", made_up.run_apart)
+    monkeypatch.setattr(study, "known_verdicts", lambda _: {})
     yield made_up
     assert made_up.done
 
