@@ -23,6 +23,7 @@ case = CASES.case
 
 LOGGED: Final = (b"12,34", b"nonsense", b"sum", b"quit")
 LOOK_S: Final = 0.01
+PORTS_TRIED: Final = 3
 LOGGED_LINES: Final = 5000
 """What is logged of them is more than a pipe holds."""
 
@@ -55,11 +56,25 @@ def l21_log_that_cannot_be_written(target: Target) -> None:
 
 
 @contextmanager
-def verbose(target: Target, output: str, **options: float) -> Iterator[Target]:
+def on_a_port_of_ours(target: Target) -> Iterator[Target]:
+    """Start a server whose readiness line nobody may hear, on another port if somebody else was faster to take the first."""
+    with ExitStack() as stack:
+        for more_ports in reversed(range(PORTS_TRIED)):
+            try:
+                own = stack.enter_context(target.fresh(port=free_port()))
+                break
+            except LaunchError:
+                if not more_ports:
+                    raise
+        yield own
+
+
+@contextmanager
+def verbose(target: Target, output: str) -> Iterator[Target]:
     """Start a server that logs, with a standard stream redirected."""
     with ExitStack() as stack:
         try:
-            own = stack.enter_context(target.started_by(f'exec "$@" --verbose {output}').fresh(**options))
+            own = stack.enter_context(on_a_port_of_ours(target.started_by(f'exec "$@" --verbose {output}')))
         except LaunchError:
             if target.candidate.implementation is None:
                 raise NotApplicable("it cannot be started with --verbose") from None
@@ -81,7 +96,7 @@ def pipe_with_a_reader() -> Iterator[tuple[Path, IO[bytes]]]:
 def l22_closed_standard_streams(target: Target) -> None:
     """A server whose standard streams are closed serves, and no client's socket takes their numbers."""
     with (
-        target.started_by('exec "$@" <&- >&- 2>&-').fresh(port=free_port()) as own,
+        on_a_port_of_ours(target.started_by('exec "$@" <&- >&- 2>&-')) as own,
         own.greeted() as peer,
     ):
         peer.fence()
@@ -99,7 +114,7 @@ def l26_what_is_said(target: Target) -> None:
     """With --verbose a server logs that a client came, each of its lines and that it left; the readiness line stays alone."""
     with (
         tempfile.NamedTemporaryFile() as output,
-        verbose(target, f">{shlex.quote(output.name)}", port=free_port()) as own,
+        verbose(target, f">{shlex.quote(output.name)}") as own,
     ):
         converse(own)
         await_log(own)
