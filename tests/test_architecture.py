@@ -310,7 +310,6 @@ def test_the_top_of_the_harness_has_no_entry_without_a_place() -> None:
 TESTED_IN = {
     "analyse.advice": "report/sections/test_choice.py",
     "analyse.causes": "analyse/causes/test_rules.py",
-    "analyse.rankings": "report/sections/test_choice.py",
     "analyse.samples.recovery": "study/test_window.py",
     "cli": "cli/test_app.py",
     "conformance.cases": "conformance/proof/test_mutants.py",

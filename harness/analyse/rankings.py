@@ -73,14 +73,19 @@ class Ranking:
 def ranking(
     launches: Sequence[Launch], workload: str, of: Metric, among: Collection[str] | None = None
 ) -> Ranking | None:
-    """Rank servers of one core, all or some; None if fewer than two have figures."""
+    """Rank servers of one core, all or some; None if fewer than two have figures.
+
+    Where others have several launches, one alone is not enough to be first or last by it.
+    """
     mine = of_regime(launches, ONE_CORE)
-    found = {
-        server: known
+    known = {
+        server: estimated
         for server, values in by_block(mine, workload, of).items()
         if among is None or server in among
-        if (known := estimate(list(values.values()))) is not None
+        if (estimated := estimate(list(values.values()))) is not None
     }
+    enough = min(2, max((each.launches for each in known.values()), default=0))
+    found = {server: each for server, each in known.items() if each.launches >= enough}
     if len(found) < 2:
         return None
     ranked = sorted(found, key=lambda server: found[server].mean, reverse=of.higher_is_better)

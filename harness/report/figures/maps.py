@@ -20,6 +20,8 @@ from harness.report.names import figure_of, short_names
 from harness.report.wording import clients_in_words
 
 MOST_NAMED: Final = 2
+FIELD_LETTERS: Final = 34
+"""What a field has room for, of the size that its names are written in."""
 PALE: Final = 0.16
 FIELD_SIZE: Final = (2.1, 1.35)
 """In inches."""
@@ -169,4 +171,5 @@ def _named(found: Ranking, servers: Sequence[str]) -> str:
     names = [short.get(server, server) for server in found.leaders]
     if len(names) > MOST_NAMED:
         return f"{names[0]} = {len(names) - 1} others"
-    return " = ".join(names)
+    on_one_line = " = ".join(names)
+    return on_one_line if len(on_one_line) <= FIELD_LETTERS else " =\n".join(names)

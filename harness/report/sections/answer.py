@@ -170,8 +170,8 @@ def _waiting_at(found: WaitingAt) -> str:
         else "no servers were told apart in requests/s"
     )
     cpu = (
-        f"; the least CPU for a request took {few(cheapest.leaders, MOST_NAMED)} ({cheapest.mean(cheapest.first):.0f} µs), the most "
-        f"`{cheapest.last}` ({cheapest.mean(cheapest.last):.0f})"
+        f"; of those that serve clients side by side the least CPU for a request took {few(cheapest.leaders, MOST_NAMED)} "
+        f"({cheapest.mean(cheapest.first):.0f} µs), the most `{cheapest.last}` ({cheapest.mean(cheapest.last):.0f})"
         if cheapest and cheapest.tells_apart
         else ""
     )
@@ -195,14 +195,17 @@ def place_sentence(found: Answer, *, on_others: bool = False) -> str:
 
 
 def _ways(found: Sequence[Way]) -> list[str]:
-    """Say it of each server once, for all loads together; those first of which it makes most."""
+    """Say it of each server once, for all loads together; those first of which it makes most, and of one way together."""
     together: dict[tuple[str, str], list[Way]] = {}
     for each in found:
         together.setdefault((each.server, each.way), []).append(each)
     ranked = sorted(together.values(), key=lambda ways: -max(map(_weight, ways)))
+    told: dict[str, list[str]] = {}
+    for ways in ranked[:MOST_WAYS]:
+        told.setdefault(_way(ways[0]), []).append(_what_it_makes(ways))
     rest = len(ranked) - MOST_WAYS
     more = [f"{rest} more such differences are in the [tables](workloads.md)."] if rest > 0 else []
-    return [*map(_way, ranked[:MOST_WAYS]), *more]
+    return [*(f"{capital(way)} instead: {'; '.join(servers)}." for way, servers in told.items()), *more]
 
 
 def _weight(found: Way) -> float:
@@ -210,17 +213,19 @@ def _weight(found: Way) -> float:
     return max(abs(math.log(each.ratio)) for each in found.against.values())
 
 
-def _way(found: Sequence[Way]) -> str:
+def _way(found: Way) -> str:
+    return WAYS_IN_WORDS.get(found.way, f"on {found.way.removeprefix('@')}")
+
+
+def _what_it_makes(found: Sequence[Way]) -> str:
     told = []
     for name, title in TIMES.items():
         ratios = sorted(each.against[name].ratio for each in found if name in each.against)
         if ratios:
             span = dict.fromkeys(f"{each:.2f}" for each in (ratios[0], ratios[-1]))
             told.append(f"{' to '.join(span)} times {title}")
-    first = found[0]
-    way = WAYS_IN_WORDS.get(first.way, f"on {first.way.removeprefix('@')}")
-    loads = by_name(first.workload).title if len(found) == 1 else f"under {len(found)} loads"
-    return f"`{first.server}` {way} instead ({loads}): {', '.join(told)}."
+    loads = by_name(found[0].workload).title if len(found) == 1 else f"{len(found)} loads"
+    return f"`{found[0].server}` {', '.join(told)} ({loads})"
 
 
 def _of_lock(found: EffectResult) -> str:

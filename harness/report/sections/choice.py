@@ -37,8 +37,9 @@ def choice_section(advice: Sequence[Advice]) -> Blocks:
         Heading("So"),
         *points(map(_line, advice)),
         Text(
-            "Each line follows from the figures by a rule, and holds for this machine and these loads. Servers named together "
-            "were not told apart from the first of them, which is less than being equal: a noisy figure stays in the list."
+            "Each line follows from the figures by a rule, and holds for this machine and these loads. It speaks of servers as usual, pinned to "
+            "one core and in service, unless it says otherwise. Servers named together were not told apart from the first of them, which is "
+            "less than being equal: a noisy figure stays in the list."
         ),
     ]
 
@@ -85,7 +86,7 @@ def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901, PLR0912 - a situ
             per_client = f", {each.mean(best):.1f} KiB for each" if each and best in each.estimates else ""
             return (
                 "The least memory",
-                f"{found.mean(best):,.0f} MiB at most with 500 clients{per_client}; `{found.last}` held "
+                f"`{best}` held {found.mean(best):,.0f} MiB at most with 500 clients{per_client}, `{found.last}` "
                 f"{found.mean(found.last):,.0f} MiB",
             )
         case CleanStop(servers=clean, longest_s=longest_s, everyone=everyone):
@@ -237,7 +238,7 @@ def _computing(advice: Computing) -> str:
 
 def _unranked(without: Sequence[str]) -> str:
     """Name those of whom too little is known."""
-    return f"; too few requests lie beyond to say it of {few(without, MOST_NAMED)}" if without else ""
+    return f"; too little is known of {few(without, MOST_NAMED)}" if without else ""
 
 
 def _price_of(light: Ranking, costly: Ranking | None) -> str:

@@ -8,8 +8,7 @@ import pytest
 from harness.analyse.advice import Advice, Computing, MostlyIdle, NobodyLeftBehind, SimplestCode
 from harness.analyse.analysis import analyse
 from harness.analyse.blocks import launches_of
-from harness.analyse.rankings import ranking, tail_ranking
-from harness.analyse.samples.metrics import metric
+from harness.analyse.rankings import tail_ranking
 from harness.plan import ALL_CORES, by_name
 from harness.record import Results, Sample, ServerFacts
 from harness.record.buckets import histogram
@@ -138,12 +137,6 @@ def test_two_servers_that_swap_their_figures_swap_their_sentences(run: Results) 
     mirrored = as_markdown(choice_section(advised(swapped(run))))
     assert text != mirrored
     assert mirrored == text.replace(A, "?").replace(B, A).replace("?", B)
-
-
-def test_servers_that_were_not_told_apart_are_named_together(make_results: Callable[..., Results]) -> None:
-    found = ranking(launches_of(make_results(factor=1.0).samples), "clients_64", metric("throughput_rps"))
-    assert found is not None
-    assert set(found.leaders) == {A, B}
 
 
 def test_the_simplest_code_ends_at_a_gap_and_leaves_out_no_near_equal(run: Results) -> None:
@@ -278,9 +271,7 @@ def test_one_that_has_too_few_takes_the_quantile_from_nobody_and_is_named(run: R
     assert found is not None
     assert (found.tail.metric, found.without) == ("response_p99_us", ("another",))
     assert set(found.ranking.estimates) == {A, B}
-    assert "too few requests lie beyond to say it of `another`" in as_markdown(
-        choice_section(advised(with_third))
-    )
+    assert "too little is known of `another`" in as_markdown(choice_section(advised(with_third)))
 
 
 def a_few_answers(sample: Sample, server: str) -> Sample:
