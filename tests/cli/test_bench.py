@@ -9,6 +9,7 @@ from harness.cli.bench import (
     _core_only,
     _named,
     _other_ways,
+    _plan,
     _relay_only,
     _whole_s,
     bench,
@@ -90,3 +91,10 @@ def test_what_differs_as_a_relay_alone_is_measured_as_one_alone() -> None:
     named = [ours("asyncio_streams+blocking")]
     assert _relay_only(named, "full", everything=True) == {"asyncio_streams+blocking"}
     assert _relay_only(named, None, everything=False) == frozenset()
+
+
+def test_a_quick_run_takes_its_turns_faster_for_as_long_in_all() -> None:
+    servers = selected(("threaded", "asyncio_streams"))
+    usual, quick = (_plan(options(*words), servers, set(), None).slicing for words in ((), ("--quick",)))
+    assert quick.slice_s < usual.slice_s
+    assert quick.cycles * quick.slice_s == pytest.approx(usual.cycles * usual.slice_s)
