@@ -54,8 +54,9 @@ from harness.study.phases import (
 from harness.study.places import places_found
 from harness.study.resume import gone_on_with, renewed
 
-AFTERWARDS_S: Final = 1200.0
-"""About what comes after measuring takes, if nothing of it is left out: limits, costs, effects, faults."""
+EFFECTS_S: Final = 300.0
+AFTERWARDS_S: Final = 72.0
+"""About what comes after measuring takes for each server, if nothing of it is left out: limits, costs, faults; and the effects besides."""
 REPORT_S: Final = 12.0
 """About what a quick run's report takes."""
 GATE_S: Final = 9.0
@@ -159,7 +160,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
             if target is not None:
                 measuring.reach(target)
             else:
-                measuring.measure_blocks(plan.blocks, _until_s(plan, started_s, extras))
+                measuring.measure_blocks(plan.blocks, _until_s(plan, started_s, extras, len(as_usual)))
             if target is not None or plan.whole_s is not None:
                 manifest = _with_blocks(manifest, plan, measuring.done)
         progress = structs.replace(manifest.progress, complete=True)
@@ -295,11 +296,11 @@ def _with_places(manifest: Manifest, places: Mapping[str, int]) -> Manifest:
     return structs.replace(manifest, servers=servers)
 
 
-def _until_s(plan: Plan, started_s: float, extras: Extras) -> float | None:
+def _until_s(plan: Plan, started_s: float, extras: Extras, servers: int) -> float | None:
     """Return the moment at which measuring ends, if the whole is to take so long: a fair part is left, however long the gate took."""
     if plan.whole_s is None:
         return None
-    afterwards_s = AFTERWARDS_S if extras.torture else 0.0
+    afterwards_s = EFFECTS_S + AFTERWARDS_S * servers if extras.torture else 0.0
     return max(
         started_s + plan.whole_s - REPORT_S - afterwards_s,
         time.monotonic() + LEAST_MEASURING * plan.whole_s,

@@ -71,22 +71,21 @@ class Campaign:
         self._allowance = Allowance()
         self._crew = crew
         self._measure_alone = measure_alone
-        self._seconds: dict[str, float] = {}
+        self._seconds: dict[tuple[str, bool], float] = {}
         self._begun_s = time.monotonic()
 
     def measure_blocks(self, wanted: Mapping[str, int], until_s: float | None = None) -> None:
-        """Measure so many blocks of each workload in all; no new ones after a moment of the monotonic clock."""
+        """Measure so many blocks of each workload in all; none that would end after a moment of the monotonic clock."""
         rounds = self.plan.rounds(wanted, self.done)
         cells = [cell for each in rounds for cell in each]
         to_come_s = sum(self._seconds_of(cell) for cell in cells if cell not in self._recorded)
         self._board.expect(to_come_s, len(cells), until_s)
 
-        def out_of_time(cells: Round) -> bool:
-            return (
-                until_s is not None and time.monotonic() + self._seconds.get(cells[0].workload, 0.0) > until_s
-            )
+        def too_long(cells: Round) -> bool:
+            took_s = self._seconds.get(self._kind(cells), 0.0)
+            return until_s is not None and time.monotonic() + took_s > until_s
 
-        run_rounds(self.plan, rounds, self._measure_round, self._allowance, out_of_time)
+        run_rounds(self.plan, rounds, self._measure_round, self._allowance, too_long)
         for measured in rounds:
             workload, block = measured[0].workload, measured[0].block
             if any((sample.cell.workload, sample.cell.block) == (workload, block) for sample in self.samples):
@@ -147,9 +146,13 @@ class Campaign:
         if not to_measure:
             return known
         measured = self._block(to_measure) if in_slices(cells[0].workload) else self._launches_of(to_measure)
-        self._seconds[cells[0].workload] = time.monotonic() - began_s
+        self._seconds[self._kind(cells)] = time.monotonic() - began_s
         self._board.show(self._launches, cells[0].workload)
         return known + measured
+
+    def _kind(self, cells: Round) -> tuple[str, bool]:
+        """Return what rounds that take about as long have in common."""
+        return cells[0].workload, cells[0].server in self.plan.all_cores
 
     def _block(self, cells: Round) -> list[Sample]:
         """Measure servers that are loaded in turn."""

@@ -30,7 +30,7 @@ def run_rounds(
     rounds: Iterable[Round],
     measure_round: MeasureRound,
     allowance: Allowance,
-    enough: Callable[[Round], bool] = lambda _: False,
+    too_long: Callable[[Round], bool] = lambda _: False,
 ) -> list[Sample]:
     """Measure rounds one after the other.
 
@@ -41,7 +41,7 @@ def run_rounds(
         rounds: what to measure.
         measure_round: measures one, and keeps what came of it.
         allowance: of the whole run; it is used up.
-        enough: asked before each round, and each repetition; True ends the work.
+        too_long: asked before each round, and each repetition; True leaves it out, and shorter ones may come after it.
 
     Returns:
         All samples, invalid ones included.
@@ -50,11 +50,11 @@ def run_rounds(
     to_come = sum(map(len, rounds))
     samples: list[Sample] = []
     for cells in rounds:
-        if enough(cells):
-            break
+        to_come -= len(cells)
+        if too_long(cells):
+            continue
         launched = measure_round(cells)
         samples += launched
-        to_come -= len(cells)
         allowance.planned += len(cells)
         for attempt in range(2, MOST_ATTEMPTS + 1):
             again = plan.again(cells, attempt)
@@ -62,7 +62,7 @@ def run_rounds(
                 not again
                 or not any(map(invalidity, launched))
                 or not allowance.permits(len(cells), to_come)
-                or enough(again)
+                or too_long(again)
             ):
                 break
             launched = measure_round(again)

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from scipy import special
+from scipy import optimize, special
 
 NODES: Final = 128
 FARTHEST: Final = 9.0
@@ -68,17 +68,6 @@ def _quantile(share: float, groups: int, degrees: float) -> float:
         return probability(q, groups, degrees) - share
 
     low, high = 0.0, 2.0
-    while (above := error(high)) < 0:
+    while error(high) < 0:
         low, high = high, 2 * high
-    below = error(low)
-    # False position; the end that stays counts half, so that it does not stay for long.
-    while high - low > PRECISION * high:
-        q = high - above * (high - low) / (above - below)
-        at_q = error(q)
-        if abs(at_q) < PRECISION:
-            return q
-        if at_q < 0:
-            low, below, above = q, at_q, above / 2
-        else:
-            high, above, below = q, at_q, below / 2
-    return high
+    return float(optimize.brentq(error, low, high, xtol=PRECISION, rtol=PRECISION))
