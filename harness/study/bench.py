@@ -14,7 +14,7 @@ from rich.console import Console
 from harness.analyse.blocks import launches_of, of_regime
 from harness.analyse.reached import noise_of, noise_sentence, precision_of, precision_sentence
 from harness.analyse.samples.metrics import metric
-from harness.analyse.samples.validity import invalidity
+from harness.analyse.samples.validity import Reason, Severity, assess, invalidity
 from harness.conformance.catalogue import CASES
 from harness.launch.candidates import Candidate
 from harness.plan import ONE_CORE, Plan, twin_of
@@ -65,6 +65,8 @@ GATE_OF_SOME_S: Final = 4.0
 """The same if it is but a group of cases."""
 FEWEST_BLOCKS: Final = 2
 """From fewer there is no interval."""
+BY_OTHERS: Final = frozenset({Reason.STEAL, Reason.FOREIGN_WORK})
+"""A launch that is invalid for nothing else says nothing against its server, nor against the instrument."""
 LEAST_MEASURING: Final = 0.4
 """Of the time of a whole run, so much at least is measured, however long the gate has taken."""
 
@@ -125,7 +127,8 @@ def bench(  # noqa: PLR0913 - what, where and how well
 
     Returns:
         Whether every server passed the gate, survived the faults, gave no wrong reply under load, left no request without
-        one, and has at least one valid launch under each of its workloads; and the instrument passed its self-test.
+        one, and has at least one launch under each of its workloads that is valid but for what others took of the machine;
+        and the instrument passed its self-test.
 
     Raises:
         UsageError: the folder is in use, or the interrupted run was begun with other sources or on another machine.
@@ -177,6 +180,8 @@ def bench(  # noqa: PLR0913 - what, where and how well
         told = report(folder)
         results = read_results(folder)
         _tell_what_was_reached(results, console)
+        if manifest.progress.complete:
+            _tell_what_is_missing(to_measure, (*results.samples, *results.twins), console)
         for line in told:
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     return (
@@ -346,9 +351,30 @@ def blocks_that_fit(plan: Plan, whole_s: float, to_judge: int) -> float:
 
 
 def _all_served(plan: Plan, samples: Sequence[Sample]) -> bool:
-    usable = {(sample.cell.server, sample.cell.workload) for sample in samples if not invalidity(sample)}
-    return {(cell.server, cell.workload) for cell in plan.cells()} <= usable and not any(
+    """Tell whether every server answered under each of its workloads, and whatever was asked; what others took is no fault of it."""
+    served = {
+        (sample.cell.server, sample.cell.workload)
+        for sample in samples
+        if {flag.reason for flag in assess(sample).of(Severity.INVALID)} <= BY_OTHERS
+    }
+    return {(cell.server, cell.workload) for cell in plan.cells()} <= served and not any(
         sample.requests.wrong + sample.requests.error + sample.requests.timeout + sample.requests.in_flight
         or sample.background.wrong + sample.background.error
         for sample in samples
     )
+
+
+def _tell_what_is_missing(plan: Plan, samples: Sequence[Sample], console: Console) -> None:
+    """Name the servers of which no launch under a workload can be used."""
+    usable = {(sample.cell.server, sample.cell.workload) for sample in samples if not invalidity(sample)}
+    missing: dict[str, list[str]] = {}
+    for server, workload in dict.fromkeys((cell.server, cell.workload) for cell in plan.cells()):
+        if (server, workload) not in usable:
+            missing.setdefault(workload, []).append(server)
+    for workload, servers in missing.items():
+        console.print(
+            f"No figures under {workload} of {', '.join(servers)}: none of their launches is valid",
+            style="yellow",
+            highlight=False,
+            soft_wrap=True,
+        )

@@ -30,6 +30,7 @@ class Machine:
         self.interrupted_after = -1
         self.invalid: set[int] = set()
         self.gate_words: Sequence[str] = ()
+        self.stolen_share = 0.0
         self._make_sample = make_sample
 
     @property
@@ -42,7 +43,10 @@ class Machine:
             raise KeyboardInterrupt
         wrong = int(self.launches in self.invalid)
         self.done.append(f"{cell.workload} {cell.block} {candidate.label}")
-        return self._make_sample(rps=1000, wrong=wrong, sent=1010 + wrong, planned=1010 + wrong, cell=cell)
+        mine = {} if candidate.label == "threaded" else {"steal_share": self.stolen_share}
+        return self._make_sample(
+            rps=1000, wrong=wrong, sent=1010 + wrong, planned=1010 + wrong, cell=cell, **mine
+        )
 
     def run_apart(self, words: Sequence[str]) -> tuple[str, list[str]]:
         if words[0] == "conform":
@@ -74,11 +78,16 @@ def report_of(folder: Path) -> list[str]:
 
 
 def run(folder: Path, *, resume: bool = False, plan: Plan = PLAN) -> str:
+    return outcome(folder, resume=resume, plan=plan)[1]
+
+
+def outcome(folder: Path, *, resume: bool = False, plan: Plan = PLAN) -> tuple[bool, str]:
+    """Return whether nothing failed, and what was said."""
     said = io.StringIO()
     interrupted = read_results(folder) if resume else None
     command, console = ("harness", "bench"), Console(file=said, width=200)
-    study.bench(CANDIDATES, plan, folder, command, console, report_of, interrupted=interrupted)
-    return said.getvalue()
+    good = study.bench(CANDIDATES, plan, folder, command, console, report_of, interrupted=interrupted)
+    return good, said.getvalue()
 
 
 def cells(folder: Path) -> list[Cell]:
@@ -111,6 +120,16 @@ def test_a_resumed_run_is_the_one_that_was_interrupted(
     assert manifest.progress.complete
     assert manifest.progress.resumed == len(interruptions)
     assert manifest.design.blocks_of == BLOCKS
+
+
+def test_what_others_took_of_the_machine_is_said_and_is_no_failure(machine: Machine, tmp_path: Path) -> None:
+    assert outcome(tmp_path / "quiet")[0]
+    machine.stolen_share = 0.5
+    good, said = outcome(tmp_path / "noisy")
+    assert good
+    assert "No figures under churn of trio_nursery: none of their launches is valid" in said
+    machine.invalid = set(range(100))
+    assert not outcome(tmp_path / "wrong")[0]
 
 
 def test_a_gate_of_some_cases_is_written_down(machine: Machine, tmp_path: Path) -> None:

@@ -42,18 +42,29 @@ def _interpreters(manifest: Manifest) -> Blocks:
         )
         for each in manifest.interpreters
     )
-    return [grid(words("`@`", "interpreter", "built", "by", "libraries"), rows)]
+    return [
+        grid(words("`@`", "interpreter", "built", "by", "libraries"), rows),
+        Text(
+            "PGO and LTO are what an interpreter's `configure` was told: whoever builds it otherwise, as Debian does with both, leaves no word of it."
+        ),
+    ]
 
 
 def _without_the_lock(found: OfInterpreters) -> Blocks:
     """Say which models gain by more cores without a lock, and do not with one."""
+    with_it: dict[Freed, list[Freed]] = {}
+    for locked, unlocked in found.no_longer_holds:
+        with_it.setdefault(unlocked, []).append(locked)
     lines = [
-        f"{capital(by_name(unlocked.workload).title)}, `{unlocked.named.model}`: free on all cores it answered "
-        f"{_ratio(locked.found)} times as much as pinned to one on {_interpreter(locked)}, and {_ratio(unlocked.found)} times "
-        f"on {_interpreter(unlocked)}."
-        for locked, unlocked in found.no_longer_holds
+        f"{capital(by_name(unlocked.workload).title)}, `{unlocked.named.model}`: free on all cores it answered so many times as much as pinned "
+        f"to one: {', '.join(map(_on, locked))}; and {_on(unlocked)}."
+        for unlocked, locked in with_it.items()
     ]
     return [Heading("What no longer holds without the lock"), *points(lines)] if lines else []
+
+
+def _on(freed: Freed) -> str:
+    return f"{_ratio(freed.found)} on {_interpreter(freed)}"
 
 
 def _interpreter(freed: Freed) -> str:
