@@ -134,9 +134,13 @@ def drop_workloads(folder: Path, workloads: Collection[str]) -> None:
     write_whole(path, "".join(left))
 
 
-def listed(parts: Sequence[Part]) -> str:
-    """Name parts, file by file."""
+def listed(parts: Sequence[Part], most_named: int | None = None) -> str:
+    """Name parts, file by file; count those of a file of which there are more than so many."""
     names: dict[str, list[str]] = {}
     for part in parts:
         names.setdefault(part.file.partition(".")[0], []).append(part.name)
-    return "; ".join(f"{file} of {', '.join(of)}" if any(of) else file for file, of in names.items())
+
+    def of_file(of: Sequence[str]) -> str:
+        return ", ".join(of) if most_named is None or len(of) <= most_named else f"{len(of)}"
+
+    return "; ".join(f"{file} of {of_file(of)}" if any(of) else file for file, of in names.items())

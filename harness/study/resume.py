@@ -14,6 +14,8 @@ from harness.study.parts import Part, listed
 
 MAY_DIFFER: Final = {"libraries", "cpu_mhz"}
 """Of a machine: those libraries that a server stands on are among its factors, and a frequency comes and goes."""
+MOST_NAMED: Final = 4
+"""In a run's remark, which is read by people."""
 NOT_KEPT: Final = (None, "")
 """What an older run says of the machine where it kept nothing."""
 
@@ -36,7 +38,7 @@ def renewed(folder: Path, begun: Manifest, now: Manifest, parts: Sequence[Part])
         )
     # Until all is done, what is not measured keeps its old state: an interruption must not make it look fresh.
     old = {str(part): begun.states.get(str(part), "") for part in parts if part.file != SAMPLES}
-    anew = f"Made anew on {datetime.now(UTC):%Y-%m-%d}: {listed(parts)}."
+    anew = f"Made anew on {datetime.now(UTC):%Y-%m-%d}: {listed(parts, MOST_NAMED)}."
     return replace(
         begun,
         revision=now.revision,

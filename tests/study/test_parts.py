@@ -112,4 +112,5 @@ def test_what_was_measured_under_a_workload_is_dropped_and_the_rest_is_as_it_was
 def test_parts_are_named_file_by_file() -> None:
     parts = [Part(COSTS, "threaded"), Part(SELFTEST, ""), Part(COSTS, "blocking")]
     assert listed(parts) == "costs of threaded, blocking; selftest"
+    assert listed(parts, most_named=1) == "costs of 2; selftest"
     assert listed([]) == ""
