@@ -1,6 +1,7 @@
 """The study: what is done in which order, and what of it is not done again after an interruption. What measures is made up."""
 
 import io
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -189,3 +190,11 @@ def test_results_are_never_overwritten(machine: Machine, tmp_path: Path) -> None
         run(tmp_path / "run")
     assert before == {name: (tmp_path / "run" / name).read_bytes() for name in before}
     assert machine.done.count("gate") == 1
+
+
+def test_what_comes_after_measuring_takes_its_time_for_each_server() -> None:
+    plan, began_s = changed(PLAN, whole_s=5400.0), time.monotonic()
+    little, much = (study._until_s(plan, began_s, study.Extras(torture=True), servers) for servers in (2, 12))
+    assert little is not None
+    assert much is not None
+    assert little - much == pytest.approx(10 * study.AFTERWARDS_S)
