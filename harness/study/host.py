@@ -5,6 +5,7 @@ It lives beside the coordinator, or on a worker. Whoever loads the server from e
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from threading import Thread
 
 from harness.drive.orders import Reading
@@ -124,9 +125,14 @@ class ServerHost:
 
 
 def as_of_here(candidate: Candidate) -> Candidate:
-    """Return a server as this machine starts it: one of ours by its name, whatever the paths are where it was chosen."""
-    usual = candidate.implementation is not None and candidate.python is None and not candidate.loop
-    return ours(candidate.plain.label).measured(*candidate.ways) if usual else candidate
+    """Return a server as this machine starts it: one of ours by its name, whatever the paths are where it was chosen.
+
+    It keeps its label, which may be that of a twin.
+    """
+    found = candidate.implementation
+    if found is None or candidate.python is not None or candidate.loop:
+        return candidate
+    return replace(ours(found.name).measured(*candidate.ways), label=candidate.label)
 
 
 def _sleep_until(time_ns: int) -> None:

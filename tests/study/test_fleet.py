@@ -31,7 +31,7 @@ from harness.launch.selection import ours
 from harness.machine.processes import reap
 from harness.machine.resources import our_cores
 from harness.oracle import GREETING, oracle
-from harness.plan import CONSTANT, IDLE, POISSON, Background, Cell, Load, Slicing
+from harness.plan import CONSTANT, IDLE, POISSON, Background, Cell, Load, Slicing, twin_of
 from harness.record import Sample
 from harness.study import from_many
 from harness.study.block import FleetCrew, measure_block
@@ -326,6 +326,8 @@ def test_a_server_of_ours_is_started_by_its_name_wherever_it_was_chosen() -> Non
     moved = changed(ours("threaded"), command=("/elsewhere/python", "-m", "implementations.threaded"))
     assert as_of_here(moved.measured("fresh")) == ours("threaded").measured("fresh")
     assert as_of_here(changed(moved, implementation=None)).command == moved.command
+    twin = changed(moved, label=twin_of(moved.label))
+    assert as_of_here(twin) == changed(ours("threaded"), label=twin.label)
 
 
 def test_a_server_that_runs_already_is_loaded_from_many(fleet: Fleet) -> None:
