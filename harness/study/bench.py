@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from rich.console import Console
 from harness.analyse.blocks import launches_of, of_regime
 from harness.analyse.reached import noise_of, noise_sentence, precision_of, precision_sentence
 from harness.analyse.samples.metrics import metric
-from harness.analyse.samples.validity import Reason, Severity, assess, invalidity
+from harness.analyse.samples.validity import Reason, Severity, assess
 from harness.conformance.catalogue import CASES
 from harness.launch.candidates import Candidate
 from harness.plan import ONE_CORE, Plan, twin_of
@@ -352,11 +352,7 @@ def blocks_that_fit(plan: Plan, whole_s: float, to_judge: int) -> float:
 
 def _all_served(plan: Plan, samples: Sequence[Sample]) -> bool:
     """Tell whether every server answered under each of its workloads, and whatever was asked; what others took is no fault of it."""
-    served = {
-        (sample.cell.server, sample.cell.workload)
-        for sample in samples
-        if {flag.reason for flag in assess(sample).of(Severity.INVALID)} <= BY_OTHERS
-    }
+    served = _valid_but_for(BY_OTHERS, samples)
     return {(cell.server, cell.workload) for cell in plan.cells()} <= served and not any(
         sample.requests.wrong + sample.requests.error + sample.requests.timeout + sample.requests.in_flight
         or sample.background.wrong + sample.background.error
@@ -364,9 +360,18 @@ def _all_served(plan: Plan, samples: Sequence[Sample]) -> bool:
     )
 
 
+def _valid_but_for(forgiven: Collection[Reason], samples: Sequence[Sample]) -> set[tuple[str, str]]:
+    """Return the servers and workloads of which some launch is invalid for no other reasons, if for any."""
+    return {
+        (sample.cell.server, sample.cell.workload)
+        for sample in samples
+        if all(flag.reason in forgiven for flag in assess(sample).of(Severity.INVALID))
+    }
+
+
 def _tell_what_is_missing(plan: Plan, samples: Sequence[Sample], console: Console) -> None:
     """Name the servers of which no launch under a workload can be used."""
-    usable = {(sample.cell.server, sample.cell.workload) for sample in samples if not invalidity(sample)}
+    usable = _valid_but_for(frozenset(), samples)
     missing: dict[str, list[str]] = {}
     for server, workload in dict.fromkeys((cell.server, cell.workload) for cell in plan.cells()):
         if (server, workload) not in usable:
