@@ -20,7 +20,7 @@ help:
 	@echo "make setup-dev  and what tests, style and types need besides"
 	@echo "make check      only style and types"
 	@echo "make benchmark  micro-benchmarks of the core and of a request's round trip"
-	@echo "make reference  measure anew, in full, what results/reference and report.md show (an hour and a half)"
+	@echo "make reference  measure anew, in full, what results/reference and report.md show (an hour and a half; PAIR= for interpreters)"
 	@echo "make lock       resolve the dependencies again (needs uv)"
 	@echo "make clean      remove the environment and the caches"
 

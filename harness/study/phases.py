@@ -190,7 +190,7 @@ THE_SUITE: Final = Phase(
     PROOF, "prove", "the suite against servers that are known to be wrong …", _proof_told, of_servers=False
 )
 THE_INSTRUMENT: Final = Phase(
-    SELFTEST, "selftest", "self-test of the instrument, about four minutes …", _checks_told, of_servers=False
+    SELFTEST, "selftest", "self-test of the instrument, about seven minutes …", _checks_told, of_servers=False
 )
 CONNECTIONS: Final = Phase(LIMITS, "limits", "how many connections servers hold …", _limits_told)
 WHAT_IT_COSTS: Final = Phase(COSTS, "costs", "what requests and connections cost …", _costs_told)
