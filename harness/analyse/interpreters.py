@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from harness.analyse.comparisons import BETTER, COMPARED, Comparison, inverse
+from harness.analyse.comparisons import BETTER, COMPARED, EQUIVALENT, WORSE, Comparison, inverse
 from harness.analyse.samples.metrics import metric
 from harness.analyse.tables import Row, Table, letters_of
 from harness.plan import FREE, FRESH
@@ -81,7 +81,7 @@ class OfInterpreters:
 
     @property
     def no_longer_holds(self) -> tuple[tuple[Freed, Freed], ...]:
-        """What a lock decides: a model that gains by more cores without it, and does not with it, with both findings."""
+        """What a lock decides: a model that gains by more cores without it, and is known not to with it, with both findings."""
         return tuple(
             (locked, unlocked)
             for unlocked in self.freed
@@ -89,7 +89,7 @@ class OfInterpreters:
             for locked in self.freed
             if locked.locked
             and (locked.workload, locked.named.model) == (unlocked.workload, unlocked.named.model)
-            and locked.found.verdict != BETTER
+            and locked.found.verdict in {WORSE, EQUIVALENT}
         )
 
 

@@ -6,10 +6,10 @@ from enum import StrEnum
 from statistics import fmean
 from typing import Final
 
-from harness.analyse.blocks import Launch, counted, under
+from harness.analyse.blocks import Launch, counted, of_regime, under
 from harness.analyse.samples.metrics import ceiling_share, core_share, of_upstream_us
 from harness.analyse.samples.validity import BUSY, generator_share
-from harness.plan import CLOSED, by_name, is_as_usual
+from harness.plan import CLOSED, ONE_CORE, by_name, is_as_usual
 
 REACHED: Final = 0.85
 """Who has so many questions under way, of those that can be, has come close to the ceiling."""
@@ -67,7 +67,10 @@ class Shortfall:
 
 
 def shortfalls(launches: Sequence[Launch], workloads: Sequence[str]) -> Iterator[Shortfall]:
-    """Yield who stays below the ceiling, though the core is not the limit, where waits are long enough to come close to it."""
+    """Yield who stays below the ceiling, though the core is not the limit, where waits are long enough to come close to it.
+
+    Of servers of one core: of one on all cores, which the generator's are, it cannot be told what the core had left.
+    """
     for name in workloads:
         load = by_name(name).load
         if load.upstream is None or load.upstream.wait_s < SHORTEST_WAIT_S or load.arrivals != CLOSED:
@@ -80,7 +83,7 @@ def shortfalls(launches: Sequence[Launch], workloads: Sequence[str]) -> Iterator
 
 def _by_server(launches: Sequence[Launch], workload: str) -> Mapping[str, list[Launch]]:
     found: dict[str, list[Launch]] = {}
-    for launch in counted(under(launches, workload)):
+    for launch in counted(under(of_regime(launches, ONE_CORE), workload)):
         if launch.valid and is_as_usual(launch.sample.cell.server):
             found.setdefault(launch.sample.cell.server, []).append(launch)
     return found
