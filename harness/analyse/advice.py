@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from harness.analyse.answer import ConnectionMemory
 from harness.analyse.blocks import Launch, by_block, of_regime, under
@@ -16,10 +16,10 @@ from harness.analyse.changing_places import PlaceChange
 from harness.analyse.crossings import Place
 from harness.analyse.interpreters import OfInterpreters
 from harness.analyse.rankings import BACKGROUND_RPS, RankedTail, Ranking, ranking, tail_ranking
-from harness.analyse.relays import RelayMap, of_relays, own_threads
+from harness.analyse.relays import OfRelays, RelayMap, own_threads
 from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import estimate
-from harness.analyse.tables import Row, Table
+from harness.analyse.tables import Row, Table, failed
 from harness.plan import ALL_CORES, ONE_CORE, by_name, model_of, pass_s
 from harness.record import Results, ServerFacts
 
@@ -48,12 +48,13 @@ class SimplestCode(Advice):
 
     Attributes:
         shortest: by their lines; `next_lines` has the next longer one, if there is one.
-        speed: by what few clients get.
+        speed: by what few clients get; `clients` of them.
     """
 
     shortest: tuple[ServerFacts, ...]
     next_lines: int | None
     speed: Ranking | None
+    clients: int
 
 
 @dataclass(frozen=True)
@@ -175,17 +176,28 @@ class WaitingHandlers(Advice):
     cheapest: dict[str, int]
 
 
+class Outdone(NamedTuple):
+    """The best of some servers in a field of the map, and who answers so many times as much there."""
+
+    place: Place
+    best: str
+    first: str
+    times: float
+
+
 @dataclass(frozen=True)
 class ThreadsThatWait(Advice):
-    """Where threads, one for each client, answer as much as any, and where they do not.
+    """Where threads, one for each client, are not known to answer less than the first, and where they are.
 
     Attributes:
         as_good: the fields where one of them was not told apart from the first.
-        not_as_good: those where all were, with the best of them and the ranking.
+        not_as_good: those where all were.
+        failed: those where none has figures, since they did not answer all.
     """
 
     as_good: tuple[Place, ...]
-    not_as_good: tuple[tuple[Place, str, Ranking], ...]
+    not_as_good: tuple[Outdone, ...]
+    failed: tuple[Place, ...]
 
 
 @dataclass(frozen=True)
@@ -208,7 +220,7 @@ class CheapestInterpreter(Advice):
     """The interpreters on which requests cost the least CPU on one core: of so many models, in how many each was not told apart.
 
     Attributes:
-        models: that ran on several.
+        models: that ran on all of them.
         leading: by interpreter.
     """
 
@@ -231,6 +243,7 @@ class Findings:
         results: of a run.
         launches: of its servers as usual.
         tables, on_all_cores: of the two regimes, all servers in them.
+        relays: what is said of them.
         memory: what a connection takes, the least first.
         turning: where servers change places with the number of clients.
         interpreters: what is said of several.
@@ -241,6 +254,7 @@ class Findings:
     launches: Sequence[Launch]
     tables: Mapping[str, Table]
     on_all_cores: Mapping[str, Table]
+    relays: OfRelays
     memory: tuple[ConnectionMemory, ...]
     turning: tuple[PlaceChange, ...]
     interpreters: OfInterpreters
@@ -255,8 +269,8 @@ def advice(seen: Findings) -> tuple[Advice, ...]:
     return tuple(each for rule in RULES for each in rule(seen))
 
 
-def _ranked(launches: Sequence[Launch], workload: str, name: str) -> Ranking | None:
-    return ranking(launches, workload, metric(name))
+def _ranked(seen: Findings, workload: str, name: str, among: Collection[str] | None = None) -> Ranking | None:
+    return ranking(seen.launches, workload, metric(name), among, table=seen.tables.get(workload))
 
 
 def simplest(seen: Findings) -> Iterator[Advice]:
@@ -279,18 +293,20 @@ def simplest(seen: Findings) -> Iterator[Advice]:
     )
     end = next(gaps, len(models))
     if len(models) > 1:
-        speeds = (_ranked(seen.launches, name, "throughput_rps") for name in (FEW, MANY))
+        speeds = ((name, _ranked(seen, name, "throughput_rps")) for name in (FEW, MANY))
+        workload, speed = next(((name, found) for name, found in speeds if found), (FEW, None))
         yield SimplestCode(
             tuple(facts.label for facts in models[:end]),
             tuple(models[:end]),
             models[end].code_lines if end < len(models) else None,
-            next(filter(None, speeds), None),
+            speed,
+            by_name(workload).load.clients,
         )
 
 
 def mostly_idle(seen: Findings) -> Iterator[Advice]:
     """Recommend what takes the least memory while thousands of connections are silent; of these, the least CPU for a request."""
-    memory, cpu = (_ranked(seen.launches, IDLE, name) for name in ("peak_mib", "cpu_us_per_request"))
+    memory, cpu = (_ranked(seen, IDLE, name) for name in ("peak_mib", "cpu_us_per_request"))
     if memory is None:
         return
     load = by_name(IDLE).load
@@ -310,18 +326,25 @@ def _both(leaders: Sequence[str], others: Collection[str]) -> tuple[str, ...]:
     return tuple(server for server in leaders if server in others) or tuple(leaders)
 
 
+def _not_behind(leaders: Sequence[str], farther: Ranking | None) -> tuple[str, ...]:
+    """Return the leaders but those that are known to be behind farther out; all of them if that is everybody."""
+    behind = {*farther.estimates} - {*farther.leaders} if farther else set()
+    return tuple(server for server in leaders if server not in behind) or tuple(leaders)
+
+
 def shortest_tail(seen: Findings) -> Iterator[Advice]:
     """Recommend the shortest tail of responses, with hundreds of clients."""
     found = tail_ranking(seen.launches, HUNDREDS)
     if found is not None:
-        farther = _ranked(seen.launches, HUNDREDS, FARTHEST)
-        best = _both(found.ranking.leaders, farther.leaders if farther else ())
-        yield ShortTail(best, found, seen.tables[HUNDREDS])
+        table = seen.tables[HUNDREDS]
+        known = [row.server for row in table.rows if FARTHEST not in row.few]
+        farther = _ranked(seen, HUNDREDS, FARTHEST, known)
+        yield ShortTail(_not_behind(found.ranking.leaders, farther), found, table)
 
 
 def fair_shares(seen: Findings) -> Iterator[Advice]:
     """Advise against those that leave clients behind, of hundreds of them."""
-    found = _ranked(seen.launches, HUNDREDS, "worst_client_share")
+    found = _ranked(seen, HUNDREDS, "worst_client_share")
     if found is None:
         return
     but = tuple(
@@ -338,7 +361,7 @@ def costly_requests(seen: Findings) -> Iterator[Advice]:
     found = tail_ranking(seen.launches, BESIDE_COSTLY)
     if found is None:
         return
-    half = _ranked(seen.launches, BESIDE_COSTLY, "response_p50_us")
+    half = _ranked(seen, BESIDE_COSTLY, "response_p50_us")
     on_all = of_regime(seen.launches, ALL_CORES)
     heavy = by_block(on_all, BESIDE_COSTLY, BACKGROUND_RPS)
     costly = {server: estimate(list(values.values())) for server, values in heavy.items()}
@@ -364,7 +387,7 @@ def blocking_calls(seen: Findings) -> Iterator[Advice]:
         threads[server] = max(threads.get(server, 0), launch.sample.server.threads)
     own_thread = tuple(server for server, count in threads.items() if count >= by_name(MANY).load.clients)
     if own_thread:
-        cpu = ranking(seen.launches, MANY, metric("cpu_us_per_request"), own_thread)
+        cpu = _ranked(seen, MANY, "cpu_us_per_request", own_thread)
         best = cpu.leaders if cpu else own_thread
         change = next(
             (each for each in seen.turning if each.few in best and each.many not in own_thread), None
@@ -374,9 +397,9 @@ def blocking_calls(seen: Findings) -> Iterator[Advice]:
 
 def least_memory(seen: Findings) -> Iterator[Advice]:
     """Recommend who holds the least memory with some hundred clients."""
-    found = _ranked(seen.launches, HUNDREDS, "peak_mib")
+    found = _ranked(seen, HUNDREDS, "peak_mib")
     if found is not None:
-        each = _ranked(seen.launches, HUNDREDS, "idle_kib_per_connection")
+        each = _ranked(seen, HUNDREDS, "idle_kib_per_connection")
         yield LeastMemory(found.leaders, found, each)
 
 
@@ -397,7 +420,7 @@ def clean_stop(seen: Findings) -> Iterator[Advice]:
 
 def _maps(seen: Findings) -> tuple[RelayMap, ...]:
     """Return the maps of relays in which anybody was told apart from anybody."""
-    maps = of_relays(seen.launches, seen.results.manifest.design.workloads).maps
+    maps = seen.relays.maps
     return tuple(found for found in maps if any(each.most.tells_apart for each in found.fields.values()))
 
 
@@ -415,35 +438,41 @@ def waiting_handlers(seen: Findings) -> Iterator[Advice]:
 def threads_that_wait(seen: Findings) -> Iterator[Advice]:
     """Tell where threads wait as well as any: a server is of these if it had one for each client, with as many as it was given."""
     for found in _maps(seen)[:1]:
-        as_good, not_as_good = [], []
+        as_good, not_as_good, at_fault = [], [], []
         threaded: set[str] = set()
         for place, each in found.fields.items():
-            of_field = own_threads(seen.launches, each.workload) & {*each.most.estimates}
-            threaded |= of_field
-            if of_field & {*each.most.leaders}:
+            having = own_threads(seen.launches, each.workload)
+            of_field = [server for server in each.most.estimates if server in having]
+            threaded |= {*of_field}
+            if {*of_field} & {*each.most.leaders}:
                 as_good.append(place)
-            elif of_field:
-                best = next(server for server in each.most.estimates if server in of_field)
-                not_as_good.append((place, best, each.most))
+            elif of_field and (times := each.times(each.most.first, of_field[0])):
+                not_as_good.append(Outdone(place, of_field[0], each.most.first, times))
+            elif having & failed(under(seen.launches, each.workload)):
+                at_fault.append(place)
         if threaded:
-            yield ThreadsThatWait(tuple(sorted(threaded)), tuple(as_good), tuple(not_as_good))
+            yield ThreadsThatWait(
+                tuple(sorted(threaded)), tuple(as_good), tuple(not_as_good), tuple(at_fault)
+            )
 
 
 def small_pool(seen: Findings) -> Iterator[Advice]:
     """Recommend who has the shortest tail where many wait for few connections."""
-    for found in of_relays(seen.launches, seen.results.manifest.design.workloads).maps[-1:]:
+    for found in seen.relays.maps[-1:]:
         if found.pool is None:
             return
         longest = max(found.fields.values(), key=lambda each: pass_s(by_name(each.workload).load))
         tail = tail_ranking(seen.launches, longest.workload)
-        share = _ranked(seen.launches, longest.workload, "ceiling_share")
+        share = _ranked(seen, longest.workload, "ceiling_share")
         if tail is not None and tail.ranking.tells_apart and share is not None:
             yield SmallPool(tail.ranking.leaders, longest.workload, tail, share)
 
 
 def cheapest_interpreter(seen: Findings) -> Iterator[Advice]:
     """Recommend the interpreter on which most models cost the least CPU on one core, or are not told apart from that."""
-    groups = [group for group in seen.interpreters.groups if group.workload == MANY and not group.ways]
+    found = [group for group in seen.interpreters.groups if group.workload == MANY and not group.ways]
+    most_of_them = max((len(group.servers) for group in found), default=0)
+    groups = [group for group in found if len(group.servers) == most_of_them]
     own = seen.results.manifest.environment.python.rpartition(" ")[2]
     leading = Counter(
         each.named.interpreter or own
@@ -461,7 +490,7 @@ def free_on_all_cores(seen: Findings) -> Iterator[Advice]:
     """Recommend who answers most when free on all cores, if anybody of these can use more than one at a time."""
     parallel = {facts.label for facts in seen.results.manifest.servers if "parallel" in facts.declares}
     if parallel & {launch.sample.cell.server for launch in seen.free}:
-        found = _ranked(seen.free, MANY, "throughput_rps")
+        found = ranking(seen.free, MANY, metric("throughput_rps"), table=seen.tables.get(MANY))
         if found is not None:
             yield FreeOnAllCores(found.leaders, found)
 

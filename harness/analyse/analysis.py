@@ -147,10 +147,19 @@ def analyse(results: Results) -> Analysis:
     slopes = {key: slope for costs in results.costs for key, slope in _slopes(costs)}
     decides = answer(results, usual, one_core.tables, slopes)
     turning = decides.saturated.turning if decides.saturated else ()
+    relays = of_relays(usual, measured, one_core.tables)
     interpreters = of_interpreters(results.manifest, one_core.tables)
     free = tuple(launch for launch in launches if launch.sample.placement.free)
     findings = Findings(
-        results, usual, one_core.tables, all_cores.tables, decides.memory, turning, interpreters, free
+        results,
+        usual,
+        one_core.tables,
+        all_cores.tables,
+        relays,
+        decides.memory,
+        turning,
+        interpreters,
+        free,
     )
     return Analysis(
         results=results,
@@ -165,7 +174,7 @@ def analyse(results: Results) -> Analysis:
         repetition=repetition(launches) if launches else None,
         stolen=_stolen(results.samples),
         interpreters=interpreters,
-        relays=of_relays(usual, measured),
+        relays=relays,
         predictions=held_out_test(relay_cells(launches), results.manifest.design.seed),
         slopes=slopes,
         causes=tuple(_causes(results, launches)) if results.costs else (),

@@ -42,12 +42,14 @@ class Spare:
         workload: under which, and at what rate.
         tail: of the responses.
         cores: the share of a core that each server needs for it.
+        tells_cores_apart: whether the first and the last in that are known to differ.
     """
 
     workload: str
     rate_rps: float
     tail: RankedTail
     cores: Mapping[str, float]
+    tells_cores_apart: bool
 
     @property
     def noticed(self) -> bool:
@@ -188,7 +190,7 @@ def answer(
         slopes: what a connection adds to each field of `Holding`, by server and field.
     """
     memory = tuple(sorted(connection_memory(results.costs, slopes), key=lambda each: each.kib))
-    spare = with_a_core_to_spare(launches)
+    spare = with_a_core_to_spare(launches, tables)
     workload = next((name for name in (HUNDREDS, *tables) if name in tables and tables[name].rows), "")
     return Answer(
         missing=tuple(missing(results, tables)),
@@ -213,19 +215,23 @@ def missing(results: Results, tables: Mapping[str, Table]) -> Iterator[str]:
     yield from (text for way, text in OTHER_WAYS.items() if way not in kinds)
 
 
-def with_a_core_to_spare(launches: Sequence[Launch]) -> Spare | None:
+def with_a_core_to_spare(launches: Sequence[Launch], tables: Mapping[str, Table]) -> Spare | None:
     """Say what responses and cores are at a moderate rate, at which as many servers as possible can be told of; None if at none."""
-    found = [each for workload in OFFERED if (each := _spare_at(workload, launches)) is not None]
+    found = [
+        each
+        for workload in OFFERED
+        if (each := _spare_at(workload, launches, tables.get(workload))) is not None
+    ]
     return max(found, key=lambda each: len(each.cores), default=None)
 
 
-def _spare_at(workload: str, launches: Sequence[Launch]) -> Spare | None:
-    tail, cpu = tail_ranking(launches, workload), ranking(launches, workload, metric(CPU))
+def _spare_at(workload: str, launches: Sequence[Launch], table: Table | None) -> Spare | None:
+    tail, cpu = tail_ranking(launches, workload), ranking(launches, workload, metric(CPU), table=table)
     if tail is None or cpu is None:
         return None
     rate = by_name(workload).load.rate
     cores = {server: found.mean * rate / 1e6 for server, found in cpu.estimates.items()}
-    return Spare(workload, rate, tail, cores)
+    return Spare(workload, rate, tail, cores, tells_cores_apart=cpu.tells_apart)
 
 
 def saturated(launches: Sequence[Launch], tables: Mapping[str, Table]) -> Saturated | None:
@@ -233,7 +239,7 @@ def saturated(launches: Sequence[Launch], tables: Mapping[str, Table]) -> Satura
     found = {
         clients: most
         for clients, name in by_clients(tables).items()
-        if (most := ranking(launches, name, metric(THROUGHPUT))) is not None
+        if (most := ranking(launches, name, metric(THROUGHPUT), table=tables[name])) is not None
     }
     return Saturated(found, turning(place_changes(tables))) if found else None
 
@@ -242,9 +248,12 @@ def waiting_at(launches: Sequence[Launch], tables: Mapping[str, Table]) -> Waiti
     """Say who answers most under the one load of relays that every run measures; None if two servers were not."""
     given = {launch.sample.cell.server: launch.sample.load.clients for launch in under(launches, RELAY.name)}
     able = {server for server, clients in given.items() if clients > 1}
-    most, cheapest = (ranking(launches, RELAY.name, metric(name), able) for name in (THROUGHPUT, CPU))
+    table = tables.get(RELAY.name)
+    most, cheapest = (
+        ranking(launches, RELAY.name, metric(name), able, table=table) for name in (THROUGHPUT, CPU)
+    )
     waiting = RELAY.load.upstream
-    if most is None or waiting is None:
+    if most is None or waiting is None or table is None:
         return None
     return WaitingAt(
         RELAY.name,
@@ -253,7 +262,7 @@ def waiting_at(launches: Sequence[Launch], tables: Mapping[str, Table]) -> Waiti
         waiting.pool,
         most,
         cheapest,
-        tuple(_told(tables[RELAY.name])),
+        tuple(_told(table)),
         {server: clients for server, clients in given.items() if clients < RELAY.load.clients},
     )
 

@@ -34,6 +34,11 @@ class MapField:
     memory: Ranking | None
     ratios: Mapping[tuple[str, str, str], Comparison]
 
+    def times(self, server: str, other: str) -> float | None:
+        """Return how many times as much a server answers as another; None if they were not compared."""
+        lead = _lead(self, MOST, server, other)
+        return None if lead is None else math.exp(lead[0])
+
     def leaders(self, name: str) -> tuple[str, ...]:
         """Return who is first in a metric, and who was not told apart from it; nobody if it is not known."""
         found = self.most if name == MOST else self.cheapest
@@ -50,6 +55,14 @@ class Crossing:
     at: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Behind(Crossing):
+    """With how many clients a server has fallen behind; and the fewest and the most with which it was measured."""
+
+    fewest: int
+    most: int
 
 
 @dataclass(frozen=True)
@@ -76,7 +89,7 @@ class Divide:
         return self.before[0] == self.after[0]
 
 
-def falling_behind(fields: Mapping[Place, MapField]) -> dict[tuple[str, float], Crossing]:
+def falling_behind(fields: Mapping[Place, MapField]) -> dict[tuple[str, float], Behind]:
     """Say of each server and wait from how many clients on it answers less than the best by more than `BEHIND`."""
     leads: dict[tuple[str, float], list[tuple[int, Lead]]] = {}
     for (wait_s, clients), each in sorted(fields.items()):
@@ -84,11 +97,14 @@ def falling_behind(fields: Mapping[Place, MapField]) -> dict[tuple[str, float], 
             lead = _lead(each, MOST, server, each.most.first)
             if lead is not None:
                 leads.setdefault((server, wait_s), []).append((clients, lead))
+    return {whose: _behind(found) for whose, found in leads.items()}
+
+
+def _behind(leads: Sequence[tuple[int, Lead]]) -> Behind:
+    """Say from how many clients on a server has fallen behind, by its leads over the best, the fewest clients first."""
     limit = -math.log(BEHIND)
-    return {
-        whose: Crossing(*(_first_below(limit, [(n, lead[bound]) for n, lead in found]) for bound in range(3)))
-        for whose, found in leads.items()
-    }
+    at, low, high = (_first_below(limit, [(n, lead[bound]) for n, lead in leads]) for bound in range(3))
+    return Behind(at, low, high, leads[0][0], leads[-1][0])
 
 
 def _first_below(limit: float, points: Sequence[tuple[float, float]]) -> float:

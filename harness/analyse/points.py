@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from harness.analyse.blocks import Launch, of_regime
 from harness.analyse.comparisons import COMPARED
-from harness.analyse.rankings import TAILS, Ranking, leaders, ranking, tail_ranking
+from harness.analyse.rankings import TAILS, Ranking, leaders, ranked_rows, ranking, tail_ranking
 from harness.analyse.samples.metrics import metric
 from harness.analyse.tables import Row, Table
 from harness.plan import ALL_CORES, CLOSED, CONSTANT, COSTLY, FREE, ONE_CORE, Workload, by_name, is_as_usual
@@ -141,10 +141,11 @@ def _ranked(table: Table, rows: Sequence[Row], launches: Sequence[Launch]) -> It
     if len(rows) == 1:
         yield from _alone(rows[0])
         return
-    of_tail = tail_ranking(launches, table.workload)
+    regime = launches[0].sample.placement.regime if launches else ONE_CORE
+    of_tail = tail_ranking(launches, table.workload, regime)
     if of_tail is not None:
         yield SHORTEST, RankedBy(of_tail.tail.metric, of_tail.ranking, of_tail.without)
-    memory = ranking(launches, table.workload, metric("peak_mib"))
+    memory = ranking(launches, table.workload, metric("peak_mib"), regime=regime)
     if memory is not None:
         yield SMALLEST, RankedBy("peak_mib", memory, _without(rows, memory))
 
@@ -158,16 +159,12 @@ def _alone(row: Row) -> Iterator[tuple[str, RankedBy]]:
 
 
 def _of_table(table: Table, rows: Iterable[Row], name: str) -> Ranking | None:
-    known = {
-        row.server: (row, found)
-        for row in rows
-        if row.values[name] and (found := row.estimates[name]) is not None
-    }
-    if not known:
+    ranked = ranked_rows((row for row in rows if row.values[name]), name)
+    if not ranked:
         return None
-    ranked = sorted(known, key=lambda server: known[server][1].mean, reverse=metric(name).higher_is_better)
-    first = leaders(table, [known[server][0] for server in ranked], name)
-    return Ranking({server: known[server][1] for server in ranked}, tuple(row.server for row in first))
+    first = leaders(table, ranked, name)
+    known = {row.server: found for row in ranked if (found := row.estimates[name]) is not None}
+    return Ranking(known, tuple(row.server for row in first))
 
 
 def _without(rows: Iterable[Row], found: Ranking) -> tuple[str, ...]:

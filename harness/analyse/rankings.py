@@ -1,15 +1,16 @@
 """Who is first, who is last, and who shares a place: by the same tests as all comparisons, for servers of one core."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from harness.analyse.blocks import Launch, by_block, counted, of_regime, under
-from harness.analyse.comparisons import BETTER, WORSE, compare_all
+from harness.analyse.comparisons import BETTER, WORSE, Comparison, compare_all
 from harness.analyse.samples.metrics import QUANTILES, Metric, metric
 from harness.analyse.samples.quantiles import together
 from harness.analyse.statistics.inference import Estimate, estimate
-from harness.analyse.tables import Row, Table
+from harness.analyse.tables import Row, Table, failed
 from harness.plan import ONE_CORE
 from harness.record import Sample
 
@@ -70,32 +71,71 @@ class Ranking:
         return self.last not in self.leaders
 
 
-def ranking(
-    launches: Sequence[Launch], workload: str, of: Metric, among: Collection[str] | None = None
+def ranking(  # noqa: PLR0913 - of what, and by whose verdicts
+    launches: Sequence[Launch],
+    workload: str,
+    of: Metric,
+    among: Collection[str] | None = None,
+    *,
+    table: Table | None = None,
+    regime: str = ONE_CORE,
 ) -> Ranking | None:
-    """Rank servers of one core, all or some; None if fewer than two have figures.
+    """Rank servers of a regime, all or some; None if fewer than two have figures.
 
-    Where others have several launches, one alone is not enough to be first or last by it.
+    Who failed in a launch by a fault of its own is not ranked by the others; nor by one alone, where others have several.
+
+    Args:
+        launches: of the servers.
+        workload: under which.
+        of: by what.
+        among: these alone, if not all.
+        table: of the workload, whose verdicts these are to be if it has any of this metric: no pair has two of them.
+        regime: of which servers are ranked.
     """
-    mine = of_regime(launches, ONE_CORE)
-    known = {
-        server: estimated
-        for server, values in by_block(mine, workload, of).items()
-        if among is None or server in among
-        if (estimated := estimate(list(values.values()))) is not None
+    mine = of_regime(launches, regime)
+    at_fault = failed(under(mine, workload))
+    values = {
+        server: list(of_server.values())
+        for server, of_server in by_block(mine, workload, of).items()
+        if (among is None or server in among) and server not in at_fault
     }
-    enough = min(2, max((each.launches for each in known.values()), default=0))
+    known = {server: each for server in values if (each := estimate(values[server])) is not None}
+    enough = enough_launches(known.values())
     found = {server: each for server, each in known.items() if each.launches >= enough}
     if len(found) < 2:
         return None
     ranked = sorted(found, key=lambda server: found[server].mean, reverse=of.higher_is_better)
-    apart = {
-        frozenset((each.a, each.b))
-        for each in compare_all(mine, workload, of, among)
+    told = table.comparisons.get(of.name) if table else None
+    comparisons = compare_all(mine, workload, of, among) if told is None else told
+    first, *tied = together_first(ranked, comparisons)
+    has_ratio = {server for server in ranked if min(values[server]) > 0}
+    leaders = (first, *(server for server in tied if server in has_ratio or first not in has_ratio))
+    return Ranking({server: found[server] for server in ranked}, leaders)
+
+
+def enough_launches(known: Iterable[Estimate]) -> int:
+    """Return how many launches it takes to be ranked: two, where anybody has them."""
+    return min(2, max((each.launches for each in known), default=0))
+
+
+def together_first(ranked: Sequence[str], comparisons: Iterable[Comparison]) -> tuple[str, ...]:
+    """Return who is first, and all that were not told apart from it.
+
+    The best figure is not the first if another server is known to be better: means are of whatever blocks a server was in,
+    verdicts of those that both were in.
+
+    Args:
+        ranked: servers, the best figure first.
+        comparisons: of their pairs, and of others.
+    """
+    better = {
+        (each.b, each.a) if each.verdict == BETTER else (each.a, each.b)
+        for each in comparisons
         if each.verdict in {BETTER, WORSE}
     }
-    leaders = tuple(server for server in ranked if frozenset((ranked[0], server)) not in apart)
-    return Ranking({server: found[server] for server in ranked}, leaders)
+    unbeaten = (one for one in ranked if not any((other, one) in better for other in ranked))
+    first = next(unbeaten, ranked[0])
+    return first, *(one for one in ranked if one != first and (first, one) not in better)
 
 
 class RankedTail(NamedTuple):
@@ -106,21 +146,23 @@ class RankedTail(NamedTuple):
     without: tuple[str, ...] = ()
 
 
-def tail_ranking(launches: Sequence[Launch], workload: str) -> RankedTail | None:
+def tail_ranking(launches: Sequence[Launch], workload: str, regime: str = ONE_CORE) -> RankedTail | None:
     """Rank servers by the farthest quantile that most of them have: those that have it, naming who has not.
 
     It takes many requests to know a far one, all launches together 100 events beyond it. If only few were ranked, the best
     might be missing; if one that has too few took the quantile from all, so would what it tells of the others.
     """
-    mine = [launch for launch in counted(under(of_regime(launches, ONE_CORE), workload)) if launch.valid]
+    mine = counted(under(of_regime(launches, regime), workload))
     servers = dict.fromkeys(launch.sample.cell.server for launch in mine)
     responses = {
-        server: together(launch.sample for launch in mine if launch.sample.cell.server == server)
+        server: together(
+            launch.sample for launch in mine if launch.valid and launch.sample.cell.server == server
+        )
         for server in servers
     }
     for tail in TAILS:
         known = [server for server in servers if responses[server].quantile(QUANTILES[tail.metric]).enough]
-        found = ranking(launches, workload, metric(tail.metric), known)
+        found = ranking(launches, workload, metric(tail.metric), known, regime=regime)
         if found is not None and 2 * len(found.estimates) > len(servers):
             without = tuple(server for server in servers if server not in found.estimates)
             return RankedTail(tail, found, without)
@@ -129,10 +171,13 @@ def tail_ranking(launches: Sequence[Launch], workload: str) -> RankedTail | None
 
 def leaders(table: Table, ranked: Sequence[Row], name: str) -> list[Row]:
     """Return the first, and all that were not told apart from it."""
-    first = ranked[0]
-    apart = {
-        frozenset((comparison.a, comparison.b))
-        for comparison in table.comparisons[name]
-        if comparison.verdict in {BETTER, WORSE}
-    }
-    return [row for row in ranked if row is first or frozenset((first.server, row.server)) not in apart]
+    rows = {row.server: row for row in ranked}
+    return [rows[server] for server in together_first(list(rows), table.comparisons[name])]
+
+
+def ranked_rows(rows: Iterable[Row], name: str) -> list[Row]:
+    """Return those that can be ranked by a metric, the best first: as `ranking` does."""
+    known = {row.server: (row, found) for row in rows if (found := row.estimates[name]) and not row.failed}
+    enough = enough_launches(found for _, found in known.values())
+    kept = [(row, found.mean) for row, found in known.values() if found.launches >= enough]
+    return [row for row, _ in sorted(kept, key=itemgetter(1), reverse=metric(name).higher_is_better)]

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from harness.analyse.blocks import Launch, counted, of_regime, under
-from harness.analyse.comparisons import compare_all
 from harness.analyse.crossings import (
     CHEAPEST,
     MEMORY,
     MOST,
-    Crossing,
+    Behind,
     Divide,
     MapField,
     Place,
@@ -21,6 +20,7 @@ from harness.analyse.rankings import ranking
 from harness.analyse.samples.metrics import metric
 from harness.analyse.samples.quantiles import Observed
 from harness.analyse.shortfall import Shortfall, shortfalls
+from harness.analyse.tables import Table, tabulate
 from harness.plan import CLOSED, CONSTANT, ONE_CORE, RELAY, RELAYS, Workload, by_name
 from harness.record import add_histograms
 
@@ -42,7 +42,7 @@ class RelayMap:
     pool: int | None
     fields: dict[Place, MapField]
     divides: tuple[Divide, ...] = ()
-    behind: Mapping[tuple[str, float], Crossing] = field(default_factory=dict)
+    behind: Mapping[tuple[str, float], Behind] = field(default_factory=dict)
     threaded: frozenset[str] = frozenset()
 
     @property
@@ -89,11 +89,22 @@ class OfRelays:
     shortfalls: tuple[Shortfall, ...]
 
 
-def of_relays(launches: Sequence[Launch], measured: Collection[str]) -> OfRelays:
-    """Work out what is said of relays; nothing if none were measured."""
+def of_relays(
+    launches: Sequence[Launch], measured: Collection[str], tables: Mapping[str, Table] | None = None
+) -> OfRelays:
+    """Work out what is said of relays; nothing if none were measured.
+
+    Args:
+        launches: of servers as usual.
+        measured: the workloads.
+        tables: of all servers of one core, by workload, whose verdicts these are to be; if not given, of these launches.
+    """
     workloads = [by_name(name) for name in measured if by_name(name).relayed]
     pools = dict.fromkeys(_pool(each) for each in RELAYS)
-    maps = (relay_map(launches, [each for each in workloads if _pool(each) == pool], pool) for pool in pools)
+    maps = (
+        relay_map(launches, [each for each in workloads if _pool(each) == pool], pool, tables)
+        for pool in pools
+    )
     errors = (timer_error(launches, each) for each in workloads)
     return OfRelays(
         tuple(each.name for each in workloads),
@@ -103,24 +114,30 @@ def of_relays(launches: Sequence[Launch], measured: Collection[str]) -> OfRelays
     )
 
 
-def relay_map(launches: Sequence[Launch], workloads: Sequence[Workload], pool: int | None) -> RelayMap:
-    """Return a map of those fields in which two servers at least have figures."""
+def relay_map(
+    launches: Sequence[Launch],
+    workloads: Sequence[Workload],
+    pool: int | None,
+    tables: Mapping[str, Table] | None = None,
+) -> RelayMap:
+    """Return a map of those fields in which two servers at least have figures; arguments as of `of_relays`."""
     fields: dict[Place, MapField] = {}
     for each in workloads:
         waiting = each.load.upstream
         if waiting is None or waiting.spread != CONSTANT or each.load.arrivals != CLOSED or each == RELAY:
             continue
-        most = ranking(launches, each.name, metric(MOST))
-        if most is not None:
+        table = tabulate(launches, each.name) if tables is None else tables.get(each.name)
+        most = ranking(launches, each.name, metric(MOST), table=table)
+        if most is not None and table is not None:
             fields[waiting.wait_s, each.load.clients] = MapField(
                 each.name,
                 most,
-                ranking(launches, each.name, metric(CHEAPEST)),
+                ranking(launches, each.name, metric(CHEAPEST), table=table),
                 ranking(launches, each.name, metric(MEMORY)),
                 {
                     (name, found.a, found.b): found
                     for name in (MOST, CHEAPEST)
-                    for found in compare_all(of_regime(launches, ONE_CORE), each.name, metric(name))
+                    for found in table.comparisons[name]
                 },
             )
     return RelayMap(

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from harness.analyse.blocks import Launch, counted, of_regime, under
 from harness.analyse.comparisons import BETTER, COMPARED, WORSE, Comparison, compare_all
+from harness.analyse.knee import SERVERS_FAULT
 from harness.analyse.samples.metrics import METRICS, QUANTILES, Metric, metric
 from harness.analyse.samples.quantiles import together
-from harness.analyse.samples.validity import limited_by
+from harness.analyse.samples.validity import Severity, limited_by
 from harness.analyse.statistics.inference import Estimate, arithmetic_estimate, estimate, letters
 from harness.plan import ONE_CORE
 from harness.record import Histogram, Sample
@@ -30,6 +31,7 @@ class Row:
         limits: what limited the closed loop, in how many launches.
         response_max_ms: the largest response of all launches: a record, not a quantile.
         letters: of the groups that it belongs to, by metric name, for the compared ones.
+        failed: some launch cannot be used by a fault of the server's own.
     """
 
     server: str
@@ -44,6 +46,7 @@ class Row:
     limits: Mapping[str, int]
     response_max_ms: float
     letters: Mapping[str, str]
+    failed: bool = False
 
     @property
     def generator_bound(self) -> bool:
@@ -124,7 +127,17 @@ def _row(server: str, launches: Sequence[Launch], made: Sequence[Launch]) -> Row
         limits=limits,
         response_max_ms=max((sample.times.response.max_ns for sample in valid), default=0) / 1e6,
         letters={},
+        failed=bool(failed(launches)),
     )
+
+
+def failed(launches: Iterable[Launch]) -> set[str]:
+    """Return the servers of which some launch that counts cannot be used by a fault of their own: the others are the lucky ones."""
+    return {
+        launch.sample.cell.server
+        for launch in counted(launches)
+        if any(found.reason in SERVERS_FAULT for found in launch.validity.of(Severity.INVALID))
+    }
 
 
 def _rank(row: Row, of: Metric) -> float:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from harness.analyse.crossings import Crossing
+from harness.analyse.crossings import Behind
 from harness.analyse.statistics.inference import Estimate
 from harness.analyse.tables import Row
 from harness.plan import WAYS, factors_of, model_of
@@ -61,6 +61,11 @@ def with_error(found: Estimate | None, form: str) -> str:
     return f"{form.format(found.mean)} {error}"
 
 
+def rate_of(row: Row, written: str) -> str:
+    """Mark a rate that is but a lower bound, since the generator was what limited it."""
+    return f"{'≥ ' if row.generator_bound else ''}{written}"
+
+
 def quantile_of(row: Row, name: str) -> str:
     """Write a quantile in µs, with a mark if little stands behind it."""
     found = row.estimates[name]
@@ -86,7 +91,8 @@ def in_ms(us: float) -> str:
 
 def counted(number: int, what: str) -> str:
     """Count things, of which one has another name than several."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    several = f"{what}es" if what.endswith("ch") else f"{what}s"
+    return f"{number:,} {what if number == 1 else several}"
 
 
 def servers_counted(labels: Collection[str]) -> str:
@@ -112,13 +118,13 @@ def anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-def clients_in_words(found: Crossing, measured: Sequence[int]) -> str:
+def clients_in_words(found: Behind) -> str:
     """Say from how many clients on something is true, with the interval; as far as it was measured."""
 
     def bound(number: float) -> str:
         if number <= 0:
-            return f"≤ {measured[0]:,}"
-        return f"> {measured[-1]:,}" if math.isinf(number) else f"{number:,.0f}"
+            return f"≤ {found.fewest:,}"
+        return f"> {found.most:,}" if math.isinf(number) else f"{number:,.0f}"
 
     if found.low == found.high:
         return bound(found.at)

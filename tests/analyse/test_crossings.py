@@ -5,7 +5,7 @@ import math
 import pytest
 
 from harness.analyse.blocks import launches_of
-from harness.analyse.crossings import MOST, Crossing, neighbours
+from harness.analyse.crossings import MOST, Behind, neighbours
 from harness.analyse.relays import relay_map
 from harness.plan import by_name
 from tests.analyse.relay_grids import GRID, A, B, Make, make_grid
@@ -73,4 +73,4 @@ def test_who_is_behind_everywhere_is_so_from_the_fewest_on(make_relayed: Make) -
     found = relay_map(
         launches_of(make_grid(make_relayed, dict.fromkeys(GRID, 0.5))), [*map(by_name, GRID)], None
     )
-    assert found.behind[B, 0.005] == Crossing(0.0, 0.0, 0.0)
+    assert found.behind[B, 0.005] == Behind(0.0, 0.0, 0.0, fewest=16, most=256)

@@ -133,7 +133,7 @@ def _falling_behind(panel: Axes, found: RelayMap, server: str, servers: Sequence
         panel.plot([low, high], [height] * 2, color="black", linewidth=1.0, solid_capstyle="butt")
         panel.plot([at], [height], marker="|", color="black", markersize=8, markeredgewidth=1.8)
         panel.text(
-            at, height + 0.05, f"{short_names(servers).get(server, server)} {clients_in_words(crossing, found.clients)}",
+            at, height + 0.05, f"{short_names(servers).get(server, server)} {clients_in_words(crossing)}",
             fontsize=6.5, ha="center", va="bottom",
         )  # fmt: skip
 

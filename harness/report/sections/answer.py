@@ -11,7 +11,7 @@ from harness.analyse.changing_places import PlaceChange
 from harness.analyse.comparisons import UNDECIDED
 from harness.analyse.rankings import Ranking
 from harness.analyse.tables import Row, Table
-from harness.plan import FREE, FRESH, by_name, model_of
+from harness.plan import CLOSED, FREE, FRESH, by_name, model_of
 from harness.record import EffectResult, Results
 from harness.report.blocks import Blocks, Points, Text, grid, numbers, words
 from harness.report.sections.choice import in_words as advice_in_words
@@ -19,9 +19,11 @@ from harness.report.wording import (
     MARK,
     all_quantiles,
     capital,
+    counted,
     few,
     in_ms,
     listed,
+    rate_of,
     servers_counted,
     with_error,
 )
@@ -85,7 +87,7 @@ def spare_sentence(found: Spare, table: Table) -> str:
     head = (
         "Even with a core to spare the model shows"
         if found.noticed
-        else "With a core to spare the model hardly shows to a client"
+        else f"With a core to spare the model hardly shows in {tail.share} of the responses"
     )
     apart = "" if ranking.tells_apart else " (not told apart)"
     unknown = f" Too little is known of {listed(without)}." if without else ""
@@ -97,7 +99,7 @@ def spare_sentence(found: Spare, table: Table) -> str:
     return (
         f"**{head}.** {by_name(found.workload).title} on {by_name(found.workload).load.clients} connections: {tail.share} of the responses came within {in_ms(ranking.mean(first))} "
         f"to {in_ms(ranking.mean(last))} ms. First and last{apart}: `{first}` {all_quantiles(table.row(first))}; `{last}` "
-        f"{all_quantiles(table.row(last))}.{unknown} It shows in the share of a core that this takes: {shares}."
+        f"{all_quantiles(table.row(last))}.{unknown} Share of a core that this takes{'' if found.tells_cores_apart else ' (not told apart)'}: {shares}."
     )
 
 
@@ -126,11 +128,11 @@ def _swing(found: PlaceChange) -> str:
         f"undecided with {clients:,}" if each.verdict == UNDECIDED else f"{each.ratio:.2f} with {clients:,}"
         for clients, each in found.ratios.items()
     )
-    return f"Against `{found.few}`, `{found.many}` answers so many times as many requests/s: {ratios} clients"
+    return f"Requests/s of `{found.many}`, relative to `{found.few}`: {ratios} clients"
 
 
 def _turn(found: PlaceChange) -> str:
-    return f"`{found.few}` up to {found.up_to:,} and `{found.many}` from {found.beyond:,} clients on"
+    return f"`{found.few}` with {found.up_to:,} and `{found.many}` with {found.beyond:,} clients"
 
 
 def _most(clients: int, found: Ranking) -> str:
@@ -176,8 +178,8 @@ def _waiting_at(found: WaitingAt) -> str:
         else ""
     )
     return (
-        f"with {found.clients:,} clients and {found.wait_s * 1e3:g} ms, a pool of {found.pool:,}, {first}. Of the {found.ceiling_rps:,.0f} requests/s that the "
-        f"pool allows: {shares}{cpu}"
+        f"with {found.clients:,} clients and {found.wait_s * 1e3:g} ms, a pool of {found.pool:,}, {first}. Share of the {found.ceiling_rps:,.0f} requests/s "
+        f"that the pool allows: {shares}{cpu}"
     )
 
 
@@ -185,7 +187,7 @@ def place_sentence(found: Answer, *, on_others: bool = False) -> str:
     """Say what place, state and interpreter make of servers; by blocks, and by the experiment on the interpreter's lock."""
     told = _ways(found.ways)
     more = " [On other interpreters](interpreters.md)." if on_others else ""
-    if found.lock is not None:
+    if found.lock is not None and found.lock.shown:
         told.append(_of_lock(found.lock))
     if not told and not {*OTHER_WAYS.values()} <= {*found.missing}:
         return f"**Where it runs**: of what was measured of it no difference was told apart.{more}"
@@ -204,7 +206,7 @@ def _ways(found: Sequence[Way]) -> list[str]:
     for ways in ranked[:MOST_WAYS]:
         told.setdefault(_way(ways[0]), []).append(_what_it_makes(ways))
     rest = len(ranked) - MOST_WAYS
-    more = [f"{rest} more such differences are in the [tables](workloads.md)."] if rest > 0 else []
+    more = [f"{counted(rest, 'such difference')} more: see the [tables](workloads.md)."] if rest > 0 else []
     return [*(f"{capital(way)} instead: {'; '.join(servers)}." for way, servers in told.items()), *more]
 
 
@@ -229,7 +231,7 @@ def _what_it_makes(found: Sequence[Way]) -> str:
 
 
 def _of_lock(found: EffectResult) -> str:
-    with_it, without = (arm.figures.get(found.metric, 0.0) for arm in (found.present, found.absent))
+    with_it, without = (arm.figures[found.metric] for arm in (found.present, found.absent))
     return f"Made to happen ([effects](effects.md)): {found.present.label}, {found.unit} {with_it:.1f}; {found.absent.label}, {without:.1f}."
 
 
@@ -266,7 +268,7 @@ def _busy(found: Answer) -> Blocks:
     )
     return [
         Text(
-            f"**{by_name(found.workload).title}, all busy.** In the order of the sources, not of the figures: who shares a letter was not told "
+            f"**{by_name(found.workload).title}{', all busy' if by_name(found.workload).load.arrivals == CLOSED else ''}.** In the order of the sources, not of the figures: who shares a letter was not told "
             "apart in requests/s. A variant stands here where it was told apart from its model: `+free`, it may run on all cores; `+fresh`, no "
             f"client has come and left before; `@`, another interpreter, of which `3.13.5t` and its like have no lock. {MARK}: few requests lie beyond."
         ),
@@ -309,7 +311,7 @@ COLUMNS: Final = (
 def _figures(row: Row) -> tuple[str, ...]:
     return (
         f"`{row.server}`",
-        with_error(row.estimates["throughput_rps"], "{:,.0f}"),
+        rate_of(row, with_error(row.estimates["throughput_rps"], "{:,.0f}")),
         row.letters["throughput_rps"],
         _mean(row, "cpu_us_per_request", "{:.1f}"),
         *(_quantile(row, name) for name in ("p50", "p99", "p999")),

@@ -24,7 +24,7 @@ from harness.analyse.rankings import Ranking
 from harness.analyse.tables import Table
 from harness.plan import by_name
 from harness.report.blocks import Blocks, Heading, Text, points
-from harness.report.wording import all_quantiles, few, listed
+from harness.report.wording import all_quantiles, counted, few, listed
 
 MOST_NAMED: Final = 4
 
@@ -92,45 +92,49 @@ def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901, PLR0912 - a situ
         case CleanStop(servers=clean, longest_s=longest_s, everyone=everyone):
             return (
                 "A clean stop",
-                f"told to stop under load, {'all' if everyone else 'these'} {len(clean)} that serve clients side by side answered "
+                f"told to stop under load, {'all' if everyone else 'only'} {len(clean)} that serve clients side by side answered "
                 f"what they had received and ended with 0, within {longest_s * 1e3:,.0f} ms",
             )
         case CheapestInterpreter(servers=best, models=models, leading=leading):
             return (
                 "An interpreter, for one core",
-                f"with 64 clients none cost less CPU for a request in {leading[best[0]]} of {models} models",
+                f"with 64 clients on no other was a request shown to cost less CPU, in {leading[best[0]]} of {counted(models, 'model')}",
             )
         case FreeOnAllCores(found=found):
             return (
                 "All cores, for one server",
-                f"free on all, with 64 clients, it answered {found.mean(found.first):,.0f} requests/s; `{found.last}` "
+                f"free on all, with 64 clients, `{found.first}` answered {found.mean(found.first):,.0f} requests/s, `{found.last}` "
                 f"{found.mean(found.last):,.0f}",
             )
     raise NotImplementedError(type(advice).__name__)
 
 
 def _waiting(advice: WaitingHandlers) -> str:
-    first = max(sorted(advice.cheapest), key=lambda server: advice.cheapest[server], default=None)
+    most = max(advice.cheapest.values(), default=0)
+    cheapest = sorted(server for server, count in advice.cheapest.items() if count == most)
     least = (
-        f"; the least CPU for a request took `{first}`, in {advice.cheapest[first]} of them" if first else ""
+        f", and {few(cheapest, MOST_NAMED)} among those that take the least CPU in {most}" if cheapest else ""
     )
     best = advice.servers[0]
     return (
-        f"of {advice.fields} fields of the map {'each was' if len(advice.servers) > 1 else 'it was'} among those that answer most in "
+        f"of {advice.fields} fields of the map {'each is' if len(advice.servers) > 1 else 'it is'} among those that answer most in "
         f"{advice.leading[best]}{least}"
     )
 
 
 def _threads(advice: ThreadsThatWait) -> str:
-    if not advice.not_as_good:
-        return f"one of them or all answer as much as any, or were not told apart from them, {_everywhere(advice.as_good)}"
-    worst = max(advice.not_as_good, key=lambda found: found[2].mean(found[2].first) / found[2].mean(found[1]))
-    place, best, found = worst
-    lost = f"`{found.first}` answers {found.mean(found.first) / found.mean(best):.2f} times as much as `{best}` with {field_in_words(place)}"
-    elsewhere = _everywhere([place for place, _, _ in advice.not_as_good])
-    if not advice.as_good:
-        return f"they answer less than the best {elsewhere}: {lost}"
-    return f"one of them or all answer as much as any {_everywhere(advice.as_good)}; not {elsewhere}: {lost}"
+    said = []
+    if advice.as_good:
+        said.append(f"not told apart from those that answer most {_everywhere(advice.as_good)}")
+    if advice.not_as_good:
+        worst = max(advice.not_as_good, key=lambda found: found.times)
+        said.append(
+            f"they answer less {_everywhere([each.place for each in advice.not_as_good])}: `{worst.first}` answers {worst.times:.2f} times "
+            f"as much as `{worst.best}` with {field_in_words(worst.place)}"
+        )
+    if advice.failed:
+        said.append(f"they left requests without an answer {_everywhere(advice.failed)}")
+    return "; ".join(said)
 
 
 def _everywhere(places: Sequence[Place]) -> str:
@@ -170,7 +174,7 @@ def _simplest(advice: SimplestCode) -> str:
         else []
     )
     span = dict.fromkeys(f"{each:,.0f}" for each in (answers[:1] + answers[-1:]))
-    rates = f"; {' to '.join(span)} requests/s" if answers else ""
+    rates = f"; with {advice.clients:,} clients {' to '.join(span)} requests/s" if answers else ""
     return f"lines of code: {lines}{longer}{rates}{_fastest(speed)}"
 
 
@@ -204,10 +208,14 @@ def _idle(advice: MostlyIdle) -> str:
 
 def _short_tail(advice: ShortTail) -> str:
     tail, found, without = advice.of_hundreds
-    return (
-        f"500 busy clients, by {tail.short}: `{found.first}` {_all(advice.table, found.first)}; the longest, `{found.last}`, "
-        f"{_all(advice.table, found.last)}{_unranked(without)}"
-    )
+    best = advice.servers[0]
+    return f"500 busy clients, by {tail.short}: `{best}` {_all(advice.table, best)}; {_the_longest(found, advice.table)}{_unranked(without)}"
+
+
+def _the_longest(found: Ranking, table: Table) -> str:
+    """Tell who has the longest tail, and whether it is known to be longer."""
+    known = "the longest" if found.tells_apart else "the longest, not told apart"
+    return f"{known}, `{found.last}`, {_all(table, found.last)}"
 
 
 def _all(table: Table, server: str) -> str:
@@ -225,14 +233,15 @@ def _left_behind(advice: NobodyLeftBehind) -> str:
 
 def _computing(advice: Computing) -> str:
     tail, found, without = advice.light
+    best = advice.servers[0]
     on_all = "".join(
         f"; `{each.row.server}`, with all cores, {all_quantiles(each.row)}"
         + (f" and {each.costly_rps:,.0f} costly ones a second" if each.costly_rps else "")
         for each in advice.on_all_cores
     )
     return (
-        f"light requests beside costly ones, on one core, by {tail.short}: `{found.first}` {_all(advice.table, found.first)}; the longest, "
-        f"`{found.last}`, {_all(advice.table, found.last)}{_unranked(without)}{_price_of(found, advice.costly)}{on_all}"
+        f"light requests beside costly ones, on one core, by {tail.short}: `{best}` {_all(advice.table, best)}; "
+        f"{_the_longest(found, advice.table)}{_unranked(without)}{_price_of(best, advice.costly)}{on_all}"
     )
 
 
@@ -241,12 +250,12 @@ def _unranked(without: Sequence[str]) -> str:
     return f"; too little is known of {few(without, MOST_NAMED)}" if without else ""
 
 
-def _price_of(light: Ranking, costly: Ranking | None) -> str:
-    """Say how many costly requests were answered where the light ones waited the least, and where the most of them were."""
-    if costly is None or light.first not in costly.estimates or light.first == costly.first:
+def _price_of(best: str, costly: Ranking | None) -> str:
+    """Say how many costly requests were answered where the light ones waited the least, if elsewhere it is known to be more."""
+    if costly is None or best not in costly.estimates or best in costly.leaders:
         return ""
     return (
-        f"; the price: {costly.mean(light.first):,.0f} costly ones a second, and `{costly.first}` answered "
+        f"; the price: {costly.mean(best):,.0f} costly ones a second, and `{costly.first}` answered "
         f"{costly.mean(costly.first):,.0f}"
     )
 
@@ -254,7 +263,7 @@ def _price_of(light: Ranking, costly: Ranking | None) -> str:
 def _blocking(advice: LibrariesThatBlock) -> str:
     best, change = advice.servers, advice.change
     until = (
-        f"; `{change.few}` answers more than `{change.many}` with up to {change.up_to:,} busy clients, fewer from {change.beyond:,} on"
+        f"; `{change.few}` answers more than `{change.many}` with {change.up_to:,} busy clients, fewer with {change.beyond:,}"
         if change
         else ""
     )

@@ -15,7 +15,7 @@ from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, by_name, in_slices
 from harness.record import Environment, Manifest, PrecisionGoal
 from harness.report.blocks import Blocks, Command, Heading, Note, Points, Text, points
 from harness.report.sections.instrument import instrument_section
-from harness.report.wording import MARK
+from harness.report.wording import MARK, counted
 
 TITLE: Final = "Threads, asyncio or gevent? What each concurrency model costs"
 IN_SERVICE: Final = (
@@ -232,10 +232,12 @@ def limits(analysis: Analysis) -> Blocks:
 def _repetition_sentence(found: Repetition) -> str:
     if not found.invalid:
         return f"All {found.made} launches were valid; nothing was measured again."
-    return (
-        f"{found.invalid} of {found.made} launches were invalid; {found.repeated} of {found.blocks} blocks were "
-        f"measured again, in {found.launches} launches; {found.left} cells stayed invalid, and are not used."
+    again = (
+        f"{counted(found.repeated, 'block')} of {found.blocks} measured again, in {counted(found.launches, 'launch')}"
+        if found.repeated
+        else "nothing was measured again"
     )
+    return f"Invalid: {found.invalid} of {found.made} launches; {again}. Not used, since they stayed so: {found.left}."
 
 
 def reproduce(manifest: Manifest) -> Blocks:

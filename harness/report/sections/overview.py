@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from harness.analyse.analysis import Analysis
-from harness.analyse.rankings import RankedTail, leaders
-from harness.analyse.samples.metrics import metric
+from harness.analyse.rankings import RankedTail, leaders, ranked_rows
 from harness.analyse.tables import Table
 from harness.plan import CLOSED, Workload, by_name
 from harness.report.blocks import Blocks, Text, grid, words
@@ -63,15 +62,11 @@ def _summary(
 
 
 def _first_and_last(table: Table, name: str, form: str) -> tuple[str, str]:
-    rows = sorted(
-        (row for row in table.rows if row.estimates[name]),
-        key=lambda row: mean_of(row, name).mean,
-        reverse=metric(name).higher_is_better,
-    )
+    rows = ranked_rows(table.rows, name)
     if len(rows) < 2:
         return "–", "–"
     best, last = leaders(table, rows, name), rows[-1]
-    figures = [form.format(mean_of(row, name).mean) for row in (rows[0], last)]
+    figures = [form.format(mean_of(row, name).mean) for row in (best[0], last)]
     if last in best:
         return f"none told apart: {figures[0]} to {figures[1]}", "–"
     return f"{few([row.server for row in best], MOST_NAMED)} {figures[0]}", f"`{last.server}` {figures[1]}"

@@ -66,7 +66,7 @@ def _case_alarms_sentence(proof: Proof) -> str:
     sentence = (
         f"False alarms: each case, as it is now, has judged conforming servers at least {min(each.runs for each in known)} "
         f"times, {servers} of them in turn, with every core busy ({load:.1f} processes for each, on average). Of these {runs:,} "
-        f"verdicts, {alarms or 'none'} was a failure. For any one case that means, with 95 % confidence, fewer than {bound:.1%}."
+        f"verdicts, {alarms or 'none'} {'were failures' if alarms > 1 else 'was a failure'}. For any one case that means, with 95 % confidence, fewer than {bound:.1%}."
     )
     return f"{sentence} Not yet: {', '.join(unknown)}." if unknown else sentence
 

@@ -144,7 +144,7 @@ def oddity_in_words(found: Oddity) -> str:
         case EffectNotMet():
             names = [found.server, *found.others]
             return (
-                f"**The effect “{found.effect}” is there, and {listed(names)} do not show it** (at most {found.faults:.2f} page faults a "
+                f"**The effect “{found.effect}” is there, and {listed(names)} {'does' if len(names) == 1 else 'do'} not show it** (at most {found.faults:.2f} page faults a "
                 "request): they are measured in service, and by mallopt(3) the allocator keeps such a buffer once one was freed, as the first client's "
                 "is when it leaves. `harness effect receive-buffer` measures them before and after that."
             )

@@ -9,7 +9,7 @@ from harness.analyse.crossings import BEHIND, MOST, Divide, MapField
 from harness.analyse.rankings import Ranking
 from harness.analyse.relays import RelayMap, TimerError
 from harness.analyse.samples.validity import BUSY, LATE_LIMIT
-from harness.analyse.shortfall import REACHED, SHORTEST_WAIT_S, Lost, Shortfall
+from harness.analyse.shortfall import REACHED, SHORTEST_WAIT_S, TWO_STATES, Lost, Shortfall
 from harness.analyse.tables import Row
 from harness.plan import Load, by_name
 from harness.record import ServerFacts
@@ -38,7 +38,7 @@ SOMETIMES: Final = {
 CAUSES: Final = {
     Lost.NEARLY_BUSY: "its core: so busy that requests queue for it",
     Lost.GENERATOR: "the instrument: its core was busy",
-    Lost.STATES: "it has two states, and keeps the one that a launch began with",
+    Lost.STATES: f"its launches differ, by more than {TWO_STATES:g} times",
     Lost.ASKING: "it takes long to ask",
     Lost.RETURNING: "it takes long to pass the answer on",
 }
@@ -212,7 +212,7 @@ def _behind(found: RelayMap) -> Blocks:
         (
             f"`{server}`",
             *(
-                "–" if each is None else clients_in_words(each, found.clients)
+                "–" if each is None else clients_in_words(each)
                 for wait_s in found.waits_s
                 for each in [found.behind.get((server, wait_s))]
             ),
@@ -221,8 +221,8 @@ def _behind(found: RelayMap) -> Blocks:
     )
     return [
         Text(
-            f"From how many clients on a server answers less than the best by more than {BEHIND - 1:.0%}, with the 95 % interval: a server is as good as any "
-            "up to there."
+            f"From how many clients on a server answers less than the best by more than {BEHIND - 1:.0%}, with the 95 % interval; > and ≤: beyond the most, "
+            "or the fewest, with which it was measured. A wide interval says that little is known, not that a server is as good as any."
         ),
         grid(words("server", *(f"{wait_s * 1e3:g} ms" for wait_s in found.waits_s)), rows),
     ]

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from harness.analyse.rankings import RankedTail, leaders
-from harness.analyse.samples.metrics import metric
+from harness.analyse.rankings import RankedTail, leaders, ranked_rows
 from harness.analyse.tables import Row, Table
 from harness.plan import CLOSED, by_name, is_as_usual
-from harness.report.wording import all_quantiles, few, interval, listed, mean_of
+from harness.report.wording import all_quantiles, few, interval, listed, mean_of, rate_of
 
 MOST_NAMED: Final = 4
 THROUGHPUT, CPU, SWITCHES = "throughput_rps", "cpu_us_per_request", "switches_per_request"
@@ -18,14 +17,14 @@ SLEEPS: Final = 0.9
 def sentences(table: Table, of_tail: RankedTail | None) -> Iterator[str]:
     """Say who answered most, who at the least CPU, and who has the shortest tail, of the servers as usual."""
     rows = [row for row in table.rows if row.estimates[THROUGHPUT] and is_as_usual(row.server)]
-    if len(rows) < 2:
+    if len(ranked_rows(rows, THROUGHPUT)) < 2:
         return
     workload = by_name(table.workload)
     if workload.load.arrivals == CLOSED:
         yield throughput_sentence(table, rows)
         if all(row.limits.keys() == {"latency"} for row in rows):
             yield latency_sentence(rows)
-    if any(row.estimates[CPU] for row in rows):
+    if len(ranked_rows(rows, CPU)) > 1:
         yield cpu_sentence(table, rows)
     if of_tail is not None:
         yield tail_sentence(table, of_tail)
@@ -38,7 +37,7 @@ def throughput_sentence(table: Table, rows: Sequence[Row]) -> str:
     if last in best:
         return f"From {fewest.mean:,.0f} to {most.mean:,.0f} requests/s; the first and the last were not told apart."
     return (
-        f"{_named(best)} answered the most: {interval(most, '{:,.0f}')} requests/s; "
+        f"{_named(best)} answered the most: {rate_of(best[0], interval(most, '{:,.0f}'))} requests/s; "
         f"`{last.server}` the fewest, {interval(fewest, '{:,.0f}')}."
     )
 
@@ -51,12 +50,12 @@ def latency_sentence(rows: Sequence[Row]) -> str:
     waits = "each request waits for the kernel to wake the server, and then the client"
     if not awake:
         return f"No core was busy all the time: {waits}."
-    return f"No core was busy all the time: {waits}. Not so at {listed(awake)}: it finds some requests there already."
+    return f"No core was busy all the time: {waits}. Not so at {listed(awake)}: some requests are there already when it looks."
 
 
 def cpu_sentence(table: Table, rows: Sequence[Row]) -> str:
     """Say where a request costs the least CPU, and where the most; never without the load at which it does."""
-    best, last = _first_and_last(table, [row for row in rows if row.estimates[CPU]], CPU)
+    best, last = _first_and_last(table, rows, CPU)
     cheapest, dearest = mean_of(best[0], CPU), mean_of(last, CPU)
     under = f"under this load ({by_name(table.workload).title})"
     if last in best:
@@ -81,7 +80,7 @@ def tail_sentence(table: Table, of_tail: RankedTail) -> str:
 
 def _first_and_last(table: Table, rows: Sequence[Row], name: str) -> tuple[list[Row], Row]:
     """Return those who share the first place, and the last."""
-    ranked = sorted(rows, key=lambda row: mean_of(row, name).mean, reverse=metric(name).higher_is_better)
+    ranked = ranked_rows(rows, name)
     return leaders(table, ranked, name), ranked[-1]
 
 

@@ -59,10 +59,14 @@ def _spare(analysis: Analysis) -> list[View]:
     if found is None:
         return []
     least, most = (pick(found.cores, key=lambda server: found.cores[server]) for pick in (min, max))
-    taken = (
-        f"At {found.rate_rps:,.0f} requests/s the core tells models apart rather than the clock: {found.cores[least]:.0%} of it at `{least}`, "
-        f"{found.cores[most]:.0%} at `{most}`."
+    tells = (
+        "the core tells models apart rather than the clock"
+        if found.tells_cores_apart and not found.noticed
+        else "models differ by the core that they take"
+        if found.tells_cores_apart
+        else "no models were told apart by the core that they take"
     )
+    taken = f"At {found.rate_rps:,.0f} requests/s {tells}: {found.cores[least]:.0%} of it at `{least}`, {found.cores[most]:.0%} at `{most}`."
     busy = next((each for each in analysis.answer.models if each.row.server == least), None)
     dearer = ""
     if busy and busy.spare_cpu_us and (cpu := busy.row.estimates["cpu_us_per_request"]):
@@ -86,12 +90,13 @@ def _clients(analysis: Analysis) -> list[View]:
         return []
     if found.turning:
         first = found.turning[0]
-        taken = f"`{first.few}` answers more than `{first.many}` with up to {first.up_to:,} clients, and less from {first.beyond:,} on."
+        taken = f"`{first.few}` answers more than `{first.many}` with {first.up_to:,} clients, and less with {first.beyond:,}."
         why = _growing_cost(analysis, first)
     else:
         fewest, most = min(found.most), max(found.most)
         leaders = (
-            f"{few(found.most[clients].leaders, MOST_NAMED)} with {clients:,}" for clients in (fewest, most)
+            f"{few(found.most[clients].leaders, MOST_NAMED)} with {clients:,}"
+            for clients in dict.fromkeys((fewest, most))
         )
         taken, why = f"Most requests/s: {', '.join(leaders)} clients.", ""
     picture = Picture("clients.svg", "Requests per second, and tail of the responses, against clients")
@@ -123,7 +128,12 @@ def _waiting(analysis: Analysis) -> list[View]:
     for found in analysis.relays.maps[:1]:
         last = max(found.fields)
         most = found.fields[last].most
-        taken = f"With {last[1]:,} clients and {last[0] * 1e3:g} ms {few(most.leaders, MOST_NAMED)} answered most, {most.mean(most.first):,.0f} requests/s."
+        answered = (
+            f"{few(most.leaders, MOST_NAMED)} answered most, {most.mean(most.first):,.0f} requests/s"
+            if most.tells_apart
+            else "none were told apart in requests/s"
+        )
+        taken = f"With {last[1]:,} clients and {last[0] * 1e3:g} ms {answered}."
         why = _core_while_waiting(analysis.one_core.tables[found.fields[last].workload], most)
         views.append(View(map_picture(found), "When handlers wait", taken, why, "relays.md"))
     return views
@@ -153,7 +163,8 @@ def _computing(analysis: Analysis) -> list[View]:
     first, last = (
         f"`{server}` {all_quantiles(found.table.row(server))}" for server in (ranking.first, ranking.last)
     )
-    taken = f"Beside requests that compute, light ones take least at {first}; most at {last}."
+    apart = "" if ranking.tells_apart else " (not told apart)"
+    taken = f"Beside requests that compute, light ones take least, by {found.light.tail.short}, at {first}; most at {last}{apart}."
     picture = Picture("beside.svg", "Tail of the responses beside other clients")
     why = _cause(analysis, "head-of-line blocking", (ranking.last,))
     return [
@@ -174,6 +185,8 @@ def _memory(analysis: Analysis) -> list[View]:
     crowd = max(each.held for each in found)
     holding = [each for each in found if each.held == crowd]
     least, most = holding[0], holding[-1]
+    if least is most:
+        return []
     taken = (
         f"Of those that hold {crowd:,}, `{least.server}` takes {least.kib * crowd / 1024:,.0f} MiB for them and "
         f"`{most.server}` {most.kib * crowd / 1024:,.0f}."

@@ -15,7 +15,7 @@ from harness.record import Results, ServerFacts
 from harness.report.blocks import Blocks, Grid, Heading, Picture, Text, grid, numbers, points, words
 from harness.report.sections.overview import overview
 from harness.report.sections.sentences import sentences
-from harness.report.wording import capital, interval, listed, quantile_of
+from harness.report.wording import capital, interval, listed, quantile_of, rate_of
 
 MOST_NAMED: Final = 3
 """So many undecided pairs are named in a sentence; of more, the letters and the file of all pairs tell."""
@@ -124,7 +124,7 @@ def _rates(table: Table) -> Grid:
     rows = (
         (
             f"`{row.server}`",
-            f"{'≥ ' if row.generator_bound else ''}{interval(row.estimates['throughput_rps'], '{:,.0f}')}",
+            rate_of(row, interval(row.estimates["throughput_rps"], "{:,.0f}")),
             row.letters["throughput_rps"],
             interval(row.estimates["cpu_us_per_request"], "{:.1f}"),
             row.letters["cpu_us_per_request"],
