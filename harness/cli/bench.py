@@ -342,7 +342,7 @@ def _candidates(asked: BenchOptions) -> tuple[list[Candidate], set[str]]:
     candidates = measured_so(candidates, placements, fresh=asked.fresh)
     if asked.plainly:
         able = [each for each in candidates if not each.refusal]
-        candidates += _other_ways(able, asked.profile)
+        candidates += _other_ways(able, asked.profile, _usual_ways(asked.named))
     others = _besides(asked.others, {each.label for each in candidates})
     return [*candidates, *others], {each.label for each in others}
 
@@ -435,12 +435,19 @@ def _named(names: Sequence[str], profile: str | None) -> list[Workload]:
     return list(dict.fromkeys(chosen))
 
 
-def _other_ways(candidates: Sequence[Candidate], profile: str | None) -> list[Candidate]:
+def _usual_ways(named: Collection[Workload]) -> Sequence[str]:
+    """Return the ways in which servers are measured besides if nothing is said of it: nobody stays fresh where clients leave."""
+    return (FREE,) if any(each.load.churn for each in named) else (FREE, FRESH)
+
+
+def _other_ways(
+    candidates: Sequence[Candidate], profile: str | None, ways: Sequence[str] = (FREE, FRESH)
+) -> list[Candidate]:
     """Return the servers of one core twice more: free on all, and in the state that they are in until a client has left."""
     of_one_core = [each for each in candidates if each.regime == ONE_CORE and "+" not in each.label]
     return [
         each.measured(way)
-        for way in (FREE, FRESH)
+        for way in ways
         for each in of_one_core
         if profile != "quick" or each.label in QUICK_WAYS[way]
     ]

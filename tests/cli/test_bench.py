@@ -11,12 +11,13 @@ from harness.cli.bench import (
     _other_ways,
     _plan,
     _relay_only,
+    _usual_ways,
     _whole_s,
     bench,
 )
 from harness.errors import UsageError
 from harness.launch.selection import ours, selected
-from harness.plan import QUICK_MAP_S, QUICK_RELAYS, RELAYS, by_name
+from harness.plan import FREE, FRESH, QUICK_MAP_S, QUICK_RELAYS, RELAYS, by_name
 from implementations.catalogue import SERVERS
 
 
@@ -46,6 +47,13 @@ def test_every_server_of_one_core_is_there_free_and_fresh_and_a_quick_run_gives_
     assert _core_only(everybody, everything=False) == {*labels}
     assert _relay_only(everybody, None, everything=False) == {*labels[3:]}
     assert _relay_only(everybody, "quick", everything=False) == {*labels[1:]}
+
+
+def test_nobody_is_measured_fresh_unasked_where_clients_leave_all_the_time() -> None:
+    servers = ("threaded", "asyncio_streams")
+    churning = _other_ways(selected(servers), None, _usual_ways(_named(["churn", "flood"], None)))
+    assert [each.label for each in churning] == [f"{name}+free" for name in servers]
+    assert _usual_ways(_named(["flood"], None)) == _usual_ways([]) == (FREE, FRESH)
 
 
 def options(*words: str) -> BenchOptions:
