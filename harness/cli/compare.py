@@ -266,4 +266,16 @@ def _judged(found: Sequence[Comparison], thresholds: Sequence[Threshold]) -> int
             f"{each.ratio - 1:+.1%} ({each.ci_low - 1:+.1%} to {each.ci_high - 1:+.1%})",
             file=sys.stderr,
         )
+    _check_judged(found, thresholds)
     return FAILED if exceeded else 0
+
+
+def _check_judged(found: Sequence[Comparison], thresholds: Sequence[Threshold]) -> None:
+    """Raise ResultsError if a metric with a threshold could be compared nowhere: nothing is known of it, so nothing is in order."""
+    known = {each.metric for each in found}
+    for limit in thresholds:
+        if limit.metric not in known:
+            raise ResultsError(
+                f"--fail-if: {limit.metric} could not be judged: under no workload do both sides have two valid launches "
+                "that tell it, and are above 0"
+            )

@@ -70,6 +70,24 @@ def test_a_threshold_decides_on_the_exit_code(compare: Callable[..., Done], limi
     assert ("cpu_us_per_request > +5%: trio_nursery against threaded" in done.stderr) == bool(code)
 
 
+def test_a_threshold_that_could_not_be_judged_is_not_kept(
+    compare: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, make_sample: Callable[..., Sample]
+) -> None:
+    """Four clients do not tell what a silent one takes: whoever asks for a limit of that is not told that all is well."""
+
+    def fake(_: Candidate, __: Load, *, cell: Cell) -> Sample:
+        return make_sample(
+            cell=cell, rps=1000, cpu_us=(1 + cell.block) * (10 if cell.server == "other" else 20)
+        )
+
+    monkeypatch.setattr(campaign, "measure_block", blocks_of(fake))
+    words = ("threaded", "--server", "other=x", "--blocks", "4", "--clients", "4")
+    done = compare(*words, "--fail-if", "idle_kib_per_connection > +5%")
+    assert done.returncode == 3
+    assert done.stderr.startswith("harness: --fail-if: idle_kib_per_connection could not be judged: ")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "code", "reason"),
     [
