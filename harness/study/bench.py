@@ -40,7 +40,7 @@ from harness.study.campaign import campaign
 from harness.study.fleet import Fleet
 from harness.study.known import known_verdicts, standing_proof
 from harness.study.manifest import manifest_of
-from harness.study.parts import Part, drop_workloads
+from harness.study.parts import Part, drop_workloads, states_kept
 from harness.study.phases import (
     CONNECTIONS,
     FAULTS,
@@ -49,6 +49,7 @@ from harness.study.phases import (
     THE_INSTRUMENT,
     THE_SUITE,
     WHAT_IT_COSTS,
+    Phase,
     run_phase,
 )
 from harness.study.places import places_found
@@ -69,6 +70,9 @@ BY_OTHERS: Final = frozenset({Reason.STEAL, Reason.FOREIGN_WORK})
 """A launch that is invalid for nothing else says nothing against its server, nor against the instrument."""
 LEAST_MEASURING: Final = 0.4
 """Of the time of a whole run, so much at least is measured, however long the gate has taken."""
+
+CarryOut = Callable[..., None]
+"""Carries out a phase with some servers, and some options of its command, and notes which parts were made."""
 
 
 @dataclass(frozen=True)
@@ -148,8 +152,13 @@ def bench(  # noqa: PLR0913 - what, where and how well
     (folder / SAMPLES).touch()
     recorded = (*interrupted.samples, *interrupted.twins) if interrupted else ()
     _tell_how_long(plan, manifest, recorded, console)
+    made: set[Part] = set()
+
+    def carry_out(phase: Phase, whom: Sequence[Candidate], *options: str) -> None:
+        made.update(run_phase(phase, whom, folder, console, *options, stale=stale or ()))
+
     try:
-        conforming = _prepare(candidates, folder, console, extras, stale or (), plan.gate_cases)
+        conforming = _prepare(candidates, folder, extras, plan.gate_cases, carry_out)
         as_usual = _as_usual(conforming)
         places = places_found(conforming, plan)
         manifest = _with_places(manifest, places)
@@ -169,13 +178,12 @@ def bench(  # noqa: PLR0913 - what, where and how well
         progress = structs.replace(manifest.progress, complete=True)
         manifest = structs.replace(manifest, progress=progress)
         if conforming:
-            _look_further(as_usual, folder, console, extras, stale or ())
-        manifest = structs.replace(manifest, states=states)
+            _look_further(as_usual, extras, carry_out)
     finally:
         progress = structs.replace(
             manifest.progress, seconds=round(before_s + time.monotonic() - started_s, 1)
         )
-        manifest = structs.replace(manifest, progress=progress)
+        manifest = _with_what_was_made(structs.replace(manifest, progress=progress), made, states)
         write_manifest(folder, manifest)
         told = report(folder)
         results = read_results(folder)
@@ -196,10 +204,18 @@ def _taken_up(
 ) -> tuple[Manifest, Results]:
     """Take up a run that is there already, without what of it is stale; return its manifest, and what it has."""
     if stale is None:
-        return gone_on_with(folder, interrupted.manifest, now), interrupted
-    manifest = renewed(folder, interrupted.manifest, now, stale)
-    drop_workloads(folder, {part.name for part in stale if part.file == SAMPLES})
-    return manifest, read_results(folder)
+        manifest = gone_on_with(folder, interrupted.manifest, now)
+    else:
+        manifest = renewed(folder, interrupted.manifest, now, stale)
+        drop_workloads(folder, {part.name for part in stale if part.file == SAMPLES})
+        interrupted = read_results(folder)
+    return structs.replace(manifest, states=states_kept(interrupted, now.states)), interrupted
+
+
+def _with_what_was_made(manifest: Manifest, made: Collection[Part], now: Mapping[str, str]) -> Manifest:
+    """Note what the parts stand on that were made now; all others keep their states, so that nothing old looks fresh."""
+    states = {str(part): now[str(part)] for part in made if str(part) in now}
+    return structs.replace(manifest, states=manifest.states | states)
 
 
 def _with_blocks(manifest: Manifest, plan: Plan, done: Mapping[str, int]) -> Manifest:
@@ -213,24 +229,23 @@ def _with_blocks(manifest: Manifest, plan: Plan, done: Mapping[str, int]) -> Man
     return structs.replace(manifest, design=design)
 
 
-def _prepare(  # noqa: PLR0913 - whom, where and what
+def _prepare(
     candidates: Sequence[Candidate],
     folder: Path,
-    console: Console,
     extras: Extras,
-    stale: Sequence[Part],
     gate_cases: Sequence[str],
+    carry_out: CarryOut,
 ) -> list[Candidate]:
     """Do what comes before measuring; return the servers that can run, and passed the gate."""
     some = ("--case", ",".join(gate_cases)) if gate_cases else ()
-    run_phase(GATE, _as_usual(candidates), folder, console, *some, stale=stale)
+    carry_out(GATE, _as_usual(candidates), *some)
     write_whole(folder / CLAUSES, json.dumps({case.id: case.clause for case in CASES}, indent=1) + "\n")
     if not extras.prove and (proof := standing_proof()) is not None:
         write_whole(folder / PROOF, proof)
     elif extras.prove is not False:
-        run_phase(THE_SUITE, candidates, folder, console)
+        carry_out(THE_SUITE, candidates)
     if extras.selftest:
-        run_phase(THE_INSTRUMENT, candidates, folder, console, stale=stale)
+        carry_out(THE_INSTRUMENT, candidates)
     verdicts = read_results(folder).conformance
     failed = {verdict.server for verdict in verdicts if verdict.verdict.failed}
     return [each for each in candidates if not each.refusal and each.plain.label not in failed]
@@ -241,18 +256,15 @@ def _as_usual(candidates: Sequence[Candidate]) -> list[Candidate]:
     return list({candidate.plain.label: candidate.plain for candidate in candidates}.values())
 
 
-def _look_further(
-    conforming: Sequence[Candidate], folder: Path, console: Console, extras: Extras, stale: Sequence[Part]
-) -> None:
+def _look_further(conforming: Sequence[Candidate], extras: Extras, carry_out: CarryOut) -> None:
     """Do what comes after measuring."""
     if extras.limits:
-        run_phase(CONNECTIONS, conforming, folder, console, stale=stale)
+        carry_out(CONNECTIONS, conforming)
     if extras.costs_scale is not None:
-        scale = ("--scale", str(extras.costs_scale))
-        run_phase(WHAT_IT_COSTS, conforming, folder, console, *scale, stale=stale)
-        run_phase(KNOWN_EFFECTS, conforming, folder, console, stale=stale)
+        carry_out(WHAT_IT_COSTS, conforming, "--scale", str(extras.costs_scale))
+        carry_out(KNOWN_EFFECTS, conforming)
     if extras.torture:
-        run_phase(FAULTS, conforming, folder, console, stale=stale)
+        carry_out(FAULTS, conforming)
 
 
 def _nothing_failed(results: Results, labels: Sequence[str], extras: Extras) -> bool:

@@ -126,6 +126,12 @@ def older_parts(results: Results, now: Mapping[Part, str]) -> list[Part]:
     return [part for part in parts_in(results) if then.get(str(part)) != now.get(part)]
 
 
+def states_kept(results: Results, now: Mapping[str, str]) -> dict[str, str]:
+    """Return the states of a run that is taken up: what it has keeps the one in which it was made, what is to come has that of now."""
+    then = results.manifest.states
+    return {**now, **{str(part): then.get(str(part), "") for part in parts_in(results)}}
+
+
 def drop_workloads(folder: Path, workloads: Collection[str]) -> None:
     """Take what was measured under some workloads out of a run."""
     path = folder / SAMPLES

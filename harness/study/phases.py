@@ -26,7 +26,7 @@ from harness.record import (
     Verdict,
     write_whole,
 )
-from harness.study.parts import Part
+from harness.study.parts import THE_WHOLE, Part
 
 OUR_NAME: Final = "harness: "
 """What we say on standard error begins so."""
@@ -60,7 +60,7 @@ def run_phase(
     console: Console,
     *options: str,
     stale: Sequence[Part] = (),
-) -> None:
+) -> set[Part]:
     """Carry out a phase as far as that was not done before, keep what it writes, and say what came of it.
 
     What was found before stays until there is something to take its place.
@@ -73,6 +73,9 @@ def run_phase(
         options: of the command.
         stale: parts of the run that are to be made anew.
 
+    Returns:
+        The parts of the run that were made now.
+
     Raises:
         LaunchError: the command could not be run.
     """
@@ -84,10 +87,11 @@ def run_phase(
         fresh = {_name_of(each) for each in known} - set(anew)
         words = [word for each in candidates if each.label not in fresh for word in each.words]
     if path.exists() and not words and (phase.of_servers or not anew):
-        return
+        return set()
     with console.status(phase.doing):
         written, remarks = run_apart([phase.command, *words, *options, "--json"])
     found = json.loads(written)
+    made = _parts_of(phase, found)
     if words and known:
         kept = [each for each in known if _name_of(each) not in anew]
         order = list(dict.fromkeys([*(each.label for each in candidates), *map(_name_of, known)]))
@@ -96,11 +100,17 @@ def run_phase(
     write_whole(path, written)
     for line in (*phase.told(found), *(f"  {remark}" for remark in remarks)):
         console.print(line, markup=False, highlight=False)
+    return made
+
+
+def _parts_of(phase: Phase, found: Found | Mapping[str, Found]) -> set[Part]:
+    """Return the parts that a phase has found; what is no list is one whole."""
+    return {Part(phase.file, _name_of(each) if isinstance(each, dict) else THE_WHOLE) for each in found}
 
 
 def _name_of(found: Mapping[str, str]) -> str:
-    """Return whose a finding is: a server's, or an effect's."""
-    return found["effect"] if "effect" in found else found["server"]
+    """Return whose a finding is: a server's, or an effect's; or the whole's."""
+    return found.get("effect", found.get("server", THE_WHOLE))
 
 
 def run_apart(words: Sequence[str]) -> tuple[str, list[str]]:

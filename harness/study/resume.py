@@ -9,7 +9,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from harness.errors import UsageError
-from harness.record import SAMPLES, Environment, Manifest, shown
+from harness.record import Environment, Manifest, shown
 from harness.study.parts import Part, listed
 
 MAY_DIFFER: Final = {"libraries", "cpu_mhz"}
@@ -36,8 +36,6 @@ def renewed(folder: Path, begun: Manifest, now: Manifest, parts: Sequence[Part])
         raise UsageError(
             f"{shown(folder)} cannot be renewed in part: since it was made, {', '.join(changed)} changed"
         )
-    # Until all is done, what is not measured keeps its old state: an interruption must not make it look fresh.
-    old = {str(part): begun.states.get(str(part), "") for part in parts if part.file != SAMPLES}
     anew = f"Made anew on {datetime.now(UTC):%Y-%m-%d}: {listed(parts, MOST_NAMED)}."
     return replace(
         begun,
@@ -46,7 +44,6 @@ def renewed(folder: Path, begun: Manifest, now: Manifest, parts: Sequence[Part])
         remark=f"{begun.remark} {anew}".strip(),
         servers=now.servers,
         environment=now.environment,
-        states=now.states | old,
         progress=replace(begun.progress, complete=False),
     )
 

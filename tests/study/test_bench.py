@@ -12,10 +12,22 @@ from harness.errors import UsageError
 from harness.launch.candidates import Candidate
 from harness.launch.selection import ours
 from harness.plan import Cell, Load, Plan
-from harness.record import CONFORMANCE, SAMPLES, Judgement, Sample, Verdict, as_json, read_results
+from harness.record import (
+    CONFORMANCE,
+    LIMITS,
+    SAMPLES,
+    ConnectionLimit,
+    Judgement,
+    Sample,
+    Verdict,
+    as_json,
+    read_results,
+    write_manifest,
+)
 from harness.report.pages import REPORT
 from harness.study import bench as study
 from harness.study import campaign, manifest, phases
+from harness.study.parts import Part
 from tests.makers import changed
 
 CANDIDATES = [ours("threaded"), ours("trio_nursery")]
@@ -36,7 +48,7 @@ class Machine:
 
     @property
     def launches(self) -> int:
-        return sum(not name.startswith("gate") and name != "proof" for name in self.done)
+        return sum(name.partition(" ")[0] in BLOCKS for name in self.done)
 
     def measure(self, candidate: Candidate, _: Load, *, cell: Cell, generators: int) -> Sample:
         assert generators == 1
@@ -59,6 +71,10 @@ class Machine:
                 if each.label in words
             ]
             return as_json(verdicts), []
+        if words[0] == "limits":
+            self.done.append("limits")
+            held = [each.label for each in CANDIDATES if each.label in words]
+            return as_json([ConnectionLimit(name, 10, None, "", 10, 10, "", 0.5, 0.5) for name in held]), []
         self.done.append("proof")
         return '{"suite": "", "trials": [], "untested": [], "findings": [], "alarm_runs": []}', []
 
@@ -89,6 +105,31 @@ def outcome(folder: Path, *, resume: bool = False, plan: Plan = PLAN) -> tuple[b
     command, console = ("harness", "bench"), Console(file=said, width=200)
     good = study.bench(CANDIDATES, plan, folder, command, console, report_of, interrupted=interrupted)
     return good, said.getvalue()
+
+
+def renew(folder: Path, *parts: Part, plan: Plan = PLAN) -> str:
+    """Make parts of a run anew, and return what was said."""
+    said = io.StringIO()
+    study.bench(
+        CANDIDATES,
+        plan,
+        folder,
+        ("harness", "bench"),
+        Console(file=said, width=200),
+        report_of,
+        extras=study.Extras(limits=True),
+        interrupted=read_results(folder),
+        stale=parts,
+    )
+    return said.getvalue()
+
+
+def make_older(folder: Path, *parts: Part) -> dict[str, str]:
+    """Let parts of a run stand on something else than their sources now; return what these are."""
+    found = read_results(folder).manifest
+    older = {str(part): "older" for part in parts}
+    write_manifest(folder, changed(found, states=found.states | older))
+    return found.states
 
 
 def cells(folder: Path) -> list[Cell]:
@@ -190,6 +231,22 @@ def test_results_are_never_overwritten(machine: Machine, tmp_path: Path) -> None
         run(tmp_path / "run")
     assert before == {name: (tmp_path / "run" / name).read_bytes() for name in before}
     assert machine.done.count("gate") == 1
+
+
+def test_what_an_interrupted_renewal_has_not_made_anew_stays_old(machine: Machine, tmp_path: Path) -> None:
+    folder, held, flood = tmp_path / "run", Part(LIMITS, "threaded"), Part(SAMPLES, "flood")
+    run(folder)
+    renew(folder)
+    now = make_older(folder, held, flood)
+    machine.interrupted_after = machine.launches + 1
+    with pytest.raises(KeyboardInterrupt):
+        renew(folder, held, flood)
+    machine.interrupted_after = -1
+    run(folder, resume=True)
+    assert read_results(folder).manifest.progress.complete
+    assert read_results(folder).manifest.states == now | {str(held): "older"}
+    renew(folder, held)
+    assert read_results(folder).manifest.states == now
 
 
 def test_what_comes_after_measuring_takes_its_time_for_each_server() -> None:

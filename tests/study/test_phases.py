@@ -136,9 +136,11 @@ def test_what_is_older_is_asked_for_again_and_takes_its_old_place(
     asked = written(as_json([anew]))
     stale = [Part(CONNECTIONS.file, "blocking"), Part("costs.json", "threaded")]
     console = Console(file=io.StringIO())
-    run_phase(CONNECTIONS, [ours("blocking"), ours("threaded")], tmp_path, console, stale=stale)
+    made = run_phase(CONNECTIONS, [ours("blocking"), ours("threaded")], tmp_path, console, stale=stale)
+    assert made == {Part(CONNECTIONS.file, "blocking")}
     assert asked == [["limits", "blocking", "--json"]]
-    run_phase(CONNECTIONS, [ours("threaded")], tmp_path, console, stale=stale)  # as when it fails the gate
+    failing_the_gate = run_phase(CONNECTIONS, [ours("threaded")], tmp_path, console, stale=stale)
+    assert failing_the_gate == set()
     assert len(asked) == 1
     assert (tmp_path / CONNECTIONS.file).read_bytes().split() == as_json([anew, found[1]]).encode().split()
 
