@@ -207,15 +207,24 @@ def _taken_up(
         manifest = gone_on_with(folder, interrupted.manifest, now)
     else:
         manifest = renewed(folder, interrupted.manifest, now, stale)
+        write_manifest(
+            folder, manifest
+        )  # whoever ends us before all is dropped leaves a run that is gone on with
         drop_workloads(folder, {part.name for part in stale if part.file == SAMPLES})
         interrupted = read_results(folder)
     return structs.replace(manifest, states=states_kept(interrupted, now.states)), interrupted
 
 
 def _with_what_was_made(manifest: Manifest, made: Collection[Part], now: Mapping[str, str]) -> Manifest:
-    """Note what the parts stand on that were made now; all others keep their states, so that nothing old looks fresh."""
+    """Note what the parts stand on that were made now; all others keep their states, so that nothing old looks fresh.
+
+    A verdict that was found now is no copy any more.
+    """
     states = {str(part): now[str(part)] for part in made if str(part) in now}
-    return structs.replace(manifest, states=manifest.states | states)
+    copied = {
+        server: run for server, run in manifest.proved_by.items() if Part(CONFORMANCE, server) not in made
+    }
+    return structs.replace(manifest, states=manifest.states | states, proved_by=copied)
 
 
 def _with_blocks(manifest: Manifest, plan: Plan, done: Mapping[str, int]) -> Manifest:

@@ -20,6 +20,7 @@ from harness.record import (
     SAMPLES,
     SELFTEST,
     TORTURE,
+    UNMEASURED,
     Design,
     Results,
     ServerFacts,
@@ -133,11 +134,20 @@ def states_kept(results: Results, now: Mapping[str, str]) -> dict[str, str]:
 
 
 def drop_workloads(folder: Path, workloads: Collection[str]) -> None:
-    """Take what was measured under some workloads out of a run."""
-    path = folder / SAMPLES
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    left = [line for line in lines if json.loads(line)["cell"]["workload"] not in workloads]
-    write_whole(path, "".join(left))
+    """Take what was measured under some workloads, or could not be, out of a run."""
+    for path in (folder / SAMPLES, folder / UNMEASURED):
+        if path.exists() and workloads:
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            write_whole(path, "".join(line for line in lines if _workload_of(line) not in workloads))
+
+
+def _workload_of(line: str) -> str | None:
+    """Return the workload that a line is of; None if an interruption has cut it off."""
+    try:
+        workload: str = json.loads(line)["cell"]["workload"]
+    except json.JSONDecodeError:
+        return None
+    return workload
 
 
 def listed(parts: Sequence[Part], most_named: int | None = None) -> str:

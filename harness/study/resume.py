@@ -36,12 +36,13 @@ def renewed(folder: Path, begun: Manifest, now: Manifest, parts: Sequence[Part])
         raise UsageError(
             f"{shown(folder)} cannot be renewed in part: since it was made, {', '.join(changed)} changed"
         )
-    anew = f"Made anew on {datetime.now(UTC):%Y-%m-%d}: {listed(parts, MOST_NAMED)}."
+    anew = f"Made anew on {datetime.now(UTC):%Y-%m-%d}: {listed(parts, MOST_NAMED)}." if parts else ""
+    told = anew in begun.remark  # by a renewal that was interrupted
     return replace(
         begun,
         revision=now.revision,
         harness_hash=now.harness_hash,
-        remark=f"{begun.remark} {anew}".strip(),
+        remark=begun.remark if told else f"{begun.remark} {anew}".strip(),
         servers=now.servers,
         environment=now.environment,
         progress=replace(begun.progress, complete=False),

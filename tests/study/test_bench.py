@@ -249,6 +249,48 @@ def test_what_an_interrupted_renewal_has_not_made_anew_stays_old(machine: Machin
     assert read_results(folder).manifest.states == now
 
 
+@pytest.mark.usefixtures("machine")
+def test_verdicts_found_anew_are_no_copies_any_more(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(folder)
+    copied = {each.label: "earlier" for each in CANDIDATES}
+    write_manifest(folder, changed(read_results(folder).manifest, proved_by=copied))
+    renew(folder)
+    assert read_results(folder).manifest.proved_by == copied
+    renew(folder, Part(CONFORMANCE, "threaded"))
+    assert read_results(folder).manifest.proved_by == {"trio_nursery": "earlier"}
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_renewal_that_is_killed_while_it_drops_samples_can_be_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, flood = tmp_path / "run", Part(SAMPLES, "flood")
+    run(folder)
+    now = make_older(folder, flood)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(study, "drop_workloads", killed)
+        with pytest.raises(KeyboardInterrupt):
+            renew(folder, flood)
+    left = read_results(folder).manifest
+    assert (left.progress.complete, left.states[str(flood)]) == (False, "older")
+    renew(folder, flood)
+    renewed = read_results(folder).manifest
+    assert (renewed.progress.complete, renewed.states) == (True, now)
+    assert renewed.remark.count("Made anew") == 1
+
+
+@pytest.mark.usefixtures("machine")
+def test_where_nothing_was_old_nothing_is_remarked(tmp_path: Path) -> None:
+    run(tmp_path / "run")
+    renew(tmp_path / "run")
+    assert read_results(tmp_path / "run").manifest.remark == ""
+
+
 def test_what_comes_after_measuring_takes_its_time_for_each_server() -> None:
     plan, began_s = changed(PLAN, whole_s=5400.0), time.monotonic()
     little, much = (study._until_s(plan, began_s, study.Extras(torture=True), servers) for servers in (2, 12))

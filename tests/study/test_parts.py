@@ -6,15 +6,18 @@ from pathlib import Path
 import pytest
 
 from harness.cli.freshness import effect_states, present_states
-from harness.plan import RELAY, by_name
+from harness.plan import RELAY, Cell, by_name
 from harness.record import (
     COSTS,
     EFFECTS,
     REFERENCE,
     SAMPLES,
     SELFTEST,
+    UNMEASURED,
     Results,
     ServerFacts,
+    Unmeasured,
+    append_to_log,
     read_results,
 )
 from harness.study.parts import (
@@ -101,8 +104,12 @@ def test_what_was_measured_under_a_workload_is_dropped_and_the_rest_is_as_it_was
     kept: Results, tmp_path: Path
 ) -> None:
     shutil.copytree(REFERENCE, tmp_path / "run")
+    lost = [Unmeasured(Cell(0, "blocking", name), "it did not start") for name in ("churn", "flood")]
+    for each in lost:
+        append_to_log(each, tmp_path / "run" / UNMEASURED)
     drop_workloads(tmp_path / "run", {"ping_pong", "churn"})
     left = read_results(tmp_path / "run")
+    assert left.unmeasured == (*kept.unmeasured, lost[1])
     assert left.samples == tuple(
         each for each in kept.samples if each.cell.workload not in {"ping_pong", "churn"}
     )
