@@ -36,7 +36,7 @@ from harness.record import (
     write_manifest,
     write_whole,
 )
-from harness.study.campaign import campaign
+from harness.study.campaign import Campaign, campaign
 from harness.study.fleet import Fleet
 from harness.study.known import known_verdicts, standing_proof
 from harness.study.manifest import manifest_of
@@ -53,7 +53,7 @@ from harness.study.phases import (
     run_phase,
 )
 from harness.study.places import places_found
-from harness.study.resume import gone_on_with, renewed
+from harness.study.resume import blocks_are_settled, blocks_of, gone_on_with, renewed
 
 EFFECTS_S: Final = 300.0
 AFTERWARDS_S: Final = 72.0
@@ -142,17 +142,22 @@ def bench(  # noqa: PLR0913 - what, where and how well
     started_s = time.monotonic()
     manifest = manifest_of(candidates, plan, command, target, extras.effects)
     states = manifest.states
+    in_time = plan.whole_s is not None
     if interrupted is None:
         take(folder)
         manifest = _with_what_is_known(manifest, folder, extras)
     else:
+        in_time = in_time and not blocks_are_settled(interrupted.manifest, plan.blocks)
+        plan = plan if in_time else replace(plan, blocks=blocks_of(interrupted.manifest.design))
         manifest, interrupted = _taken_up(interrupted, manifest, folder, stale)
     before_s = manifest.progress.seconds
     write_manifest(folder, manifest)
     (folder / SAMPLES).touch()
     recorded = (*interrupted.samples, *interrupted.twins) if interrupted else ()
-    _tell_how_long(plan, manifest, recorded, console)
-    made: set[Part] = set()
+    measured_s = sum(plan.seconds_for(sample.cell) for sample in recorded)
+    began_s = started_s - max(before_s, measured_s)  # if it was killed it could not write how long it took
+    _tell_how_long(plan, manifest, recorded, console, in_time=in_time)
+    to_measure, made = plan, set[Part]()
 
     def carry_out(phase: Phase, whom: Sequence[Candidate], *options: str) -> None:
         made.update(run_phase(phase, whom, folder, console, *options, stale=stale or ()))
@@ -166,14 +171,15 @@ def bench(  # noqa: PLR0913 - what, where and how well
         to_measure = plan.without({each.label for each in candidates} - {each.label for each in conforming})
         keep = partial(append_samples, folder)
         note = partial(append_to_log, log=folder / UNMEASURED)
+        until_s = _until_s(plan, began_s, extras, len(as_usual), measured_s) if in_time else None
         with campaign(
             _with_twin(candidates, plan), to_measure, console, keep, note, recorded=recorded, fleet=fleet
         ) as measuring:
             if target is not None:
                 measuring.reach(target)
             else:
-                measuring.measure_blocks(plan.blocks, _until_s(plan, started_s, extras, len(as_usual)))
-            if target is not None or plan.whole_s is not None:
+                _measure(measuring, plan, recorded, until_s)
+            if target is not None or in_time:
                 manifest = _with_blocks(manifest, plan, measuring.done)
         progress = structs.replace(manifest.progress, complete=True)
         manifest = structs.replace(manifest, progress=progress)
@@ -185,18 +191,39 @@ def bench(  # noqa: PLR0913 - what, where and how well
         )
         manifest = _with_what_was_made(structs.replace(manifest, progress=progress), made, states)
         write_manifest(folder, manifest)
-        told = report(folder)
-        results = read_results(folder)
-        _tell_what_was_reached(results, console)
-        if manifest.progress.complete:
-            _tell_what_is_missing(to_measure, (*results.samples, *results.twins), console)
-        for line in told:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        results = _reported(folder, report, to_measure, console)
     return (
         len(conforming) == sum(not each.refusal for each in candidates)
         and _all_served(to_measure, (*results.samples, *results.twins))
         and _nothing_failed(results, [each.label for each in as_usual], extras)
     )
+
+
+def _reported(folder: Path, report: Callable[[Path], Sequence[str]], plan: Plan, console: Console) -> Results:
+    """Let a run be reported, and say what has to be said of it; return what it has."""
+    told = report(folder)
+    results = read_results(folder)
+    _tell_what_was_reached(results, console)
+    if results.manifest.progress.complete:
+        _tell_what_is_missing(plan, (*results.samples, *results.twins), console)
+    for line in told:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return results
+
+
+def _measure(measuring: Campaign, plan: Plan, recorded: Sequence[Sample], until_s: float | None) -> None:
+    """Measure a plan's blocks, as many as fit if there is an end; what was begun before is ended, whatever time is left."""
+    if until_s is not None:
+        measuring.measure_blocks(_begun(plan, recorded))
+    measuring.measure_blocks(plan.blocks, until_s)
+
+
+def _begun(plan: Plan, recorded: Sequence[Sample]) -> dict[str, int]:
+    """Return the blocks of each workload that were begun before."""
+    begun = dict.fromkeys(plan.workloads, 0)
+    for sample in recorded:
+        begun[sample.cell.workload] = max(begun[sample.cell.workload], sample.cell.block + 1)
+    return begun
 
 
 def _taken_up(
@@ -322,18 +349,30 @@ def _with_places(manifest: Manifest, places: Mapping[str, int]) -> Manifest:
     return structs.replace(manifest, servers=servers)
 
 
-def _until_s(plan: Plan, started_s: float, extras: Extras, servers: int) -> float | None:
-    """Return the moment at which measuring ends, if the whole is to take so long: a fair part is left, however long the gate took."""
+def _until_s(
+    plan: Plan, began_s: float, extras: Extras, servers: int, measured_s: float = 0.0
+) -> float | None:
+    """Return the moment at which measuring ends, if the whole is to take so long: a fair part is left, however long the gate took.
+
+    Args:
+        plan: of the whole.
+        began_s: when it began, if it is gone on with as if there had been no interruption.
+        extras: what comes afterwards.
+        servers: how many that is done to.
+        measured_s: how long was measured before an interruption.
+    """
     if plan.whole_s is None:
         return None
     afterwards_s = EFFECTS_S + AFTERWARDS_S * servers if extras.torture else 0.0
     return max(
-        started_s + plan.whole_s - REPORT_S - afterwards_s,
-        time.monotonic() + LEAST_MEASURING * plan.whole_s,
+        began_s + plan.whole_s - REPORT_S - afterwards_s,
+        time.monotonic() + LEAST_MEASURING * plan.whole_s - measured_s,
     )
 
 
-def _tell_how_long(plan: Plan, manifest: Manifest, recorded: Sequence[Sample], console: Console) -> None:
+def _tell_how_long(
+    plan: Plan, manifest: Manifest, recorded: Sequence[Sample], console: Console, *, in_time: bool
+) -> None:
     """Print an estimate before anything begins."""
     done = {(sample.cell.block, sample.cell.server, sample.cell.workload) for sample in recorded}
     cells = [cell for cell in plan.cells() if (cell.block, cell.server, cell.workload) not in done]
@@ -343,7 +382,7 @@ def _tell_how_long(plan: Plan, manifest: Manifest, recorded: Sequence[Sample], c
             f"{known} servers have passed the same suite on this machine before, and are not judged again",
             highlight=False,
         )
-    if plan.whole_s is not None and not done:
+    if plan.whole_s is not None and in_time and not done:
         console.print(f"This will take about {plan.whole_s / 60:.0f} minutes in all", highlight=False)
         if (fit := blocks_that_fit(plan, plan.whole_s, len(manifest.servers) - known)) < FEWEST_BLOCKS:
             console.print(

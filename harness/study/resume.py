@@ -1,6 +1,6 @@
 """Whether an interrupted run may be gone on with, and a whole one be made anew in part."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -9,13 +9,15 @@ from typing import Final
 from msgspec.structs import replace
 
 from harness.errors import UsageError
-from harness.record import Environment, Manifest, shown
+from harness.record import Design, Environment, Manifest, shown
 from harness.study.parts import Part, listed
 
 MAY_DIFFER: Final = {"libraries", "cpu_mhz"}
 """Of a machine: those libraries that a server stands on are among its factors, and a frequency comes and goes."""
 MOST_NAMED: Final = 4
 """In a run's remark, which is read by people."""
+RENEWED: Final = "Made anew on"
+"""So begins the remark of a run of which parts were made anew."""
 NOT_KEPT: Final = (None, "")
 """What an older run says of the machine where it kept nothing."""
 
@@ -36,7 +38,7 @@ def renewed(folder: Path, begun: Manifest, now: Manifest, parts: Sequence[Part])
         raise UsageError(
             f"{shown(folder)} cannot be renewed in part: since it was made, {', '.join(changed)} changed"
         )
-    anew = f"Made anew on {datetime.now(UTC):%Y-%m-%d}: {listed(parts, MOST_NAMED)}." if parts else ""
+    anew = f"{RENEWED} {datetime.now(UTC):%Y-%m-%d}: {listed(parts, MOST_NAMED)}." if parts else ""
     told = anew in begun.remark  # by a renewal that was interrupted
     return replace(
         begun,
@@ -47,6 +49,16 @@ def renewed(folder: Path, begun: Manifest, now: Manifest, parts: Sequence[Part])
         environment=now.environment,
         progress=replace(begun.progress, complete=False),
     )
+
+
+def blocks_are_settled(begun: Manifest, planned: Mapping[str, int]) -> bool:
+    """Tell whether it is known how many blocks a run of fixed time has: it was measured to its end once, even if not since a renewal."""
+    return begun.progress.complete or RENEWED in begun.remark or blocks_of(begun.design) != planned
+
+
+def blocks_of(design: Design) -> dict[str, int]:
+    """Return how many blocks of each workload a run has, or is to have."""
+    return {name: design.blocks_of.get(name, design.blocks) for name in design.workloads}
 
 
 def differing_sources(begun: Manifest, now: Manifest) -> Iterator[str]:

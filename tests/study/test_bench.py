@@ -27,7 +27,7 @@ from harness.record import (
 from harness.report.pages import REPORT
 from harness.study import bench as study
 from harness.study import campaign, manifest, phases
-from harness.study.parts import Part
+from harness.study.parts import Part, drop_workloads
 from tests.makers import changed
 
 CANDIDATES = [ours("threaded"), ours("trio_nursery")]
@@ -289,6 +289,55 @@ def test_where_nothing_was_old_nothing_is_remarked(tmp_path: Path) -> None:
     run(tmp_path / "run")
     renew(tmp_path / "run")
     assert read_results(tmp_path / "run").manifest.remark == ""
+
+
+IN_TIME = changed(PLAN, blocks={"flood": 4, "churn": 4}, whole_s=60.0)
+LAUNCHES = 2 * (4 + 4)
+
+
+def test_a_renewed_run_of_fixed_time_gets_the_blocks_that_it_has_and_no_others(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """Even if no time at all is left, and if the renewal is interrupted and resumed."""
+    folder, churn = tmp_path / "run", Part(SAMPLES, "churn")
+    run(folder, plan=IN_TIME)
+    found = read_results(folder).manifest
+    few = changed(found, blocks_of={"flood": 4, "churn": 2}, seconds=1e6)
+    write_manifest(folder, few)
+    drop_workloads(folder, {"churn"})
+    machine.interrupted_after = LAUNCHES + 1
+    with pytest.raises(KeyboardInterrupt):
+        renew(folder, churn, plan=IN_TIME)
+    machine.interrupted_after = -1
+    run(folder, plan=IN_TIME, resume=True)
+    assert machine.launches == LAUNCHES + 2 * 2
+    assert read_results(folder).manifest.design == few.design
+
+
+def test_a_resumed_run_of_fixed_time_has_the_time_that_is_left(machine: Machine, tmp_path: Path) -> None:
+    """What was begun is ended; and if nothing is left, nothing more is begun."""
+    folder = tmp_path / "run"
+    machine.interrupted_after = 3
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, plan=IN_TIME)
+    begun = study._begun(IN_TIME, read_results(folder).samples)
+    write_manifest(folder, changed(read_results(folder).manifest, seconds=1e6))
+    machine.interrupted_after = -1
+    little = changed(IN_TIME, whole_s=1.0)
+    write_manifest(folder, changed(read_results(folder).manifest, whole_s=1.0))
+    run(folder, plan=little, resume=True)
+    assert machine.launches == 2 * sum(begun.values()) == 4
+    assert read_results(folder).manifest.design.blocks_of == begun
+
+
+def test_what_was_measured_before_an_interruption_is_no_time_that_is_left() -> None:
+    began_s = time.monotonic() - 50
+    whole, left = (
+        study._until_s(IN_TIME, began_s, study.Extras(), 2, measured_s) for measured_s in (0.0, 20.0)
+    )
+    assert whole is not None
+    assert left is not None
+    assert whole - left == pytest.approx(20.0, abs=0.5)
 
 
 def test_what_comes_after_measuring_takes_its_time_for_each_server() -> None:
