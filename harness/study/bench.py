@@ -21,6 +21,7 @@ from harness.plan import ONE_CORE, Plan, twin_of
 from harness.record import (
     CLAUSES,
     CONFORMANCE,
+    EFFECTS,
     PROOF,
     SAMPLES,
     UNMEASURED,
@@ -40,7 +41,7 @@ from harness.study.campaign import Campaign, campaign
 from harness.study.fleet import Fleet
 from harness.study.known import known_verdicts, standing_proof
 from harness.study.manifest import manifest_of
-from harness.study.parts import Part, drop_workloads, states_kept
+from harness.study.parts import Part, drop_effects, drop_workloads, known_now, states_kept
 from harness.study.phases import (
     CONNECTIONS,
     FAULTS,
@@ -160,7 +161,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     to_measure, made = plan, set[Part]()
 
     def carry_out(phase: Phase, whom: Sequence[Candidate], *options: str) -> None:
-        made.update(run_phase(phase, whom, folder, console, *options, stale=stale or ()))
+        made.update(run_phase(phase, whom, folder, console, *options, stale=known_now(stale or (), states)))
 
     try:
         conforming = _prepare(candidates, folder, extras, plan.gate_cases, carry_out)
@@ -233,11 +234,13 @@ def _taken_up(
     if stale is None:
         manifest = gone_on_with(folder, interrupted.manifest, now)
     else:
-        manifest = renewed(folder, interrupted.manifest, now, stale)
+        there = known_now(stale, now.states)
+        manifest = renewed(folder, interrupted.manifest, now, there)
         write_manifest(
             folder, manifest
         )  # whoever ends us before all is dropped leaves a run that is gone on with
-        drop_workloads(folder, {part.name for part in stale if part.file == SAMPLES})
+        drop_workloads(folder, {part.name for part in there if part.file == SAMPLES})
+        drop_effects(folder, {part.name for part in stale if part.file == EFFECTS and part not in there})
         interrupted = read_results(folder)
     return structs.replace(manifest, states=states_kept(interrupted, now.states)), interrupted
 

@@ -127,6 +127,11 @@ def older_parts(results: Results, now: Mapping[Part, str]) -> list[Part]:
     return [part for part in parts_in(results) if then.get(str(part)) != now.get(part)]
 
 
+def known_now(parts: Sequence[Part], now: Mapping[str, str]) -> list[Part]:
+    """Return the parts that can be made anew: an effect that has been removed, or called otherwise, cannot."""
+    return [part for part in parts if str(part) in now]
+
+
 def states_kept(results: Results, now: Mapping[str, str]) -> dict[str, str]:
     """Return the states of a run that is taken up: what it has keeps the one in which it was made, what is to come has that of now."""
     then = results.manifest.states
@@ -139,6 +144,15 @@ def drop_workloads(folder: Path, workloads: Collection[str]) -> None:
         if path.exists() and workloads:
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             write_whole(path, "".join(line for line in lines if _workload_of(line) not in workloads))
+
+
+def drop_effects(folder: Path, effects: Collection[str]) -> None:
+    """Take what was found of some effects out of a run."""
+    path = folder / EFFECTS
+    if path.exists() and effects:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        left = [each for each in found if each["effect"] not in effects]
+        write_whole(path, json.dumps(left, indent=1) + "\n")
 
 
 def _workload_of(line: str) -> str | None:

@@ -25,7 +25,9 @@ from harness.study.parts import (
     MEASURING,
     RELAY_GENERATOR,
     Part,
+    drop_effects,
     drop_workloads,
+    known_now,
     listed,
     modules_of,
     older_parts,
@@ -114,6 +116,22 @@ def test_what_was_measured_under_a_workload_is_dropped_and_the_rest_is_as_it_was
         each for each in kept.samples if each.cell.workload not in {"ping_pong", "churn"}
     )
     assert set(parts_in(kept)) - set(parts_in(left)) == {Part(SAMPLES, "ping_pong"), Part(SAMPLES, "churn")}
+
+
+def test_an_effect_that_is_no_more_is_dropped_and_not_asked_for(kept: Results, tmp_path: Path) -> None:
+    shutil.copytree(REFERENCE, tmp_path / "run")
+    renamed = Part(EFFECTS, "convoy")
+    effects = {name: state for name, state in effect_states().items() if name != renamed.name}
+    now = states_of(kept.manifest.servers, kept.manifest.design, effects)
+    older = older_parts(kept, now)
+    assert older == [renamed]
+    assert known_now([*older, Part(SELFTEST, "")], {str(part): state for part, state in now.items()}) == [
+        Part(SELFTEST, "")
+    ]
+    drop_effects(tmp_path / "run", {renamed.name})
+    left = read_results(tmp_path / "run")
+    assert left.effects == tuple(each for each in kept.effects if each.effect != renamed.name)
+    assert older_parts(changed(left, manifest=kept.manifest), now) == []
 
 
 def test_parts_are_named_file_by_file() -> None:
