@@ -57,8 +57,10 @@ from harness.study.places import places_found
 from harness.study.resume import blocks_are_settled, blocks_of, gone_on_with, renewed
 
 EFFECTS_S: Final = 300.0
-AFTERWARDS_S: Final = 72.0
-"""About what comes after measuring takes for each server, if nothing of it is left out: limits, costs, faults; and the effects besides."""
+LIMITS_S: Final = 8.0
+COSTS_S: Final = 36.0
+FAULTS_S: Final = 28.0
+"""About what comes after measuring takes: the effects in all, the others for each server."""
 REPORT_S: Final = 12.0
 """About what a quick run's report takes."""
 GATE_S: Final = 9.0
@@ -157,7 +159,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     recorded = (*interrupted.samples, *interrupted.twins) if interrupted else ()
     measured_s = sum(plan.seconds_for(sample.cell) for sample in recorded)
     began_s = started_s - max(before_s, measured_s)  # if it was killed it could not write how long it took
-    _tell_how_long(plan, manifest, recorded, console, in_time=in_time)
+    _tell_how_long(plan, manifest, recorded, extras, len(_as_usual(candidates)), console, in_time=in_time)
     to_measure, made = plan, set[Part]()
 
     def carry_out(phase: Phase, whom: Sequence[Candidate], *options: str) -> None:
@@ -366,17 +368,29 @@ def _until_s(
     """
     if plan.whole_s is None:
         return None
-    afterwards_s = EFFECTS_S + AFTERWARDS_S * servers if extras.torture else 0.0
     return max(
-        began_s + plan.whole_s - REPORT_S - afterwards_s,
+        began_s + plan.whole_s - REPORT_S - _afterwards_s(extras, servers),
         time.monotonic() + LEAST_MEASURING * plan.whole_s - measured_s,
     )
 
 
-def _tell_how_long(
-    plan: Plan, manifest: Manifest, recorded: Sequence[Sample], console: Console, *, in_time: bool
+def _afterwards_s(extras: Extras, servers: int) -> float:
+    """Estimate how long all takes that comes after measuring."""
+    costs_s = EFFECTS_S + COSTS_S * extras.costs_scale * servers if extras.costs_scale is not None else 0.0
+    return costs_s + servers * (LIMITS_S * extras.limits + FAULTS_S * extras.torture)
+
+
+def _tell_how_long(  # noqa: PLR0913 - of what, what there is of it, and what else is done
+    plan: Plan,
+    manifest: Manifest,
+    recorded: Sequence[Sample],
+    extras: Extras,
+    servers: int,
+    console: Console,
+    *,
+    in_time: bool,
 ) -> None:
-    """Print an estimate before anything begins."""
+    """Print an estimate before anything begins; so many servers are judged, and looked at afterwards."""
     done = {(sample.cell.block, sample.cell.server, sample.cell.workload) for sample in recorded}
     cells = [cell for cell in plan.cells() if (cell.block, cell.server, cell.workload) not in done]
     known = len(manifest.proved_by)
@@ -387,7 +401,8 @@ def _tell_how_long(
         )
     if plan.whole_s is not None and in_time and not done:
         console.print(f"This will take about {plan.whole_s / 60:.0f} minutes in all", highlight=False)
-        if (fit := blocks_that_fit(plan, plan.whole_s, len(manifest.servers) - known)) < FEWEST_BLOCKS:
+        afterwards_s = _afterwards_s(extras, servers)
+        if (fit := blocks_that_fit(plan, plan.whole_s, servers - known, afterwards_s)) < FEWEST_BLOCKS:
             console.print(
                 f"{len(plan.servers)} servers are too many for that: about {fit:.1f} blocks of each workload, and intervals "
                 f"take {FEWEST_BLOCKS}; name fewer servers, or give --blocks",
@@ -405,10 +420,10 @@ def _tell_how_long(
     )
 
 
-def blocks_that_fit(plan: Plan, whole_s: float, to_judge: int) -> float:
-    """Estimate how many blocks of each workload can be measured in a given time, the gate of so many servers included."""
+def blocks_that_fit(plan: Plan, whole_s: float, to_judge: int, afterwards_s: float = 0.0) -> float:
+    """Estimate how many blocks of each workload can be measured in a given time, the gate of so many servers, and what comes afterwards, included."""
     gate_s = to_judge * (GATE_OF_SOME_S if plan.gate_cases else GATE_S)
-    measuring_s = max(whole_s - REPORT_S - gate_s, LEAST_MEASURING * whole_s)
+    measuring_s = max(whole_s - REPORT_S - gate_s - afterwards_s, LEAST_MEASURING * whole_s)
     block_s = sum(plan.seconds_for(cell) for cell in plan.cells() if cell.block == 0)
     return measuring_s / block_s
 

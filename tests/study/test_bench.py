@@ -342,7 +342,29 @@ def test_what_was_measured_before_an_interruption_is_no_time_that_is_left() -> N
 
 def test_what_comes_after_measuring_takes_its_time_for_each_server() -> None:
     plan, began_s = changed(PLAN, whole_s=5400.0), time.monotonic()
-    little, much = (study._until_s(plan, began_s, study.Extras(torture=True), servers) for servers in (2, 12))
+    everything = study.Extras(torture=True, limits=True, costs_scale=1.0)
+    little, much = (study._until_s(plan, began_s, everything, servers) for servers in (2, 12))
     assert little is not None
     assert much is not None
-    assert little - much == pytest.approx(10 * study.AFTERWARDS_S)
+    assert little - much == pytest.approx(10 * 72.0)
+
+
+def test_each_thing_that_comes_after_measuring_takes_its_own_time() -> None:
+    of_two = [
+        study._afterwards_s(extras, 2)
+        for extras in (
+            study.Extras(),
+            study.Extras(limits=True),
+            study.Extras(torture=True),
+            study.Extras(costs_scale=1.0),
+            study.Extras(limits=True, torture=True, costs_scale=1.0),
+        )
+    ]
+    assert of_two[0] == 0
+    assert all(of_two[1:])
+    assert of_two[-1] == sum(of_two[:-1]) == study.EFFECTS_S + 2 * 72.0
+
+
+def test_what_comes_afterwards_leaves_less_time_for_blocks() -> None:
+    plan = changed(PLAN, whole_s=600.0)
+    assert study.blocks_that_fit(plan, 600.0, 0, 100.0) < study.blocks_that_fit(plan, 600.0, 0)
