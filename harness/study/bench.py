@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -197,7 +197,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
         results = _reported(folder, report, to_measure, console)
     return (
         len(conforming) == sum(not each.refusal for each in candidates)
-        and _all_served(to_measure, (*results.samples, *results.twins))
+        and _all_served(to_measure, results)
         and _nothing_failed(results, [each.label for each in as_usual], extras)
     )
 
@@ -208,7 +208,7 @@ def _reported(folder: Path, report: Callable[[Path], Sequence[str]], plan: Plan,
     results = read_results(folder)
     _tell_what_was_reached(results, console)
     if results.manifest.progress.complete:
-        _tell_what_is_missing(plan, (*results.samples, *results.twins), console)
+        _tell_what_is_missing(plan, results, console)
     for line in told:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return results
@@ -428,14 +428,26 @@ def blocks_that_fit(plan: Plan, whole_s: float, to_judge: int, afterwards_s: flo
     return measuring_s / block_s
 
 
-def _all_served(plan: Plan, samples: Sequence[Sample]) -> bool:
-    """Tell whether every server answered under each of its workloads, and whatever was asked; what others took is no fault of it."""
-    served = _valid_but_for(BY_OTHERS, samples)
-    return {(cell.server, cell.workload) for cell in plan.cells()} <= served and not any(
+def _all_served(plan: Plan, results: Results) -> bool:
+    """Tell whether every server answered under each workload that it met, and whatever was asked; what others took is no fault of it."""
+    samples = (*results.samples, *results.twins)
+    return _met(plan, results) <= _valid_but_for(BY_OTHERS, samples) and not any(
         sample.requests.wrong + sample.requests.error + sample.requests.timeout + sample.requests.in_flight
         or sample.background.wrong + sample.background.error
         for sample in samples
     )
+
+
+def _met(plan: Plan, results: Results) -> set[tuple[str, str]]:
+    """Return the servers and workloads of a plan for which there was time: they were launched, or that was tried."""
+    launched = [each.cell for each in (*results.samples, *results.twins)]
+    tried = [each.cell for each in results.unmeasured]
+    return _planned(plan).keys() & {(cell.server, cell.workload) for cell in (*launched, *tried)}
+
+
+def _planned(plan: Plan) -> dict[tuple[str, str], None]:
+    """Return the servers and workloads of a plan, in its order."""
+    return dict.fromkeys((cell.server, cell.workload) for cell in plan.cells())
 
 
 def _valid_but_for(forgiven: Collection[Reason], samples: Sequence[Sample]) -> set[tuple[str, str]]:
@@ -447,17 +459,28 @@ def _valid_but_for(forgiven: Collection[Reason], samples: Sequence[Sample]) -> s
     }
 
 
-def _tell_what_is_missing(plan: Plan, samples: Sequence[Sample], console: Console) -> None:
-    """Name the servers of which no launch under a workload can be used."""
-    usable = _valid_but_for(frozenset(), samples)
-    missing: dict[str, list[str]] = {}
-    for server, workload in dict.fromkeys((cell.server, cell.workload) for cell in plan.cells()):
-        if (server, workload) not in usable:
-            missing.setdefault(workload, []).append(server)
-    for workload, servers in missing.items():
-        console.print(
-            f"No figures under {workload} of {', '.join(servers)}: none of their launches is valid",
-            style="yellow",
-            highlight=False,
-            soft_wrap=True,
+def _tell_what_is_missing(plan: Plan, results: Results, console: Console) -> None:
+    """Name the workloads that were not reached, and the servers of which no launch under a workload can be used."""
+    met, usable = _met(plan, results), _valid_but_for(frozenset(), (*results.samples, *results.twins))
+    unmet = _by_workload(each for each in _planned(plan) if each not in met)
+    begun = {workload for _, workload in met}
+    if unmet:
+        names = (f"{name} of {', '.join(of)}" if name in begun else name for name, of in unmet.items())
+        _tell_in_yellow(f"Not reached in the time: {'; '.join(names)}", console)
+    without = _by_workload(each for each in _planned(plan) if each in met - usable)
+    for workload, servers in without.items():
+        _tell_in_yellow(
+            f"No figures under {workload} of {', '.join(servers)}: none of their launches is valid", console
         )
+
+
+def _by_workload(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return the servers of each workload."""
+    found: dict[str, list[str]] = {}
+    for server, workload in pairs:
+        found.setdefault(workload, []).append(server)
+    return found
+
+
+def _tell_in_yellow(text: str, console: Console) -> None:
+    console.print(text, style="yellow", highlight=False, soft_wrap=True)

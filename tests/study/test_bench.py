@@ -19,6 +19,7 @@ from harness.record import (
     ConnectionLimit,
     Judgement,
     Sample,
+    Unmeasured,
     Verdict,
     as_json,
     read_results,
@@ -172,6 +173,21 @@ def test_what_others_took_of_the_machine_is_said_and_is_no_failure(machine: Mach
     assert "No figures under churn of trio_nursery: none of their launches is valid" in said
     machine.invalid = set(range(100))
     assert not outcome(tmp_path / "wrong")[0]
+
+
+@pytest.mark.usefixtures("machine")
+def test_what_was_not_reached_in_the_time_is_said_and_is_no_failure(tmp_path: Path) -> None:
+    run(tmp_path / "run")
+    whole, said = read_results(tmp_path / "run"), io.StringIO()
+    samples = tuple(
+        each for each in whole.samples if (each.cell.workload, each.cell.server) != ("churn", "threaded")
+    )
+    short = changed(whole, samples=tuple(each for each in samples if each.cell.workload != "flood"))
+    study._tell_what_is_missing(PLAN, short, Console(file=said, width=200))
+    assert said.getvalue() == "Not reached in the time: flood; churn of threaded\n"
+    assert study._all_served(PLAN, short)
+    tried = Unmeasured(Cell(0, "threaded", "churn"), "it did not start")
+    assert not study._all_served(PLAN, changed(short, unmeasured=(tried,)))
 
 
 def test_a_gate_of_some_cases_is_written_down(machine: Machine, tmp_path: Path) -> None:
