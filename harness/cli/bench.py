@@ -16,6 +16,7 @@ from harness.analyse.comparisons import COMPARED
 from harness.analyse.precision import PILOT_BLOCKS
 from harness.cli.cluster import fleet_if_asked_for
 from harness.cli.exit_codes import FAILED
+from harness.cli.finite import FiniteRange
 from harness.cli.freshness import effect_states, present_states
 from harness.cli.load_options import check_generators
 from harness.cli.options import (
@@ -155,7 +156,7 @@ QUICK_COSTS: Final = 0.2
 @click.option(
     "--within",
     "within_minutes",
-    type=click.FloatRange(0.1, 10_000),
+    type=FiniteRange(0.1, 10_000),
     metavar="MINUTES",
     help=f"How long --precision may measure, or else how long the whole takes, of which as many blocks are measured as fit.  "
     f"[default: {WITHIN_MINUTES}; 6 with --quick, 90 with --full]",

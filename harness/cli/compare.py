@@ -29,6 +29,7 @@ from harness.analyse.samples.metrics import METRICS
 from harness.analyse.samples.metrics import metric as metric_of
 from harness.cli.cluster import fleet_if_asked_for
 from harness.cli.exit_codes import FAILED
+from harness.cli.finite import FiniteRange
 from harness.cli.options import cluster_options, json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.errors import MeasureError, ResultsError, UsageError
@@ -71,7 +72,7 @@ class Sizes:
 )
 @click.option(
     "--duration",
-    type=click.FloatRange(0.1, 600),
+    type=FiniteRange(0.1, 600),
     default=1.0,
     show_default=True,
     help="Seconds of each launch.",

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from harness.analyse.slopes import Slope, per_connection
 from harness.cli.exit_codes import FAILED
+from harness.cli.finite import FiniteRange
 from harness.cli.options import json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.errors import CannotRun
@@ -32,7 +33,7 @@ COLUMNS: Final = ("load", "CPU µs", "user", "voluntary", "involuntary", "wake-u
 @loop_option
 @click.option(
     "--scale",
-    type=click.FloatRange(0.001, 1),
+    type=FiniteRange(0.001, 1),
     default=1.0,
     show_default=True,
     help="Of the full number of requests and of connections.",

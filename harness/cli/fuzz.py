@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from harness.cli.exit_codes import FAILED
+from harness.cli.finite import FiniteRange
 from harness.cli.options import connect_option, json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.conformance.fuzz.reproducer import reproducer
@@ -28,7 +29,7 @@ from harness.record import PROJECT
 @connect_option
 @click.option(
     "--seconds",
-    type=click.FloatRange(0, 1e6, min_open=True),
+    type=FiniteRange(0, 1e6, min_open=True),
     default=10.0,
     show_default=True,
     help="For each server.",

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from harness.cli.cluster import Measure, check_workers, fleet_if_asked_for, measuring_by
+from harness.cli.finite import FiniteRange
 from harness.cli.options import (
     cluster_options,
     connect_option,
@@ -141,10 +142,10 @@ def loading(duration_s: float) -> Callable[[Command], Command]:
             help="Processes that load the server, a core each.  [default: 1; with --cluster, one on each worker]",
         ),
         cluster_options,
-        click.option("--timeout", type=click.FloatRange(0.01, 600), default=5.0, show_default=True, help="Seconds to wait for a reply."),
+        click.option("--timeout", type=FiniteRange(0.01, 600), default=5.0, show_default=True, help="Seconds to wait for a reply."),
         click.option("--line", metavar="TEXT", help="What every request is; otherwise lists of three integers, all different."),
-        click.option("--duration", type=click.FloatRange(0.1, 3600), default=duration_s, show_default=True, help="Seconds measured, at each rate."),
-        click.option("--warmup", type=click.FloatRange(0, 600), default=0.5, show_default=True, help="Seconds before that."),
+        click.option("--duration", type=FiniteRange(0.1, 3600), default=duration_s, show_default=True, help="Seconds measured, at each rate."),
+        click.option("--warmup", type=FiniteRange(0, 600), default=0.5, show_default=True, help="Seconds before that."),
     )  # fmt: skip
 
     def decorate(command: Command) -> Command:

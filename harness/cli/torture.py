@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.cli.exit_codes import FAILED
+from harness.cli.finite import FiniteRange
 from harness.cli.options import json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.errors import UsageError
@@ -40,7 +41,7 @@ COLUMNS: Final = (
 @click.option("--fault", "fault_names", multiple=True, metavar="NAME,...", help="Only these.")
 @click.option(
     "--scale",
-    type=click.FloatRange(0.001, 1),
+    type=FiniteRange(0.001, 1),
     default=1.0,
     show_default=True,
     help="Of the full number of clients, and of the time that a fault lasts.",
