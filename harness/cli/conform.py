@@ -6,6 +6,7 @@ import click
 from rich.markup import escape
 
 from harness.cli.exit_codes import COULD_NOT_RUN, FAILED
+from harness.cli.lists import names_in
 from harness.cli.matrix import print_matrix, to_json, to_junit
 from harness.cli.options import (
     OutputFile,
@@ -54,9 +55,7 @@ def conform(  # noqa: PLR0913 - one parameter for each option
 ) -> int:
     """Say which promises of the protocol servers keep: NAMES of ours, or any by --server or --connect."""
     candidates = selected(names, servers, declarations, connect, pythons, loops)
-    cases = selected_cases(
-        [case_id for listed in case_ids for case_id in listed.split(",") if case_id.strip()]
-    )
+    cases = selected_cases(names_in(case_ids, "--case"))
     if json_file is not None and json_file == junit_file:
         raise UsageError(f"--json and --junit cannot both be written to {json_file}")
     console = console_for(to_errors="-" in {json_file, junit_file})

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.exit_codes import FAILED
+from harness.cli.lists import names_in
 from harness.cli.options import json_option, show_possible, write_to
 from harness.cli.terminal import console_for
 from harness.conformance.catalogue import CASES, selected_cases
@@ -42,9 +43,7 @@ def prove(case_ids: Sequence[str], *, no_specimens: bool, json_file: str | None,
     """Let the suite meet servers with one mistake each; every one must be caught by the case that is there for it."""
     if stale and (case_ids or no_specimens or json_file):
         raise UsageError("--stale renews a proof as a whole: without --case, --no-specimens and --json")
-    cases = selected_cases(
-        [case_id for listed in case_ids for case_id in listed.split(",") if case_id.strip()]
-    )
+    cases = selected_cases(names_in(case_ids, "--case"))
     asked = [mutant for mutant in mutants() if mutant.case in {case.id for case in cases}]
     known = (read_results(REFERENCE).proof if stale else None) or NOTHING_KNOWN
     console = console_for(to_errors=json_file == "-")

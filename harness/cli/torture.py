@@ -11,6 +11,7 @@ from rich.table import Table
 
 from harness.cli.exit_codes import FAILED
 from harness.cli.finite import FiniteRange
+from harness.cli.lists import names_in
 from harness.cli.options import json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.errors import UsageError
@@ -58,7 +59,7 @@ def torture(  # noqa: PLR0913 - one parameter for each option
 ) -> int:
     """Let faults happen to running servers while a probe measures its replies: NAMES of ours, or any by --server."""
     candidates = selected(names, servers, declarations, loops=loops)
-    faults = selected_faults([name for listed in fault_names for name in listed.split(",") if name])
+    faults = selected_faults(names_in(fault_names, "--fault"))
     for candidate in candidates:
         if all(fault.of_relays for fault in faults) and not candidate.can_relay:
             raise UsageError(f"{candidate.label} has no place for an upstream in its command")
