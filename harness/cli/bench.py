@@ -194,9 +194,11 @@ QUICK_COSTS: Final = 0.2
 @click.pass_context
 def bench(context: click.Context, /, resume: Path | None, *, stale: bool, **asked: object) -> int:
     """Measure servers side by side and write a report: NAMES of ours, or any by --server; all of ours by default."""
-    if resume is None and not stale:
-        return _bench(BenchOptions(**asked))  # type: ignore[arg-type] # click has checked them
     given = {name for name in asked if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    if resume is None and not stale:
+        if "precision_of" in given and asked["precision"] is None:
+            raise UsageError("--precision-of says of what --precision is: give that, too")
+        return _bench(BenchOptions(**asked))  # type: ignore[arg-type] # click has checked them
     if resume is not None and (given or stale):
         raise UsageError("--resume takes everything from the run that it goes on with: leave out the rest")
     if given - {"out"}:

@@ -3,12 +3,13 @@
 import json
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 import click
+from click.core import ParameterSource
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -41,6 +42,9 @@ from harness.study.campaign import campaign
 from harness.study.fleet import Fleet
 
 NAMES: Final = tuple(each.name for each in METRICS)
+OF_MEASURING: Final = {"declarations", "blocks", "duration", "clients", "cluster", "on"}
+"""What says how servers are measured now, by the names of its parameters."""
+MEASURED_NOW: Final = "is for servers that are measured now: it needs --server or --loop"
 STYLES: Final = {BETTER: "green", WORSE: "red", EQUIVALENT: "cyan"}
 
 
@@ -120,23 +124,35 @@ def compare(  # noqa: PLR0913 - one parameter for each option
     wanted = tuple(dict.fromkeys([*(metrics or COMPARED), *(each.metric for each in thresholds)]))
     console = console_for(to_errors=json_file == "-")
     if servers or loops:
+        _refuse({"force"}, "is for two runs that were made")
         if folder is not None:
             asked = "--server" if servers else "--loop"
             raise UsageError(f"--in names a run, and {asked} asks for a new measurement: one of the two")
         candidates = selected(given, servers, declarations, loops=loops)
         with fleet_if_asked_for(cluster, on, None) as fleet:
             found = _measured_now(candidates, Sizes(blocks, duration, clients), wanted, console, fleet)
-    elif cluster is not None or on is not None:
-        raise UsageError("--cluster is for servers that are measured now: it needs --server or --loop")
     elif len(given) != 2:
         raise UsageError("two are compared: A and B, or two --server LABEL=COMMAND")
     elif all((Path(each) / MANIFEST).is_file() for each in given):
+        _refuse(OF_MEASURING, MEASURED_NOW)
+        _refuse({"folder"}, "names the run that two servers are of, and these are two runs: leave it out")
         found = _two_runs(Path(given[0]), Path(given[1]), wanted, console, force=force)
     else:
+        _refuse(OF_MEASURING, MEASURED_NOW)
+        _refuse({"force"}, "is for two runs that were made, and these are two servers of one")
         found = _two_servers(folder or REFERENCE, given[0], given[1], wanted)
     print_comparisons(found, console)
     write_to(json_file, json.dumps([asdict(each) for each in found], indent=1) + "\n")
     return _judged(found, thresholds)
+
+
+def _refuse(names: Collection[str], why: str) -> None:
+    """Raise UsageError if one of these parameters was given: it would do nothing."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        asked = context.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT
+        if parameter.name in names and asked:
+            raise UsageError(f"{parameter.opts[0]} {why}")
 
 
 def _threshold(text: str) -> Threshold:

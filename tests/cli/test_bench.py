@@ -106,3 +106,9 @@ def test_a_quick_run_takes_its_turns_faster_for_as_long_in_all() -> None:
     usual, quick = (_plan(options(*words), servers, set(), None).slicing for words in ((), ("--quick",)))
     assert quick.slice_s < usual.slice_s
     assert quick.cycles * quick.slice_s == pytest.approx(usual.cycles * usual.slice_s)
+
+
+def test_a_metric_without_a_precision_is_refused() -> None:
+    context = bench.make_context("harness bench", ["threaded", "--precision-of", "throughput_rps"])
+    with pytest.raises(UsageError, match="--precision-of says of what --precision is"):
+        bench.invoke(context)

@@ -107,6 +107,29 @@ def test_a_threshold_that_could_not_be_judged_is_not_kept(
         (["--server", "a=/no/such/thing", "--server", "b=/no/such/thing"], 3, "cannot run /no/such/thing"),
         (["blocking", "--server", "b=/no/such/thing"], 2, "one client at a time"),
         (["thread_pool", "--server", "b=x", "--clients", "65"], 2, "64 clients at once"),
+        (
+            ["threaded", "trio_nursery", "--clients", "64"],
+            2,
+            "--clients is for servers that are measured now",
+        ),
+        (
+            ["threaded", "trio_nursery", "--declare", "a=x"],
+            2,
+            "--declare is for servers that are measured now",
+        ),
+        (
+            ["threaded", "trio_nursery", "--cluster", "local:2"],
+            2,
+            "--cluster is for servers that are measured",
+        ),
+        (["threaded", "trio_nursery", "--force"], 2, "--force is for two runs"),
+        (["blocking", "--server", "b=x", "--force"], 2, "--force is for two runs"),
+        (["results/reference"] * 2 + ["--in", "results/reference"], 2, "--in names the run"),
+        (
+            ["results/reference"] * 2 + ["--duration", "2"],
+            2,
+            "--duration is for servers that are measured now",
+        ),
         (["processes", "--server", "b=x"], 2, "processes uses all cores and b uses one core"),
     ],
 )
