@@ -13,6 +13,7 @@ import click
 from harness.cli.waits import WaitTime
 from harness.errors import UsageError
 from harness.experiments.namespaces import Hosts, Wire, hosts
+from harness.machine.guard import be_guarded
 
 LOSS: Final = re.compile(r"(\d+(?:\.\d+)?) ?%")
 
@@ -54,7 +55,18 @@ def namespaces(
         if cut is not None:
             Thread(target=_cut_later, args=(there, cut), daemon=True).start()
         command = [sys.executable, "-m", "harness", *words, "--cluster", there.scheduler]
-        return subprocess.run(command, check=False).returncode
+        return run_to_its_end(command)
+
+
+def run_to_its_end(command: Sequence[str]) -> int:
+    """Run a command; if we are told to stop it is, too, and ends by itself, whatever that takes: it has a report to write."""
+    be_guarded()
+    with subprocess.Popen(command) as process:
+        try:
+            return process.wait()
+        finally:
+            process.terminate()  # of the same group, it may have been told before: that is one stop
+            process.wait()
 
 
 def _cut_later(there: Hosts, after_s: float) -> None:

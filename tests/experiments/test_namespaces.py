@@ -8,6 +8,8 @@ from time import monotonic
 
 import pytest
 
+from harness.errors import CannotRun
+from harness.experiments import namespaces
 from harness.experiments.namespaces import Router, Wire, address_of_host
 
 HOSTS = 3
@@ -100,3 +102,24 @@ def test_so_many_packets_are_lost(ends: list[tuple[socket.socket, socket.socket]
             continue
         came += 1
     assert 260 < came < 340
+
+
+@pytest.mark.parametrize("left_over", [True, False])
+def test_a_namespace_that_is_left_over_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch, *, left_over: bool
+) -> None:
+    there: set[str] = {"harness-host1"} if left_over else set()
+    done: list[str] = []
+
+    def ip(*words: str) -> None:
+        _, what, name = words
+        if (name in there) == (what == "add"):
+            raise CannotRun(f"ip netns {what}: it is there, or it is not")
+        there.symmetric_difference_update({name})
+        done.append(what)
+
+    monkeypatch.setattr(namespaces, "_ip", ip)
+    with namespaces._namespace("harness-host1"):
+        assert there == {"harness-host1"}
+    assert not there
+    assert done == ["del"] * left_over + ["add", "del"]
