@@ -18,7 +18,7 @@ from harness.analyse.samples.metrics import throughput_rps
 from harness.analyse.samples.quantiles import QUANTILES, Quantile, quantile, requests_for, response
 from harness.analyse.samples.validity import limited_by
 from harness.cli.exit_codes import FAILED
-from harness.cli.load_options import Given, check_rate, loading, measured
+from harness.cli.load_options import MOST_REQUESTS, Given, check_rate, loading, measured
 from harness.cli.load_table import as_json
 from harness.cli.options import json_option, write_to
 from harness.cli.terminal import console_for
@@ -31,6 +31,8 @@ UNITS_NS: Final = {"us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9}
 OVERLOAD_S: Final = 1.0
 LONGEST_WINDOW_S: Final = 10.0
 """At a low rate the window is longer than asked for, up to this, so that the limit's quantile can be given."""
+SHORTEST_WINDOW_S: Final = 0.1
+"""At a high rate it is shorter, so that all requests can be kept, but not shorter than --duration may be."""
 SPARE: Final = 1.1
 MARKS: Final = {True: "yes", False: "no", None: "?"}
 
@@ -52,7 +54,8 @@ def sweep(given: Given, rates: str | None, slo: str, json_file: str | None) -> i
     First its peak is measured, in a closed loop of as many clients. The knee is the highest rate at which it answers 99 %
     of what it is offered in time, without errors, and within the limit. Then it is offered 120 % of its peak, and 50 %
     from one moment to the next: it has recovered when its responses are within the limit again. Without --rates, windows
-    at low rates are longer than --duration if the limit's quantile takes more requests.
+    at low rates are longer than --duration if the limit's quantile takes more requests, and at high ones shorter if there
+    would be more than can be kept.
     """
     candidate = given.candidate()
     limit = parsed_slo(slo)
@@ -126,9 +129,7 @@ def _samples(
     probes: list[RatePoint] = []
 
     def offered(rate: float) -> Sample:
-        enough_s = SPARE * requests_for(slo.q) / rate
-        window_s = max(load.duration_s, min(enough_s, LONGEST_WINDOW_S))
-        offer = replace(load, rate=rate, duration_s=window_s)
+        offer = replace(load, rate=rate, duration_s=window_s(rate, load, slo))
         sample = measured_under(offer, f"{rate:,.0f} requests/s")
         probes.append(probe(sample, slo))
         return sample
@@ -139,12 +140,30 @@ def _samples(
         yield offered(further)
 
 
+def window_s(rate: float, load: Load, slo: Slo) -> float:
+    """Return how long to offer a rate: long enough for the limit's quantile, and not for more requests than can be kept.
+
+    Raises:
+        UsageError: those of the warm-up alone are too many.
+    """
+    enough_s = SPARE * requests_for(slo.q) / rate
+    most_s = MOST_REQUESTS / rate - load.warmup_s
+    if most_s < SHORTEST_WINDOW_S:
+        raise UsageError(
+            f"a warm-up of {load.warmup_s:g} s at {rate:,.0f} requests/s leaves no window: at most {MOST_REQUESTS:,} can be kept"
+        )
+    return min(max(load.duration_s, min(enough_s, LONGEST_WINDOW_S)), most_s)
+
+
 def _relief(load: Load, peak_rps: float) -> Load:
     """Return a load that begins with an overload and goes on with half of the peak."""
+    rate, overload = (max(1.0, round(share * peak_rps)) for share in (RELIEF, OVERLOAD))
+    most_s = (MOST_REQUESTS - overload * OVERLOAD_S) / rate
     return replace(
         load,
-        rate=max(1.0, round(RELIEF * peak_rps)),
-        warmup_rate=max(1.0, round(OVERLOAD * peak_rps)),
+        rate=rate,
+        duration_s=min(load.duration_s, most_s),
+        warmup_rate=overload,
         warmup_s=OVERLOAD_S,
     )
 
