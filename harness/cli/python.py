@@ -7,6 +7,7 @@ import click
 from msgspec import to_builtins
 
 from harness.cli.options import write_to
+from harness.errors import CannotRun
 from harness.launch.environments import AddedPython, add, added
 from harness.launch.facts import libraries_of
 from harness.launch.installed import chosen
@@ -31,13 +32,21 @@ def add_command(which: str, name: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="A list of objects.")
 def list_command(*, as_json: bool) -> None:
     """List the interpreters that were added: how they were built, and which of the servers' libraries they have."""
-    rows = [_facts(environment) for environment in added()]
+    rows = [_facts_or_trouble(environment) for environment in added()]
     if as_json:
         write_to("-", json.dumps(rows, indent=1, ensure_ascii=False, default=to_builtins) + "\n")
     for row in () if as_json else rows:
         _tell(row)
     if not rows:
         click.echo("none was added: harness python add VERSION|PATH", err=True)
+
+
+def _facts_or_trouble(environment: AddedPython) -> dict[str, Any]:
+    """Return what is to be told of an environment; of one whose interpreter does not run any more, why."""
+    try:
+        return _facts(environment)
+    except CannotRun as error:
+        return {"name": environment.name, "path": environment.base, "trouble": str(error)}
 
 
 def _facts(environment: AddedPython) -> dict[str, Any]:
@@ -52,6 +61,9 @@ def _facts(environment: AddedPython) -> dict[str, Any]:
 
 
 def _tell(facts: dict[str, Any]) -> None:
+    if "trouble" in facts:
+        click.echo(f"{facts['name']}: {facts['trouble']}")
+        return
     click.echo(f"{facts['name']}: {facts['interpreter']}, {facts['build'].features}, {facts['path']}")
     for library, told in facts["libraries"].items():
         click.echo(f"    {library}: {told}")
