@@ -1,5 +1,6 @@
 """`harness conform`: the matrix of servers and promises."""
 
+import os
 from collections.abc import Sequence
 
 import click
@@ -56,7 +57,7 @@ def conform(  # noqa: PLR0913 - one parameter for each option
     """Say which promises of the protocol servers keep: NAMES of ours, or any by --server or --connect."""
     candidates = selected(names, servers, declarations, connect, pythons, loops)
     cases = selected_cases(names_in(case_ids, "--case"))
-    if json_file is not None and json_file == junit_file:
+    if json_file is not None and junit_file is not None and same_file(json_file, junit_file):
         raise UsageError(f"--json and --junit cannot both be written to {json_file}")
     console = console_for(to_errors="-" in {json_file, junit_file})
     judgements: list[Judgement] = []
@@ -77,3 +78,8 @@ def conform(  # noqa: PLR0913 - one parameter for each option
     if any(judgement.verdict is Verdict.HARNESS for judgement in judgements):
         return COULD_NOT_RUN
     return FAILED if any(judgement.verdict.failed for judgement in judgements) else 0
+
+
+def same_file(one: str, other: str) -> bool:
+    """Tell whether two names, of which each may be a link, are those of one file."""
+    return os.path.realpath(one) == os.path.realpath(other)
