@@ -15,7 +15,7 @@ Look at
   refused (BlockingIOError). Only select() itself waits, for everybody at once;
 - the callback that has become data. A function can only be called; a `Wait` can also be looked at: which client,
   which event, until when. So one sweep() can end whatever has waited too long;
-- handle(), nearly line by line the same as in `implementations/blocking.py`, but for `await`.
+- handle(), nearly line by line the same as in `implementations/blocking_handler.py`, but for `await`.
 """
 
 from contextlib import closing

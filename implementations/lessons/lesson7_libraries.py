@@ -6,7 +6,7 @@ It prints the map; with `asyncio`, `trio` or `gevent` it prints how that file di
 
 Look at
 - what is in no file any more: the loop around select() and the callback table. That is what a library is for;
-- what stays in every file: handle(), in the same steps. gevent's is nearly that of `implementations/threaded.py`;
+- what stays in every file: handle(), in the same steps. gevent's is nearly that of `implementations/blocking_handler.py`;
 - where a switch may happen. By hand, in asyncio and in trio the text shows it: `await`, or `async with`; in gevent it is
   in no text at all.
 """

@@ -690,7 +690,7 @@ def test_the_case_that_is_named_catches_the_breakage(
     assert judgement.verdict.failed, judgement
 
 
-CURE = re.search(r"^    (if question\.strip\(\).*:)\n        (break)$", ANSWERS, re.MULTILINE)
+CURE = re.search(r"^    (if question\.removesuffix.*:)\n        (break)$", ANSWERS, re.MULTILINE)
 
 
 @pytest.mark.parametrize("is_mended", [False, True])
@@ -709,8 +709,9 @@ def test_the_relay_of_the_exercise_stays_until_it_is_mended(is_mended: bool, tmp
         command += ["--port", "{port}", "--upstream", "{}:{}".format(*upstream.address)]
         there = ("sh", "-c", 'cd "$0" && exec "$@"', str(tmp_path))
         candidate = Candidate("relay", (*there, *command), frozenset({"concurrent"}))
-        (judgement,) = judge(candidate, selected_cases(["S05"]))
-    assert judgement.verdict.failed != is_mended, judgement
+        stays, takes_no_other_line_for_quit = judge(candidate, selected_cases(["S05", "S07"]))
+    assert stays.verdict.failed != is_mended, stays
+    assert not takes_no_other_line_for_quit.verdict.failed, takes_no_other_line_for_quit
 
 
 @pytest.mark.parametrize(("threads", "is_enough"), [(9, False), (10, True)])
