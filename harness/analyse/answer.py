@@ -11,6 +11,7 @@ from harness.analyse.blocks import Launch, under
 from harness.analyse.changing_places import PlaceChange, by_clients, place_changes, turning
 from harness.analyse.comparisons import BETTER, WORSE, Comparison, inverse
 from harness.analyse.rankings import RankedTail, Ranking, ranking, tail_ranking
+from harness.analyse.relays import given_fewer
 from harness.analyse.samples.metrics import metric
 from harness.analyse.slopes import Slope
 from harness.analyse.tables import Row, Table
@@ -246,8 +247,12 @@ def saturated(launches: Sequence[Launch], tables: Mapping[str, Table]) -> Satura
 
 def waiting_at(launches: Sequence[Launch], tables: Mapping[str, Table]) -> WaitingAt | None:
     """Say who answers most under the one load of relays that every run measures; None if two servers were not."""
-    given = {launch.sample.cell.server: launch.sample.load.clients for launch in under(launches, RELAY.name)}
-    able = {server for server, clients in given.items() if clients > 1}
+    fewer = given_fewer(launches, RELAY.name)
+    able = {
+        launch.sample.cell.server
+        for launch in under(launches, RELAY.name)
+        if fewer.get(launch.sample.cell.server) != 1
+    }
     table = tables.get(RELAY.name)
     most, cheapest = (
         ranking(launches, RELAY.name, metric(name), able, table=table) for name in (THROUGHPUT, CPU)
@@ -263,7 +268,7 @@ def waiting_at(launches: Sequence[Launch], tables: Mapping[str, Table]) -> Waiti
         most,
         cheapest,
         tuple(_told(table)),
-        {server: clients for server, clients in given.items() if clients < RELAY.load.clients},
+        fewer,
     )
 
 

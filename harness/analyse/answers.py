@@ -98,7 +98,7 @@ def is_near(spot: Spot, asked: Spot) -> bool:
 
 
 def nearest(asked: Spot, points: Sequence[MeasuredPoint]) -> tuple[MeasuredPoint, ...]:
-    """Return the points around what is asked: of clients and of waits the next below and the next above, and where these meet.
+    """Return the points around what is asked: with the next shorter wait and the next longer, fewer clients and more.
 
     Handlers that wait tell nothing of such as do not. Another pool stands in for the one that is asked for, if that was not measured.
     """
@@ -109,17 +109,21 @@ def nearest(asked: Spot, points: Sequence[MeasuredPoint]) -> tuple[MeasuredPoint
         == (asked.work, asked.placement, bool(asked.wait_s))
     ]
     alike = [point for point in alike if point.spot.pool == asked.pool] or alike
-    clients = _around(asked.clients, [point.spot.clients for point in alike])
-    waits_s = _around(asked.wait_s, [point.spot.wait_s for point in alike])
-    around = [point for point in alike if point.spot.clients in clients and point.spot.wait_s in waits_s]
-    return tuple(sorted(around or alike, key=_distance_from(asked)))
+    around = []
+    for wait_s in _around(asked.wait_s, [point.spot.wait_s for point in alike]):
+        waiting = [point for point in alike if point.spot.wait_s == wait_s]
+        clients = _around(asked.clients, [point.spot.clients for point in waiting])
+        around += [point for point in waiting if point.spot.clients in clients]
+    return tuple(sorted(around, key=_distance_from(asked)))
 
 
 def _around(asked: float, known: Sequence[float]) -> set[float]:
-    below = [each for each in known if each <= asked]
-    above = [each for each in known if each >= asked]
-    if asked in known:
-        return {asked}
+    """Return what is known where it is asked for, or so near that nobody would mind; else the next below, and the next above."""
+    near = [each for each in known if max(each, asked) <= NEAR * min(each, asked)]
+    if near:
+        return {min(near, key=lambda each: abs(each - asked))}
+    below = [each for each in known if each < asked]
+    above = [each for each in known if each > asked]
     return {*([max(below)] if below else []), *([min(above)] if above else [])}
 
 
@@ -153,5 +157,5 @@ def _of_model(server: str, model: RelayModel, setting: Setting, margin: float | 
     load, flow = balance(model, setting)
     demand = model.demand(load)
     rps = flow.throughput_rps
-    low, high = (None, None) if margin is None else (rps / margin, rps * margin)
+    low, high = (None, None) if margin is None else (rps / margin, min(rps * margin, setting.ceiling_rps))
     return Expected(server, rps, low, high, demand.core_s * 1e6, bounds(setting, demand).limited_by)

@@ -1,12 +1,13 @@
 """Where a run has measured what one may ask for, and who is ahead there: by requests, CPU, tail and memory. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from harness.analyse.blocks import Launch, of_regime
 from harness.analyse.comparisons import COMPARED
 from harness.analyse.rankings import TAILS, Ranking, leaders, ranked_rows, ranking, tail_ranking
+from harness.analyse.relays import given_fewer
 from harness.analyse.samples.metrics import metric
 from harness.analyse.tables import Row, Table
 from harness.plan import ALL_CORES, CLOSED, CONSTANT, COSTLY, FREE, ONE_CORE, Workload, by_name, is_as_usual
@@ -70,12 +71,15 @@ class MeasuredPoint:
         workload: by which.
         rows: of these servers, the one that answers the most first.
         ranked: by purpose; those by which nobody can be ranked are left out.
+        fewer: servers that were given fewer clients, since they serve no more at once, and how many: neither their tail nor their
+            memory is that of so many.
     """
 
     spot: Spot
     workload: str
     rows: tuple[Row, ...]
     ranked: Mapping[str, RankedBy]
+    fewer: Mapping[str, int]
 
 
 def is_placed(server: str, placement: str) -> bool:
@@ -129,11 +133,14 @@ def _point(spot: Spot, table: Table, launches: Sequence[Launch]) -> MeasuredPoin
         for launch in of_regime(launches, PLACEMENTS[spot.placement])
         if is_placed(launch.sample.cell.server, spot.placement)
     ]
-    return MeasuredPoint(spot, table.workload, rows, dict(_ranked(table, rows, mine)))
+    fewer = given_fewer(mine, table.workload)
+    return MeasuredPoint(spot, table.workload, rows, dict(_ranked(table, rows, mine, fewer)), fewer)
 
 
-def _ranked(table: Table, rows: Sequence[Row], launches: Sequence[Launch]) -> Iterator[tuple[str, RankedBy]]:
-    """Rank servers: by what the tables compare, with the tables' own verdicts."""
+def _ranked(
+    table: Table, rows: Sequence[Row], launches: Sequence[Launch], fewer: Collection[str]
+) -> Iterator[tuple[str, RankedBy]]:
+    """Rank servers: by what the tables compare, with the tables' own verdicts; by tail and memory those with all clients."""
     for purpose, name in ((MOST, COMPARED[0]), (CHEAPEST, COMPARED[1])):
         found = _of_table(table, rows, name)
         if found is not None:
@@ -142,10 +149,12 @@ def _ranked(table: Table, rows: Sequence[Row], launches: Sequence[Launch]) -> It
         yield from _alone(rows[0])
         return
     regime = launches[0].sample.placement.regime if launches else ONE_CORE
-    of_tail = tail_ranking(launches, table.workload, regime)
+    rows = [row for row in rows if row.server not in fewer]
+    with_all = [launch for launch in launches if launch.sample.cell.server not in fewer]
+    of_tail = tail_ranking(with_all, table.workload, regime)
     if of_tail is not None:
-        yield SHORTEST, RankedBy(of_tail.tail.metric, of_tail.ranking, of_tail.without)
-    memory = ranking(launches, table.workload, metric("peak_mib"), regime=regime)
+        yield SHORTEST, RankedBy(of_tail.tail.metric, of_tail.ranking, _without(rows, of_tail.ranking))
+    memory = ranking(with_all, table.workload, metric("peak_mib"), regime=regime)
     if memory is not None:
         yield SMALLEST, RankedBy("peak_mib", memory, _without(rows, memory))
 
@@ -168,4 +177,5 @@ def _of_table(table: Table, rows: Iterable[Row], name: str) -> Ranking | None:
 
 
 def _without(rows: Iterable[Row], found: Ranking) -> tuple[str, ...]:
-    return tuple(row.server for row in rows if row.server not in found.estimates)
+    """Name those of whom too little is known; who failed is another matter."""
+    return tuple(row.server for row in rows if row.server not in found.estimates and not row.failed)

@@ -128,12 +128,13 @@ def relay_map(
             continue
         table = tabulate(launches, each.name) if tables is None else tables.get(each.name)
         most = ranking(launches, each.name, metric(MOST), table=table)
+        fewer = given_fewer(launches, each.name)
         if most is not None and table is not None:
             fields[waiting.wait_s, each.load.clients] = MapField(
                 each.name,
                 most,
                 ranking(launches, each.name, metric(CHEAPEST), table=table),
-                ranking(launches, each.name, metric(MEMORY)),
+                ranking(launches, each.name, metric(MEMORY), {*most.estimates} - {*fewer}),
                 {
                     (name, found.a, found.b): found
                     for name in (MOST, CHEAPEST)
@@ -154,6 +155,15 @@ def all_threads(launches: Sequence[Launch], fields: Mapping[Place, MapField]) ->
         if not clients == launch.sample.load.clients <= launch.sample.server.threads
     }
     return frozenset(server for each in fields.values() for server in each.most.estimates) - without
+
+
+def given_fewer(launches: Sequence[Launch], workload: str) -> dict[str, int]:
+    """Return the relays that were given fewer clients than a load has, since they serve no more at once, and how many."""
+    return {
+        launch.sample.cell.server: launch.sample.load.clients
+        for launch in under(launches, workload)
+        if launch.sample.load.upstream and launch.sample.load.clients < by_name(workload).load.clients
+    }
 
 
 def own_threads(launches: Sequence[Launch], workload: str) -> set[str]:

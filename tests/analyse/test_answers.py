@@ -26,7 +26,7 @@ def at(clients: int, wait_ms: float = 0, pool: int | None = None, work: str = LI
 
 
 def point(clients: int, wait_ms: float = 0, pool: int | None = None, work: str = LITTLE) -> MeasuredPoint:
-    return MeasuredPoint(at(clients, wait_ms, pool, work), f"{clients}-{wait_ms:g}-{pool}", (), {})
+    return MeasuredPoint(at(clients, wait_ms, pool, work), f"{clients}-{wait_ms:g}-{pool}", (), {}, {})
 
 
 POINTS = (
@@ -73,6 +73,23 @@ def test_else_it_is_what_lies_around(asked: Spot, around: list[tuple[int, float]
     found = answer(asked, POINTS, None)
     assert not found.exact
     assert sorted(spots(found.measured)) == around
+
+
+def test_a_point_that_lies_alone_is_no_neighbour_of_others() -> None:
+    """With this many clients one wait was measured, with other waits the next fewer and the next more."""
+    alone = (point(500, 5, 100), point(256, 20, 100), point(1000, 20, 100))
+    assert sorted(spots(nearest(at(500, 20, 100), alone))) == [(256, 20), (1000, 20)]
+    assert sorted(spots(nearest(at(500, 10, 100), alone))) == [(256, 20), (500, 5), (1000, 20)]
+
+
+def test_what_is_near_enough_needs_no_neighbours() -> None:
+    assert spots(nearest(at(250, 10), (point(64, 5), point(256, 5), point(1000, 5)))) == [(256, 5)]
+
+
+def test_nothing_is_predicted_above_what_clients_and_wait_allow(predictions: PredictionTest) -> None:
+    for found in answer(at(128, 5), POINTS, predictions).expected:
+        assert found.high
+        assert found.high <= 128 / 0.005
 
 
 def test_the_nearest_comes_first() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from msgspec import structs
 
 from harness.analyse.blocks import launches_of
 from harness.analyse.points import (
@@ -103,3 +104,26 @@ def test_each_placement_has_a_point_of_its_own(
 
 def test_who_is_fresh_is_at_no_point(make_run: Callable[..., list[Sample]]) -> None:
     assert points_of(make_run(0.5, names=(f"{A}+fresh", f"{B}+fresh"))) == ()
+
+
+def test_who_was_given_fewer_clients_is_not_ranked_by_what_so_many_would_do(
+    make_relayed: Make,
+) -> None:
+    workload = by_name("relay_5ms_256")
+    waiting = workload.load.upstream
+    assert waiting
+    few = structs.replace(workload.load, clients=64, upstream=structs.replace(waiting, pool=64))
+    samples = [
+        make_relayed(
+            server, block, workload=workload.name, load=load, rps=10_000 * (1 + 0.002 * block), cpu_us=49,
+            memory_peak_bytes=int(mib * 2**20 * (1 + 0.001 * block)),
+        )
+        for block in range(5)
+        for server, load, mib in ((A, workload.load, 30), (B, workload.load, 32), ("thread_pool", few, 10))
+    ]  # fmt: skip
+    (found,) = points_of(samples)
+    assert found.fewer == {"thread_pool": 64}
+    assert set(found.ranked[MOST].ranking.estimates) == {A, B, "thread_pool"}
+    for purpose in (SHORTEST, SMALLEST):
+        assert set(found.ranked[purpose].ranking.estimates) == {A, B}
+        assert found.ranked[purpose].without == ()

@@ -50,7 +50,7 @@ def asking(analysis: Analysis) -> tuple[Markup, dict[str, Any]]:
         "section",
         tag("h2", "What do you have to do?"),
         _form(),
-        tag("div", *_at_first(known[AT_FIRST], analysis), id="answer", aria_live="polite"),
+        tag("div", *_at_first(known[AT_FIRST], analysis), id="answer"),
         behind(
             f"All that was measured: {counted(len(analysis.points), 'point')}",
             *(_point(point, analysis) for point in analysis.points),
@@ -107,7 +107,7 @@ AT_FIRST: Final = Spot(500, 0.0, None, LITTLE, PINNED)
 
 
 def _at_first(answer: SpotAnswer, analysis: Analysis) -> Iterator[Markup]:
-    yield tag("p", f"{capital(asked(AT_FIRST))}. {headline(AT_FIRST, answer)}")
+    yield tag("p", f"{capital(asked(AT_FIRST))}. {headline(AT_FIRST, answer)}", aria_live="polite")
     for point in answer.measured:
         yield tag("article", *told(point, analysis))
 
@@ -130,7 +130,18 @@ def headline(spot: Spot, answer: SpotAnswer) -> str:
         if answer.expected
         else ""
     )
-    return f"Not measured just so. Nearest to it: {spots}.{beside}"
+    return f"{_how_near(spot, answer)}. Nearest to it: {spots}.{beside}"
+
+
+def _how_near(spot: Spot, answer: SpotAnswer) -> str:
+    """Say in what what was measured differs most from what was asked."""
+    pools = {point.spot.pool for point in answer.measured}
+    if pools != {spot.pool}:
+        return "Measured with another pool alone"
+    clients = [point.spot.clients for point in answer.measured]
+    waits_s = [point.spot.wait_s for point in answer.measured]
+    between = min(clients) <= spot.clients <= max(clients) and min(waits_s) <= spot.wait_s <= max(waits_s)
+    return "Not measured just so" if between else "Beyond what was measured"
 
 
 def measuring(spot: Spot) -> str:
@@ -166,7 +177,10 @@ def _expected(answer: SpotAnswer) -> Markup:
             for each in ("server", "requests/s, 19 of 20", "CPU µs", "limited by")
         ),
     )
-    caption = "Predicted, not measured: servers whose ranges reach into that of the first are marked, and cannot be told apart"
+    caption = (
+        "Predicted, not measured, by requests/s whatever counts above; servers whose ranges reach into that of the first are marked, and "
+        "cannot be told apart"
+    )
     return scrolled(
         tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *rows), class_="predicted"),
         caption,

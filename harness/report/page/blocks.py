@@ -1,9 +1,14 @@
 """The report's blocks as HTML. Links to its other pages are left out, since the page stands for itself; what they say is not."""
 
+import re
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from harness.report.blocks import MARKUP, Block, Command, Folded, Grid, Heading, Note, Picture, Points, Text
 from harness.report.page.markup import Markup, behind, code, joined, scrolled, tag
+
+ONLY_A_LINK: Final = re.compile(r" \[[^\]]+\]\((?!https:)[^)]+\)\.| \(\[[^\]]+\]\((?!https:)[^)]+\)\)")
+"""A sentence, or a remark in brackets, that says nothing but where another page is."""
 
 
 def as_html(blocks: Iterable[Block]) -> Markup:
@@ -46,7 +51,7 @@ def _table(grid: Grid) -> Markup:
 
 def inline(text: str) -> Markup:
     """Return text with its little markup: code, bold, and links to addresses."""
-    return joined(_parts(text))
+    return joined(_parts(ONLY_A_LINK.sub("", text)))
 
 
 def _parts(text: str) -> Iterator[str]:

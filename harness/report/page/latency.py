@@ -42,9 +42,14 @@ def load_points(tables: Mapping[str, Table], server: str) -> list[LoadPoint]:
         )
         if rps is not None and p50 is not None:
             is_offered = workload.load.arrivals != CLOSED
+            enough = row is not None and "response_p99_us" not in row.few
             found.append(
                 LoadPoint(
-                    workload.name, is_offered, rps.mean, p50.mean / 1e3, p99.mean / 1e3 if p99 else None
+                    workload.name,
+                    is_offered,
+                    rps.mean,
+                    p50.mean / 1e3,
+                    p99.mean / 1e3 if p99 and enough else None,
                 )
             )
     return found
@@ -85,7 +90,7 @@ def latency(analysis: Analysis) -> Markup:
 
 
 CAPTION: Final = (
-    "A panel for each server, with the same scales; the others are grey. The band reaches from p50 to p99 of the responses. "
+    "A panel for each server, with the same scales, ms upwards and requests per second to the right; the others are grey. The band reaches from p50 to p99 of the responses. "
     "Hollow marks: requests that came by themselves, at that rate. Filled marks: so many clients, each of which waited for its "
     "reply; the line goes from the fewest to the most. More load, and no more answered: the line turns upwards."
 )

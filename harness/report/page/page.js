@@ -20,7 +20,7 @@
 
   function restore(form) {
     for (const field of form.elements) {
-      if (!chosen.has(field.name)) continue;
+      if (!field.name || !chosen.has(field.name)) continue;
       if (field.type === "checkbox") field.checked = chosen.get(field.name).split(",").includes(field.value);
       else if ([...field.options].some((option) => option.value === chosen.get(field.name))) field.value = chosen.get(field.name);
     }
@@ -34,9 +34,18 @@
     const number = data.answers.of[at("work")][at("place")][at("pool")][at("wait")][at("clients")];
     const found = data.answers.answers[number];
     const shown = document.getElementById("answer");
-    shown.replaceChildren(element("p", found.says, found.exact ? "exact" : "near"));
+    const says = shown.firstElementChild; // which stays, so that its change is read out
+    says.textContent = found.says;
+    says.className = found.exact ? "exact" : "near";
+    shown.replaceChildren(says, element("p", asked(), "asked"));
     shown.insertAdjacentHTML("beforeend", found.expected);
     shown.append(...found.points.map(copyOfPoint));
+  }
+
+  // For who prints it: what was chosen is gone from the paper.
+  function asked() {
+    const chosenIn = (select) => `${select.parentElement.firstChild.textContent}: ${select.selectedOptions[0].text}`;
+    return [...question.elements].filter((select) => !select.disabled).map(chosenIn).join("; ");
   }
 
   function copyOfPoint(id) {
@@ -179,6 +188,7 @@
       addEventListener("resize", draw);
       matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
     }
+    addEventListener("hashchange", () => location.reload()); // another address was opened in this very tab
     makeCellsReachable();
     const opened = cells.find((cell) => nameOf(cell) === chosen.get("cell"));
     if (opened) open(opened);

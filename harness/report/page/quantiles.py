@@ -122,7 +122,11 @@ def _box(server: str, servers: list[str]) -> Markup:
 def _table(found: Table) -> Markup:
     head = ("server", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms")
     rows = [
-        (code(row.server), *(_cell(row, name) for name in NAMES), f"{row.response_max_ms:,.1f}")
+        (
+            code(row.server),
+            *(_cell(row, name) for name in NAMES),
+            f"{row.response_max_ms:,.1f}" if row.responses else "–",
+        )
         for row in found.rows
     ]
     return table(head, rows, f"{capital(by_name(found.workload).title)}; * fewer than 100 events beyond it")

@@ -24,7 +24,7 @@ from harness.analyse.statistics.inference import Estimate
 from harness.analyse.tables import Row
 from harness.plan import by_name
 from harness.report.page.markup import Markup, code, joined, listed, scrolled, tag, with_code
-from harness.report.wording import capital, interval
+from harness.report.wording import capital, interval, rate_of
 
 WORK_NAMES: Final = {
     LITTLE: "next to nothing",
@@ -60,6 +60,7 @@ COLUMNS: Final = {
     "throughput_rps": "requests/s",
     "cpu_us_per_request": "CPU µs per request",
     "response_p50_us": "p50 ms",
+    "response_p90_us": "p90 ms",
     "response_p99_us": "p99 ms",
     "response_p999_us": "p99.9 ms",
     "peak_mib": "MiB",
@@ -86,9 +87,27 @@ def told(point: MeasuredPoint, analysis: Analysis) -> tuple[Markup, ...]:
             for purpose in PURPOSES
         ),
         *(tag("p", each, class_="why") for each in why(point, analysis.causes)),
+        *(tag("p", each) for each in _not_ranked(point)),
         _figures(point, {facts.label: facts.code_lines for facts in analysis.results.manifest.servers}),
         tag("p", with_code(_measured_how(point, analysis)), class_="note"),
     )
+
+
+def _not_ranked(point: MeasuredPoint) -> Iterator[Markup]:
+    """Name those that cannot be held against the others, and why."""
+    for clients in dict.fromkeys(point.fewer.values()):
+        given = [server for server, each in point.fewer.items() if each == clients]
+        shown = "one client" if clients == 1 else f"{clients:,} clients"
+        known = "as many as are served at once: not ranked by tail and memory."
+        yield joined([listed(given), f": given {shown}, {known}"])
+    failed = [row.server for row in point.rows if row.failed]
+    if failed:
+        yield joined(
+            [
+                listed(failed),
+                " left requests unanswered, or answered them wrongly, in some launch: not ranked.",
+            ]
+        )
 
 
 def sentence(point: MeasuredPoint, ranked: RankedBy | None) -> Markup:
@@ -97,15 +116,16 @@ def sentence(point: MeasuredPoint, ranked: RankedBy | None) -> Markup:
         return tag("span", "Too little is known to rank anybody by that.")
     found, figure = ranked.ranking, FIGURES[ranked.metric]
     first, last = (_figure(found.estimates[server], figure) for server in (found.first, found.last))
-    tied = " (not told apart)" if len(found.leaders) > 1 else ""
-    parts = [
-        tag("strong", listed(found.leaders)),
-        f"{tied} {figure.does}: {_bound(point, ranked)}{first}{figure.name}",
-    ]
+    best = f"{_bound(point, ranked, found.first)}{first}{figure.name}"
+    parts: list[str] = [tag("strong", listed(found.leaders))]
+    if len(found.leaders) > 1:
+        parts += [f" (not told apart) {figure.does}; the best figure, of ", code(found.first), f", is {best}"]
+    else:
+        parts.append(f" {figure.does}: {best}")
     if len(found.estimates) == 1:
         parts.append("; nobody else was measured so.")
     elif found.tells_apart:
-        parts += ["; the last, ", code(found.last), f", {last}."]
+        parts += ["; the last, ", code(found.last), f", {_bound(point, ranked, found.last)}{last}."]
     else:
         parts.append(f" to {last}, first and last not told apart.")
     if ranked.without:
@@ -113,10 +133,10 @@ def sentence(point: MeasuredPoint, ranked: RankedBy | None) -> Markup:
     return joined(parts)
 
 
-def _bound(point: MeasuredPoint, ranked: RankedBy) -> str:
+def _bound(point: MeasuredPoint, ranked: RankedBy, server: str) -> str:
     """Mark what is but a lower bound, since the generator was the limit."""
-    first = next(row for row in point.rows if row.server == ranked.ranking.first)
-    return "≥ " if ranked.metric == "throughput_rps" and first.generator_bound else ""
+    row = next(row for row in point.rows if row.server == server)
+    return rate_of(row, "") if ranked.metric == "throughput_rps" else ""
 
 
 def _figure(found: Estimate, figure: Figure) -> str:
@@ -141,14 +161,16 @@ def why(point: MeasuredPoint, causes: Sequence[Cause]) -> Iterator[Markup]:
                 tag("b", capital(effect)),
                 ", ",
                 listed([cause.servers[0] for cause in alike]),
-                f": {alike[0].sentence}" + (f" (said of {alike[0].servers[0]})." if len(alike) > 1 else "."),
+                ": ",
+                with_code(alike[0].sentence),
+                f" (said of {alike[0].servers[0]})." if len(alike) > 1 else ".",
             ]
         )
 
 
 def _of_limits(point: MeasuredPoint) -> Iterator[str]:
     by_limit: dict[str, list[Row]] = {}
-    for row in point.rows:
+    for row in (row for row in point.rows if row.server not in point.fewer):
         by_limit.setdefault(Counter(row.limits).most_common(1)[0][0] if row.limits else "unknown", []).append(
             row
         )
@@ -223,6 +245,7 @@ def _cell(row: Row, name: str) -> str:
     unit = 1e3 if name in IN_MS else 1.0
     form = "{:,.0f}" if name in {"throughput_rps", "peak_mib"} else "{:,.1f}" if unit == 1 else "{:,.2f}"
     shown = _figure(found, Figure(form, unit, "", ""))
+    shown = rate_of(row, shown) if name == "throughput_rps" else shown
     letters = row.letters.get(name, "")
     few = " *" if name in row.few and name in QUANTILES else ""
     return f"{shown}{f' {letters}' if letters else ''}{few}"
