@@ -77,12 +77,12 @@ QUICK_WAYS: Final = {
     FRESH: ("asyncio_streams", "asyncio_protocol"),
 }
 """What a quick run has time for: free, those between whom people choose; fresh, those whose state is known to matter."""
-QUICK_SLICING: Final = Slicing(cycles=16, slice_s=1 / 16)
+QUICK_SLICING: Final = Slicing(cycles=16, slice_s=1 / 16, window_s=0.5)
 """Turns that change faster than the machine's mood: its noise lasts some tenths of a second.
 
 Of 1 s for each server of a block, in slices of 0.1, 0.05 and 0.025 s, a server's value scattered by 6.5, 4.2 and 2.6 % with 64
 clients, and by 5.0, 3.4 and 3.8 % with 500 (8 servers, two shared cores). But with 500 each turn takes 0.05 to 0.1 s besides, until
-every client has had a reply and after the last: many short ones leave time for fewer blocks.
+every client has had a reply and after the last: many short ones leave time for fewer blocks. So do long windows.
 """
 QUICK_COSTS: Final = 0.2
 """Of the requests and connections of a full look at costs."""
