@@ -50,8 +50,7 @@ def torture(
     Raises:
         LaunchError: the server cannot be started, or this machine does not allow as many open files.
     """
-    held_open = (sized(fault, scale) for fault in faults if fault.name != "resets")
-    allow_files(max(held_open, default=0) + SPARE_FILES)
+    allow_files(max(sized(fault, scale) for fault in faults if fault.name != "resets") + SPARE_FILES)
     results: list[FaultResult] = []
     left = [fault for fault in faults if candidate.can_relay or not fault.of_relays]
     while left:
