@@ -161,17 +161,21 @@ class CleanStop(Advice):
 
 @dataclass(frozen=True)
 class WaitingHandlers(Advice):
-    """Whose handlers wait as well as any: among those that answer most, of so many fields of the map in how many.
+    """Who answers most while handlers wait, in the most fields of the map.
+
+    Not who was told apart from the first in the fewest: a noisy figure is told apart from nothing.
 
     Attributes:
         pool: of the map; None for as large as the clients are many.
         fields: of the map.
-        leading: in how many of them each server was not told apart from the first, those of `servers` in the most.
+        first: in how many of them each server has the best figure, those of `servers` in the most.
+        leading: in how many each was not told apart from who has it.
         cheapest: the same of the least CPU for a request; and who is the first in that.
     """
 
     pool: int | None
     fields: int
+    first: dict[str, int]
     leading: dict[str, int]
     cheapest: dict[str, int]
 
@@ -425,23 +429,23 @@ def _maps(seen: Findings) -> tuple[RelayMap, ...]:
 
 
 def waiting_handlers(seen: Findings) -> Iterator[Advice]:
-    """Recommend who is the most often among those that answer most while handlers wait, however long, and for however many."""
+    """Recommend who answers most the most often while handlers wait, however long, and for however many."""
     for found in _maps(seen)[:1]:
         fields = found.fields.values()
+        first = Counter(each.most.first for each in fields)
         leading = Counter(server for each in fields for server in each.most.leaders)
         cheapest = Counter(server for each in fields if each.cheapest for server in each.cheapest.leaders)
-        most = max(leading.values())
-        best = tuple(sorted(server for server, count in leading.items() if count == most))
-        yield WaitingHandlers(best, found.pool, len(fields), dict(leading), dict(cheapest))
+        best = tuple(sorted(server for server, count in first.items() if count == max(first.values())))
+        yield WaitingHandlers(best, found.pool, len(fields), dict(first), dict(leading), dict(cheapest))
 
 
 def threads_that_wait(seen: Findings) -> Iterator[Advice]:
-    """Tell where threads wait as well as any: a server is of these if it had one for each client, with as many as it was given."""
+    """Tell where threads wait as well as any: a server is of these if it had one for each client, and was given all."""
     for found in _maps(seen)[:1]:
         as_good, not_as_good, at_fault = [], [], []
         threaded: set[str] = set()
         for place, each in found.fields.items():
-            having = own_threads(seen.launches, each.workload)
+            having = own_threads(seen.launches, each.workload) - {*given_fewer(seen.launches, each.workload)}
             of_field = [server for server in each.most.estimates if server in having]
             threaded |= {*of_field}
             if {*of_field} & {*each.most.leaders}:

@@ -112,13 +112,15 @@ def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901, PLR0912 - a situ
 def _waiting(advice: WaitingHandlers) -> str:
     most = max(advice.cheapest.values(), default=0)
     cheapest = sorted(server for server, count in advice.cheapest.items() if count == most)
-    least = (
-        f", and {few(cheapest, MOST_NAMED)} among those that take the least CPU in {most}" if cheapest else ""
-    )
+    least = f"; the least CPU for a request in {most}: {few(cheapest, MOST_NAMED)}" if cheapest else ""
     best = advice.servers[0]
+    tied = advice.leading[best] - advice.first[best]
+    told_apart = (
+        f", and in {tied} more is not told apart from it" if tied and len(advice.servers) == 1 else ""
+    )
     return (
-        f"of {advice.fields} fields of the map {'each is' if len(advice.servers) > 1 else 'it is'} among those that answer most in "
-        f"{advice.leading[best]}{least}"
+        f"of {advice.fields} fields of the map {'each' if len(advice.servers) > 1 else 'it'} has the best figure in "
+        f"{advice.first[best]}{told_apart}{least}"
     )
 
 

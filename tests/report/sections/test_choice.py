@@ -84,7 +84,7 @@ def test_what_is_said_of_waiting_follows_from_the_map(waiting: Results) -> None:
     found = {in_words(each)[0]: (each, in_words(each)[1]) for each in advised(waiting)}
     best, why = found["Handlers that wait for something else"]
     assert best.servers == (A,)
-    assert "of 3 fields of the map it is among those that answer most in 3" in why
+    assert "of 3 fields of the map it has the best figure in 3; " in why
     threads, why = found["Threads whose handlers wait"]
     assert threads.servers == (B,)
     assert "not told apart from those that answer most with 16 clients and 5 ms; " in why
