@@ -196,12 +196,15 @@ class ThreadsThatWait(Advice):
     Attributes:
         as_good: the fields where one of them was not told apart from the first.
         not_as_good: those where all were.
-        failed: those where none has figures, since they did not answer all.
+        failed: those where none was ranked, since some did not answer all: `at_fault`.
+        unknown: how many fields there are of which nothing of this can be told.
     """
 
     as_good: tuple[Place, ...]
     not_as_good: tuple[Outdone, ...]
     failed: tuple[Place, ...]
+    at_fault: tuple[str, ...]
+    unknown: int
 
 
 @dataclass(frozen=True)
@@ -442,8 +445,9 @@ def waiting_handlers(seen: Findings) -> Iterator[Advice]:
 def threads_that_wait(seen: Findings) -> Iterator[Advice]:
     """Tell where threads wait as well as any: a server is of these if it had one for each client, and was given all."""
     for found in _maps(seen)[:1]:
-        as_good, not_as_good, at_fault = [], [], []
+        as_good, not_as_good, unanswered = [], [], []
         threaded: set[str] = set()
+        at_fault: set[str] = set()
         for place, each in found.fields.items():
             having = own_threads(seen.launches, each.workload) - {*given_fewer(seen.launches, each.workload)}
             of_field = [server for server in each.most.estimates if server in having]
@@ -452,11 +456,18 @@ def threads_that_wait(seen: Findings) -> Iterator[Advice]:
                 as_good.append(place)
             elif of_field and (times := each.times(each.most.first, of_field[0])):
                 not_as_good.append(Outdone(place, of_field[0], each.most.first, times))
-            elif having & failed(under(seen.launches, each.workload)):
-                at_fault.append(place)
+            elif lost := having & failed(under(seen.launches, each.workload)):
+                unanswered.append(place)
+                at_fault |= lost
         if threaded:
+            told = len(as_good) + len(not_as_good) + len(unanswered)
             yield ThreadsThatWait(
-                tuple(sorted(threaded)), tuple(as_good), tuple(not_as_good), tuple(at_fault)
+                tuple(sorted(threaded)),
+                tuple(as_good),
+                tuple(not_as_good),
+                tuple(unanswered),
+                tuple(sorted(at_fault)),
+                len(found.fields) - told,
             )
 
 

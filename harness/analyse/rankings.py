@@ -79,6 +79,7 @@ def ranking(  # noqa: PLR0913 - of what, and by whose verdicts
     *,
     table: Table | None = None,
     regime: str = ONE_CORE,
+    failed_too: bool = False,
 ) -> Ranking | None:
     """Rank servers of a regime, all or some; None if fewer than two have figures.
 
@@ -91,9 +92,10 @@ def ranking(  # noqa: PLR0913 - of what, and by whose verdicts
         among: these alone, if not all.
         table: of the workload, whose verdicts these are to be if it has any of this metric: no pair has two of them.
         regime: of which servers are ranked.
+        failed_too: the figure is what it is, whether all requests were answered or not, as what a server holds is.
     """
     mine = of_regime(launches, regime)
-    at_fault = failed(under(mine, workload))
+    at_fault = set() if failed_too else failed(under(mine, workload))
     values = {
         server: list(of_server.values())
         for server, of_server in by_block(mine, workload, of).items()

@@ -128,13 +128,13 @@ def relay_map(
             continue
         table = tabulate(launches, each.name) if tables is None else tables.get(each.name)
         most = ranking(launches, each.name, metric(MOST), table=table)
-        fewer = given_fewer(launches, each.name)
+        with_all = {launch.sample.cell.server for launch in launches} - {*given_fewer(launches, each.name)}
         if most is not None and table is not None:
             fields[waiting.wait_s, each.load.clients] = MapField(
                 each.name,
                 most,
                 ranking(launches, each.name, metric(CHEAPEST), table=table),
-                ranking(launches, each.name, metric(MEMORY), {*most.estimates} - {*fewer}),
+                ranking(launches, each.name, metric(MEMORY), with_all, failed_too=True),
                 {
                     (name, found.a, found.b): found
                     for name in (MOST, CHEAPEST)

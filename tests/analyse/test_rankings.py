@@ -66,6 +66,9 @@ def test_who_failed_in_one_launch_is_not_ranked_by_the_lucky_others(
     tail = tail_ranking(launches, "clients_64")
     assert tail is not None
     assert tail.without == ("a",)
+    held = ranking(launches, "clients_64", metric("peak_mib"), failed_too=True)
+    assert held is not None
+    assert "a" in held.estimates
 
 
 def test_the_first_is_whom_nobody_is_known_to_beat_whatever_blocks_the_means_are_of(

@@ -241,7 +241,7 @@ def memory_sentence(found: Sequence[ConnectionMemory]) -> str:
     models = [each for each in found if each.server == model_of(each.server)]
     listed_kib = ", ".join(f"`{each.server}` {each.kib:.1f}" for each in models)
     return (
-        f"**A connection costs {least.kib:.1f} to {most.kib:.1f} KiB**, silent, at servers of one core: {listed_kib}. Of that "
+        f"**A connection costs {least.kib:.1f} to {most.kib:.1f} KiB**, silent, at servers of one core on their usual interpreter: {listed_kib}. Of that "
         f"{most.kernel_kib:.1f} KiB at `{most.server}` and {least.kernel_kib:.1f} at `{least.server}` are the kernel's, for stacks and page tables "
         "([costs](costs.md))."
     )

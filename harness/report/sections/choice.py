@@ -112,7 +112,9 @@ def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901, PLR0912 - a situ
 def _waiting(advice: WaitingHandlers) -> str:
     most = max(advice.cheapest.values(), default=0)
     cheapest = sorted(server for server, count in advice.cheapest.items() if count == most)
-    least = f"; the least CPU for a request in {most}: {few(cheapest, MOST_NAMED)}" if cheapest else ""
+    least = (
+        f"; among those that take the least CPU in {most}: {few(cheapest, MOST_NAMED)}" if cheapest else ""
+    )
     best = advice.servers[0]
     tied = advice.leading[best] - advice.first[best]
     told_apart = (
@@ -127,15 +129,17 @@ def _waiting(advice: WaitingHandlers) -> str:
 def _threads(advice: ThreadsThatWait) -> str:
     said = []
     if advice.as_good:
-        said.append(f"not told apart from those that answer most {_everywhere(advice.as_good)}")
+        said.append(f"one of them or all not told apart from who answers most {_everywhere(advice.as_good)}")
     if advice.not_as_good:
         worst = max(advice.not_as_good, key=lambda found: found.times)
         said.append(
-            f"they answer less {_everywhere([each.place for each in advice.not_as_good])}: `{worst.first}` answers {worst.times:.2f} times "
+            f"even the best of them answers less {_everywhere([each.place for each in advice.not_as_good])}: `{worst.first}` answers {worst.times:.2f} times "
             f"as much as `{worst.best}` with {field_in_words(worst.place)}"
         )
     if advice.failed:
-        said.append(f"they left requests without an answer {_everywhere(advice.failed)}")
+        said.append(f"{listed(advice.at_fault)} left requests without an answer {_everywhere(advice.failed)}")
+    if advice.unknown:
+        said.append(f"too little is known of {counted(advice.unknown, 'field')}")
     return "; ".join(said)
 
 
@@ -197,7 +201,8 @@ def _idle(advice: MostlyIdle) -> str:
     )
     each = advice.each
     of_each = (
-        f", {each[0].kib:.1f} (`{each[0].server}`) to {each[-1].kib:.1f} KiB for each (`{each[-1].server}`)"
+        f" at most (counted by themselves, with the kernel's part, {each[0].kib:.1f} KiB each at `{each[0].server}` to {each[-1].kib:.1f} at "
+        f"`{each[-1].server}`)"
         if each
         else ""
     )

@@ -167,8 +167,8 @@ def _slow(found: SlowToAnswerAll) -> str:
     threads = " It has a thread for each, free on all cores." if found.threads else ""
     others = f" So have {listed(found.also_threads)}, and took less." if found.also_threads else ""
     return (
-        f"**`{found.server}` took {found.took_s:.1f} s to answer {found.connections:,} clients that asked at once**, others {found.others_s:.1f} "
-        f"({found.each_ms:.1f} ms for each reply).{threads}{others} {_cause_of_slowness(found)}"
+        f"**`{found.server}` took {found.took_s:.1f} s to answer {found.connections:,} clients that asked at once** ({found.each_ms:.1f} ms for each reply), half of the "
+        f"others {found.others_s:.1f} s or less.{threads}{others} {_cause_of_slowness(found)}"
     )
 
 
@@ -179,6 +179,7 @@ def _cause_of_slowness(found: SlowToAnswerAll) -> str:
     present, absent = (arm.figures for arm in (shown.present, shown.absent))
     waits, cpu = "switches_voluntary", shown.metric
     return (
-        f"`{shown.command}` shows why: {shown.present.label} a request took {present[cpu]:,.0f} µs of CPU and {present[waits]:.0f} waits, "
-        f"{shown.absent.label} {absent[cpu]:,.0f} and {absent[waits]:.0f}: they wake each other for the interpreter's lock, and less often where they share a core."
+        f"`{shown.command}` shows what such threads do: {shown.present.label} a request took {present[cpu]:,.0f} µs of CPU and {present[waits]:.0f} waits, "
+        f"{shown.absent.label} {absent[cpu]:,.0f} and {absent[waits]:.0f}: they wake each other for the interpreter's lock, and less often where they share a "
+        "core. Whether that is all of the time, these figures do not tell."
     )

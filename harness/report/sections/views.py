@@ -104,7 +104,7 @@ def _clients(analysis: Analysis) -> list[View]:
 
 
 def _growing_cost(analysis: Analysis, found: PlaceChange) -> str:
-    """Say what a request costs the two where one is ahead and where the other is; and that no rule tells why that grows."""
+    """Say what a request costs the two where one is ahead and where the other is; and that no rule tells why that changes."""
     tables = {clients: analysis.one_core.tables[each.workload] for clients, each in found.ratios.items()}
 
     def costs(server: str) -> str:
@@ -116,10 +116,10 @@ def _growing_cost(analysis: Analysis, found: PlaceChange) -> str:
         return " and ".join(of)
 
     switches = tables[found.beyond].row(found.few).estimates["switches_per_request"]
-    woken = f", each with {switches.mean:.2f} context switches" if switches else ""
+    woken = f"; with {found.beyond:,} each with {switches.mean:.2f} context switches" if switches else ""
     return (
         f"a request costs `{found.few}` {costs(found.few)} clients (µs of CPU{woken}), `{found.many}` {costs(found.many)}. "
-        "Why the one grows faster no rule here tells"
+        "Why these change as they do no rule here tells"
     )
 
 
