@@ -136,7 +136,7 @@ def test_the_answer_on_top_is_that_of_the_analysis(
         for asked in QUESTIONS:
             choose(shown, clients=str(asked.clients), wait=f"{asked.wait_s * 1e3:g}", place=asked.placement)
             found = answer(asked, analysis.points, analysis.predictions)
-            assert shown.locator("#answer > p").inner_text() == headline(asked, found)
+            assert shown.locator("#answer > p[aria-live]").inner_text() == headline(asked, found)
             assert shown.locator("#answer article").count() == len(found.measured)
             predicted = shown.locator("#answer .predicted tbody tr").all()
             assert [row.locator("code").inner_text() for row in predicted] == [
