@@ -16,7 +16,7 @@ from harness.analyse.changing_places import PlaceChange
 from harness.analyse.crossings import Place
 from harness.analyse.interpreters import OfInterpreters
 from harness.analyse.rankings import BACKGROUND_RPS, RankedTail, Ranking, ranking, tail_ranking
-from harness.analyse.relays import OfRelays, RelayMap, given_fewer, own_threads
+from harness.analyse.relays import OfRelays, RelayMap, given_all, given_fewer, own_threads
 from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import estimate
 from harness.analyse.tables import Row, Table, failed
@@ -477,9 +477,7 @@ def small_pool(seen: Findings) -> Iterator[Advice]:
         if found.pool is None:
             return
         longest = max(found.fields.values(), key=lambda each: pass_s(by_name(each.workload).load))
-        fewer = given_fewer(seen.launches, longest.workload)
-        with_all = [launch for launch in seen.launches if launch.sample.cell.server not in fewer]
-        tail = tail_ranking(with_all, longest.workload)
+        tail = tail_ranking(given_all(seen.launches, longest.workload), longest.workload)
         share = _ranked(seen, longest.workload, "ceiling_share", tail.ranking.estimates if tail else ())
         if tail is not None and tail.ranking.tells_apart and share is not None:
             yield SmallPool(tail.ranking.leaders, longest.workload, tail, share)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from harness.analyse.blocks import Launch, of_regime
 from harness.analyse.comparisons import COMPARED
 from harness.analyse.rankings import TAILS, Ranking, leaders, ranked_rows, ranking, tail_ranking
-from harness.analyse.relays import given_fewer
+from harness.analyse.relays import given_all, given_fewer
 from harness.analyse.samples.metrics import metric
 from harness.analyse.tables import Row, Table
 from harness.plan import ALL_CORES, CLOSED, CONSTANT, COSTLY, FREE, ONE_CORE, Workload, by_name, is_as_usual
@@ -150,7 +150,7 @@ def _ranked(
         return
     regime = launches[0].sample.placement.regime if launches else ONE_CORE
     rows = [row for row in rows if row.server not in fewer]
-    with_all = [launch for launch in launches if launch.sample.cell.server not in fewer]
+    with_all = given_all(launches, table.workload)
     of_tail = tail_ranking(with_all, table.workload, regime)
     if of_tail is not None:
         yield SHORTEST, RankedBy(of_tail.tail.metric, of_tail.ranking, _without(rows, of_tail.ranking))

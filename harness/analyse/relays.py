@@ -166,6 +166,12 @@ def given_fewer(launches: Sequence[Launch], workload: str) -> dict[str, int]:
     }
 
 
+def given_all(launches: Sequence[Launch], workload: str) -> list[Launch]:
+    """Return the launches, of whatever workload, of those servers that were given as many clients as this one has."""
+    fewer = given_fewer(launches, workload)
+    return [launch for launch in launches if launch.sample.cell.server not in fewer]
+
+
 def own_threads(launches: Sequence[Launch], workload: str) -> set[str]:
     """Return the servers that had a thread for each client under a workload, with as many as they were given."""
     return {

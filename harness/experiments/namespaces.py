@@ -176,9 +176,8 @@ def _namespace_of(name: str) -> str:
 
 @contextmanager
 def _namespace(name: str) -> Iterator[None]:
-    with suppress(
-        CannotRun
-    ):  # one may be left of a run that was killed; of one that goes on we have not got the network
+    # One may be left of a run that was killed; while another goes on we have not got the network.
+    with suppress(CannotRun):
         _ip("netns", "del", name)
     _ip("netns", "add", name)
     try:

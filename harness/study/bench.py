@@ -238,9 +238,8 @@ def _taken_up(
     else:
         there = known_now(stale, now.states)
         manifest = renewed(folder, interrupted.manifest, now, there)
-        write_manifest(
-            folder, manifest
-        )  # whoever ends us before all is dropped leaves a run that is gone on with
+        # Before anything is dropped, so that a run that is killed in between can be gone on with.
+        write_manifest(folder, manifest)
         drop_workloads(folder, {part.name for part in there if part.file == SAMPLES})
         drop_effects(folder, {part.name for part in stale if part.file == EFFECTS and part not in there})
         interrupted = read_results(folder)
