@@ -1,13 +1,17 @@
 """What several test modules need: faulty servers to judge, and made-up samples to analyse."""
 
+import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import cycle
 from pathlib import Path
+from random import randrange
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
+from harness.launch import process
 from harness.launch.candidates import Candidate
 from harness.plan import Cell, Load, Waiting
 from harness.record import (
@@ -65,6 +69,19 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {TESTS / file: place for place, file in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ports_in_turn() -> Iterator[None]:
+    """No two servers are told one port: on a busy machine the second chooses long before the first has it."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ports = range(process.PORTS_BY_CHOICE[0] + worker, process.PORTS_BY_CHOICE[1], workers)
+    first = randrange(len(ports))  # noqa: S311 - no secret; others may test on this machine
+    in_turn = cycle((*ports[first:], *ports[:first]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "randrange", lambda *_: next(in_turn))
+        yield
 
 
 @pytest.fixture

@@ -11,11 +11,18 @@ from harness.experiments.effects.servers import ALL, FREE, FRESH, ON_ONE_CORE, P
 from harness.experiments.effects.setup import ask, ask_often, client_of, program, quantile_us
 from harness.machine.resources import our_cores
 
+LOOKS = 5
+
 
 @pytest.mark.parametrize("name", ["convoy", "full-backlog", "blocking-wait", "pool-turns"])
 def test_an_effect_is_there_and_then_is_not(name: str) -> None:
+    """It is there whenever one looks. A busy machine makes others wait, too, but not each time."""
     (effect,) = selected_effects([name])
-    result = let_happen(effect)
+    for _ in range(LOOKS):
+        result = let_happen(effect)
+        assert result.named_present, result.present
+        if result.shown:
+            break
     assert result.shown, (result.present, result.absent)
     assert result.because
     assert result.present.figures[result.metric] > result.absent.figures[result.metric]
