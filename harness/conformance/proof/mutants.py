@@ -15,7 +15,7 @@ from typing import Any, Final
 from harness.conformance.case import Case
 from harness.conformance.catalogue import CASES
 from harness.conformance.judge import JudgingWorker
-from harness.conformance.proof.states import state_of
+from harness.conformance.proof.states import evidence, state_of
 from harness.launch.candidates import Candidate
 from harness.launch.selection import ours
 from harness.record import PROJECT, Trial, Verdict, fingerprint, together
@@ -190,7 +190,7 @@ def _try(mutant: Mutant, sample: Sequence[Case]) -> Trial:
         base=mutant.base,
         diff=diff(mutant),
         verdict=str(verdict.verdict),
-        detail=verdict.detail,
+        detail=evidence(verdict.detail),
         caught=verdict.verdict.failed and verdict.verdict is not Verdict.HARNESS,
         passed=tuple(other.case for other in others if not other.verdict.failed),
         also_caught_by=tuple(other.case for other in others if other.verdict.failed),

@@ -9,7 +9,7 @@ from typing import Final
 from harness.conformance.case import Case
 from harness.conformance.catalogue import CASES
 from harness.conformance.judge import judge
-from harness.conformance.proof.states import state_of
+from harness.conformance.proof.states import evidence, state_of
 from harness.launch.candidates import Candidate
 from harness.record import SpecimenVerdict, together
 
@@ -33,7 +33,9 @@ class Specimen:
     @property
     def candidate(self) -> Candidate:
         """The server, ready to be judged."""
-        return Candidate(self.name, (sys.executable, str(self.source), "{port}"), self.declares)
+        return Candidate(
+            self.name, (sys.executable, str(self.source), "{port}"), self.declares, announces=True
+        )
 
 
 SPECIMENS: Final = (
@@ -83,7 +85,7 @@ def examine(
             for one in judge(specimen.candidate, stale, isolated=True, side_by_side=SIDE_BY_SIDE):
                 name, case_id, state = keys[one.case]
                 standing[keys[one.case]] = SpecimenVerdict(
-                    name, case_id, one.title, str(one.verdict), one.detail, state
+                    name, case_id, one.title, str(one.verdict), evidence(one.detail), state
                 )
         findings += [standing[key] for key in keys.values()]
     return findings

@@ -26,3 +26,8 @@ def state_of(case: Case, root: Path = PROJECT) -> str:
     """Return a hash of the sources that a case's verdict depends on, the servers' excepted."""
     own = fingerprint_of(case.check.__module__, case.check.__name__, GROUPS, root=root, without=NOT_JUDGED_BY)
     return together(own, fingerprint(SUITE, without=NOT_JUDGED_BY, root=root))
+
+
+def evidence(detail: str) -> str:
+    """Return what was found with our files named as they are in the project, wherever that lies on this machine."""
+    return detail.replace(f"{PROJECT}/", "")

@@ -9,7 +9,7 @@ from harness.record import Verdict
 
 # What every one of them lacks: text parsed by int() and strip(), no stop, no usage, no lingering close.
 COMMON = set(
-    "F04 F13 F14 F16 F17 F18 A07 A08 A09 S07 S11 C04 C05 C06 C07 C08 L02 L03 L04 L08 L09 L10 L12 L13 S14 S15 C14 L19 L22 F21 A18 C18 L24 L26".split()  # noqa: SIM905 - to be read
+    "F04 F13 F14 F16 F17 F18 A07 A08 A09 S07 S11 C04 C05 C06 C07 C08 L02 L03 L04 L08 L09 L10 L12 L13 S14 S15 C14 L19 L20 L22 F21 A18 C18 L24 L26".split()  # noqa: SIM905 - to be read
 )
 DEFECTS = {
     # takes the end of input for nothing yet, and so never comes to the next client
@@ -47,5 +47,6 @@ def test_a_specimen_fails_exactly_where_its_defects_are(
     findings = examine([specimen])
     assert [finding.case for finding in findings] == [case.id for case in CASES]
     failed = {finding.case for finding in findings if Verdict(finding.verdict).failed}
-    assert failed ^ DEFECTS[specimen.name] <= A_MATTER_OF_CHANCE[specimen.name]
+    unexpected = (failed ^ DEFECTS[specimen.name]) - A_MATTER_OF_CHANCE[specimen.name]
+    assert not [finding for finding in findings if finding.case in unexpected]
     assert not any(finding.verdict == Verdict.HARNESS for finding in findings)

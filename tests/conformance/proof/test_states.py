@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.conformance.catalogue import CASES
-from harness.conformance.proof.states import state_of, suite_state
+from harness.conformance.proof.states import evidence, state_of, suite_state
 from harness.record import PROJECT, together
 
 Edited = Callable[[str, str, str], set[str]]
@@ -62,3 +62,8 @@ def test_every_case_has_a_state_of_its_own() -> None:
     assert states.keys() == {case.id for case in CASES}
     assert len(set(states.values())) == len(CASES)
     assert together("a", "b") != together("ab")
+
+
+def test_evidence_names_our_files_as_they_are_in_the_project() -> None:
+    said = f'File "{PROJECT}/harness/oracle.py", line 1; /etc/hosts'
+    assert evidence(said) == 'File "harness/oracle.py", line 1; /etc/hosts'
