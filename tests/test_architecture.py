@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.app import COMMANDS, COMPUTING
+from harness.cli.app import COMMANDS, COMPUTING, SECTIONS
 from implementations.catalogue import CAPABILITIES, CATALOGUE, SERVERS
 from implementations.lessons import LESSONS, Lesson
 
@@ -374,6 +374,17 @@ def test_a_command_that_computes_no_figures_does_not_wait_for_what_would(command
     module, _, _ = COMMANDS[command].partition(":")
     needed = {"hypothesis"} if command == "fuzz" else set()
     assert not {"numpy", "scipy", "matplotlib", "hypothesis"} - needed & loaded_with(f"harness.cli.{module}")
+
+
+def test_help_lists_every_command_and_loads_none() -> None:
+    assert [name for section in SECTIONS.values() for name in section] == list(COMMANDS)
+    told = "import sys; from harness.cli.app import cli; cli(['--help'], standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", told], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    listing, _, loaded = done.stdout.rstrip().rpartition("\n")
+    assert all(said in listing for section in SECTIONS.values() for said in section.values())
+    assert not {f"harness.cli.{place.partition(':')[0]}" for place in COMMANDS.values()} & set(loaded.split())
 
 
 def loaded_with(module: str) -> set[str]:

@@ -46,6 +46,41 @@ COMMANDS: Final = {
     "resolution": "resolution:resolution",
 }
 """Each subcommand's module in `harness.cli`, and its name there."""
+SECTIONS: Final = {
+    "Servers": {
+        "list": "the servers, with what they declare, or the workloads",
+        "python": "interpreters to run servers on: add, list",
+        "serve": "run one of ours in the foreground",
+        "upstream": "run an upstream for a relay in the foreground",
+        "lesson": "run a lesson's server",
+    },
+    "Conformance": {
+        "conform": "which promises of the protocol servers keep",
+        "prove": "let the suite meet servers with one mistake each",
+        "fuzz": "send generated input, cut anyhow, and compare with an oracle",
+        "false-alarms": "run the suite on good servers while every core is busy",
+        "torture": "let faults happen to running servers",
+    },
+    "Measuring": {
+        "load": "load one server, and print what it did",
+        "sweep": "offer one server rising rates: latency, knee, recovery",
+        "limits": "open connections until a server refuses",
+        "namespaces": "run a command with a cluster of hosts on this machine",
+        "costs": "what a request, a connection, a start and a stop cost",
+        "effect": "let known effects happen, and take their causes away",
+        "bench": "measure servers side by side, and write a report",
+    },
+    "Results": {
+        "report": "make report.md and report.html from a run's results",
+        "show": "print what a run says, with small plots",
+        "export": "write the figures of a run as CSV, JSON or histograms",
+        "compare": "compare two servers, or two runs",
+        "predict": "predict what a relay does, from a few cells of a run",
+        "selftest": "test the instrument on this machine",
+        "resolution": "how small a difference is found here, by measuring",
+    },
+}
+"""What `harness --help` says of each: to say it by their own docstrings would take to import them all."""
 COMPUTING: Final = {
     "load",
     "sweep",
@@ -77,6 +112,12 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
         """Name them in reading order."""
         return list(COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's interface
+        """List them by what they are for."""
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(commands.items()))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's interface
         """Import one; None if there is none of that name."""
