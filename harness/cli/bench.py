@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 from click.core import ParameterSource
+from msgspec import structs
 from rich.console import Console
 
 from harness.analyse.comparisons import COMPARED
@@ -77,13 +78,8 @@ QUICK_WAYS: Final = {
     FRESH: ("asyncio_streams", "asyncio_protocol"),
 }
 """What a quick run has time for: free, those between whom people choose; fresh, those whose state is known to matter."""
-QUICK_SLICING: Final = Slicing(cycles=16, slice_s=1 / 16, window_s=0.5)
-"""Turns that change faster than the machine's mood: its noise lasts some tenths of a second.
-
-Of 1 s for each server of a block, in slices of 0.1, 0.05 and 0.025 s, a server's value scattered by 6.5, 4.2 and 2.6 % with 64
-clients, and by 5.0, 3.4 and 3.8 % with 500 (8 servers, two shared cores). But with 500 each turn takes 0.05 to 0.1 s besides, until
-every client has had a reply and after the last: many short ones leave time for fewer blocks. So do long windows.
-"""
+QUICK_SLICING: Final = structs.replace(SLICING, cycles=6, window_s=0.5)
+"""Blocks of half the usual length: with two or three of them an interval is wide for want of blocks."""
 QUICK_COSTS: Final = 0.2
 """Of the requests and connections of a full look at costs."""
 
@@ -373,12 +369,18 @@ def _plan(
         all_cores=all_cores(able),
         core_only=frozenset() if named else _core_only(able, besides, everything=asked.everything),
         relay_only=frozenset() if named else _relay_only(able, asked.profile, everything=asked.everything),
-        slicing=QUICK_SLICING if asked.quick else SLICING,
+        slicing=_slicing(asked),
         no_relays=frozenset(each.label for each in able if not each.relays or asked.cluster),
         generators=asked.generators or 1,
         gate_cases=RELAY_CASES if short_relays else (),
         whole_s=None if asked.blocks or target else _whole_s(asked),
     )
+
+
+def _slicing(asked: BenchOptions) -> Slicing:
+    """Return how servers are loaded in turn; many workers agree on when a turn begins, for which a short one has no time."""
+    slicing = QUICK_SLICING if asked.quick else SLICING
+    return structs.replace(slicing, finer=1) if asked.cluster else slicing
 
 
 def _whole_s(asked: BenchOptions) -> float | None:

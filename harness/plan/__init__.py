@@ -3,6 +3,7 @@
 from harness.plan.base import Record
 from harness.plan.design import (
     CONNECT_S,
+    FEW_CLIENTS,
     LAUNCH_S,
     MOST_ATTEMPTS,
     PROFILES,
@@ -95,6 +96,7 @@ __all__ = [
     "COSTLY",
     "EXPONENTIAL",
     "FAMILY_OF_RELAYS",
+    "FEW_CLIENTS",
     "FLOOD",
     "FREE",
     "FRESH",

@@ -140,12 +140,15 @@ class Campaign:
         began_s = time.monotonic()
         known = [self._recorded[cell] for cell in cells if cell in self._recorded]
         self._take(known)
+        in_turn = in_slices(cells[0].workload)
+        if in_turn and known:  # who is missing has no others to be loaded in turn with
+            return known
         to_measure = tuple(
             cell for cell in cells if cell not in self._recorded and not self._is_hopeless(cell)
         )
         if not to_measure:
             return known
-        measured = self._block(to_measure) if in_slices(cells[0].workload) else self._launches_of(to_measure)
+        measured = self._block(to_measure) if in_turn else self._launches_of(to_measure)
         self._seconds[self._kind(cells)] = time.monotonic() - began_s
         self._board.show(self._launches, cells[0].workload)
         return known + measured
@@ -158,12 +161,13 @@ class Campaign:
         """Measure servers that are loaded in turn."""
         self._show(cells[0], len(cells))
         first = cells[0]
+        load = self._load(first)
         seed = f"{self.plan.seed} {first.workload} {first.block}"
         outcome = measure_block(
             cells,
             self._candidates,
-            self._load(first),
-            self.plan.slicing,
+            load,
+            self.plan.slicing.under(load),
             self._crew,
             seed,
             self._board.redraw,

@@ -15,6 +15,7 @@ from harness.plan import (
     RELAY,
     RELAY_BLOCKS,
     RELAYS,
+    SLICING,
     WORKLOADS,
     Plan,
     Workload,
@@ -127,10 +128,17 @@ def test_an_estimate_counts_what_each_workload_takes() -> None:
     assert plan.seconds_of("soak") == pytest.approx(plan.seconds_of("overload") + 7.5)
     assert plan.seconds_of("idle_10000") > plan.seconds_of("costly") + 1
     longer = changed(plan, slicing=changed(plan.slicing, cycles=plan.slicing.cycles + 10))
-    per_slice_s = (longer.seconds_of("clients_64") - plan.seconds_of("clients_64")) / 10
+    per_slice_s = (longer.seconds_of("clients_500") - plan.seconds_of("clients_500")) / 10
     assert plan.slicing.slice_s < per_slice_s < 2 * plan.slicing.slice_s
     assert longer.seconds_of("soak") == plan.seconds_of("soak")
     assert plan.seconds() == pytest.approx(sum(map(plan.seconds_of, NAMES)))
+
+
+def test_few_clients_are_loaded_in_shorter_slices_for_as_long_in_all() -> None:
+    few, many = (SLICING.under(by_name(name).load) for name in ("clients_64", "clients_500"))
+    assert many == SLICING
+    assert (few.cycles, few.slice_s) == (4 * many.cycles, many.slice_s / 4)
+    assert few.lasts_s == pytest.approx(many.lasts_s)
 
 
 @given(st.integers(min_value=0, max_value=2**32))

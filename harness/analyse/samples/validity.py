@@ -40,7 +40,7 @@ SHORTEST_WAIT_NS: Final = 1e6
 class Severity(Enum):
     """What follows from a reason."""
 
-    INVALID = "the measurement is not used: it is not ranked, and its block is measured again"
+    INVALID = "the measurement is not used: it is not ranked; where time allows, its block is measured again"
     DOUBT = "it is used, and counted as disturbed"
     REMARK = "it says what was measured, and is no fault of the measurement"
 

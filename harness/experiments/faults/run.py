@@ -50,7 +50,8 @@ def torture(
     Raises:
         LaunchError: the server cannot be started, or this machine does not allow as many open files.
     """
-    allow_files(max(sized(fault, scale) for fault in faults if fault.name != "resets") + SPARE_FILES)
+    at_once = [sized(fault, scale) for fault in faults if fault.name != "resets"]
+    allow_files(max(at_once, default=0) + SPARE_FILES)
     results: list[FaultResult] = []
     left = [fault for fault in faults if candidate.can_relay or not fault.of_relays]
     while left:

@@ -17,7 +17,8 @@ from harness.study.campaign import campaign
 
 SERVERS: Final = ("threaded", "select_generators", "asyncio_streams")
 """One of each sort: what is cut off would differ most between threads, which stall for long, and loops, which do not."""
-WORKLOAD: Final = "clients_500"
+WORKLOADS: Final = ("clients_64", "clients_500")
+"""Slices are short with few clients, and long with many."""
 BLOCKS: Final = 8
 SEED: Final = 14
 CONFIDENCE: Final = 0.999
@@ -26,7 +27,8 @@ CONFIDENCE: Final = 0.999
 
 def slicing(console: Console) -> CheckResult:
     """Measure servers in blocks, each in slices and in a window, and compare what a request costs."""
-    plan = Plan(SERVERS, (WORKLOAD,), {}, {WORKLOAD: BLOCKS}, warmup_s=0.3, duration_s=1.0, seed=SEED)
+    blocks = dict.fromkeys(WORKLOADS, BLOCKS)
+    plan = Plan(SERVERS, WORKLOADS, {}, blocks, warmup_s=0.3, duration_s=1.0, seed=SEED)
     with campaign([ours(server) for server in SERVERS], plan, console) as measuring:
         measuring.measure_blocks(plan.blocks)
     return slices_against_windows(measuring.samples)
@@ -34,24 +36,25 @@ def slicing(console: Console) -> CheckResult:
 
 def slices_against_windows(samples: Sequence[Sample]) -> CheckResult:
     """Judge what was measured of each server in slices, against its continuous windows in the same blocks."""
-    found = {server: bias(samples, server) for server in sorted({sample.cell.server for sample in samples})}
-    known = {server: ratio for server, ratio in found.items() if ratio is not None}
+    measured = sorted({(sample.cell.server, sample.cell.workload) for sample in samples})
+    found = {f"{server}_{workload}": bias(samples, server, workload) for server, workload in measured}
+    known = {name: ratio for name, ratio in found.items() if ratio is not None}
     if not known or len(known) < len(found):
         return judged(False, "too few valid launches", {"launches": len(samples)})
     figures: dict[str, Figure] = {}
-    for server, ratio in known.items():
+    for name, ratio in known.items():
         low, high = ratio.interval()
-        figures |= {f"{server}_ratio": ratio.ratio, f"{server}_ci_low": low, f"{server}_ci_high": high}
+        figures |= {f"{name}_ratio": ratio.ratio, f"{name}_ci_low": low, f"{name}_ci_high": high}
     good = all(low <= 1 <= high for low, high in (ratio.interval(CONFIDENCE) for ratio in known.values()))
     return judged(good, f"a request costs in slices, against continuous windows: {in_words(known)}", figures)
 
 
-def bias(samples: Sequence[Sample], server: str) -> LogRatio | None:
-    """Estimate what a request costs a server in slices, as a ratio to what it costs in its windows."""
+def bias(samples: Sequence[Sample], server: str, workload: str) -> LogRatio | None:
+    """Estimate what a request costs a server in a workload's slices, as a ratio to what it costs in its windows."""
     differences = [
         math.log(in_slices / in_window)
         for launch in counted(launches_of(samples))
-        if launch.sample.cell.server == server
+        if (launch.sample.cell.server, launch.sample.cell.workload) == (server, workload)
         and (in_slices := cpu_us_per_request(launch.sample))
         and (in_window := window_cpu_us(launch.sample))
     ]
@@ -65,8 +68,8 @@ def window_cpu_us(sample: Sample) -> float | None:
 
 
 def in_words(ratios: Mapping[str, LogRatio]) -> str:
-    """Say how far each server's ratio lies from 1."""
+    """Say how far each ratio lies from 1."""
     return ", ".join(
-        f"{server} {ratio.ratio - 1:+.0%} ({ratio.interval()[0] - 1:+.0%} to {ratio.interval()[1] - 1:+.0%})"
-        for server, ratio in ratios.items()
+        f"{name} {ratio.ratio - 1:+.0%} ({ratio.interval()[0] - 1:+.0%} to {ratio.interval()[1] - 1:+.0%})"
+        for name, ratio in ratios.items()
     )

@@ -11,7 +11,7 @@ from harness.analyse.samples.metrics import metric
 from harness.analyse.samples.quantiles import ENOUGH_EVENTS
 from harness.analyse.samples.validity import STEAL_LIMIT
 from harness.analyse.statistics.inference import EQUIVALENCE
-from harness.plan import MOST_ATTEMPTS, REPEATED_SHARE, by_name, in_slices
+from harness.plan import FEW_CLIENTS, MOST_ATTEMPTS, REPEATED_SHARE, Slicing, by_name, in_slices
 from harness.record import Environment, Manifest, PrecisionGoal
 from harness.report.blocks import Blocks, Command, Heading, Note, Points, Text, points
 from harness.report.sections.instrument import instrument_section
@@ -177,13 +177,22 @@ def _slices_in_words(manifest: Manifest) -> Blocks:
     return [
         Text(
             f"All servers of a block were alive at once{but}. After {slicing.warmup_s:g} s each to warm up, they were loaded in turn, in "
-            f"{slicing.cycles} cycles with a slice of {slicing.slice_s:g} s for each, in a random order. A slice counts from the moment when every "
+            f"{slicing.cycles} cycles with a slice of {slicing.slice_s:g} s for each, in a random order{_finer(slicing)}. A slice counts from the moment when every "
             "client has had a reply; what is in flight at its end is waited for, compared, and not counted. Requests/s and CPU per request are "
             f"those of a launch's slices together. Quantiles, maxima and fairness come from one continuous window of {slicing.window_s:g} s, which each "
             f"server has in each block. {IN_SERVICE}"
         ),
         *known,
     ]
+
+
+def _finer(slicing: Slicing) -> str:
+    if slicing.finer == 1:
+        return ""
+    return (
+        f" (with up to {FEW_CLIENTS} clients in {slicing.cycles * slicing.finer} cycles with slices of "
+        f"{slicing.slice_s / slicing.finer:g} s)"
+    )
 
 
 def _with(present: bool) -> str:  # noqa: FBT001 - it is the question
