@@ -101,11 +101,13 @@ def test_what_differs_as_a_relay_alone_is_measured_as_one_alone() -> None:
     assert _relay_only(named, None, everything=False) == frozenset()
 
 
-def test_a_quick_run_has_shorter_blocks_of_slices_as_long() -> None:
+def test_a_quick_run_has_shorter_blocks_and_fewer_turns_with_many_clients() -> None:
     servers = selected(("threaded", "asyncio_streams"))
     usual, quick = (_plan(options(*words), servers, set(), None).slicing for words in ((), ("--quick",)))
-    assert quick.slice_s == usual.slice_s
     assert quick.lasts_s < usual.lasts_s * 2 / 3
+    assert quick.cycles < usual.cycles / 2
+    few = by_name("clients_64").load
+    assert quick.under(few).slice_s == pytest.approx(usual.under(few).slice_s)
 
 
 def test_a_metric_without_a_precision_is_refused() -> None:

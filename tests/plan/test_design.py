@@ -72,12 +72,12 @@ def test_a_plan_without_a_server_is_the_same_for_the_others() -> None:
     assert {cell.server for cell in plan().without(["other"]).cells()} == {"blocking", "threaded"}
 
 
-def test_the_first_server_that_serves_every_workload_is_measured_twice() -> None:
+def test_the_last_server_that_serves_every_workload_is_measured_twice() -> None:
     doubled = plan().with_twin()
-    assert doubled.doubled == "threaded"
-    assert doubled.servers == (*plan().servers, twin_of("threaded"))
+    assert doubled.doubled == "other"
+    assert doubled.servers == (*plan().servers, twin_of("other"))
     assert plan().doubled == ""
-    assert doubled.without(["threaded"]).servers == ("blocking", "other")
+    assert doubled.without(["other"]).servers == ("blocking", "threaded")
 
 
 def test_nobody_is_measured_twice_if_nobody_serves_every_workload() -> None:
