@@ -78,7 +78,7 @@ QUICK_WAYS: Final = {
     FRESH: ("asyncio_streams", "asyncio_protocol"),
 }
 """What a quick run has time for: free, those between whom people choose; fresh, those whose state is known to matter."""
-QUICK_SLICING: Final = structs.replace(SLICING, cycles=4, slice_s=0.15, finer=6, window_s=0.5)
+QUICK_SLICING: Final = structs.replace(SLICING, cycles=8, slice_s=0.075, finer=3, window_s=0.5)
 """Blocks of half the usual length: with two or three of them an interval is wide for want of blocks.
 
 And fewer turns with many clients: with 500 of them each turn of threads takes 0.7 s besides, until every client has had a reply.

@@ -6,7 +6,7 @@ from harness.conformance.catalogue import CASES
 from harness.conformance.proof.renewal import cases_to_prove, cases_without_runs
 from harness.experiments.effects.effects import EFFECTS, state_of
 from harness.record import Manifest, Proof, Results
-from harness.study.parts import Part, listed, older_parts, states_of
+from harness.study.parts import Part, listed, older_parts, parts_in, states_of
 
 
 def effect_states() -> dict[str, str]:
@@ -27,7 +27,7 @@ def tell_what_is_stale(results: Results) -> None:
             "all that was measured, by a harness that did not keep what it stood on", "harness bench --stale"
         )
     elif older:
-        _tell(listed(older), "harness bench --stale")
+        _tell(listed(older, among=parts_in(results)), "harness bench --stale")
     if results.proof:
         _tell_of_cases(results.proof)
 

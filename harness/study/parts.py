@@ -164,13 +164,29 @@ def _workload_of(line: str) -> str | None:
     return workload
 
 
-def listed(parts: Sequence[Part], most_named: int | None = None) -> str:
-    """Name parts, file by file; count those of a file of which there are more than so many."""
+def listed(parts: Sequence[Part], most_named: int | None = None, among: Sequence[Part] = ()) -> str:
+    """Name parts, file by file.
+
+    Args:
+        parts: what is named.
+        most_named: of a file of which there are more than so many they are counted.
+        among: of a file of which they are all the several there are, this is said.
+    """
+    whole = {file: names for file, names in _by_file(among).items() if len(names) > 1}
+
+    def of_file(file: str, names: Sequence[str]) -> str:
+        if names == whole.get(file):
+            return f"all {len(names)}"
+        return ", ".join(names) if most_named is None or len(names) <= most_named else f"{len(names)}"
+
+    return "; ".join(
+        f"{file.partition('.')[0]} of {of_file(file, names)}" if any(names) else file.partition(".")[0]
+        for file, names in _by_file(parts).items()
+    )
+
+
+def _by_file(parts: Sequence[Part]) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
     for part in parts:
-        names.setdefault(part.file.partition(".")[0], []).append(part.name)
-
-    def of_file(of: Sequence[str]) -> str:
-        return ", ".join(of) if most_named is None or len(of) <= most_named else f"{len(of)}"
-
-    return "; ".join(f"{file} of {of_file(of)}" if any(of) else file for file, of in names.items())
+        names.setdefault(part.file, []).append(part.name)
+    return names

@@ -105,7 +105,7 @@ def test_a_quick_run_has_shorter_blocks_and_fewer_turns_with_many_clients() -> N
     servers = selected(("threaded", "asyncio_streams"))
     usual, quick = (_plan(options(*words), servers, set(), None).slicing for words in ((), ("--quick",)))
     assert quick.lasts_s < usual.lasts_s * 2 / 3
-    assert quick.cycles < usual.cycles / 2
+    assert quick.cycles < usual.cycles
     few = by_name("clients_64").load
     assert quick.under(few).slice_s == pytest.approx(usual.under(few).slice_s)
 

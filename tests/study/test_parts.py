@@ -138,4 +138,6 @@ def test_parts_are_named_file_by_file() -> None:
     parts = [Part(COSTS, "threaded"), Part(SELFTEST, ""), Part(COSTS, "blocking")]
     assert listed(parts) == "costs of threaded, blocking; selftest"
     assert listed(parts, most_named=1) == "costs of 2; selftest"
+    assert listed(parts, among=parts) == "costs of all 2; selftest"
+    assert listed(parts[1:], among=parts) == "selftest; costs of blocking"
     assert listed([]) == ""
