@@ -30,10 +30,20 @@ from implementations.server import Options, Server
 NAMES = [implementation.name for implementation in CATALOGUE]
 OF_THE_LOOP = "FCLR"
 """What another event loop may change: how bytes come and go, and when; the lines themselves are the shared core's affair."""
+OF_RECEIVING = "FC"
+"""What it may change into what is received; before it gets figures, a run judges each variant by all cases."""
 OF_WORKERS = {"C16"}
 """What cannot be judged of a server that is one process."""
+
+
+def groups_of(variant: Implementation) -> str:
+    """Return the groups of cases that what a variant changes may concern."""
+    stock = SERVERS[variant.name.partition("+")[0]]
+    return OF_RECEIVING if variant.own.event_loop == stock.own.event_loop else OF_THE_LOOP
+
+
 TO_JUDGE = [(name, case) for name in NAMES for case in CASES] + [
-    (variant.name, case) for variant in VARIANTS for case in CASES if case.id[0] in OF_THE_LOOP
+    (variant.name, case) for variant in VARIANTS for case in CASES if case.id[0] in groups_of(variant)
 ]
 PROJECT = Path(__file__).resolve().parents[2]
 LIMIT_S = 30
