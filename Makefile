@@ -15,7 +15,7 @@ SIDE_BY_SIDE := --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 help:
 	@echo "make report     set up, check conformance, measure quickly, write a report (6 minutes)"
-	@echo "make test       set up, check style and types, run all tests (7 minutes on two quick cores, 13 on two slow ones)"
+	@echo "make test       set up, check style and types, run all tests (7 minutes on two quick cores, 15 on two slow ones)"
 	@echo "make setup      only set up what make report needs, into .venv"
 	@echo "make setup-dev  and what tests, style and types need besides"
 	@echo "make check      only style and types"
