@@ -175,14 +175,15 @@ def listed(parts: Sequence[Part], most_named: int | None = None, among: Sequence
     whole = {file: names for file, names in _by_file(among).items() if len(names) > 1}
 
     def of_file(file: str, names: Sequence[str]) -> str:
+        kind = file.partition(".")[0]
+        if not any(names):
+            return kind
         if names == whole.get(file):
-            return f"all {len(names)}"
-        return ", ".join(names) if most_named is None or len(names) <= most_named else f"{len(names)}"
+            return f"{kind} of all {len(names)}"
+        few = most_named is None or len(names) <= most_named
+        return f"{kind} of {', '.join(names) if few else len(names)}"
 
-    return "; ".join(
-        f"{file.partition('.')[0]} of {of_file(file, names)}" if any(names) else file.partition(".")[0]
-        for file, names in _by_file(parts).items()
-    )
+    return "; ".join(of_file(file, names) for file, names in _by_file(parts).items())
 
 
 def _by_file(parts: Sequence[Part]) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from harness.analyse.analysis import analyse
 from harness.launch.facts import changed_since
-from harness.plan import ALL_CORES, Background, model_of, twin_of
+from harness.plan import ALL_CORES, Background, Slicing, model_of, twin_of
 from harness.record import (
     PROJECT,
     REFERENCE,
@@ -84,6 +84,21 @@ def test_a_server_that_failed_the_gate_is_named_and_gets_no_figures(
 def test_an_interrupted_run_says_so(make_results: Callable[..., Results]) -> None:
     results = make_results(complete=False, planned_cells=40)
     assert "**Incomplete**: 10 of 40 launches were measured" in text_of(results)
+
+
+def test_it_says_how_long_slices_were_with_few_clients_where_they_were_shorter(
+    make_results: Callable[..., Results],
+) -> None:
+    results = make_results()
+
+    def told(slicing: Slicing) -> bool:
+        design = changed(results.manifest.design, slicing=slicing)
+        text = text_of(changed(results, manifest=changed(results.manifest, design=design)))
+        assert "in 10 cycles with a slice of 0.1 s for each" in text
+        return "(with up to 100 clients in 40 cycles with slices of 0.025 s)" in text
+
+    assert told(Slicing(finer=4))
+    assert not told(Slicing())
 
 
 def test_a_run_without_samples_is_still_a_report(make_results: Callable[..., Results]) -> None:

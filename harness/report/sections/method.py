@@ -11,7 +11,7 @@ from harness.analyse.samples.metrics import metric
 from harness.analyse.samples.quantiles import ENOUGH_EVENTS
 from harness.analyse.samples.validity import STEAL_LIMIT
 from harness.analyse.statistics.inference import EQUIVALENCE
-from harness.plan import FEW_CLIENTS, MOST_ATTEMPTS, REPEATED_SHARE, Slicing, by_name, in_slices
+from harness.plan import FEW_CLIENTS, MOST_ATTEMPTS, REPEATED_SHARE, Load, Slicing, by_name, in_slices
 from harness.record import Environment, Manifest, PrecisionGoal
 from harness.report.blocks import Blocks, Command, Heading, Note, Points, Text, points
 from harness.report.sections.instrument import instrument_section
@@ -187,12 +187,10 @@ def _slices_in_words(manifest: Manifest) -> Blocks:
 
 
 def _finer(slicing: Slicing) -> str:
-    if slicing.finer == 1:
+    few = slicing.under(Load(clients=FEW_CLIENTS))
+    if few == slicing:
         return ""
-    return (
-        f" (with up to {FEW_CLIENTS} clients in {slicing.cycles * slicing.finer} cycles with slices of "
-        f"{slicing.slice_s / slicing.finer:g} s)"
-    )
+    return f" (with up to {FEW_CLIENTS} clients in {few.cycles} cycles with slices of {few.slice_s:g} s)"
 
 
 def _with(present: bool) -> str:  # noqa: FBT001 - it is the question
