@@ -180,7 +180,7 @@ def read_log(kind: type[Logged], log: Path) -> list[Logged]:
     """
     found = []
     beginning = b'{"%s"' % fields(kind)[0].encode_name.encode()
-    for number, line in enumerate(log.read_bytes().splitlines() if log.exists() else (), 1):
+    for number, line in enumerate(_bytes_of(log).splitlines() if log.exists() else (), 1):
         try:
             found.append(msgspec.json.decode(line, type=kind))
         except msgspec.ValidationError as error:
@@ -225,15 +225,22 @@ def decode(kind: type[Kind], where: str, text: bytes) -> Kind:
 
 
 def _read(path: Path, kind: type[Kind]) -> Kind:
-    return decode(kind, str(path), path.read_bytes())
+    return decode(kind, str(path), _bytes_of(path))
 
 
 def _samples(path: Path, *, interrupted: bool) -> Iterable[Sample]:
     if path.exists():
-        written = path.read_bytes()
+        written = _bytes_of(path)
         lines = _whole_lines(written) if interrupted else written
         for number, line in enumerate(lines.splitlines(), 1):
             yield decode(Sample, f"{path}, line {number}", line)
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Read a file; not a pipe or a device, which might never end."""
+    if not path.is_file():
+        raise ResultsError(f"{path} is no regular file")
+    return path.read_bytes()
 
 
 def _whole_lines(written: bytes) -> bytes:

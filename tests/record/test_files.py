@@ -1,6 +1,7 @@
 """The files of a run: what is written is read, and what is not ours is refused by file, line and field."""
 
 import json
+import os
 import resource
 import signal
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from harness.record import (
     SAMPLES,
     SCHEMA,
     TORTURE,
+    UNMEASURED,
     Arm,
     ConnectionLimit,
     EffectResult,
@@ -157,6 +159,17 @@ def test_a_half_written_file_is_named(
     write(tmp_path, make_results())
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-20])
     with pytest.raises(ResultsError, match=f"{name}.* half written"):
+        read_results(tmp_path)
+
+
+@pytest.mark.parametrize("name", [SAMPLES, UNMEASURED, CONFORMANCE])
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(
+    tmp_path: Path, make_results: Callable[..., Results], name: str
+) -> None:
+    write(tmp_path, make_results())
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ResultsError, match=f"{name} is no regular file"):
         read_results(tmp_path)
 
 
