@@ -4,11 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
-from harness.analyse.blocks import by_block, launches_of, of_regime
+from harness.analyse.blocks import by_block, launches_of, of_regime, under
 from harness.analyse.comparisons import COMPARED, HOLM, UNDECIDED, Comparison, compared
 from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import decide_each, unpaired
+from harness.analyse.tables import failed
 from harness.record import Manifest, Results
 
 
@@ -46,6 +48,34 @@ def compare_runs(
                 for (pair, ratio), finding in zip(ratios.items(), findings, strict=True)
             ]
     return found
+
+
+class Broken(NamedTuple):
+    """A server that answered under a workload in the one run, and does not answer all, or nothing, in the other."""
+
+    workload: str
+    server: str
+
+
+def broken(a: Results, b: Results) -> tuple[Broken, ...]:
+    """Return what was in order in a run and is not in a later one: no ratio tells of it, since it has no figures to compare.
+
+    Args:
+        a: the earlier run.
+        b: the later one; a server or a workload that it was not to measure is not missed.
+    """
+    before, after = launches_of(a.samples), launches_of(b.samples)
+    there = {facts.label for facts in b.manifest.servers}
+    found = []
+    for workload in a.manifest.design.workloads:
+        if workload not in b.manifest.design.workloads:
+            continue
+        was, tried = under(before, workload), under(after, workload)
+        answered = {launch.sample.cell.server for launch in was if launch.valid} - failed(was)
+        unmeasured = {each.cell.server for each in b.unmeasured if each.cell.workload == workload}
+        lost = failed(tried) | unmeasured
+        found += [Broken(workload, server) for server in sorted(answered & there & lost)]
+    return tuple(found)
 
 
 @dataclass(frozen=True)

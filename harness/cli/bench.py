@@ -1,4 +1,4 @@
-"""`harness bench` and `harness report`: the study, and its report made again."""
+"""`harness bench`: the study."""
 
 import re
 import secrets
@@ -56,6 +56,7 @@ from harness.plan import (
 )
 from harness.record import (
     REFERENCE,
+    Manifest,
     PrecisionGoal,
     Results,
     drop_half_written_sample,
@@ -71,6 +72,7 @@ from implementations.catalogue import CATALOGUE, VARIANTS
 from implementations.catalogue import RELAYS as RELAY_VARIANTS
 
 WITHIN_MINUTES: Final = 20
+OF_TIME: Final = "--within"
 EVERYTHING: Final = tuple(each.name for each in (*CATALOGUE, *VARIANTS, *RELAY_VARIANTS) if not each.mistake)
 """What a full run measures that is told nothing else. A named mistake does not pass the gate."""
 QUICK_WAYS: Final = {
@@ -96,7 +98,7 @@ QUICK_COSTS: Final = 0.2
     "others",
     multiple=True,
     metavar="NAME",
-    help="Besides these, under the core workloads alone: NAME@3.13t, NAME+free, a variant.",
+    help="Of ours, besides these, under the core workloads alone, or those that are named: NAME@3.13t, NAME+free, a variant.",
 )
 @ways_options
 @click.option(
@@ -153,12 +155,12 @@ QUICK_COSTS: Final = 0.2
     help="Of what.",
 )
 @click.option(
-    "--within",
+    OF_TIME,
     "within_minutes",
     type=FiniteRange(0.1, 10_000),
     metavar="MINUTES",
-    help=f"How long --precision may measure, or else how long the whole takes, of which as many blocks are measured as fit.  "
-    f"[default: {WITHIN_MINUTES}; 6 with --quick, 90 with --full]",
+    help=f"How long --precision may measure, {WITHIN_MINUTES} if not given; or else how long the whole takes, of which as many blocks "
+    "are measured as fit: 6 with --quick and 90 with --full if not given, otherwise as long as the blocks take.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Decides on the order; random if not given.")
 @click.option(
@@ -172,7 +174,7 @@ QUICK_COSTS: Final = 0.2
 @click.option(
     "--selftest/--no-selftest",
     default=None,
-    help="Let the instrument test itself before measuring (four minutes).  [default: with --full]",
+    help="Let the instrument test itself before measuring (eight minutes).  [default: with --full]",
 )
 @click.option(
     "--twin/--no-twin",
@@ -183,7 +185,7 @@ QUICK_COSTS: Final = 0.2
     "--resume",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Go on with a run that was interrupted, and with nothing else.",
+    help="Go on with a run that was interrupted; --within gives it another time in all, and nothing else may be given.",
 )
 @click.option(
     "--stale",
@@ -198,18 +200,22 @@ def bench(context: click.Context, /, resume: Path | None, *, stale: bool, **aske
         if "precision_of" in given and asked["precision"] is None:
             raise UsageError("--precision-of says of what --precision is: give that, too")
         return _bench(BenchOptions(**asked))  # type: ignore[arg-type] # click has checked them
-    if resume is not None and (given or stale):
-        raise UsageError("--resume takes everything from the run that it goes on with: leave out the rest")
+    if resume is not None and (given - {"within_minutes"} or stale):
+        raise UsageError(
+            "--resume takes everything but --within from the run that it goes on with: leave out the rest"
+        )
     if given - {"out"}:
         raise UsageError("--stale takes everything from the run that it renews: leave out all but --out")
     folder = resume or context.params["out"] or REFERENCE
     context.with_resource(held(folder))
-    return _done_again(folder, stale=stale)
+    return _done_again(folder, context.params["within_minutes"], stale=stale)
 
 
-def _done_again(folder: Path, *, stale: bool) -> int:
+def _done_again(folder: Path, within_minutes: float | None, *, stale: bool) -> int:
     """Carry out again the command that a run was begun with, and leave out what it has recorded, unless that is stale."""
     recorded = read_results(folder, interrupted=True)
+    if within_minutes is not None:
+        recorded = structs.replace(recorded, manifest=given_time(recorded.manifest, within_minutes))
     manifest = recorded.manifest
     if manifest.command[:2] != ("harness", "bench"):
         raise UsageError(f"{folder} was not made by `harness bench`: it cannot be resumed")
@@ -225,6 +231,19 @@ def _done_again(folder: Path, *, stale: bool) -> int:
     del asked["resume"], asked["stale"]
     known = {"seed": manifest.design.seed, "out": folder, "interrupted": recorded, "stale": parts}
     return _bench(BenchOptions(**asked | known))
+
+
+def given_time(begun: Manifest, minutes: float) -> Manifest:
+    """Return the manifest of a run as if it had been begun with so much time in all; UsageError if its blocks were told instead."""
+    if begun.design.whole_s is None:
+        raise UsageError("--within: how long this run takes follows from the number of its blocks")
+    words = list(begun.command)
+    if OF_TIME in words:
+        at = words.index(OF_TIME)
+        del words[at : at + 2]
+    words = [word for word in words if not word.startswith(f"{OF_TIME}=")]
+    design = structs.replace(begun.design, whole_s=60 * minutes)
+    return structs.replace(begun, command=(*words, OF_TIME, f"{minutes:g}"), design=design)
 
 
 @dataclass(frozen=True, kw_only=True)

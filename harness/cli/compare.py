@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analyse.blocks import launches_of
-from harness.analyse.changes import Threshold, compare_runs, differences, threshold
+from harness.analyse.changes import Broken, Threshold, broken, compare_runs, differences, threshold
 from harness.analyse.comparisons import (
     BETTER,
     COMPARED,
@@ -45,6 +45,7 @@ NAMES: Final = tuple(each.name for each in METRICS)
 OF_MEASURING: Final = {"declarations", "blocks", "duration", "clients", "cluster", "on"}
 """What says how servers are measured now, by the names of its parameters."""
 MEASURED_NOW: Final = "is for servers that are measured now: it needs --server or --loop"
+WARMUP_S: Final = 0.3
 STYLES: Final = {BETTER: "green", WORSE: "red", EQUIVALENT: "cyan"}
 
 
@@ -123,6 +124,7 @@ def compare(  # noqa: PLR0913 - one parameter for each option
     thresholds = [_threshold(text) for text in limits]
     wanted = tuple(dict.fromkeys([*(metrics or COMPARED), *(each.metric for each in thresholds)]))
     console = console_for(to_errors=json_file == "-")
+    lost: Sequence[Broken] = ()
     if servers or loops:
         _refuse({"force"}, "is for two runs that were made")
         if folder is not None:
@@ -133,17 +135,17 @@ def compare(  # noqa: PLR0913 - one parameter for each option
             found = _measured_now(candidates, Sizes(blocks, duration, clients), wanted, console, fleet)
     elif len(given) != 2:
         raise UsageError("two are compared: A and B, or two --server LABEL=COMMAND")
-    elif all((Path(each) / MANIFEST).is_file() for each in given):
+    elif any((Path(each) / MANIFEST).is_file() for each in given) or all("/" in each for each in given):
         _refuse(OF_MEASURING, MEASURED_NOW)
         _refuse({"folder"}, "names the run that two servers are of, and these are two runs: leave it out")
-        found = _two_runs(Path(given[0]), Path(given[1]), wanted, console, force=force)
+        found, lost = _two_runs(Path(given[0]), Path(given[1]), wanted, console, force=force)
     else:
         _refuse(OF_MEASURING, MEASURED_NOW)
         _refuse({"force"}, "is for two runs that were made, and these are two servers of one")
         found = _two_servers(folder or REFERENCE, given[0], given[1], wanted)
     print_comparisons(found, console)
     write_to(json_file, json.dumps([asdict(each) for each in found], indent=1) + "\n")
-    return _judged(found, thresholds)
+    return _judged(found, thresholds, lost)
 
 
 def _refuse(names: Collection[str], why: str) -> None:
@@ -177,7 +179,9 @@ def _two_servers(folder: Path, a: str, b: str, metrics: Sequence[str]) -> list[C
     return found
 
 
-def _two_runs(a: Path, b: Path, metrics: Sequence[str], console: Console, *, force: bool) -> list[Comparison]:
+def _two_runs(
+    a: Path, b: Path, metrics: Sequence[str], console: Console, *, force: bool
+) -> tuple[list[Comparison], Sequence[Broken]]:
     runs = read_results(a), read_results(b)
     found = differences(runs[0].manifest, runs[1].manifest)
     if found.conditions and not force:
@@ -193,7 +197,7 @@ def _two_runs(a: Path, b: Path, metrics: Sequence[str], console: Console, *, for
     console.print(
         "What changed in the machine between the runs is in these ratios, and not in their intervals."
     )
-    return compared
+    return compared, broken(*runs)
 
 
 def _measured_now(
@@ -211,14 +215,14 @@ def _measured_now(
     labels = tuple(candidate.label for candidate in candidates)
     workload = f"clients_{sizes.clients}"
     plan = Plan(
-        labels,
-        (workload,),
-        {},
-        {workload: sizes.blocks},
-        0.3,
-        sizes.duration_s,
-        secrets.randbelow(2**32),
-        all_cores(candidates),
+        servers=labels,
+        workloads=(workload,),
+        most_clients={},
+        blocks={workload: sizes.blocks},
+        warmup_s=WARMUP_S,
+        duration_s=sizes.duration_s,
+        seed=secrets.randbelow(2**32),
+        all_cores=all_cores(candidates),
     )
     load = Load(clients=sizes.clients, warmup_s=plan.warmup_s, duration_s=plan.duration_s)
     with campaign(candidates, plan, console, loads={workload: load}, fleet=fleet) as measuring:
@@ -275,7 +279,10 @@ def _table(first: str, rows: Sequence[tuple[str, Comparison]]) -> Table:
     return table
 
 
-def _judged(found: Sequence[Comparison], thresholds: Sequence[Threshold]) -> int:
+def _judged(found: Sequence[Comparison], thresholds: Sequence[Threshold], lost: Sequence[Broken]) -> int:
+    """Say what went beyond a threshold, and who has no figures any more to go beyond one; the latter is no error if nothing was to be judged."""
+    for gone in lost:
+        print(f"harness: {gone.server} answered under {gone.workload} in A, and failed in B", file=sys.stderr)
     exceeded = [(limit, each) for limit in thresholds for each in found if limit.exceeded_by(each)]
     for limit, each in exceeded:
         print(
@@ -284,7 +291,7 @@ def _judged(found: Sequence[Comparison], thresholds: Sequence[Threshold]) -> int
             file=sys.stderr,
         )
     _check_judged(found, thresholds)
-    return FAILED if exceeded else 0
+    return FAILED if exceeded or (thresholds and lost) else 0
 
 
 def _check_judged(found: Sequence[Comparison], thresholds: Sequence[Threshold]) -> None:

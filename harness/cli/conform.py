@@ -19,6 +19,7 @@ from harness.cli.options import (
     write_to,
 )
 from harness.cli.terminal import console_for
+from harness.cli.troubles import Troubles
 from harness.conformance.catalogue import selected_cases
 from harness.conformance.judge import judge
 from harness.errors import UsageError
@@ -54,13 +55,17 @@ def conform(  # noqa: PLR0913 - one parameter for each option
     json_file: str | None,
     junit_file: str | None,
 ) -> int:
-    """Say which promises of the protocol servers keep: NAMES of ours, or any by --server or --connect."""
+    """Say which promises of the protocol servers keep: NAMES of ours, or any by --server or --connect.
+
+    It fails if a promise is not kept, or a server does not start; the others are judged all the same.
+    """
     candidates = selected(names, servers, declarations, connect, pythons, loops)
     cases = selected_cases(names_in(case_ids, "--case"))
     if json_file is not None and junit_file is not None and same_file(json_file, junit_file):
         raise UsageError(f"--json and --junit cannot both be written to {json_file}")
     console = console_for(to_errors="-" in {json_file, junit_file})
     judgements: list[Judgement] = []
+    troubles = Troubles()
     with console.status("") as status:
         for candidate in candidates:
             done: list[Judgement] = []
@@ -71,13 +76,15 @@ def conform(  # noqa: PLR0913 - one parameter for each option
                 done.append(judgement)
                 status.update(f"{escape(label)}: {len(done)} of {len(cases)} cases")
 
-            judgements += judge(candidate, cases, note)
+            with troubles.noted(candidate.label):
+                judgements += judge(candidate, cases, note)
+    left_out = troubles.told(judgements)
     print_matrix(judgements, console)
     write_to(json_file, to_json(judgements))
     write_to(junit_file, to_junit(judgements))
     if any(judgement.verdict is Verdict.HARNESS for judgement in judgements):
         return COULD_NOT_RUN
-    return FAILED if any(judgement.verdict.failed for judgement in judgements) else 0
+    return FAILED if left_out or any(judgement.verdict.failed for judgement in judgements) else 0
 
 
 def same_file(one: str, other: str) -> bool:

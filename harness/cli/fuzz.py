@@ -14,6 +14,7 @@ from harness.cli.exit_codes import FAILED
 from harness.cli.finite import FiniteRange
 from harness.cli.options import connect_option, json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
+from harness.cli.troubles import Troubles
 from harness.conformance.fuzz.reproducer import reproducer
 from harness.conformance.fuzz.search import Effort, FuzzResult, fuzz
 from harness.errors import UsageError
@@ -67,17 +68,20 @@ def fuzz_command(  # noqa: PLR0913 - one parameter for each option
     console.print(f"seed {seed}, {seconds:g} s for each server", highlight=False)
     width = max(len(candidate.label) for candidate in candidates)
     found: list[dict[str, Any]] = []
+    troubles = Troubles()
     with console.status("") as status:
         for candidate in candidates:
 
             def note(effort: Effort, label: str = candidate.label) -> None:
                 status.update(f"{escape(label)}: {effort.sequences:,} sequences")
 
-            outcome = fuzz(candidate, seed, seconds, note, as_relay=as_relay)
-            _show(outcome, candidate, width, console)
-            found.append(_as_dict(outcome, candidate))
+            with troubles.noted(candidate.label):
+                outcome = fuzz(candidate, seed, seconds, note, as_relay=as_relay)
+                _show(outcome, candidate, width, console)
+                found.append(_as_dict(outcome, candidate))
+    left_out = troubles.told(found)
     write_to(json_file, json.dumps(found, indent=1) + "\n")
-    return FAILED if any(outcome["failure"] for outcome in found) else 0
+    return FAILED if left_out or any(outcome["failure"] for outcome in found) else 0
 
 
 def _show(outcome: FuzzResult, candidate: Candidate, width: int, console: Console) -> None:

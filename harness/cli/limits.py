@@ -14,6 +14,7 @@ from rich.table import Table
 from harness.cli.exit_codes import FAILED
 from harness.cli.options import cluster_options, json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
+from harness.cli.troubles import Troubles
 from harness.errors import UsageError
 from harness.experiments.capacity import kept, limit_of
 from harness.launch.candidates import Candidate
@@ -61,14 +62,17 @@ def limits(  # noqa: PLR0913 - one parameter for each option
         )
     console = console_for(to_errors=json_file == "-")
     found: list[tuple[ConnectionLimit, bool]] = []
+    troubles = Troubles()
     with console.status("") as status, _who_asks(cluster) as limit_of:
         for candidate in candidates:
             status.update(f"{candidate.label}: {connections:,} connections")
-            limit = limit_of(candidate, connections)
-            found.append((limit, kept(limit, candidate)))
+            with troubles.noted(candidate.label):
+                limit = limit_of(candidate, connections)
+                found.append((limit, kept(limit, candidate)))
+    left_out = troubles.told(found)
     _show(found, console)
     write_to(json_file, as_json([limit for limit, _ in found]))
-    return 0 if all(good for _, good in found) else FAILED
+    return FAILED if left_out or not all(good for _, good in found) else 0
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from harness.experiments.namespaces import Hosts, Wire, hosts
 from harness.machine.guard import be_guarded
 
 LOSS: Final = re.compile(r"(\d+(?:\.\d+)?) ?%")
+LONGEST_RUN_S: Final = 86_400.0
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -37,7 +38,7 @@ LOSS: Final = re.compile(r"(\d+(?:\.\d+)?) ?%")
 @click.option("--loss", metavar="N%", help="So many of the packets are lost.")
 @click.option(
     "--cut",
-    type=WaitTime(),
+    type=WaitTime(LONGEST_RUN_S),
     default=None,
     metavar="TIME",
     help="So long after its generator has started, the last host is cut off from all others.",
@@ -50,6 +51,8 @@ def namespaces(
 
     Each host is a network namespace, with a clock of its own; the server runs beside the command, or --on host1. It takes root.
     """
+    if "--cluster" in words or any(word.startswith("--cluster=") for word in words):
+        raise UsageError("--cluster: the hosts are the cluster here")
     path = Wire(delay or 0.0, _share(loss))
     with hosts(count, path) as there:
         if cut is not None:

@@ -13,7 +13,7 @@ from harness.launch.facts import libraries_of
 from harness.launch.installed import chosen
 
 
-@click.group("python")
+@click.group("python", no_args_is_help=False)
 def python_command() -> None:
     """Add interpreters to run our servers on, and list them; --python takes what is added by its name."""
 

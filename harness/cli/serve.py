@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import click
 
 from harness.cli.options import python_option
+from harness.errors import InterpreterError
 from harness.launch.selection import selected
 from harness.record import PROJECT
 
@@ -22,6 +23,8 @@ def serve(context: click.Context, /, name: str, options: Sequence[str], python: 
         return
     (candidate,) = selected([name], pythons=[python] if python else [])
     assert candidate.implementation  # noqa: S101 - it is ours
+    if candidate.refusal:
+        raise InterpreterError(f"{candidate.label} cannot run: {candidate.refusal}")
     interpreter = candidate.command[0]
     os.chdir(PROJECT)  # where any interpreter finds it
     os.execvp(  # noqa: S606 - our own server

@@ -37,9 +37,12 @@ def show(folder: Path | None, workload: str | None) -> None:
     analysis = analyse(read_results(folder))
     measured = [point.workload for point in analysis.points]
     if workload is not None and workload not in measured:
-        raise UsageError(
-            f"{shown(folder)} has no workload {workload!r} to show; it has {', '.join(measured)}"
-        )
+        those = f"it has {', '.join(measured)}"
+        if workload in analysis.results.manifest.design.workloads:
+            raise UsageError(
+                f"{workload} is shown in the pages of the report alone; here {shown(folder)}: {those}"
+            )
+        raise UsageError(f"{shown(folder)} has no workload {workload!r} to show; {those}")
     console = console_for(to_errors=False)
     if workload is None:
         for place, sentence in enumerate(deciding(analysis), 1):

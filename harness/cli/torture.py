@@ -14,6 +14,7 @@ from harness.cli.finite import FiniteRange
 from harness.cli.lists import names_in
 from harness.cli.options import json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
+from harness.cli.troubles import Troubles
 from harness.errors import UsageError
 from harness.experiments.faults.faults import selected_faults
 from harness.experiments.faults.run import AFTER, ALONE
@@ -65,17 +66,20 @@ def torture(  # noqa: PLR0913 - one parameter for each option
             raise UsageError(f"{candidate.label} has no place for an upstream in its command")
     console = console_for(to_errors=json_file == "-")
     results: list[FaultResult] = []
+    troubles = Troubles()
     with console.status("") as status:
         for candidate in candidates:
             status.update(f"{candidate.label}: {faults[0].name}")
-            mine = run_torture(
-                candidate, faults, scale, lambda done: status.update(f"{done.server}: after {done.fault}")
-            )
-            show(mine, console)
-            results += mine
+            with troubles.noted(candidate.label):
+                mine = run_torture(
+                    candidate, faults, scale, lambda done: status.update(f"{done.server}: after {done.fault}")
+                )
+                show(mine, console)
+                results += mine
+    left_out = troubles.told(results)
     console.print(LEGEND, style="dim", highlight=False)
     write_to(json_file, as_json(results))
-    return 0 if all(result.survived for result in results) else FAILED
+    return FAILED if left_out or not all(result.survived for result in results) else 0
 
 
 def show(results: Sequence[FaultResult], console: Console) -> None:

@@ -288,7 +288,8 @@ def _prepare(
         carry_out(THE_INSTRUMENT, candidates)
     verdicts = read_results(folder).conformance
     failed = {verdict.server for verdict in verdicts if verdict.verdict.failed}
-    return [each for each in candidates if not each.refusal and each.plain.label not in failed]
+    passed = {verdict.server for verdict in verdicts} - failed
+    return [each for each in candidates if not each.refusal and each.plain.label in passed]
 
 
 def _as_usual(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -310,10 +311,13 @@ def _look_further(conforming: Sequence[Candidate], extras: Extras, carry_out: Ca
 def _nothing_failed(results: Results, labels: Sequence[str], extras: Extras) -> bool:
     """Tell whether what was done besides measuring found no fault with any server, nor with the instrument."""
     costs = {each.server: each.lifetime.wrong for each in results.costs}
+    tortured, limited = ({each.server for each in found} for found in (results.torture, results.limits))
     return (
         all(result.survived for result in results.torture)
+        and (not extras.torture or tortured >= {*labels})
         and all(check.outcome != "failed" for check in results.selftest)
         and all(limit.answered == limit.held for limit in results.limits)
+        and (not extras.limits or limited >= {*labels})
         and (extras.costs_scale is None or costs == dict.fromkeys(labels, 0))
     )
 

@@ -13,7 +13,7 @@ FEW: Final = 64
 
 
 def places_found(candidates: Iterable[Candidate], plan: Plan) -> dict[str, int]:
-    """Return how many clients servers hold, of those that do not hold as many as they would be given.
+    """Return how many clients servers hold, of those that do not hold as many as they would be given, as far as it can be found out.
 
     Ours declare it. Others are filled once, with as many as the plan's largest workload has.
 
@@ -31,4 +31,5 @@ def places_found(candidates: Iterable[Candidate], plan: Plan) -> dict[str, int]:
     words = [word for each in unknown for word in each.plain.words]
     written, _ = run_apart(["limits", *words, "--connections", str(most), "--json"])
     held: Mapping[str, int] = {each["server"]: each["held"] for each in json.loads(written)}
-    return {each.label: held[each.plain.label] for each in unknown if held[each.plain.label] < most}
+    found = {each.label: held.get(each.plain.label, most) for each in unknown}
+    return {label: clients for label, clients in found.items() if clients < most}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.analyse.changes import compare_runs, differences, threshold
+from harness.analyse.changes import Broken, broken, compare_runs, differences, threshold
 from harness.analyse.comparisons import (
     BETTER,
     EQUIVALENT,
@@ -52,6 +52,24 @@ def test_two_runs_are_compared_server_by_server(make_results: Callable[..., Resu
     assert found[1].verdict == BETTER
     assert found[1].ratio == pytest.approx(1.6, rel=0.02)
     assert found[1].adjustment == HOLM
+
+
+def test_who_answered_and_fails_now_is_named(make_results: Callable[..., Results]) -> None:
+    """No ratio tells of it: in the later run it has no figures to compare, or those of its lucky launches."""
+    before = make_results()
+    failing = tuple(
+        changed(sample, timeout=3, sent=sample.requests.sent + 3)
+        if (sample.cell.server, sample.cell.block) == ("trio_nursery", 1)
+        else sample
+        for sample in before.samples
+    )
+    after = changed(before, samples=failing)
+    assert broken(before, before) == ()
+    assert broken(before, after) == (Broken("clients_64", "trio_nursery"),)
+    assert broken(after, before) == broken(after, after) == ()
+    without = tuple(facts for facts in before.manifest.servers if facts.label != "trio_nursery")
+    unasked = changed(after, manifest=changed(after.manifest, servers=without))
+    assert broken(before, unasked) == (), "it was not to be measured again"
 
 
 def test_unlike_conditions_and_other_versions_are_told_apart(make_results: Callable[..., Results]) -> None:

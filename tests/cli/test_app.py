@@ -358,6 +358,26 @@ def test_torture_shows_and_writes_what_was_survived(tmp_path: Path) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 100
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["conform", "--case", "F01"],
+        ["limits", "--connections", "2"],
+        ["fuzz", "--seconds", "0.1"],
+        ["torture", "--fault", "pause", "--scale", "0.05"],
+    ],
+)
+def test_a_server_that_does_not_start_takes_nothing_from_the_others(
+    words: Sequence[str], tmp_path: Path, here: Here
+) -> None:
+    file = tmp_path / "found.json"
+    done = here(words[0], "blocking", *faulty("does_not_start"), *words[1:], "--json", str(file))
+    assert done.returncode == 1
+    assert {each["server"] for each in json.loads(file.read_text())} == {"blocking"}
+    assert done.stderr.startswith("harness: faulty is left out: ")
+    assert "cannot start, for a reason" in done.stderr
+
+
 def test_torture_names_what_was_not_survived() -> None:
     done = harness("torture", *faulty("dies_on_x"), "--fault", "bad-path,pause", "--scale", "0.1")
     assert done.returncode == 1

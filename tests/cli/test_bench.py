@@ -1,5 +1,7 @@
 """What a command line of `harness bench` stands for."""
 
+from collections.abc import Callable
+
 import pytest
 
 from harness.cli.bench import (
@@ -14,11 +16,14 @@ from harness.cli.bench import (
     _usual_ways,
     _whole_s,
     bench,
+    given_time,
 )
 from harness.errors import UsageError
 from harness.launch.selection import ours, selected
 from harness.plan import FREE, FRESH, QUICK_MAP_S, QUICK_RELAYS, RELAYS, by_name
+from harness.record import Results
 from implementations.catalogue import SERVERS
+from tests.makers import changed
 
 
 def test_the_family_of_relays_stands_for_its_map_and_for_a_few_of_it_in_a_quick_run() -> None:
@@ -54,6 +59,19 @@ def test_nobody_is_measured_fresh_unasked_where_clients_leave_all_the_time() -> 
     churning = _other_ways(selected(servers), None, _usual_ways(_named(["churn", "flood"], None)))
     assert [each.label for each in churning] == [f"{name}+free" for name in servers]
     assert _usual_ways(_named(["flood"], None)) == _usual_ways([]) == (FREE, FRESH)
+
+
+def test_an_interrupted_run_may_be_given_another_time_in_all(make_results: Callable[..., Results]) -> None:
+    begun = make_results().manifest
+    timed = changed(
+        begun, whole_s=5400.0, command=("harness", "bench", "--within", "90", "--full", "--within=80")
+    )
+    longer = given_time(timed, 125)
+    assert longer.command == ("harness", "bench", "--full", "--within", "125")
+    assert longer.design.whole_s == 7500
+    assert changed(longer, whole_s=5400.0, command=timed.command) == timed, "nothing else has changed"
+    with pytest.raises(UsageError, match="follows from the number of its blocks"):
+        given_time(changed(begun, whole_s=None), 125)
 
 
 def options(*words: str) -> BenchOptions:
