@@ -90,10 +90,15 @@ class ShortTail(Advice):
 
 @dataclass(frozen=True)
 class NobodyLeftBehind(Advice):
-    """Any, but those that leave clients behind: of hundreds the one served worst gets a remarkably smaller share than elsewhere."""
+    """Any, but those that leave clients behind: of hundreds the one served worst gets a remarkably smaller share than elsewhere.
+
+    Attributes:
+        unknown: servers of one core of which it is not known, since they serve fewer, or failed.
+    """
 
     but: tuple[str, ...]
     shares: Ranking
+    unknown: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -168,13 +173,15 @@ class WaitingHandlers(Advice):
     Attributes:
         pool: of the map; None for as large as the clients are many.
         fields: of the map.
-        first: in how many of them each server has the best figure, those of `servers` in the most.
+        apart: in how many of them any were told apart: elsewhere it is chance who has the best figure.
+        first: in how many of these each server has it, those of `servers` in the most.
         leading: in how many each was not told apart from who has it.
         cheapest: the same of the least CPU for a request; and who is the first in that.
     """
 
     pool: int | None
     fields: int
+    apart: int
     first: dict[str, int]
     leading: dict[str, int]
     cheapest: dict[str, int]
@@ -237,9 +244,14 @@ class CheapestInterpreter(Advice):
 
 @dataclass(frozen=True)
 class FreeOnAllCores(Advice):
-    """Who answers most where all cores may be used, of those that were free on them in the same blocks."""
+    """Who answers most where all cores may be used, of those that were free on them in the same blocks.
+
+    Attributes:
+        pinned: the same of those that had one core: what is gained by more of them is not much where threads share a lock.
+    """
 
     found: Ranking
+    pinned: Ranking | None
 
 
 @dataclass(frozen=True)
@@ -360,7 +372,11 @@ def fair_shares(seen: Findings) -> Iterator[Advice]:
         if server not in found.leaders and found.mean(server) < REMARKABLE * found.mean(found.first)
     )
     if but:
-        yield NobodyLeftBehind(tuple(each for each in found.estimates if each not in but), but, found)
+        models = (facts.label for facts in seen.results.manifest.servers if facts.regime == ONE_CORE)
+        unknown = tuple(each for each in models if each == model_of(each) and each not in found.estimates)
+        yield NobodyLeftBehind(
+            tuple(each for each in found.estimates if each not in but), but, found, unknown
+        )
 
 
 def costly_requests(seen: Findings) -> Iterator[Advice]:
@@ -435,11 +451,14 @@ def waiting_handlers(seen: Findings) -> Iterator[Advice]:
     """Recommend who answers most the most often while handlers wait, however long, and for however many."""
     for found in _maps(seen)[:1]:
         fields = found.fields.values()
-        first = Counter(each.most.first for each in fields)
+        told_apart = [each for each in fields if each.most.tells_apart]
+        first = Counter(each.most.first for each in told_apart)
         leading = Counter(server for each in fields for server in each.most.leaders)
         cheapest = Counter(server for each in fields if each.cheapest for server in each.cheapest.leaders)
         best = tuple(sorted(server for server, count in first.items() if count == max(first.values())))
-        yield WaitingHandlers(best, found.pool, len(fields), dict(first), dict(leading), dict(cheapest))
+        yield WaitingHandlers(
+            best, found.pool, len(fields), len(told_apart), dict(first), dict(leading), dict(cheapest)
+        )
 
 
 def threads_that_wait(seen: Findings) -> Iterator[Advice]:
@@ -507,7 +526,7 @@ def free_on_all_cores(seen: Findings) -> Iterator[Advice]:
     if parallel & {launch.sample.cell.server for launch in seen.free}:
         found = ranking(seen.free, MANY, metric("throughput_rps"), table=seen.tables.get(MANY))
         if found is not None:
-            yield FreeOnAllCores(found.leaders, found)
+            yield FreeOnAllCores(found.leaders, found, _ranked(seen, MANY, "throughput_rps"))
 
 
 RULES: Final[tuple[Rule, ...]] = (

@@ -21,7 +21,7 @@ from harness.analyse.blocks import (
 )
 from harness.analyse.causes.evidence import Cause, evidence
 from harness.analyse.causes.rules import causes
-from harness.analyse.comparisons import COMPARED, Comparison, compare_all
+from harness.analyse.comparisons import COMPARED, Comparison, compare_all, inverse
 from harness.analyse.interpreters import OfInterpreters, of_interpreters
 from harness.analyse.oddities import Oddity, oddities
 from harness.analyse.points import MeasuredPoint, measured_points
@@ -37,7 +37,7 @@ from harness.analyse.scrutiny import Scrutiny, scrutiny
 from harness.analyse.slopes import Slope, per_connection, slope
 from harness.analyse.tables import Table, tabulate
 from harness.analyse.usual import is_the_usual_one
-from harness.plan import ALL_CORES, ONE_CORE, WORKLOADS, model_of
+from harness.plan import ALL_CORES, ONE_CORE, WORKLOADS, in_slices, model_of
 from harness.record import Holding, Results, Sample, ServerCosts, ServerFacts
 
 
@@ -216,7 +216,12 @@ def in_order(table: Table, labels: Sequence[str]) -> Table:
 
 
 def growth_under(launches: Sequence[Launch], workload: str) -> Growth | None:
-    """Say who grew in a long window, by the medians of the launches; None if no window was long enough."""
+    """Say who grew in a long window, by the medians of the launches; None if no window was long enough.
+
+    Of slices it cannot be said: between these a server was read when its turn came.
+    """
+    if in_slices(workload):
+        return None
     whole: dict[str, list[float]] = {}
     later: dict[str, list[float]] = {}
     for launch in counted(under(launches, workload)):
@@ -251,8 +256,9 @@ def twin_ratios(results: Results, launches: Sequence[Launch]) -> Iterator[Compar
     for workload in design.workloads if twins else ():
         for name in COMPARED:
             for each in compare_all(everybody, workload, metric(name)):
-                if (each.a, each.b) == (design.twin_of, design.twin):
-                    yield each
+                yield from (
+                    one for one in (each, inverse(each)) if (one.a, one.b) == (design.twin_of, design.twin)
+                )
 
 
 def _precision(results: Results, launches: Sequence[Launch]) -> Iterator[Reach]:

@@ -3,13 +3,14 @@
 No server's name stands here, and no sentence: if two servers swapped their figures, they would swap their places.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from harness.analyse.blocks import Launch, under
 from harness.analyse.changing_places import PlaceChange, by_clients, place_changes, turning
-from harness.analyse.comparisons import BETTER, WORSE, Comparison, inverse
+from harness.analyse.comparisons import BETTER, WORSE, Comparison, compare_all, inverse
 from harness.analyse.rankings import RankedTail, Ranking, ranking, tail_ranking
 from harness.analyse.relays import given_fewer
 from harness.analyse.samples.metrics import metric
@@ -44,6 +45,7 @@ class Spare:
         tail: of the responses.
         cores: the share of a core that each server needs for it.
         tells_cores_apart: whether the first and the last in that are known to differ.
+        apart_us: by how much the last in the tail may be slower than the first, at most; infinity if that is not known.
     """
 
     workload: str
@@ -51,12 +53,18 @@ class Spare:
     tail: RankedTail
     cores: Mapping[str, float]
     tells_cores_apart: bool
+    apart_us: float
 
     @property
     def noticed(self) -> bool:
         """Tell whether somebody might notice who answers."""
         ranking = self.tail.ranking
         return ranking.tells_apart and ranking.mean(ranking.last) - ranking.mean(ranking.first) >= NOTICED_US
+
+    @property
+    def slight(self) -> bool:
+        """Tell whether it is known that nobody notices: not to have told servers apart is not enough for that."""
+        return not self.noticed and self.apart_us < NOTICED_US
 
 
 @dataclass(frozen=True)
@@ -112,12 +120,15 @@ class Way:
     Attributes:
         server: without it.
         way: "free", "fresh", or an "@" and an interpreter.
+        workload: under which that is known.
+        loads: under how many both were compared, known or not.
         against: the server without it, compared with the one that has it, by metric.
     """
 
     server: str
     way: str
     workload: str
+    loads: int
     against: Mapping[str, Comparison]
 
 
@@ -208,12 +219,20 @@ def answer(
 
 def missing(results: Results, tables: Mapping[str, Table]) -> Iterator[str]:
     """Yield what was not measured: what no run here does, and what this one did not."""
-    yield from ("TLS", "a network", f"more than {results.manifest.environment.cores} cores")
+    yield "TLS"
+    if not workers_of(results):
+        yield "a network"
+    yield f"more than {results.manifest.environment.cores} cores"
     if not any(table.rows for name, table in tables.items() if by_name(name).relayed):
         yield "handlers that wait"
     factors = {factor for table in tables.values() for row in table.rows for factor in factors_of(row.server)}
     kinds = {"@" if factor.startswith("@") else factor for factor in factors}
     yield from (text for way, text in OTHER_WAYS.items() if way not in kinds)
+
+
+def workers_of(results: Results) -> tuple[str, ...]:
+    """Return the workers from which a cluster loaded the servers; what is between them and these is in the figures."""
+    return tuple(sorted({each.worker for sample in results.samples for each in sample.workers}))
 
 
 def with_a_core_to_spare(launches: Sequence[Launch], tables: Mapping[str, Table]) -> Spare | None:
@@ -232,7 +251,21 @@ def _spare_at(workload: str, launches: Sequence[Launch], table: Table | None) ->
         return None
     rate = by_name(workload).load.rate
     cores = {server: found.mean * rate / 1e6 for server, found in cpu.estimates.items()}
-    return Spare(workload, rate, tail, cores, tells_cores_apart=cpu.tells_apart)
+    apart_us = _apart_us(workload, launches, tail)
+    return Spare(workload, rate, tail, cores, tells_cores_apart=cpu.tells_apart, apart_us=apart_us)
+
+
+def _apart_us(workload: str, launches: Sequence[Launch], tail: RankedTail) -> float:
+    """Return by how much the last may be slower than the first, by the upper end of the ratio of both."""
+    first, last = tail.ranking.first, tail.ranking.last
+    compared = compare_all(launches, workload, metric(tail.tail.metric), tail.ranking.estimates)
+    ratios = [
+        each.ci_high
+        for found in compared
+        for each in (found, inverse(found))
+        if (each.a, each.b) == (first, last)
+    ]
+    return tail.ranking.mean(first) * (max(ratios, default=math.inf) - 1)
 
 
 def saturated(launches: Sequence[Launch], tables: Mapping[str, Table]) -> Saturated | None:
@@ -281,15 +314,20 @@ def _told(table: Table) -> Iterator[Row]:
 
 def ways(tables: Mapping[str, Table]) -> Iterator[Way]:
     """Say what place, state and interpreter make of servers, where that is known to make a difference."""
+    compared: dict[tuple[str, str], dict[str, dict[str, Comparison]]] = {}
     for workload, table in tables.items():
-        told: dict[tuple[str, str], dict[str, Comparison]] = {}
+        lucky = {row.server for row in table.rows if row.failed}
         for name, of_metric in table.comparisons.items():
             for found in of_metric:
                 for each in (found, inverse(found)):
                     way = one_more(each.a, each.b)
-                    if way is not None and each.verdict in {BETTER, WORSE}:
-                        told.setdefault((each.a, way), {})[name] = each
-        yield from (Way(server, way, workload, against) for (server, way), against in told.items())
+                    if way is not None and not {each.a, each.b} & lucky:
+                        compared.setdefault((each.a, way), {}).setdefault(workload, {})[name] = each
+    for (server, way), by_workload in compared.items():
+        for workload, of_metrics in by_workload.items():
+            known = {name: each for name, each in of_metrics.items() if each.verdict in {BETTER, WORSE}}
+            if known:
+                yield Way(server, way, workload, len(by_workload), known)
 
 
 def one_more(server: str, other: str) -> str | None:

@@ -26,6 +26,7 @@ class MapField:
 
     Attributes:
         ratios: of any two servers, by metric name and their names.
+        failed: servers that did not answer all there, by a fault of their own.
     """
 
     workload: str
@@ -33,6 +34,7 @@ class MapField:
     cheapest: Ranking | None
     memory: Ranking | None
     ratios: Mapping[tuple[str, str, str], Comparison]
+    failed: frozenset[str] = frozenset()
 
     def times(self, server: str, other: str) -> float | None:
         """Return how many times as much a server answers as another; None if they were not compared."""
@@ -89,12 +91,19 @@ class Divide:
         return self.before[0] == self.after[0]
 
 
+JUST_BEHIND: Final[Lead] = (math.nextafter(-math.log(BEHIND), -math.inf),) * 3
+"""Of who failed somewhere it is known that it had fallen behind there, and not how far."""
+
+
 def falling_behind(fields: Mapping[Place, MapField]) -> dict[tuple[str, float], Behind]:
-    """Say of each server and wait from how many clients on it answers less than the best by more than `BEHIND`."""
+    """Say of each server and wait from how many clients on it answers less than the best by more than `BEHIND`.
+
+    Where it failed, it has fallen behind at the latest.
+    """
     leads: dict[tuple[str, float], list[tuple[int, Lead]]] = {}
     for (wait_s, clients), each in sorted(fields.items()):
-        for server in each.most.estimates:
-            lead = _lead(each, MOST, server, each.most.first)
+        for server in (*each.most.estimates, *sorted(each.failed)):
+            lead = JUST_BEHIND if server in each.failed else _lead(each, MOST, server, each.most.first)
             if lead is not None:
                 leads.setdefault((server, wait_s), []).append((clients, lead))
     return {whose: _behind(found) for whose, found in leads.items()}
@@ -151,6 +160,9 @@ def crossing(  # noqa: PLR0913 - where, of what, and who
     if here is None or there is None:
         return None
     begin, end = max(zip(before, after, strict=True), key=lambda ends: ends[1] / ends[0])
+
+    if not all(behind < 0 < ahead for behind, ahead in zip(here, there, strict=True)):
+        return None  # one of both is not ranked in one of the fields, and was not told apart there, or by lucky launches
 
     def where(behind: float, ahead: float) -> float:
         return between(begin, end, -behind / (ahead - behind))

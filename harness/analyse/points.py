@@ -145,8 +145,9 @@ def _ranked(
         found = _of_table(table, rows, name)
         if found is not None:
             yield purpose, RankedBy(name, found, _without(rows, found))
-    if len(rows) == 1:
-        yield from _alone(rows[0])
+    able = [row for row in rows if not row.failed and row.server not in fewer]
+    if len(able) == 1:
+        yield from _alone(able[0])
         return
     regime = launches[0].sample.placement.regime if launches else ONE_CORE
     rows = [row for row in rows if row.server not in fewer]

@@ -46,10 +46,17 @@ BACKGROUND_RPS: Final = Metric(
 
 @dataclass(frozen=True)
 class Ranking:
-    """Servers by one metric under one workload, the best first; `leaders` are the best and who was not told apart from it."""
+    """Servers by one metric under one workload, the best first.
+
+    Attributes:
+        estimates: of those that are ranked.
+        leaders: the best, and who was not told apart from it.
+        without: who was measured there, and is not ranked: by a fault of its own, or since too little is known of it.
+    """
 
     estimates: Mapping[str, Estimate]
     leaders: tuple[str, ...]
+    without: tuple[str, ...] = ()
 
     def mean(self, server: str) -> float:
         """Return a server's figure."""
@@ -112,7 +119,9 @@ def ranking(  # noqa: PLR0913 - of what, and by whose verdicts
     first, *tied = together_first(ranked, comparisons)
     has_ratio = {server for server in ranked if min(values[server]) > 0}
     leaders = (first, *(server for server in tied if server in has_ratio or first not in has_ratio))
-    return Ranking({server: found[server] for server in ranked}, leaders)
+    there = dict.fromkeys(launch.sample.cell.server for launch in under(mine, workload))
+    without = (server for server in there if server not in found and (among is None or server in among))
+    return Ranking({server: found[server] for server in ranked}, leaders, tuple(without))
 
 
 def enough_launches(known: Iterable[Estimate]) -> int:
@@ -183,3 +192,10 @@ def ranked_rows(rows: Iterable[Row], name: str) -> list[Row]:
     enough = enough_launches(found for _, found in known.values())
     kept = [(row, found.mean) for row, found in known.values() if found.launches >= enough]
     return [row for row, _ in sorted(kept, key=itemgetter(1), reverse=metric(name).higher_is_better)]
+
+
+def not_ranked(rows: Iterable[Row], name: str) -> list[str]:
+    """Return who was measured and cannot be ranked by a metric: by a fault of its own, or since too little is known of it."""
+    rows = tuple(rows)
+    ranked = {row.server for row in ranked_rows(rows, name)}
+    return [row.server for row in rows if row.server not in ranked]

@@ -20,7 +20,7 @@ from harness.analyse.rankings import ranking
 from harness.analyse.samples.metrics import metric
 from harness.analyse.samples.quantiles import Observed
 from harness.analyse.shortfall import Shortfall, shortfalls
-from harness.analyse.tables import Table, tabulate
+from harness.analyse.tables import Table, failed, tabulate
 from harness.plan import CLOSED, CONSTANT, ONE_CORE, RELAY, RELAYS, Workload, by_name
 from harness.record import add_histograms
 
@@ -140,6 +140,7 @@ def relay_map(
                     for name in (MOST, CHEAPEST)
                     for found in table.comparisons[name]
                 },
+                frozenset(failed(under(of_regime(launches, ONE_CORE), each.name))),
             )
     return RelayMap(
         pool, fields, tuple(divides(fields)), falling_behind(fields), all_threads(launches, fields)

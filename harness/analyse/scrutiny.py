@@ -104,7 +104,7 @@ def scrutiny(
         ),
         resolution=_resolution(twins),
         variants=tuple(_variants(tables)),
-        on_one_core=ranking(usual, BUSY, metric("throughput_rps")),
+        on_one_core=ranking(usual, BUSY, metric("throughput_rps"), table=tables.get(BUSY)),
         on_all_cores={
             row.server: found.mean
             for row in (on_all_cores[BUSY].rows if BUSY in on_all_cores else ())

@@ -81,6 +81,13 @@ def test_a_server_under_two_names_is_held_against_itself(make_results: Callable[
     assert [each.metric for each in found.twins] == ["throughput_rps", "cpu_us_per_request"]
     assert [each.ratio for each in found.twins] == pytest.approx([1, 1])
     assert {(each.a, each.b) for each in found.twins} == {("threaded", twin)}
+    first_gone = tuple(
+        sample for sample in results.samples if (sample.cell.server, sample.cell.block) != ("threaded", 0)
+    )
+    turned = analyse(
+        changed(results, samples=first_gone[1:] + first_gone[:1], manifest=manifest, twins=twins)
+    )
+    assert {(each.a, each.b) for each in turned.twins} == {("threaded", twin)}
     alone = analyse(results).one_core.tables["clients_64"].comparisons
     assert found.one_core.tables["clients_64"].comparisons == alone, "the twin is in nobody's way"
 

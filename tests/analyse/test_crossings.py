@@ -9,6 +9,7 @@ from harness.analyse.crossings import MOST, Behind, neighbours
 from harness.analyse.relays import relay_map
 from harness.plan import by_name
 from tests.analyse.relay_grids import GRID, A, B, Make, make_grid
+from tests.makers import changed
 
 
 def test_the_answer_changes_between_fields_of_which_nobody_leads_both(make_relayed: Make) -> None:
@@ -74,3 +75,20 @@ def test_who_is_behind_everywhere_is_so_from_the_fewest_on(make_relayed: Make) -
         launches_of(make_grid(make_relayed, dict.fromkeys(GRID, 0.5))), [*map(by_name, GRID)], None
     )
     assert found.behind[B, 0.005] == Behind(0.0, 0.0, 0.0, fewest=16, most=256)
+
+
+def test_who_failed_has_fallen_behind_at_the_latest(make_relayed: Make) -> None:
+    """As good with 16 and 64 clients; with 256 it left requests without an answer, in one launch of four."""
+    grid = make_grid(make_relayed, {}, 0.002)
+    third = [changed(sample, server="gevent_greenlets") for sample in grid if sample.cell.server == A]
+    samples = [
+        changed(sample, timeout=3, sent=sample.requests.sent + 3)
+        if (sample.cell.server, sample.cell.workload, sample.cell.block) == (B, "relay_5ms_256", 1)
+        else sample
+        for sample in (*grid, *third)
+    ]
+    found = relay_map(launches_of(samples), [*map(by_name, GRID)], None)
+    behind = found.behind[B, 0.005]
+    assert (behind.at, behind.high) == pytest.approx((256, 256))
+    assert behind.most == 256
+    assert found.behind[B, 0.02].at == math.inf

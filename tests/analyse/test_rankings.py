@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from harness.analyse.blocks import launches_of
 from harness.analyse.comparisons import UNDECIDED
-from harness.analyse.rankings import leaders, ranked_rows, ranking, tail_ranking
+from harness.analyse.rankings import leaders, not_ranked, ranked_rows, ranking, tail_ranking
 from harness.analyse.samples.metrics import metric
 from harness.analyse.tables import tabulate
 from harness.record import Results, Sample
@@ -34,6 +34,20 @@ def test_nobody_is_last_by_one_launch_where_others_have_several(make_sample: Cal
         return found.last
 
     assert [last(blocks) for blocks in (1, 2)] == ["b", "c"]
+
+
+def test_who_is_not_ranked_is_named(make_sample: Callable[..., Sample]) -> None:
+    """Else the last of those that are would pass for the last of all."""
+    rates = {"a": FAST, "b": MIDDLE, "c": SLOW[:1]}
+    samples = [make_sample(name, block, rps=rps) for name in rates for block, rps in enumerate(rates[name])]
+    launches = launches_of(samples)
+    found = ranking(launches, "clients_64", THROUGHPUT)
+    assert found is not None
+    assert (found.last, found.without) == ("b", ("c",))
+    assert not_ranked(tabulate(launches, "clients_64").rows, "throughput_rps") == ["c"]
+    some = ranking(launches, "clients_64", THROUGHPUT, ("a", "b"))
+    assert some is not None
+    assert some.without == ()
 
 
 def test_where_all_have_one_launch_they_are_in_order_and_not_told_apart(

@@ -22,6 +22,7 @@ from harness.record import (
     SelfCheck,
     ServerCosts,
     Verdict,
+    WorkerShare,
     read_results,
 )
 from harness.report.figures.look import look
@@ -449,7 +450,21 @@ def test_the_reference_run_is_complete_and_of_conforming_servers() -> None:
     of_one_process = [verdict.case for verdict in results.conformance if verdict.verdict == "N/A"]
     assert {*of_one_process} <= {"C16"}
     assert {verdict.verdict for verdict in results.conformance} <= {"PASS", "BY-DESIGN", "N/A"}
-    assert results.measured_cells == results.manifest.design.planned_cells
+    rounds: dict[tuple[str, str], dict[int, set[str]]] = {}
+    for sample in (*results.samples, *results.twins):
+        of_block = rounds.setdefault((sample.cell.workload, sample.placement.regime), {})
+        of_block.setdefault(sample.cell.block, set()).add(sample.cell.server)
+    left_out = 0
+    for (workload, _), of_block in rounds.items():
+        everybody = of_block[0]
+        assert all(servers == everybody for servers in of_block.values()), (
+            "a round is measured whole, or not at all"
+        )
+        missing = results.manifest.design.blocks_of[workload] - len(of_block)
+        assert of_block.keys() == {*range(len(of_block))}
+        assert missing <= 1, "the last one alone may be left out, if there was no time for it"
+        left_out += missing * len(everybody)
+    assert results.measured_cells + left_out == results.manifest.design.planned_cells
 
 
 def test_a_changed_source_is_noticed() -> None:
@@ -533,3 +548,19 @@ def test_a_server_whose_costs_are_not_known_is_named(
 
 def test_what_else_is_to_be_known_of_a_run_comes_first(make_results: Callable[..., Results]) -> None:
     assert "> Faults came later." in text_of(make_results(remark="Faults came later.")).splitlines()[:4]
+
+
+def test_a_load_from_many_machines_is_not_said_to_come_over_loopback(
+    make_results: Callable[..., Results],
+) -> None:
+    here = make_results()
+    from_afar = tuple(
+        changed(sample, workers=(WorkerShare(worker="afar", clients=64, requests=sample.requests),))
+        for sample in here.samples
+    )
+    assert "over the loopback interface" in text_of(here)
+    text = text_of(changed(here, samples=from_afar))
+    assert "loopback" not in text
+    assert "no network in these figures" not in text
+    assert "server and load on one machine" not in text
+    assert "load from 1 worker of a cluster" in text

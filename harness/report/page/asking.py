@@ -206,6 +206,7 @@ def _form() -> Markup:
         _choice("place", "It has", [(each, PLACEMENT_NAMES[each]) for each in PLACEMENTS], PINNED),
         _choice("by", "What counts is", [(each, PURPOSE_NAMES[each]) for each in PURPOSES], MOST),
         id="question",
+        autocomplete="off",
         hidden=True,
     )
 

@@ -41,10 +41,25 @@ def luminance(parts: Sequence[int]) -> float:
     return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
-DASHES: Final[dict[str, list[int]]] = {"-": [], "--": [6, 4], ":": [2, 3], "-.": [8, 3, 2, 3]}
-"""The lines of `figures.look`, as lengths of strokes and gaps."""
+DASHES: Final[Sequence[list[int]]] = (
+    [],
+    [6, 4],
+    [2, 3],
+    [8, 3, 2, 3],
+    [14, 4],
+    [8, 3, 2, 3, 2, 3],
+    [4, 2],
+    [14, 3, 5, 3],
+    [2, 7],
+    [14, 3, 2, 3, 2, 3, 2, 3],
+    [6, 2, 2, 2],
+    [20, 6, 2, 6],
+)
+"""Strokes and gaps, as many kinds as a model has ways to be measured."""
 
 
 def dash(server: str, servers: Sequence[str]) -> list[int]:
-    """Return of which strokes a server's line is."""
-    return DASHES[look(server, servers).line]
+    """Return of which strokes a server's line is: of those that have its colour each has others, its model none."""
+    tint = look(server, servers).tint
+    alike = [each for each in servers if look(each, servers).tint == tint]
+    return DASHES[alike.index(server) % len(DASHES)]

@@ -1,11 +1,12 @@
 """The conformance matrix: every case on every server. A cell tells what is sent there, what must come, and what did."""
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from harness.analyse.analysis import Analysis
-from harness.record import GROUP_TITLES, Judgement, Results, Trial, Verdict
+from harness.record import GROUP_TITLES, Judgement, Results, ServerFacts, Trial, Verdict
 from harness.report.names import short_names
 from harness.report.page.markup import Markup, behind, code, joined, scrolled, tag, with_code
 from harness.report.wording import counted
@@ -60,6 +61,7 @@ def matrix(analysis: Analysis) -> tuple[Markup, dict[str, Any]]:
         return tag(
             "section", tag("h2", "Conformance"), tag("p", "The suite was not run."), id="conformance"
         ), {}
+    facts = {each.label: each for each in results.manifest.servers}
     found = {(each.case, each.server): each for each in results.conformance}
     cases = {each.case: each for each in results.conformance}
     failed = [each for each in results.conformance if each.verdict.failed]
@@ -89,6 +91,7 @@ def matrix(analysis: Analysis) -> tuple[Markup, dict[str, Any]]:
     )
     return section, {
         "servers": labels,
+        "again": [_judging(facts.get(label), label) for label in labels],
         "cases": {case: _of_case(judgement, results) for case, judgement in cases.items()},
         "remarks": {
             f"{each.case} {each.server}": parts_of(each.detail) for each in results.conformance if each.detail
@@ -96,6 +99,12 @@ def matrix(analysis: Analysis) -> tuple[Markup, dict[str, Any]]:
         "meanings": {each: each.meaning for each in seen},
         "words": WORDS | {"typed": TYPED},
     }
+
+
+def _judging(facts: ServerFacts | None, label: str) -> str:
+    """Return the command that judges a server again; where it lies is for the caller to know."""
+    whom = ("--server", f"{label}={facts.command}") if facts and not facts.file else (label,)
+    return shlex.join(("harness", "conform", *whom))
 
 
 def sign_of(verdict: Verdict) -> str:

@@ -27,6 +27,10 @@
     form.hidden = false;
   }
 
+  // Who is ahead stands in a copy that was just made, which nobody would read out.
+  const aloud = element("p", "", "aloud");
+  aloud.setAttribute("aria-live", "polite");
+
   // The answer on top: found by the places of what was chosen.
   function answer() {
     const at = (name) => question.elements[name].selectedIndex;
@@ -40,6 +44,7 @@
     shown.replaceChildren(says, element("p", asked(), "asked"));
     shown.insertAdjacentHTML("beforeend", found.expected);
     shown.append(...found.points.map(copyOfPoint));
+    aloud.textContent = shown.querySelector(".says:not([hidden])")?.textContent ?? "";
   }
 
   // For who prints it: what was chosen is gone from the paper.
@@ -87,11 +92,31 @@
           { ...axis, label: "response time, ms", size: 64 },
         ],
         series: [{ label: "1 in" }, ...places.map(series)],
+        legend: { markers: { dash: (_, at) => (at === 0 ? "solid" : border(data.tails.servers[places[at - 1]].dash)) } },
+        hooks: { draw: [nameLines] },
       },
       [data.tails.beyond, ...places.map((each) => curves[each])],
       place,
     );
     place.dataset.curves = places.length;
+
+    // At its end, so that it takes no colours to tell one from another.
+    function nameLines({ ctx, valToPos }) {
+      ctx.save();
+      ctx.font = `${12 * devicePixelRatio}px system-ui`;
+      ctx.textAlign = "right";
+      for (const each of places.filter(inColour)) {
+        const last = curves[each].findLastIndex((value) => value !== null);
+        if (last < 0) continue;
+        ctx.fillStyle = series(each).stroke;
+        ctx.fillText(data.tails.servers[each].name, valToPos(data.tails.beyond[last], "x", true), valToPos(curves[each][last], "y", true) - 5 * devicePixelRatio);
+      }
+      ctx.restore();
+    }
+
+    function border([stroke]) {
+      return stroke === undefined ? "solid" : stroke < 4 ? "dotted" : "dashed";
+    }
 
     function series(each) {
       const { name, dash } = data.tails.servers[each];
@@ -122,7 +147,7 @@
     const tellAll = (parts) => Object.entries(parts).forEach(([what, said]) => tell(what, said));
     tellAll({ promise: title, clause, level, verdict: `${verdict}: ${data.matrix.meanings[verdict]}` });
     tellAll(data.matrix.remarks[name] ?? {});
-    tell("again", `harness conform ${data.matrix.servers[cell.dataset.at]} --case ${id}`);
+    tell("again", `${data.matrix.again[cell.dataset.at]} --case ${id}`);
     for (const mistake of mistakes) tellAll(mistake);
     document.getElementById("told").replaceChildren(element("h3", name), list);
     keep("cell", name);
@@ -135,9 +160,13 @@
     const row = rows[rows.indexOf(cell.parentElement) + down];
     const next = row?.cells[cell.cellIndex + across];
     if (!next?.dataset.at) return;
-    cell.tabIndex = -1;
-    next.tabIndex = 0;
+    reach(next);
     next.focus();
+  }
+
+  function reach(cell) {
+    for (const each of cell.closest("table").querySelectorAll('[tabindex="0"]')) each.tabIndex = -1;
+    cell.tabIndex = 0;
   }
 
   const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -151,7 +180,10 @@
     for (const cell of cells) {
       if (cell.tabIndex !== 0) cell.tabIndex = -1;
       cell.setAttribute("aria-label", `${nameOf(cell)}: ${cell.dataset.is}`);
-      cell.addEventListener("click", () => open(cell));
+      cell.addEventListener("click", () => {
+        reach(cell);
+        open(cell);
+      });
       cell.addEventListener("keydown", (event) => {
         if (event.key === "Enter" || event.key === " ") open(cell);
         else if (event.key in MOVES) move(cell, ...MOVES[event.key]);
@@ -172,6 +204,7 @@
 
   function start() {
     restore(question);
+    question.after(aloud);
     question.addEventListener("change", (event) => {
       keep(event.target.name, event.target.value);
       answer();
@@ -191,9 +224,13 @@
     addEventListener("hashchange", () => location.reload()); // another address was opened in this very tab
     makeCellsReachable();
     const opened = cells.find((cell) => nameOf(cell) === chosen.get("cell"));
-    if (opened) open(opened);
+    if (opened) {
+      opened.closest("details").open = true;
+      open(opened);
+    }
     for (const link of document.querySelectorAll("nav a")) {
       link.addEventListener("click", (event) => {
+        if (event.ctrlKey || event.metaKey || event.shiftKey) return;
         event.preventDefault();
         keep("at", link.hash.slice(1));
         goTo(chosen.get("at"));

@@ -2,10 +2,12 @@
 
 import json
 import shlex
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Final
 
 from harness.analyse.analysis import Analysis
+from harness.analyse.answer import workers_of
 from harness.record import Manifest
 from harness.report.blocks import Blocks
 from harness.report.page.asking import asking
@@ -57,7 +59,7 @@ def page(analysis: Analysis) -> str:
         title=TITLE,
         style=fixed("uPlot.min.css") + fixed("page.css") + style(labels),
         heading=as_html(heading(analysis)),
-        measured=joined([_measured(analysis.results.manifest), as_html([missing])]),
+        measured=joined([_measured(analysis.results.manifest, workers_of(analysis.results)), as_html([missing])]),
         contents=tag("nav", *(tag("a", SECTIONS[name], href=f"#{name}") for name, each in sections.items() if each), aria_label="Sections"),
         sections=Markup("\n").join(each for each in sections.values() if each),
         data=in_script({"answers": answers, "tails": curves, "matrix": cells}),
@@ -83,8 +85,13 @@ def _decides(screen: Blocks, analysis: Analysis) -> Markup:
     return tag("section", tag("h2", "What decides between the models"), blocks, id="decides")
 
 
-def _measured(manifest: Manifest) -> Markup:
+def _measured(manifest: Manifest, workers: Sequence[str]) -> Markup:
     machine = manifest.environment
+    whence = (
+        f"load from {counted(len(workers), 'worker')} of a cluster"
+        if workers
+        else "server and load on one machine"
+    )
     return tag(
         "p",
         joined(
@@ -93,7 +100,7 @@ def _measured(manifest: Manifest) -> Markup:
                 f" on {manifest.started} (UTC): {servers_counted([facts.label for facts in manifest.servers])}, "
                 f"{counted(len(manifest.design.workloads), 'workload')}, by ",
                 code(shlex.join(manifest.command)),
-                f", on {machine.cores} cores of {machine.cpu}, {machine.kernel}, {machine.python}; server and load on one machine.",
+                f", on {machine.cores} cores of {machine.cpu}, {machine.kernel}, {machine.python}; {whence}.",
             ]
         ),
         class_="note",

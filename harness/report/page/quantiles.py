@@ -69,6 +69,7 @@ def quantiles(analysis: Analysis) -> tuple[Markup, dict[str, Any]]:
             tag("label", "Workload", tag("select", *options, name="load")),
             tag("fieldset", tag("legend", "Servers in colour"), *(_box(each, servers) for each in servers)),
             id="tail",
+            autocomplete="off",
             hidden=True,
         ),
         tag("div", id="curves"),

@@ -4,9 +4,18 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from harness.analyse.advice import ThreadsThatWait, WaitingHandlers
+from harness.analyse.advice import WaitingHandlers
 from harness.analyse.analysis import Analysis
-from harness.analyse.answer import OTHER_WAYS, Answer, ConnectionMemory, Saturated, Spare, WaitingAt, Way
+from harness.analyse.answer import (
+    OTHER_WAYS,
+    Answer,
+    ConnectionMemory,
+    Saturated,
+    Spare,
+    WaitingAt,
+    Way,
+    workers_of,
+)
 from harness.analyse.changing_places import PlaceChange
 from harness.analyse.comparisons import UNDECIDED
 from harness.analyse.rankings import Ranking
@@ -50,6 +59,8 @@ def measured(results: Results) -> str:
     """Say in a line what was measured."""
     environment, design = results.manifest.environment, results.manifest.design
     servers = servers_counted([facts.label for facts in results.manifest.servers])
+    workers = workers_of(results)
+    whence = f"load from {counted(len(workers), 'worker')} of a cluster" if workers else "loopback"
     judged = len({each.case for each in results.conformance})
     failed = sorted({each.server for each in results.conformance if each.verdict.failed})
     gate = (
@@ -61,7 +72,7 @@ def measured(results: Results) -> str:
     )
     return (
         f"**Measured**: one small TCP protocol, {servers} that answer it byte for byte alike, "
-        f"{environment.python}, {environment.cores} cores, loopback, {len(design.workloads)} loads.{gate} "
+        f"{environment.python}, {environment.cores} cores, {whence}, {len(design.workloads)} loads.{gate} "
         "[How](method.md), [all tables](workloads.md), [every pair](pairs.md); [report.html](report.html), opened in a browser, answers what it is asked."
     )
 
@@ -88,6 +99,8 @@ def spare_sentence(found: Spare, table: Table) -> str:
         "Even with a core to spare the model shows"
         if found.noticed
         else f"With a core to spare the model hardly shows in {tail.share} of the responses"
+        if found.slight
+        else f"Whether the model shows in {tail.share} of the responses with a core to spare, this run cannot tell"
     )
     apart = "" if ranking.tells_apart else " (not told apart)"
     unknown = f" Too little is known of {listed(without)}." if without else ""
@@ -110,7 +123,7 @@ def saturated_sentence(found: Saturated) -> str:
         "; ".join(_most(clients, found.most[clients]) for clients in dict.fromkeys((fewest, most)))
     )
     if not found.turning:
-        always = found.everywhere
+        always = found.everywhere if any(each.tells_apart for each in found.most.values()) else ()
         head = (
             f"Saturated, at every number of clients {few(always, MOST_NAMED)} {'is' if len(always) == 1 else 'are'} among those that answer most"
             if always
@@ -136,11 +149,12 @@ def _turn(found: PlaceChange) -> str:
 
 
 def _most(clients: int, found: Ranking) -> str:
+    without = f", too little is known of {listed(found.without)}" if found.without else ""
     if not found.tells_apart:
-        return f"with {clients:,} clients none were told apart"
+        return f"with {clients:,} clients none were told apart{without}"
     return (
         f"with {clients:,} clients {few(found.leaders, MOST_NAMED)} answered most ({found.mean(found.first):,.0f} requests/s), "
-        f"`{found.last}` fewest ({found.mean(found.last):,.0f})"
+        f"`{found.last}` fewest ({found.mean(found.last):,.0f}){without}"
     )
 
 
@@ -151,7 +165,7 @@ def waiting_sentence(analysis: Analysis) -> str:
     said = [
         f"{few(each.servers, MOST_NAMED)}: {why}"
         for each in analysis.advice
-        if isinstance(each, WaitingHandlers | ThreadsThatWait)
+        if isinstance(each, WaitingHandlers)
         for _, why in [advice_in_words(each)]
     ]
     at = _waiting_at(analysis.answer.waiting) if analysis.answer.waiting else ""
@@ -162,7 +176,7 @@ def waiting_sentence(analysis: Analysis) -> str:
 def _waiting_at(found: WaitingAt) -> str:
     most, cheapest = found.most, found.cheapest
     shares = ", ".join(
-        f"`{row.server}` {most.mean(row.server) / found.ceiling_rps:.0%}"
+        f"`{row.server}` {most.mean(row.server) / found.ceiling_rps:.0%}{_given_fewer(row.server, found)}"
         for row in found.rows
         if row.server in most.estimates and row.server == model_of(row.server)
     )
@@ -181,6 +195,10 @@ def _waiting_at(found: WaitingAt) -> str:
         f"with {found.clients:,} clients and {found.wait_s * 1e3:g} ms, a pool of {found.pool:,}, {first}. Share of the {found.ceiling_rps:,.0f} requests/s "
         f"that the pool allows: {shares}{cpu}"
     )
+
+
+def _given_fewer(server: str, found: WaitingAt) -> str:
+    return f" (with {found.fewer[server]:,} clients)" if server in found.fewer else ""
 
 
 def place_sentence(found: Answer, *, on_others: bool = False) -> str:
@@ -206,7 +224,7 @@ def _ways(found: Sequence[Way]) -> list[str]:
     for ways in ranked[:MOST_WAYS]:
         told.setdefault(_way(ways[0]), []).append(_what_it_makes(ways))
     rest = len(ranked) - MOST_WAYS
-    more = [f"{counted(rest, 'such difference')} more: see the [tables](workloads.md)."] if rest > 0 else []
+    more = [f"{counted(rest, 'such difference')} more ([tables](workloads.md))."] if rest > 0 else []
     return [*(f"{capital(way)} instead: {'; '.join(servers)}." for way, servers in told.items()), *more]
 
 
@@ -227,6 +245,8 @@ def _what_it_makes(found: Sequence[Way]) -> str:
             span = dict.fromkeys(f"{each:.2f}" for each in (ratios[0], ratios[-1]))
             told.append(f"{' to '.join(span)} times {title}")
     loads = by_name(found[0].workload).title if len(found) == 1 else f"{len(found)} loads"
+    open_in = found[0].loads - len(found)
+    loads += f", not told apart under {open_in} more" if open_in else ""
     return f"`{found[0].server}` {', '.join(told)} ({loads})"
 
 
@@ -279,7 +299,7 @@ def _busy(found: Answer) -> Blocks:
 def _while_handlers_wait(found: WaitingAt | None) -> Blocks:
     if found is None:
         return []
-    columns = (*COLUMNS, *numbers("of the ceiling", "under way"))
+    columns = (*COLUMNS, *numbers(f"of {found.ceiling_rps:,.0f}/s", "under way"))
     rows = (
         (
             *_figures(row),

@@ -87,7 +87,7 @@ def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901, PLR0912 - a situ
             return (
                 "The least memory",
                 f"`{best}` held {found.mean(best):,.0f} MiB at most with 500 clients{per_client}, `{found.last}` "
-                f"{found.mean(found.last):,.0f} MiB",
+                f"{found.mean(found.last):,.0f} MiB{_if_not_apart(found)}",
             )
         case CleanStop(servers=clean, longest_s=longest_s, everyone=everyone):
             return (
@@ -100,13 +100,23 @@ def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901, PLR0912 - a situ
                 "An interpreter, for one core",
                 f"with 64 clients on no other was a request shown to cost less CPU, in {leading[best[0]]} of {counted(models, 'model')}",
             )
-        case FreeOnAllCores(found=found):
+        case FreeOnAllCores(found=found, pinned=pinned):
             return (
                 "All cores, for one server",
                 f"free on all, with 64 clients, `{found.first}` answered {found.mean(found.first):,.0f} requests/s, `{found.last}` "
-                f"{found.mean(found.last):,.0f}",
+                f"{found.mean(found.last):,.0f}{_if_not_apart(found)}{_beside_pinned(pinned)}",
             )
     raise NotImplementedError(type(advice).__name__)
+
+
+def _if_not_apart(found: Ranking) -> str:
+    return "" if found.tells_apart else " (not told apart)"
+
+
+def _beside_pinned(pinned: Ranking | None) -> str:
+    return (
+        f"; pinned to one core `{pinned.first}` answered {pinned.mean(pinned.first):,.0f}" if pinned else ""
+    )
 
 
 def _waiting(advice: WaitingHandlers) -> str:
@@ -120,9 +130,10 @@ def _waiting(advice: WaitingHandlers) -> str:
     told_apart = (
         f", and in {tied} more is not told apart from it" if tied and len(advice.servers) == 1 else ""
     )
+    whole = f" of the {advice.apart} where any were told apart" if advice.apart < advice.fields else ""
     return (
         f"of {advice.fields} fields of the map {'each' if len(advice.servers) > 1 else 'it'} has the best figure in "
-        f"{advice.first[best]}{told_apart}{least}"
+        f"{advice.first[best]}{whole}{told_apart}{least}"
     )
 
 
@@ -195,7 +206,7 @@ def _fastest(speed: Ranking | None) -> str:
 def _idle(advice: MostlyIdle) -> str:
     memory, cpu = advice.memory, advice.cpu
     of_cpu = (
-        f"; a request beside them cost {cpu.mean(cpu.first):.1f} (`{cpu.first}`) to {cpu.mean(cpu.last):.1f} µs (`{cpu.last}`) with 64 that ask"
+        f"; a request beside them cost {cpu.mean(cpu.first):.1f} (`{cpu.first}`) to {cpu.mean(cpu.last):.1f} µs (`{cpu.last}`) with 64 that ask{_if_not_apart(cpu)}"
         if cpu
         else ""
     )
@@ -209,7 +220,7 @@ def _idle(advice: MostlyIdle) -> str:
     unable = f"; {listed(advice.unable)} cannot hold them" if advice.unable else ""
     return (
         f"{advice.connections:,} silent connections took {memory.mean(memory.first):,.0f} MiB of the process at `{memory.first}`, {memory.mean(memory.last):,.0f} at "
-        f"`{memory.last}`{of_each}{of_cpu}{unable}"
+        f"`{memory.last}`{_if_not_apart(memory)}{of_each}{of_cpu}{unable}"
     )
 
 
@@ -233,9 +244,10 @@ def _left_behind(advice: NobodyLeftBehind) -> str:
     found, but = advice.shares, advice.but
     worst = ", ".join(f"`{server}` {found.mean(server):.0%}" for server in but)
     least = min(found.mean(server) for server in advice.servers)
-    return (
-        f"with 500 clients the one served worst got {worst} of an equal share; elsewhere {least:.0%} or more"
+    unknown = (
+        f"; not known of {listed(advice.unknown)}, which have no figures there" if advice.unknown else ""
     )
+    return f"with 500 clients the one served worst got {worst} of an equal share; elsewhere {least:.0%} or more{unknown}"
 
 
 def _computing(advice: Computing) -> str:

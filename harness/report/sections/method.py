@@ -1,9 +1,11 @@
 """What frames the report: what was measured and how, what limits it, how to do it again."""
 
+import shlex
 from collections.abc import Sequence
 from typing import Final
 
 from harness.analyse.analysis import Analysis
+from harness.analyse.answer import workers_of
 from harness.analyse.blocks import Repetition
 from harness.analyse.precision import Reach, sentence
 from harness.analyse.reached import noise_sentence, precision_sentence
@@ -223,8 +225,15 @@ def limits(analysis: Analysis) -> Blocks:
         )
     lines += [_repetition_sentence(analysis.repetition)] if analysis.repetition else []
     waits = "" if analysis.relays.workloads else ", and no handler that waits for something else"
+    workers = workers_of(analysis.results)
+    between = (
+        f"The load came from {counted(len(workers), 'worker')} of a cluster ({', '.join(workers)}): what lies between them and the server is in "
+        f"these figures; there is no TLS{waits}."
+        if workers
+        else f"Server and generator talk over the loopback interface: there is no network in these figures, no TLS{waits}."
+    )
     lines += [
-        f"Server and generator talk over the loopback interface: there is no network in these figures, no TLS{waits}.",
+        between,
         "How many connections servers hold, and faults, were tried with server and clients on all cores: times there are "
         "not to be compared with those of workloads.",
         "A closed loop slows down with its server: its response times say what so many clients see, not what a "
@@ -252,7 +261,7 @@ def reproduce(manifest: Manifest) -> Blocks:
     return [
         Heading("How to reproduce"),
         Text("`make report` measures on your own machine. These figures came from"),
-        Command(" ".join(manifest.command)),
+        Command(shlex.join(manifest.command)),
         Text(
             "The folder with the results holds every launch, with its histograms; `results/README.md` tells how to read it."
         ),

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from harness.analyse.analysis import Analysis
-from harness.analyse.rankings import RankedTail, leaders, ranked_rows
+from harness.analyse.rankings import RankedTail, leaders, not_ranked, ranked_rows
 from harness.analyse.tables import Table
-from harness.plan import CLOSED, Workload, by_name
+from harness.plan import CLOSED, Workload, by_name, is_as_usual
 from harness.report.blocks import Blocks, Text, grid, words
 from harness.report.wording import all_quantiles, anchor, capital, few, mean_of
 
@@ -26,8 +26,8 @@ def overview(analysis: Analysis) -> Blocks:
         return []
     return [
         Text(
-            "Who was first and who was last; servers named together were not told apart. Tails are ranked by the farthest quantile of "
-            "which enough is known of most servers there; all quantiles stand beside it."
+            "Who was first and who was last of the servers as usual; servers named together were not told apart. Tails are ranked by the farthest "
+            "quantile of which enough is known of most servers there; all quantiles stand beside it."
         ),
         *_summary(analysis.tails, closed, "throughput_rps", "{:,.0f}", ("the most requests/s", "the fewest")),
         *_summary(
@@ -62,14 +62,19 @@ def _summary(
 
 
 def _first_and_last(table: Table, name: str, form: str) -> tuple[str, str]:
-    rows = ranked_rows(table.rows, name)
+    usual = [row for row in table.rows if is_as_usual(row.server)]
+    rows, missing = ranked_rows(usual, name), not_ranked(usual, name)
     if len(rows) < 2:
         return "–", "–"
     best, last = leaders(table, rows, name), rows[-1]
     figures = [form.format(mean_of(row, name).mean) for row in (best[0], last)]
+    without = f", without {few(missing, MOST_NAMED)}" if missing else ""
     if last in best:
-        return f"none told apart: {figures[0]} to {figures[1]}", "–"
-    return f"{few([row.server for row in best], MOST_NAMED)} {figures[0]}", f"`{last.server}` {figures[1]}"
+        return f"none told apart: {figures[0]} to {figures[1]}{without}", "–"
+    return (
+        f"{few([row.server for row in best], MOST_NAMED)} {figures[0]}{without}",
+        f"`{last.server}` {figures[1]}",
+    )
 
 
 def _tails(table: Table, of_tail: RankedTail | None) -> tuple[str, str, str]:

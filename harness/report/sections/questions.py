@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from harness.analyse.analysis import Analysis
+from harness.analyse.answer import workers_of
 from harness.analyse.comparisons import EQUIVALENT, UNDECIDED, Comparison
 from harness.analyse.oddities import EffectNotMet, Oddity, SeldomSleeps, SlowToAnswerAll
 from harness.analyse.scrutiny import BUSY, Headroom, Scrutiny
@@ -34,10 +35,13 @@ def _answers(analysis: Analysis) -> Iterator[tuple[str, str]]:
     yield "Would it hold on 16 cores?", _more_cores(found, environment)
     yield "In a container with one CPU?", _one_cpu(environment)
     yield "With TLS?", f"{NOT_MEASURED} No server here speaks it."
-    yield (
-        "Over a network?",
-        f"{NOT_MEASURED} Server and clients talk over loopback; `harness load --connect` measures a server elsewhere.",
-    )
+    yield "Over a network?", _network(workers_of(analysis.results))
+
+
+def _network(workers: Sequence[str]) -> str:
+    if workers:
+        return f"As far as there was one between the server and the workers of the cluster that loaded it: {', '.join(workers)}."
+    return f"{NOT_MEASURED} Server and clients talk over loopback; `harness load --connect` measures a server elsewhere."
 
 
 def _bottleneck(found: Scrutiny) -> str:

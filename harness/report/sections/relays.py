@@ -10,13 +10,13 @@ from harness.analyse.rankings import Ranking
 from harness.analyse.relays import RelayMap, TimerError
 from harness.analyse.samples.validity import BUSY, LATE_LIMIT
 from harness.analyse.shortfall import REACHED, SHORTEST_WAIT_S, TWO_STATES, Lost, Shortfall
-from harness.analyse.tables import Row
+from harness.analyse.tables import Row, Table
 from harness.plan import Load, by_name
 from harness.record import ServerFacts
 from harness.report.blocks import Blocks, Heading, Picture, Text, grid, numbers, points, words
 from harness.report.names import figure_of
 from harness.report.sections.choice import in_words
-from harness.report.sections.workloads import launches, limits_of, mean_in_words, not_used
+from harness.report.sections.workloads import clipped, launches, limits_of, mean_in_words, not_used
 from harness.report.wording import capital, clients_in_words, few, interval
 
 MOST_NAMED: Final = 3
@@ -72,14 +72,11 @@ def relays_page(analysis: Analysis, drawn: Collection[str]) -> Blocks:
 def relay_section(workload: str, analysis: Analysis) -> Blocks:
     """Show what was measured of each server under one wait, number of clients and pool."""
     load = by_name(workload).load
-    marked = ((analysis.one_core, ""), (analysis.all_cores, ", all cores"))
-    tables = [(regime.tables[workload], mark) for regime, mark in marked if workload in regime.tables]
+    regimes = (analysis.one_core, analysis.all_cores)
+    tables = [regime.tables[workload] for regime in regimes if workload in regime.tables]
     heading = Heading(capital(by_name(workload).title))
-    if not any(table.rows for table, _ in tables):
+    if not any(table.rows for table in tables):
         return [heading, Text("Nothing was measured.")]
-    sometimes = [
-        name for name in SOMETIMES if any(row.estimates[name] for table, _ in tables for row in table.rows)
-    ]
     absent = dict.fromkeys(
         f"`{each.cell.server}` could not be measured: {each.reason}."
         for each in analysis.results.unmeasured
@@ -90,12 +87,20 @@ def relay_section(workload: str, analysis: Analysis) -> Blocks:
         Text(
             f"`{workload}`: at most {load.ceiling_rps:,.0f} requests/s for who serves all.{_of_a_stall(load)}"
         ),
-        grid(
-            (*COLUMNS, *numbers(*(SOMETIMES[name].title for name in sometimes)), *LAST_COLUMNS),
-            (_row(row, mark, sometimes) for table, mark in tables for row in table.rows),
-        ),
-        *points([*(line for table, _ in tables for line in not_used(table)), *absent]),
+        *_figures(tables[0]),
+        *(block for table in tables[1:] if table.rows for block in (Text(ON_ALL_CORES), *_figures(table))),
+        *points([*(line for table in tables for line in not_used(table)), *absent]),
     ]
+
+
+def _figures(table: Table) -> Blocks:
+    """Show the figures of the servers of one regime."""
+    sometimes = [name for name in SOMETIMES if any(row.estimates[name] for row in table.rows)]
+    columns = (*COLUMNS, *numbers(*(SOMETIMES[name].title for name in sometimes)), *LAST_COLUMNS)
+    return [grid(columns, (_row(row, sometimes) for row in table.rows))] if table.rows else []
+
+
+ON_ALL_CORES: Final = "On all cores, and compared with nobody above, letters included:"
 
 
 COLUMNS: Final = (
@@ -119,13 +124,13 @@ def _of_a_stall(load: Load) -> str:
     )
 
 
-def _row(row: Row, mark: str, sometimes: Sequence[str]) -> tuple[str, ...]:
+def _row(row: Row, sometimes: Sequence[str]) -> tuple[str, ...]:
     return (
-        f"`{row.server}`{mark}",
+        f"`{row.server}`",
         interval(row.estimates["throughput_rps"], "{:,.0f}"),
         row.letters["throughput_rps"],
         mean_in_words(row, "ceiling_rps", "{:,.0f}"),
-        interval(row.estimates["ceiling_share"], "{:.2f}"),
+        interval(clipped(row, "ceiling_share"), "{:.2f}"),
         interval(row.estimates["cpu_us_per_request"], "{:.0f}"),
         row.letters["cpu_us_per_request"],
         mean_in_words(row, "core_share", "{:.0%}"),
@@ -222,7 +227,7 @@ def _behind(found: RelayMap) -> Blocks:
     return [
         Text(
             f"From how many clients on a server answers less than the best by more than {BEHIND - 1:.0%}, with the 95 % interval; > and ≤: beyond the most, "
-            "or the fewest, with which it was measured. A wide interval says that little is known, not that a server is as good as any."
+            "or the fewest, with which it was measured; who left requests unanswered is behind there. A wide interval says that little is known, not that a server is as good as any."
         ),
         grid(words("server", *(f"{wait_s * 1e3:g} ms" for wait_s in found.waits_s)), rows),
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from harness.analyse.rankings import RankedTail, leaders, ranked_rows
+from harness.analyse.rankings import RankedTail, leaders, not_ranked, ranked_rows
 from harness.analyse.tables import Row, Table
 from harness.plan import CLOSED, by_name, is_as_usual
 from harness.report.wording import all_quantiles, few, interval, listed, mean_of, rate_of
@@ -35,10 +35,13 @@ def throughput_sentence(table: Table, rows: Sequence[Row]) -> str:
     best, last = _first_and_last(table, rows, THROUGHPUT)
     most, fewest = mean_of(best[0], THROUGHPUT), mean_of(last, THROUGHPUT)
     if last in best:
-        return f"From {fewest.mean:,.0f} to {most.mean:,.0f} requests/s; the first and the last were not told apart."
+        apart = "the first and the last were not told apart"
+        return (
+            f"From {fewest.mean:,.0f} to {most.mean:,.0f} requests/s; {apart}{_without(table, THROUGHPUT)}."
+        )
     return (
         f"{_named(best)} answered the most: {rate_of(best[0], interval(most, '{:,.0f}'))} requests/s; "
-        f"`{last.server}` the fewest, {interval(fewest, '{:,.0f}')}."
+        f"`{last.server}` the fewest, {interval(fewest, '{:,.0f}')}{_without(table, THROUGHPUT)}."
     )
 
 
@@ -59,10 +62,10 @@ def cpu_sentence(table: Table, rows: Sequence[Row]) -> str:
     cheapest, dearest = mean_of(best[0], CPU), mean_of(last, CPU)
     under = f"under this load ({by_name(table.workload).title})"
     if last in best:
-        return f"A request cost {cheapest.mean:.1f} to {dearest.mean:.1f} µs of CPU {under}, with no servers told apart."
+        return f"A request cost {cheapest.mean:.1f} to {dearest.mean:.1f} µs of CPU {under}, with no servers told apart{_without(table, CPU)}."
     return (
         f"A request cost the least CPU {under} in {_named(best)}: {interval(cheapest, '{:.1f}')} µs; the most in "
-        f"`{last.server}`, {interval(dearest, '{:.1f}')} µs, {dearest.mean / cheapest.mean:.1f} times as much."
+        f"`{last.server}`, {interval(dearest, '{:.1f}')} µs, {dearest.mean / cheapest.mean:.1f} times as much{_without(table, CPU)}."
     )
 
 
@@ -82,6 +85,12 @@ def _first_and_last(table: Table, rows: Sequence[Row], name: str) -> tuple[list[
     """Return those who share the first place, and the last."""
     ranked = ranked_rows(rows, name)
     return leaders(table, ranked, name), ranked[-1]
+
+
+def _without(table: Table, name: str) -> str:
+    """Name who is not ranked, so that nobody takes the first and the last for those of all."""
+    missing = not_ranked((row for row in table.rows if is_as_usual(row.server)), name)
+    return f"; too little is known of {listed(missing)}" if missing else ""
 
 
 def _named(rows: Sequence[Row]) -> str:

@@ -10,7 +10,7 @@ from harness.analyse.comparisons import COMPARED, EQUIVALENT, UNDECIDED, Compari
 from harness.analyse.samples.metrics import metric
 from harness.analyse.statistics.inference import Estimate
 from harness.analyse.tables import Row, Table
-from harness.plan import CLOSED, Workload, by_name, why_not
+from harness.plan import CLOSED, Workload, by_name, in_slices, why_not
 from harness.record import Results, ServerFacts
 from harness.report.blocks import Blocks, Grid, Heading, Picture, Text, grid, numbers, points, words
 from harness.report.sections.overview import overview
@@ -34,6 +34,7 @@ POSSIBLE: Final = {
     "fairness_jain": (0.0, 1.0),
     "worst_client_share": (0.0, 1.0),
     "recovery_s": (0.0, math.inf),
+    "ceiling_share": (0.0, 1.0),
 }
 """What a figure cannot leave, and an interval around its mean might."""
 
@@ -164,11 +165,13 @@ def mean_in_words(row: Row, name: str, form: str, unit: float = 1.0) -> str:
 
 def _more_figures(table: Table) -> Blocks:
     """Show the figures that not every workload has, in a table of their own."""
-    shown = [name for name in SOMETIMES if any(row.estimates[name] is not None for row in table.rows)]
+    # In slices memory is read when a server's turn comes, and that is not every second.
+    told = SOMETIMES.keys() - ({"memory_slope_kib_per_s"} if in_slices(table.workload) else set())
+    shown = [name for name in SOMETIMES if name in told and any(row.estimates[name] for row in table.rows)]
     if not shown:
         return []
     rows = (
-        (f"`{row.server}`", *(interval(_clipped(row, name), SOMETIMES[name]) for name in shown))
+        (f"`{row.server}`", *(interval(clipped(row, name), SOMETIMES[name]) for name in shown))
         for row in table.rows
     )
     return [
@@ -176,7 +179,7 @@ def _more_figures(table: Table) -> Blocks:
     ]
 
 
-def _clipped(row: Row, name: str) -> Estimate | None:
+def clipped(row: Row, name: str) -> Estimate | None:
     """Return an estimate whose interval keeps to what is possible."""
     found = row.estimates[name]
     if found is None or found.low is None or found.high is None or name not in POSSIBLE:

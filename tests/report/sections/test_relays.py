@@ -11,6 +11,7 @@ from harness.plan import ALL_CORES, SLICING, Cell, by_name
 from harness.record import Results, Sample, Unmeasured
 from harness.report.pages import RELAY_TABLES
 from harness.report.render import render
+from harness.report.sections.relays import ON_ALL_CORES
 from tests.makers import changed, undrawn
 
 A, B = "threaded", "trio_nursery"
@@ -73,8 +74,35 @@ def test_who_uses_all_cores_and_who_could_not_be_measured_is_named(run: Results)
     )
     with undrawn():
         section = render(analyse(mixed))[RELAY_TABLES]
-    assert f"| `{B}`, all cores | 35" in section
+    shown = next(part for part in section.split("\n## ") if f"`{NAMES[0]}`: at most" in part)
+    on_one_core, on_all_cores = shown.split(ON_ALL_CORES)
+    assert f"| `{A}` | 70" in on_one_core
+    assert f"| `{B}` | 35" not in on_one_core
+    assert f"| `{B}` | 35" in on_all_cores
     assert "- `select` could not be measured: too many descriptors." in section
+
+
+def test_a_share_of_the_ceiling_is_at_most_one(run: Results, make_relayed: Callable[..., Sample]) -> None:
+    scattered = tuple(
+        make_relayed(
+            sample.cell.server,
+            sample.cell.block,
+            workload=sample.cell.workload,
+            rps=(3150 if sample.cell.block % 2 else 2000) if sample.cell.server == A else 350,
+            load=sample.load,
+        )
+        for sample in run.samples
+        if sample.cell.workload == "relay_5ms_16"
+    )
+    design = changed(run.manifest.design, workloads=("relay_5ms_16",))
+    with undrawn():
+        section = render(
+            analyse(changed(run, samples=scattered, manifest=changed(run.manifest, design=design)))
+        )[RELAY_TABLES]
+    share = next(
+        line for line in section.splitlines() if line.startswith(f"| `{A}` |") and "–" in line
+    ).split(" | ")[4]
+    assert share.endswith("–1.00)"), share
 
 
 def test_three_sentences_end_the_argument_and_lines_say_where_the_answer_changes(
