@@ -38,7 +38,7 @@ from harness.analyse.slopes import Slope, per_connection, slope
 from harness.analyse.tables import Table, tabulate
 from harness.analyse.usual import is_the_usual_one
 from harness.plan import ALL_CORES, ONE_CORE, WORKLOADS, in_slices, model_of
-from harness.record import Holding, Results, Sample, ServerCosts, ServerFacts
+from harness.record import Design, Holding, Results, Sample, ServerCosts, ServerFacts
 
 
 class Growth(NamedTuple):
@@ -136,14 +136,15 @@ def as_usual(launches: Sequence[Launch]) -> tuple[Launch, ...]:
 
 def analyse(results: Results) -> Analysis:
     """Work out all that a run says."""
-    launches = launches_of(results.samples)
+    everybody = launches_of((*results.samples, *results.twins))
+    launches, second_names = everybody[: len(results.samples)], everybody[len(results.samples) :]
     measured = [each.name for each in WORKLOADS if each.name in results.manifest.design.workloads]
     usual = as_usual(launches)
     tails = {name: tail_ranking(usual, name) for name in measured}
     one_core, all_cores = (
         _of_regime(results, launches, measured, regime) for regime in (ONE_CORE, ALL_CORES)
     )
-    twins = tuple(twin_ratios(results, launches))
+    twins = tuple(twin_ratios(results.manifest.design, launches, second_names))
     slopes = {key: slope for costs in results.costs for key, slope in _slopes(costs)}
     decides = answer(results, usual, one_core.tables, slopes)
     turning = decides.saturated.turning if decides.saturated else ()
@@ -243,14 +244,12 @@ def _most(slopes: Mapping[str, Sequence[float]]) -> tuple[str, float]:
     return most, medians[most]
 
 
-def twin_ratios(results: Results, launches: Sequence[Launch]) -> Iterator[Comparison]:
+def twin_ratios(design: Design, launches: Sequence[Launch], twins: Sequence[Launch]) -> Iterator[Comparison]:
     """Yield what was said of a server and itself, as one more pair among all servers of its regime.
 
     So it is judged as every other pair is, by an interval that holds for all at once. All else is worked out without the
     twin: what the instrument is tested by is not to make the letters of others wider.
     """
-    design = results.manifest.design
-    twins = launches_of(results.twins)
     regimes = {launch.sample.placement.regime for launch in twins}
     everybody = [launch for launch in launches if launch.sample.placement.regime in regimes] + [*twins]
     for workload in design.workloads if twins else ():

@@ -1,7 +1,7 @@
 """Launches, each judged once; which of them count, and their values block by block."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from harness.analyse.samples.metrics import Metric
@@ -13,10 +13,15 @@ Block = tuple[str, str, int]
 
 @dataclass(frozen=True, eq=False)
 class Launch:
-    """A sample, and what was found when it was judged. Each is equal to itself alone, so that it can be looked up quickly."""
+    """A sample, and what was found when it was judged. Each is equal to itself alone, so that it can be looked up quickly.
+
+    Attributes:
+        counts: it is of the attempt at its block that counts; `counting` tells which that is.
+    """
 
     sample: Sample
     validity: Validity
+    counts: bool = True
 
     @property
     def valid(self) -> bool:
@@ -34,9 +39,37 @@ class Launch:
         return {}
 
 
-def launches_of(samples: Iterable[Sample]) -> tuple[Launch, ...]:
-    """Judge samples, each of them once."""
-    return tuple(Launch(sample, assess(sample)) for sample in samples)
+def launches_of(samples: Iterable[Sample], beside: Iterable[Sample] = ()) -> tuple[Launch, ...]:
+    """Judge samples, each of them once, and tell which count.
+
+    Args:
+        samples: those that are looked at.
+        beside: others of the same blocks, which have a say in what counts: those of a server's second name.
+    """
+    mine = [Launch(sample, assess(sample)) for sample in samples]
+    return counting([*mine, *(Launch(sample, assess(sample)) for sample in beside)])[: len(mine)]
+
+
+def counting(launches: Sequence[Launch]) -> tuple[Launch, ...]:
+    """Return launches, told which of them count: of each block of a workload and regime those of one attempt, with its invalid ones.
+
+    It is the attempt with the most valid launches, the first of equals. All servers' values of a block are of the same
+    attempt, since they are compared with each other; what was measured has no say in the choice. So it is made once, of all
+    launches of a run: some servers' launches alone might choose another one.
+    """
+    valid: dict[Block, dict[int, int]] = {}
+    for launch in launches:
+        of_block, attempt = valid.setdefault(block_of(launch), {}), launch.sample.cell.attempt
+        of_block[attempt] = of_block.get(attempt, 0) + launch.valid
+    chosen = {
+        block: max(of_block, key=lambda attempt: of_block[attempt]) for block, of_block in valid.items()
+    }
+
+    def told(launch: Launch) -> Launch:
+        counts = launch.sample.cell.attempt == chosen[block_of(launch)]
+        return launch if launch.counts == counts else replace(launch, counts=counts)
+
+    return tuple(map(told, launches))
 
 
 def of_regime(launches: Iterable[Launch], regime: str) -> list[Launch]:
@@ -56,19 +89,8 @@ def block_of(launch: Launch) -> Block:
 
 
 def counted(launches: Iterable[Launch]) -> list[Launch]:
-    """Return the launches that count: of each block of a workload and regime those of one attempt, with its invalid ones.
-
-    It is the attempt with the most valid launches, the first of equals. All servers' values of a block are of the same
-    attempt, since they are compared with each other; what was measured has no say in the choice.
-    """
-    attempts: dict[Block, dict[int, list[Launch]]] = {}
-    for launch in launches:
-        attempts.setdefault(block_of(launch), {}).setdefault(launch.sample.cell.attempt, []).append(launch)
-    return [
-        launch
-        for of_block in attempts.values()
-        for launch in max(of_block.values(), key=lambda launched: sum(each.valid for each in launched))
-    ]
+    """Return the launches that count."""
+    return [launch for launch in launches if launch.counts]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def compare_runs(
     """
     found = []
     regimes = dict.fromkeys(sample.placement.regime for sample in a.samples)
-    runs = launches_of(a.samples), launches_of(b.samples)
+    runs = launches_of(a.samples, a.twins), launches_of(b.samples, b.twins)
     for workload, regime in product(a.manifest.design.workloads, regimes):
         for name in metrics:
             values_a, values_b = (by_block(of_regime(run, regime), workload, metric(name)) for run in runs)
@@ -64,7 +64,7 @@ def broken(a: Results, b: Results) -> tuple[Broken, ...]:
         a: the earlier run.
         b: the later one; a server or a workload that it was not to measure is not missed.
     """
-    before, after = launches_of(a.samples), launches_of(b.samples)
+    before, after = launches_of(a.samples, a.twins), launches_of(b.samples, b.twins)
     there = {facts.label for facts in b.manifest.servers}
     found = []
     for workload in a.manifest.design.workloads:

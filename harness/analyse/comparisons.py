@@ -166,7 +166,7 @@ def compare_servers(results: Results, a: str, b: str, metrics: Sequence[str] = C
     The family is that of the report, all pairs of the run: looking at one pair afterwards does not make it the only
     one that was looked at, and the verdict is the report's.
     """
-    found, launches = [], launches_of(results.samples)
+    found, launches = [], launches_of(results.samples, results.twins)
     for workload in results.manifest.design.workloads:
         for name in metrics:
             for each in compare_all(launches, workload, metric(name)):

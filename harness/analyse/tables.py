@@ -106,9 +106,7 @@ def _row(server: str, launches: Sequence[Launch], made: Sequence[Launch]) -> Row
     for limit in map(limited_by, valid):
         limits[limit] = limits.get(limit, 0) + 1
     values = {each.name: _values(valid, each) for each in METRICS}
-    estimates = {
-        each.name: (arithmetic_estimate if each.additive else estimate)(values[each.name]) for each in METRICS
-    }
+    estimates = {each.name: estimated(valid, each) for each in METRICS}
     responses = together(valid)
     pooled = {name: responses.quantile(q) for name, q in QUANTILES.items()}
     for name, found in pooled.items():
@@ -145,6 +143,11 @@ def _rank(row: Row, of: Metric) -> float:
     if found is None:
         return math.inf
     return -found.mean if of.higher_is_better else found.mean
+
+
+def estimated(samples: Sequence[Sample], of: Metric) -> Estimate | None:
+    """Estimate a metric from launches; None if some launch cannot say."""
+    return (arithmetic_estimate if of.additive else estimate)(_values(samples, of))
 
 
 def _values(samples: Iterable[Sample], of: Metric) -> tuple[float, ...]:

@@ -380,6 +380,7 @@ def _plan(
     usual = CORE if target else [each for each in WORKLOADS if size.blocks(each)]
     planned = {each.name: asked.blocks or _blocks(size, each, named) for each in named or usual}
     short_relays = asked.only_relays and asked.quick
+    relay_only = frozenset() if named else _relay_only(able, asked.profile, everything=asked.everything)
     return Plan(
         servers=tuple(candidate.label for candidate in able),
         workloads=tuple(planned),
@@ -389,8 +390,10 @@ def _plan(
         duration_s=size.duration_s,
         seed=secrets.randbelow(2**32) if asked.seed is None else asked.seed,
         all_cores=all_cores(able),
-        core_only=frozenset() if named else _core_only(able, besides, everything=asked.everything),
-        relay_only=frozenset() if named else _relay_only(able, asked.profile, everything=asked.everything),
+        # Who meets the relay alone meets no more of the core than that; nor is it who gets a twin, which is to meet all.
+        core_only=relay_only
+        | (frozenset() if named else _core_only(able, besides, everything=asked.everything)),
+        relay_only=relay_only,
         slicing=_slicing(asked),
         no_relays=frozenset(each.label for each in able if not each.relays or asked.cluster),
         generators=asked.generators or 1,

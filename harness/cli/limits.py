@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.cli.exit_codes import FAILED
-from harness.cli.options import cluster_options, json_option, loop_option, server_options, write_to
+from harness.cli.options import cluster_option, json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.cli.troubles import Troubles
 from harness.errors import UsageError
@@ -37,7 +37,7 @@ OTHER_FILES: Final = 100
     show_default=True,
     help="How many to ask for.",
 )
-@cluster_options
+@cluster_option
 @json_option("the limits")
 def limits(  # noqa: PLR0913 - one parameter for each option
     names: Sequence[str],
@@ -46,7 +46,6 @@ def limits(  # noqa: PLR0913 - one parameter for each option
     loops: Sequence[str],
     connections: int,
     cluster: str | None,
-    on: str | None,
     json_file: str | None,
 ) -> int:
     """Open connections until a server refuses, or there are enough, and ask each once: NAMES of ours, or any by --server.
@@ -54,8 +53,6 @@ def limits(  # noqa: PLR0913 - one parameter for each option
     A server fails if it holds fewer than it declares, or does not answer all that it holds.
     """
     candidates = selected(names, servers, declarations, loops=loops)
-    if on is not None:
-        raise UsageError("--on: how many connections a server holds is found out here")
     if cluster is None and connections + OTHER_FILES > most_files():
         raise UsageError(
             f"{connections:,} connections are too many: a process may have {most_files():,} files open here (ulimit -Hn)"

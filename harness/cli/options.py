@@ -100,17 +100,20 @@ class ClusterAddress(click.ParamType):  # type: ignore[type-arg] # it has none w
         )
 
 
+cluster_option = click.option(
+    "--cluster",
+    type=ClusterAddress(),
+    metavar="local:N|tcp://HOST:PORT",
+    help="Load it from Dask workers: so many here, or those of a scheduler (tls:// if it has keys).",
+)
+
+
 def cluster_options(command: Command) -> Command:
-    """Add the options that say from where servers are loaded."""
-    for option in (
-        click.option("--on", metavar="WORKER", help="Run the server on this worker of the cluster; it loads nothing then."),
-        click.option(
-            "--cluster", type=ClusterAddress(), metavar="local:N|tcp://HOST:PORT",
-            help="Load it from Dask workers: so many here, or those of a scheduler.",
-        ),
-    ):  # fmt: skip
-        command = option(command)
-    return command
+    """Add the options that say from where servers are loaded, and where they run."""
+    on = click.option(
+        "--on", metavar="WORKER", help="Run the server on this worker of the cluster; it loads nothing then."
+    )
+    return on(cluster_option(command))
 
 
 class OutputFile(click.ParamType):  # type: ignore[type-arg] # it has none when it runs

@@ -90,7 +90,7 @@ def predict_command(  # noqa: PLR0913 - one parameter for each option
 def learnt(server: str, folder: Path) -> PredictionTest:
     """Learn from a run's relays; UsageError says what the run has not."""
     results = read_results(folder)
-    cells = relay_cells(launches_of(results.samples))
+    cells = relay_cells(launches_of(results.samples, results.twins))
     if not cells:
         waited = any(sample.load.upstream for sample in results.samples)
         raise UsageError(f"{shown(folder)} has no {'valid ' if waited else ''}cells that wait: {MEASURE}")

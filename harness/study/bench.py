@@ -339,7 +339,7 @@ def _with_what_is_known(manifest: Manifest, folder: Path, extras: Extras) -> Man
 
 def _tell_what_was_reached(results: Results, console: Console) -> None:
     """Say how precise slices were, how many pairs that decides, and what was left out."""
-    launches = of_regime(launches_of(results.samples), ONE_CORE)
+    launches = of_regime(launches_of(results.samples, results.twins), ONE_CORE)
     sliced = [launch for launch in launches if launch.sample.slices]
     for workload in results.manifest.design.workloads:
         if (found := precision_of(sliced, workload, metric("cpu_us_per_request"))) is not None:

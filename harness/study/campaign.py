@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 from rich.console import Console
 
-from harness.analyse.blocks import Launch, Repetition, repetition, under
+from harness.analyse.blocks import Launch, Repetition, counting, repetition, under
 from harness.analyse.precision import PILOT_BLOCKS, Reach, blocks_in_time, reach, sentence
 from harness.analyse.samples.metrics import throughput_rps
 from harness.analyse.samples.validity import assess
@@ -59,7 +59,7 @@ class Campaign:
         self.plan = plan
         self.samples: list[Sample] = []
         self.unmeasured: list[Unmeasured] = []
-        self._launches: list[Launch] = []
+        self._launches: tuple[Launch, ...] = ()
         self.done = dict.fromkeys(plan.workloads, 0)
         self._candidates = {candidate.label: candidate for candidate in candidates}
         self._loads = loads
@@ -219,12 +219,13 @@ class Campaign:
 
     def _take(self, samples: Sequence[Sample]) -> None:
         """Take note of samples."""
-        for sample in samples:
-            launch = Launch(sample, assess(sample))
-            self.samples.append(sample)
-            self._launches.append(launch)
-            for reason in launch.validity.invalidity if sample.cell not in self._recorded else ():
-                self._board.say(f"  invalid: {sample.cell.server}, {sample.cell.workload}: {reason}")
+        launches = [Launch(sample, assess(sample)) for sample in samples]
+        self.samples += samples
+        self._launches = counting([*self._launches, *launches])
+        for launch in launches:
+            cell = launch.sample.cell
+            for reason in launch.validity.invalidity if cell not in self._recorded else ():
+                self._board.say(f"  invalid: {cell.server}, {cell.workload}: {reason}")
 
     def _show(self, cell: Cell, launches: int = 1) -> None:
         """Show what is measured next."""

@@ -6,6 +6,7 @@ from harness.analyse.blocks import Launch, by_block, counted, launches_of, repet
 from harness.analyse.samples.metrics import Metric, metric
 from harness.plan import Cell
 from harness.record import Sample
+from tests.makers import changed
 
 THROUGHPUT = metric("throughput_rps")
 
@@ -42,6 +43,17 @@ def test_an_attempt_that_was_interrupted_does_not_count_for_having_no_invalid_la
     first = [make_sample("a", 0), make_sample("b", 0), make_sample("c", 0, wrong=1)]
     again = make_sample("c", 0, attempt=2)
     assert cells(counted(launches_of([*first, again]))) == [sample.cell for sample in first]
+
+
+def test_what_counts_is_chosen_by_all_servers_of_a_block(make_sample: Callable[..., Sample]) -> None:
+    """Of "a" alone, or of "a" without the second name of "b", the first attempt would have been as good."""
+    first = [make_sample("a", 0), make_sample("b", 0, wrong=1), make_sample("b again", 0, wrong=1)]
+    second = [make_sample(server, 0, attempt=2) for server in ("a", "b", "b again")]
+    second[0] = changed(second[0], wrong=1)
+    launches = launches_of([*first[:2], *second[:2]], beside=[first[2], second[2]])
+    mine = [launch for launch in launches if launch.sample.cell.server == "a"]
+    assert [cell.attempt for cell in cells(counted(mine))] == [2]
+    assert {cell.server for cell in cells(launches)} == {"a", "b"}
 
 
 def test_what_was_measured_again_is_counted(make_sample: Callable[..., Sample]) -> None:

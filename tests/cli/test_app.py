@@ -143,7 +143,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
         (["load", "threaded", "--on", "a"], 2, "it needs --cluster"),
         (["load", "threaded", "--wait", "5ms", "--cluster", "local:2"], 2, "leave out --cluster"),
         (["compare", "threaded", "blocking", "--cluster", "local:2"], 2, "servers that are measured now"),
-        (["limits", "--on", "a"], 2, "how many connections a server holds is found out here"),
+        (["limits", "--on", "a"], 2, "No such option '--on'"),
         (["namespaces", "--loss", "100%", "load"], 2, "a percentage below 100%"),
         (
             ["load", "threaded", "--json", "/no/such/x"],

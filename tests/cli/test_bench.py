@@ -20,7 +20,7 @@ from harness.cli.bench import (
 )
 from harness.errors import UsageError
 from harness.launch.selection import ours, selected
-from harness.plan import FREE, FRESH, QUICK_MAP_S, QUICK_RELAYS, RELAYS, by_name
+from harness.plan import FREE, FRESH, QUICK_MAP_S, QUICK_RELAYS, RELAY, RELAYS, by_name
 from harness.record import Results
 from implementations.catalogue import SERVERS
 from tests.makers import changed
@@ -117,6 +117,16 @@ def test_what_differs_as_a_relay_alone_is_measured_as_one_alone() -> None:
     named = [ours("asyncio_streams+blocking")]
     assert _relay_only(named, "full", everything=True) == {"asyncio_streams+blocking"}
     assert _relay_only(named, None, everything=False) == frozenset()
+
+
+def test_the_twin_of_a_full_run_meets_what_servers_meet() -> None:
+    """And not the one relay alone: who differs as a relay alone stands last in the order."""
+    servers = [*selected(("threaded", "asyncio_streams")), ours("asyncio_streams+to_thread")]
+    plan = _plan(options("--full"), servers, set(), None).with_twin()
+    assert plan.doubled == "asyncio_streams"
+    assert all(
+        plan.meets("asyncio_streams+to_thread", each) == (each == RELAY.name) for each in plan.workloads
+    )
 
 
 def test_a_quick_run_has_shorter_blocks_and_fewer_turns_with_many_clients() -> None:

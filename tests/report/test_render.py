@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from harness.analyse.analysis import analyse
 from harness.launch.facts import changed_since
-from harness.plan import ALL_CORES, Background, Slicing, model_of, twin_of
+from harness.plan import ALL_CORES, Background, Cell, Slicing, model_of, twin_of
 from harness.record import (
     PROJECT,
     REFERENCE,
@@ -21,6 +21,7 @@ from harness.record import (
     Sample,
     SelfCheck,
     ServerCosts,
+    Unmeasured,
     Verdict,
     WorkerShare,
     read_results,
@@ -115,6 +116,19 @@ def test_invalid_samples_are_shown_with_their_reason(make_results: Callable[...,
     )
     text = text_of(changed(results, samples=(broken, *results.samples[1:])))
     assert "- Not used: `threaded`: wrong-replies: 1 (received b'x')." in text
+
+
+def test_who_has_figures_of_some_launches_only_is_named(make_results: Callable[..., Results]) -> None:
+    results = make_results()
+    lost = tuple(
+        Unmeasured(
+            Cell(block, results.samples[0].cell.server, results.samples[0].cell.workload), "it hung up"
+        )
+        for block in (7, 8)
+    )
+    text = text_of(changed(results, unmeasured=lost))
+    assert "- Could not be made: 2 launches of `threaded`: it hung up." in text
+    assert "Could not be made" not in text_of(results)
 
 
 def test_a_quantile_behind_which_little_stands_is_marked(

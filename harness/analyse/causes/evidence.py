@@ -6,9 +6,9 @@ from statistics import fmean
 from typing import Final
 
 from harness.analyse.blocks import Launch, counted
-from harness.analyse.samples.metrics import METRICS
+from harness.analyse.samples.metrics import METRICS, Metric
 from harness.analyse.slopes import per_connection
-from harness.analyse.statistics.inference import estimate
+from harness.analyse.tables import estimated
 from harness.plan import CLOSED, CONSTANT, Load
 from harness.record import Arm, ServerCosts, ServerFacts
 
@@ -30,6 +30,30 @@ SLOPES: Final = {
     "kernel_stack_kib_per_connection": ("kernel_stack_bytes", 1024),
     "threads_per_connection": ("threads", 1),
 }
+
+OF_MEANS: Final = (
+    Metric(
+        "response_mean_us",
+        "mean µs",
+        higher_is_better=False,
+        value=lambda sample: sample.times.response_sum_ns / 1e3 / sample.window.answered,
+    ),
+    Metric(
+        "server_core_share",
+        "share of a core",
+        higher_is_better=False,
+        value=lambda sample: (
+            sample.server.cpu_ns / 1e9 / sample.window.length_s if sample.server.cpu_ns else None
+        ),
+    ),
+    Metric(
+        "generator_core_share",
+        "the generator's",
+        higher_is_better=False,
+        value=lambda sample: sample.generator.cpu_ns / 1e9 / sample.window.length_s,
+    ),
+)
+"""What only rules look at, of launches in which something was answered."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +159,7 @@ def of_arm(effect: str, arm: Arm) -> Evidence:
 
 def _of_launches(launches: list[Launch]) -> dict[str, float]:
     valid = [launch.sample for launch in counted(launches) if launch.valid and launch.sample.window.answered]
-    values = {metric.name: [metric.value(sample) for sample in valid] for metric in METRICS} | {
-        "response_mean_us": [sample.times.response_sum_ns / 1e3 / sample.window.answered for sample in valid],
-        "server_core_share": [sample.server.cpu_ns / sample.window.length_s / 1e9 for sample in valid],
-        "generator_core_share": [sample.generator.cpu_ns / sample.window.length_s / 1e9 for sample in valid],
-    }
-    found = {name: estimate([each for each in column if each]) for name, column in values.items()}
+    found = {each.name: estimated(valid, each) for each in (*METRICS, *OF_MEANS)}
     known = {name: each.mean for name, each in found.items() if each is not None}
     return known | (_of_waiting(valid[0].load, known["throughput_rps"]) if valid else {})
 
@@ -169,7 +188,7 @@ def _of_neighbours(
     light_us = figures.get((server, ALONE, "cpu_us_per_request"), 0.0)
     costs_ms = [
         (sample.server.cpu_ns / 1e6 - sample.window.answered * light_us / 1e3) / in_window
-        for sample in (launch.sample for launch in launches if launch.valid)
+        for sample in (launch.sample for launch in counted(launches) if launch.valid)
         if (
             in_window := sample.background.ok
             * sample.window.length_s

@@ -103,8 +103,11 @@ def connect_us(q: float) -> Callable[[Sample], float | None]:
 
 
 def memory_slope_kib_per_s(sample: Sample) -> float | None:
-    """By how much the server's memory grew each second: the slope of the line of least squares through the readings."""
-    if len(sample.server.memory_series_bytes) < FEWEST_READINGS:
+    """By how much the server's memory grew each second: the slope of the line of least squares through the readings.
+
+    Of slices it cannot be said: there a server is read when its turn comes.
+    """
+    if sample.slices or len(sample.server.memory_series_bytes) < FEWEST_READINGS:
         return None
     readings = sample.server.memory_series_bytes
     return slope(range(len(readings)), readings).value / 1024

@@ -1,5 +1,6 @@
 """Whether a measurement may be used, and what is to be known about it: one verdict with reason codes. Pure."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -19,7 +20,7 @@ STEAL_LIMIT: Final = 0.01
 FOREIGN_LIMIT: Final = 0.05
 """Of two cores for a second, so much is ten of the kernel's ticks."""
 LAG_LIMIT: Final = 0.1
-"""The generator's own delay may be so much of the response, at each quantile that is shown."""
+"""The generator's own delay may be so much of the response, at each quantile that is shown, or as long as it is from one request to the next."""
 KEPT_UP: Final = 0.99
 """A server that answers a smaller share of what it is offered is overloaded."""
 LITTLE_TOLERANCE: Final = 0.05
@@ -54,7 +55,11 @@ class Reason(Enum):
     TIMEOUTS = "timeouts", "requests were sent and never answered", Severity.INVALID
     NOTHING_ANSWERED = "nothing-answered", "no reply came in the measuring window", Severity.INVALID
     LITTLES_LAW = "littles-law", "requests in flight are not throughput x response", Severity.INVALID
-    LAG = "lag", "the generator's own delay is too much of the response", Severity.INVALID
+    LAG = (
+        "lag",
+        "the generator's own delay is too much of the response, and longer than from one request to the next",
+        Severity.INVALID,
+    )
     GENERATOR_SATURATED = "generator-saturated", "the generator had no time to spare", Severity.INVALID
     WORKER_LOST = "worker-lost", "a worker's part of the load is missing", Severity.INVALID
     START_OFF = "start-off", "a worker began too far from the agreed time", Severity.INVALID
@@ -71,6 +76,11 @@ class Reason(Enum):
         Severity.DOUBT,
     )
     RESTLESS = "restless", "the server worked while it was to lie still", Severity.REMARK
+    SHORT_LAG = (
+        "short-lag",
+        "the generator's own delay is much of a short response, and shorter than from one request to the next",
+        Severity.DOUBT,
+    )
     LATE_TAIL = (
         "late-tail",
         "the generator's own delay is too much of a quantile behind which there is little",
@@ -327,12 +337,8 @@ def littles_law_holds(sample: Sample) -> bool:
 
 def _of_the_instrument(sample: Sample) -> Iterator[Flag]:
     if sample.load.arrivals != CLOSED:
-        for reason, late in (
-            (Reason.LAG, _late(sample, enough=True)),
-            (Reason.LATE_TAIL, _late(sample, enough=False)),
-        ):
-            if late:
-                yield Flag(reason, f"the generator's own delay was {', '.join(late)}")
+        for reason, late in _late(sample).items():
+            yield Flag(reason, f"the generator's own delay was {', '.join(late)}")
         # A server that has no more to give gives no more, however busy the generator is; being late is judged above.
         if generator_share(sample) > SATURATED and limited_by(sample) != "server":
             detail = f"it worked {generator_share(sample):.0%} of the time, spinning not counted"
@@ -355,19 +361,24 @@ def _of_the_instrument(sample: Sample) -> Iterator[Flag]:
         yield Flag(Reason.NEIGHBOUR if sample.slices else Reason.FOREIGN_WORK, detail)
 
 
-def _late(sample: Sample, *, enough: bool) -> list[str]:
-    """Name the shown quantiles of the response of which the lag is too large a part.
+def _late(sample: Sample) -> dict[Reason, list[str]]:
+    """Name the shown quantiles of the response of which the lag is too large a part, by what follows from it.
 
-    Where enough stands behind both, lag and response, this is a fault of the measurement. Where not, one hiccup of the
-    generator does it, a single late request of a thousand at p99.9: that is said, so that nobody takes it for the server's, and
-    makes nothing invalid, since otherwise the more is shown, the less would be valid.
+    A share of the response alone would throw out launches because they were fast, and keep the slow ones of the same server: so
+    a lag makes one invalid only if it is also longer than the mean time between two requests, which no server has a say in.
+
+    Where little stands behind the quantile, of lag or response, one hiccup of the generator does it, a single late request of
+    a thousand at p99.9: that is said, so that nobody takes it for the server's, and makes nothing invalid, since otherwise
+    the more is shown, the less would be valid.
     """
-    late = []
+    between_ns = 1e9 / sample.load.rate if sample.load.rate else math.inf
+    late: dict[Reason, list[str]] = {}
     for name, q in QUANTILES.items():
         lag, found = quantile(sample.times.lag.histogram, q), response(sample, q)
-        too_much = lag.ns is not None and found.ns is not None and lag.ns > LAG_LIMIT * found.ns
-        if too_much and (lag.enough and found.enough) is enough:
-            late.append(f"{(lag.ns or 0) / 1e3:,.0f} of {(found.ns or 0) / 1e3:,.0f} µs at {name}")
+        if lag.ns is not None and found.ns is not None and lag.ns > LAG_LIMIT * found.ns:
+            too_long = Reason.LAG if lag.ns > between_ns else Reason.SHORT_LAG
+            reason = too_long if lag.enough and found.enough else Reason.LATE_TAIL
+            late.setdefault(reason, []).append(f"{lag.ns / 1e3:,.0f} of {found.ns / 1e3:,.0f} µs at {name}")
     return late
 
 

@@ -27,7 +27,7 @@ from harness.analyse.statistics.inference import LogRatio, RatioTest, decide
 Matrix = npt.NDArray[np.float64]
 Pair = tuple[str, str]
 
-FEWEST_DEGREES: Final = 3.0
+FEWEST_DEGREES: Final = 2.0
 """A scatter of fewer degrees of freedom says nothing about another one."""
 LEAST_VARIANCE: Final = 0.05
 """What is estimated as less, or as less than nothing, counts as this, in units of the mean variance."""
@@ -173,9 +173,10 @@ def _own_scatters(fits: Sequence[TwoWay]) -> dict[str, Scatter]:
 
     The mean square of a server's own residuals is not its variance: the mean of a block, which is taken away, holds a part
     of everybody's. With S servers its expectation is ((S - 2) v + m) / (S - 1), where m is the mean of all variances
-    (Grubbs 1948), of which v is solved for here, in units of m.
+    (Grubbs 1948), of which v is solved for here, in units of m. So are the degrees of freedom: solving for v scatters
+    it by more than the residuals, with three servers as if there were half as many of them.
     """
-    squares: dict[str, float] = {}
+    variances: dict[str, float] = {}
     degrees: dict[str, float] = {}
     for each in fits:
         servers = len(each.names)
@@ -183,12 +184,13 @@ def _own_scatters(fits: Sequence[TwoWay]) -> dict[str, Scatter]:
             continue  # the residuals of two are the same but for their sign: they cannot be told apart
         for name, residuals in zip(each.names, each.residuals, strict=True):
             share = each.degrees * int(np.isfinite(residuals).sum()) / int(np.isfinite(each.residuals).sum())
-            mean_square = float(np.nansum(residuals**2)) / each.variance
-            own = (mean_square * (servers - 1) - share) / (servers - 2)
-            squares[name] = squares.get(name, 0.0) + own
-            degrees[name] = degrees.get(name, 0.0) + share
+            mean_square = float(np.nansum(residuals**2)) / share / each.variance
+            own = (mean_square * (servers - 1) - 1) / (servers - 2)
+            known = share * (servers - 2) / (servers - 1)
+            variances[name] = variances.get(name, 0.0) + own * known
+            degrees[name] = degrees.get(name, 0.0) + known
     return {
-        name: Scatter(squares[name] / known, known)
+        name: Scatter(variances[name] / known, known)
         for name, known in degrees.items()
         if known >= FEWEST_DEGREES
     }

@@ -120,7 +120,7 @@ def archived_residuals(folders: Sequence[Path], name: str) -> list[Values]:
             results = read_results(folder)
         except ResultsError:
             continue  # half written, or of another schema: there may be others
-        launches = launches_of(results.samples)
+        launches = launches_of(results.samples, results.twins)
         models = [
             family.model
             for workload in results.manifest.design.workloads

@@ -15,7 +15,7 @@ from harness.record import Results, ServerFacts
 from harness.report.blocks import Blocks, Grid, Heading, Picture, Text, grid, numbers, points, words
 from harness.report.sections.overview import overview
 from harness.report.sections.sentences import sentences
-from harness.report.wording import capital, interval, listed, quantile_of, rate_of
+from harness.report.wording import capital, counted, interval, listed, quantile_of, rate_of
 
 MOST_NAMED: Final = 3
 """So many undecided pairs are named in a sentence; of more, the letters and the file of all pairs tell."""
@@ -108,6 +108,7 @@ def workload_section(
                 ),
                 *_why_absent(absent, workload, regime, analysis.results),
                 *not_used(table),
+                *_not_made(table, analysis.results),
             ]
         ),
     ]
@@ -155,6 +156,19 @@ def _responses(table: Table) -> Grid:
 def not_used(table: Table) -> list[str]:
     """Say why launches are not used."""
     return [f"Not used: `{row.server}`: {reasons}." for row in table.rows for reasons in _why_invalid(row)]
+
+
+def _not_made(table: Table, results: Results) -> list[str]:
+    """Say of whom launches are missing: those that have figures may be the lucky ones."""
+    reasons: dict[str, list[str]] = {}
+    for each in results.unmeasured:
+        if each.cell.workload == table.workload:
+            reasons.setdefault(each.cell.server, []).append(each.reason)
+    return [
+        f"Could not be made: {counted(len(found), 'launch')} of `{row.server}`: {found[0]}."
+        for row in table.rows
+        if (found := reasons.get(row.server))
+    ]
 
 
 def mean_in_words(row: Row, name: str, form: str, unit: float = 1.0) -> str:

@@ -20,7 +20,7 @@ from harness.analyse.samples.validity import (
     littles_law_holds,
 )
 from harness.plan import ALL_CORES
-from harness.record import Distribution, Requests, Sample, Slice, WorkerShare
+from harness.record import Distribution, Histogram, Requests, Sample, Slice, WorkerShare
 from harness.record.buckets import histogram
 from tests.makers import changed
 
@@ -68,17 +68,34 @@ def test_what_was_never_sent_is_in_the_books(open_sample: Callable[..., Sample])
     assert codes(changed(waiting, planned=sample.requests.sent - 1)) == ["conservation", "censored"]
 
 
-@pytest.mark.parametrize(("lag_us", "invalid"), [(40, False), (120, True)])
+@pytest.mark.parametrize(
+    ("lag_us", "rate", "reasons"),
+    [(90, 20_000.0, []), (120, 20_000.0, ["lag"]), (120, 5_000.0, ["short-lag"])],
+)
 def test_a_late_generator_makes_a_measurement_invalid(
-    open_sample: Callable[..., Sample],
-    lag_us: int,
-    invalid: bool,  # noqa: FBT001
+    open_sample: Callable[..., Sample], lag_us: int, rate: float, reasons: list[str]
 ) -> None:
-    lags = histogram(np.full(10_000, lag_us * 1000), np.ones(10_000, dtype=np.int64))
-    responses = histogram(np.full(10_000, 1_000_000), np.ones(10_000, dtype=np.int64))
-    sample = open_sample(lag_ns=lags, response_ns=responses)
-    assert ("lag" in codes(sample)) == invalid
-    assert assess(sample).valid != invalid
+    """Of a response of 1 ms; requests are 50 or 200 µs apart."""
+    late = with_lag(open_sample(rate=rate), lag_us, response_us=1000)
+    assert [code for code in codes(late) if code.endswith("lag")] == reasons
+    assert assess(late).valid == (reasons != ["lag"])
+
+
+def test_a_launch_is_not_thrown_out_for_being_fast(open_sample: Callable[..., Sample]) -> None:
+    """The generator is late by the same in both; a share of the response alone would keep the slow one, and not the fast."""
+    fast, slow = (
+        with_lag(open_sample(rate=5_000.0), 20, response_us=response_us) for response_us in (120, 300)
+    )
+    assert assess(fast).valid == assess(slow).valid
+
+
+def with_lag(sample: Sample, lag_us: int, response_us: int) -> Sample:
+    """Return a sample of which every request was so late, and every response took so long."""
+
+    def of_all(us: int) -> Histogram:
+        return histogram(np.full(10_000, us * 1000), np.ones(10_000, dtype=np.int64))
+
+    return changed(sample, lag_ns=of_all(lag_us), response_ns=of_all(response_us))
 
 
 def test_lag_behind_a_quantile_of_few_is_told_and_makes_nothing_invalid(

@@ -119,14 +119,24 @@ def test_degrees_of_freedom_are_those_of_satterthwaite() -> None:
     assert 1 / found.degrees == pytest.approx((16 / 6 + 1 / 12) / 25 + 1 / model.degrees)
 
 
-@pytest.mark.parametrize("blocks", [3, 8])
-def test_scatters_that_chance_explains_become_one(blocks: int) -> None:
+@pytest.mark.parametrize(("servers", "blocks"), [(8, 3), (8, 8), (4, 8)])
+def test_scatters_that_chance_explains_become_one(servers: int, blocks: int) -> None:
     """Half of the runs of equal servers, at least, keep one error; the others come close to it."""
-    found = [
-        scatters([fitted(noise(10 * run + part, [1] * 8, blocks)) for part in range(2)]) for run in range(50)
-    ]
-    assert sum(not each for each in found) >= 20
+    found = of_equal_servers(servers, blocks)
+    assert sum(not each for each in found) >= 25
     assert all(0.3 < one.variance < 3 for each in found for one in each.values())
+
+
+def test_scatters_of_three_servers_are_known_less_well() -> None:
+    """What solving for them adds counts as chance, too: it is as much again as the residuals scatter by."""
+    assert sum(not each for each in of_equal_servers(3, 8)) >= 25
+
+
+def of_equal_servers(servers: int, blocks: int) -> list[dict[str, Scatter]]:
+    return [
+        scatters([fitted(noise(10 * run + part, [1] * servers, blocks)) for part in range(2)])
+        for run in range(50)
+    ]
 
 
 def test_scatters_that_differ_by_far_are_noticed() -> None:
