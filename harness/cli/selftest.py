@@ -37,7 +37,7 @@ CHECKS: Final = (
     Check("queue", "a queue's waits are those of the theory", waiting.queue, 10),
     Check("conservation", "every request is counted once, as the server counts", basics.conservation, 5),
     Check("hog", "a launch beside a process that takes its core is invalid", basics.hogged_core, 5),
-    Check("slicing", "a request costs in slices what it costs in a continuous window", slicing.slicing, 90),
+    Check("slicing", "a request costs in slices what it costs in a continuous window", slicing.slicing, 150),
     Check("archive", "equal servers are seldom called different", resolution.archived, 3),
     Check(
         "simulation",
