@@ -135,7 +135,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     Returns:
         Whether every server passed the gate, survived the faults, gave no wrong reply under load, left no request without
         one, and has at least one launch under each of its workloads that is valid but for what others took of the machine;
-        and the instrument passed its self-test.
+        and the instrument passed its self-test, and showed each known effect.
 
     Raises:
         UsageError: the folder is in use, or the interrupted run was begun with other sources or on another machine.
@@ -316,6 +316,7 @@ def _nothing_failed(results: Results, labels: Sequence[str], extras: Extras) -> 
         all(result.survived for result in results.torture)
         and (not extras.torture or tortured >= {*labels})
         and all(check.outcome != "failed" for check in results.selftest)
+        and all(effect.shown for effect in results.effects)
         and all(limit.answered == limit.held for limit in results.limits)
         and (not extras.limits or limited >= {*labels})
         and (extras.costs_scale is None or costs == dict.fromkeys(labels, 0))

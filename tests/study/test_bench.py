@@ -3,6 +3,7 @@
 import io
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from harness.record import (
     CONFORMANCE,
     LIMITS,
     SAMPLES,
+    Arm,
     ConnectionLimit,
+    EffectResult,
     Judgement,
     Sample,
     Unmeasured,
@@ -188,6 +191,16 @@ def test_what_was_not_reached_in_the_time_is_said_and_is_no_failure(tmp_path: Pa
     assert study._all_served(PLAN, short)
     tried = Unmeasured(Cell(0, "threaded", "churn"), "it did not start")
     assert not study._all_served(PLAN, changed(short, unmeasured=(tried,)))
+
+
+@pytest.mark.usefixtures("machine")
+def test_an_effect_that_does_not_show_is_a_failure(tmp_path: Path) -> None:
+    run(tmp_path / "run")
+    results, sides = read_results(tmp_path / "run"), (Arm("", {}), Arm("", {}))
+    for named_present, named_absent in product((True, False), repeat=2):
+        effect = EffectResult("convoy", "", "", "", *sides, named_present, named_absent, "", "", "")
+        good = study._nothing_failed(changed(results, effects=(effect,)), [], study.Extras())
+        assert good == (named_present and not named_absent)
 
 
 def test_a_gate_of_some_cases_is_written_down(machine: Machine, tmp_path: Path) -> None:
