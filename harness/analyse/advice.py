@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from harness.analyse.answer import ConnectionMemory
 from harness.analyse.blocks import Launch, by_block, of_regime, under
 from harness.analyse.changing_places import PlaceChange
-from harness.analyse.crossings import Place
+from harness.analyse.crossings import MapField, Place
 from harness.analyse.interpreters import OfInterpreters
 from harness.analyse.rankings import BACKGROUND_RPS, RankedTail, Ranking, ranking, tail_ranking
 from harness.analyse.relays import OfRelays, RelayMap, given_all, given_fewer, own_threads
@@ -32,6 +32,8 @@ FARTHEST: Final = "response_p999_us"
 AS_SHORT: Final = 1.1
 """Code that is longer by so little than the next shorter one is as simple: a gap divides, and no fixed length."""
 REMARKABLE: Final = 0.9
+FAR_AHEAD: Final = 1.25
+"""Who answers so many times as much is ahead, if that could be told apart."""
 """Who gets a smaller share than this of what the best get is left behind; who gets more is not worth a name."""
 
 
@@ -173,7 +175,7 @@ class WaitingHandlers(Advice):
     Attributes:
         pool: of the map; None for as large as the clients are many.
         fields: of the map.
-        apart: in how many of them any were told apart: elsewhere it is chance who has the best figure.
+        apart: in how many of them any were told apart who were given all clients: elsewhere it is chance who has the best figure.
         first: in how many of these each server has it, those of `servers` in the most.
         leading: in how many each was not told apart from who has it.
         cheapest: the same of the least CPU for a request; and who is the first in that.
@@ -201,13 +203,15 @@ class ThreadsThatWait(Advice):
     """Where threads, one for each client, are not known to answer less than the first, and where they are.
 
     Attributes:
-        as_good: the fields where one of them was not told apart from the first.
+        as_good: the fields where one of them was not told apart from the first; `unsure` are those of them where its figure is far from
+            the first one's all the same.
         not_as_good: those where all were.
         failed: those where none was ranked, since some did not answer all: `at_fault`.
         unknown: how many fields there are of which nothing of this can be told.
     """
 
     as_good: tuple[Place, ...]
+    unsure: tuple[Outdone, ...]
     not_as_good: tuple[Outdone, ...]
     failed: tuple[Place, ...]
     at_fault: tuple[str, ...]
@@ -451,20 +455,28 @@ def waiting_handlers(seen: Findings) -> Iterator[Advice]:
     """Recommend who answers most the most often while handlers wait, however long, and for however many."""
     for found in _maps(seen)[:1]:
         fields = found.fields.values()
-        told_apart = [each for each in fields if each.most.tells_apart]
+        told_apart = [each for each in fields if _tells_those_given_all_apart(seen, each)]
         first = Counter(each.most.first for each in told_apart)
-        leading = Counter(server for each in fields for server in each.most.leaders)
-        cheapest = Counter(server for each in fields if each.cheapest for server in each.cheapest.leaders)
+        leading = Counter(server for each in told_apart for server in each.most.leaders)
+        cheapest = Counter(server for each in told_apart if each.cheapest for server in each.cheapest.leaders)
+        if not first:
+            return
         best = tuple(sorted(server for server, count in first.items() if count == max(first.values())))
         yield WaitingHandlers(
             best, found.pool, len(fields), len(told_apart), dict(first), dict(leading), dict(cheapest)
         )
 
 
+def _tells_those_given_all_apart(seen: Findings, field: MapField) -> bool:
+    """Tell whether any were told apart from the first: who serves one client at a time always is, and that says nothing."""
+    behind = {*field.most.estimates} - {*field.most.leaders}
+    return bool(behind - {*given_fewer(seen.launches, field.workload)})
+
+
 def threads_that_wait(seen: Findings) -> Iterator[Advice]:
     """Tell where threads wait as well as any: a server is of these if it had one for each client, and was given all."""
     for found in _maps(seen)[:1]:
-        as_good, not_as_good, unanswered = [], [], []
+        as_good, unsure, not_as_good, unanswered = [], [], [], []
         threaded: set[str] = set()
         at_fault: set[str] = set()
         for place, each in found.fields.items():
@@ -473,6 +485,9 @@ def threads_that_wait(seen: Findings) -> Iterator[Advice]:
             threaded |= {*of_field}
             if {*of_field} & {*each.most.leaders}:
                 as_good.append(place)
+                ahead = each.most.mean(each.most.first) / each.most.mean(of_field[0])
+                if ahead > FAR_AHEAD:
+                    unsure.append(Outdone(place, of_field[0], each.most.first, ahead))
             elif of_field and (times := each.times(each.most.first, of_field[0])):
                 not_as_good.append(Outdone(place, of_field[0], each.most.first, times))
             elif lost := having & failed(under(seen.launches, each.workload)):
@@ -483,6 +498,7 @@ def threads_that_wait(seen: Findings) -> Iterator[Advice]:
             yield ThreadsThatWait(
                 tuple(sorted(threaded)),
                 tuple(as_good),
+                tuple(unsure),
                 tuple(not_as_good),
                 tuple(unanswered),
                 tuple(sorted(at_fault)),

@@ -316,12 +316,10 @@ def ways(tables: Mapping[str, Table]) -> Iterator[Way]:
     """Say what place, state and interpreter make of servers, where that is known to make a difference."""
     compared: dict[tuple[str, str], dict[str, dict[str, Comparison]]] = {}
     for workload, table in tables.items():
-        lucky = {row.server for row in table.rows if row.failed}
-        for name, of_metric in table.comparisons.items():
-            for found in of_metric:
+        for name in table.comparisons:
+            for found in table.sound(name):
                 for each in (found, inverse(found)):
-                    way = one_more(each.a, each.b)
-                    if way is not None and not {each.a, each.b} & lucky:
+                    if (way := one_more(each.a, each.b)) is not None:
                         compared.setdefault((each.a, way), {}).setdefault(workload, {})[name] = each
     for (server, way), by_workload in compared.items():
         for workload, of_metrics in by_workload.items():

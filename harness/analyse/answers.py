@@ -24,7 +24,7 @@ NEAR: Final = 1.05
 
 @dataclass(frozen=True)
 class Expected:
-    """What the laws of queueing predict of a server; between `low` and `high` in 19 of 20 cases, None if nobody knows.
+    """What the laws of queueing predict of a server, and between what it lies in 19 of 20 cases, None if nobody knows.
 
     Attributes:
         limited_by: what keeps it from answering more.
@@ -35,6 +35,8 @@ class Expected:
     low: float | None
     high: float | None
     cpu_us: float
+    cpu_low_us: float | None
+    cpu_high_us: float | None
     limited_by: Limit
 
 
@@ -144,18 +146,30 @@ def _expected(asked: Spot, predictions: PredictionTest | None) -> tuple[Expected
     if predictions is None or not asked.wait_s or (asked.work, asked.placement) != (LITTLE, PINNED):
         return ()
     setting = Setting(asked.clients, asked.wait_s, min(asked.clients, asked.pool or asked.clients))
-    margin = predictions.margin("throughput_rps")
     found = (
-        _of_model(server, model, setting, margin)
+        _of_model(server, model, setting, predictions)
         for server, model in predictions.models.items()
         if not model.seen.beyond(setting)
     )
     return tuple(sorted(found, key=lambda each: -each.throughput_rps))
 
 
-def _of_model(server: str, model: RelayModel, setting: Setting, margin: float | None) -> Expected:
+def _of_model(server: str, model: RelayModel, setting: Setting, judged: PredictionTest) -> Expected:
     load, flow = balance(model, setting)
     demand = model.demand(load)
-    rps = flow.throughput_rps
-    low, high = (None, None) if margin is None else (rps / margin, min(rps * margin, setting.ceiling_rps))
-    return Expected(server, rps, low, high, demand.core_s * 1e6, bounds(setting, demand).limited_by)
+    rps, cpu_us = flow.throughput_rps, demand.core_s * 1e6
+    low, high = _between(rps, judged.margin("throughput_rps"))
+    most = high and min(high, setting.ceiling_rps)
+    return Expected(
+        server,
+        rps,
+        low,
+        most,
+        cpu_us,
+        *_between(cpu_us, judged.margin("cpu_us")),
+        bounds(setting, demand).limited_by,
+    )
+
+
+def _between(predicted: float, margin: float | None) -> tuple[float | None, float | None]:
+    return (None, None) if margin is None else (predicted / margin, predicted * margin)

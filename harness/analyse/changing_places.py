@@ -57,7 +57,7 @@ def place_changes(tables: Mapping[str, Table]) -> tuple[PlaceChange, ...]:
 def _place_changes(tables: Mapping[str, Table]) -> Iterator[PlaceChange]:
     ratios: dict[tuple[str, str], dict[int, Comparison]] = {}
     for clients, name in by_clients(tables).items():
-        for each in tables[name].comparisons["throughput_rps"]:
+        for each in tables[name].sound("throughput_rps"):
             if each.a == model_of(each.a) and each.b == model_of(each.b):
                 for one in (each, inverse(each)):
                     ratios.setdefault((one.a, one.b), {})[clients] = one

@@ -140,8 +140,8 @@ def _on_interpreters(table: Table, rows: Sequence[Row]) -> Iterator[OnInterprete
     first = rows[0].server
     names = [row.server for row in rows]
     letters = {}
-    for name, comparisons in table.comparisons.items():
-        among = [each for each in comparisons if each.a in names and each.b in names]
+    for name in table.comparisons:
+        among = [each for each in table.sound(name) if each.a in names and each.b in names]
         letters[name] = letters_of(_ranked(rows, name), among)
     for row in rows:
         ratios = {name: pair_of(table, name, first, row.server) for name in table.comparisons}
@@ -161,7 +161,7 @@ def _ranked(rows: Sequence[Row], name: str) -> list[str]:
 
 def pair_of(table: Table, name: str, a: str, b: str) -> Comparison | None:
     """Return the comparison of b against a, whichever of them comes first in the table; None if there is none."""
-    for each in table.comparisons.get(name, ()):
+    for each in table.sound(name):
         if (each.a, each.b) == (a, b):
             return each
         if (each.a, each.b) == (b, a):

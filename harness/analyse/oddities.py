@@ -34,7 +34,7 @@ class SlowToAnswerAll(Oddity):
     Attributes:
         connections: that were held.
         took_s: until all were answered; `others_s` the others, in the median.
-        threads: it has one for each connection; `also_threads` among the others have that, too.
+        threads: it has one for each connection; `also_threads` among the others have that, too, and took less than half as long.
         shown: the effect that threads on several cores have on each other, if it was made to happen and is there; None otherwise.
     """
 
@@ -131,7 +131,7 @@ def _slow_to_answer_all(
             also = tuple(
                 each.server
                 for each in alike
-                if each.server in threaded and each.answered_s < limit.answered_s
+                if each.server in threaded and each.answered_s < limit.answered_s / 2
             )
             threads = limit.server in threaded
             yield SlowToAnswerAll(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 from harness.analyse.blocks import Launch, counted, of_regime
 from harness.analyse.comparisons import BETTER, WORSE, Comparison, inverse
@@ -42,14 +42,23 @@ class Resolution:
     """What became of a server under two names.
 
     Attributes:
-        pairs: as often it was held against itself; `different` of them were called so, which is an error.
+        workloads: under which it was held against itself, in so many `pairs`; `different` of them were called so, which is an error.
         middle, widest: of the intervals, half of it as a share.
     """
 
+    workloads: tuple[str, ...]
     pairs: int
     different: int
     middle: float
     widest: float
+
+
+class Settled(NamedTuple):
+    """Launches under a workload of which no change of their rate was found in the window, of how many, and whether they had slices besides."""
+
+    launches: int
+    of: int
+    sliced: bool
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,8 @@ class Scrutiny:
     Attributes:
         limits: of servers of one core in closed loops: what limited how many launches.
         headroom: by the instrument's own test, the least first.
-        launches: that were valid and long enough to tell; `moving` of them had not settled, by the reason's code.
+        launches: that were valid; `moving` of them had not settled, by the reason's code.
+        settled: how many under each workload had, and of how many.
         resolution: None if no server had two names.
         variants: each against its model, under 64 clients, in CPU per request.
         on_one_core, on_all_cores: requests/s under 64 clients, of those regimes.
@@ -69,6 +79,7 @@ class Scrutiny:
     headroom: tuple[Headroom, ...]
     launches: int
     moving: Mapping[str, int]
+    settled: Mapping[str, Settled]
     resolution: Resolution | None
     variants: tuple[Comparison, ...]
     on_one_core: Ranking | None
@@ -102,6 +113,7 @@ def scrutiny(
         moving=_count(
             flag.reason.code for launch in judged for flag in launch.validity.flags if flag.reason in MOVING
         ),
+        settled={name: _settled(mine) for name, mine in _by_workload(judged).items()},
         resolution=_resolution(twins),
         variants=tuple(_variants(tables)),
         on_one_core=ranking(usual, BUSY, metric("throughput_rps"), table=tables.get(BUSY)),
@@ -112,6 +124,18 @@ def scrutiny(
             and is_the_usual_one(row.server, measured)
         },
     )
+
+
+def _by_workload(launches: Iterable[Launch]) -> dict[str, list[Launch]]:
+    found: dict[str, list[Launch]] = {}
+    for launch in launches:
+        found.setdefault(launch.sample.cell.workload, []).append(launch)
+    return found
+
+
+def _settled(launches: Sequence[Launch]) -> Settled:
+    moving = [any(flag.reason in MOVING for flag in launch.validity.flags) for launch in launches]
+    return Settled(moving.count(False), len(launches), any(launch.sample.slices for launch in launches))
 
 
 def _count(found: Iterable[str]) -> dict[str, int]:
@@ -141,11 +165,12 @@ def _resolution(twins: Sequence[Comparison]) -> Resolution | None:
         return None
     halves = [(each.ci_high / each.ci_low) ** 0.5 - 1 for each in twins]
     different = sum(each.verdict in {BETTER, WORSE} for each in twins)
-    return Resolution(len(twins), different, median(halves), max(halves))
+    workloads = tuple(dict.fromkeys(each.workload for each in twins))
+    return Resolution(workloads, len(twins), different, median(halves), max(halves))
 
 
 def _variants(tables: Mapping[str, Table]) -> Iterator[Comparison]:
-    for found in tables[BUSY].comparisons[CPU] if BUSY in tables else ():
+    for found in tables[BUSY].sound(CPU) if BUSY in tables else ():
         for each in (found, inverse(found)):
             if each.a == model_of(each.b) != each.b and is_the_usual_one(each.b, {each.a}):
                 yield each

@@ -66,6 +66,11 @@ class Table:
         """Return a server's row."""
         return next(row for row in self.rows if row.server == server)
 
+    def sound(self, name: str) -> tuple[Comparison, ...]:
+        """Return the comparisons in a metric of those who did not fail: the figures of others are those of their lucky launches."""
+        failed_ones = {row.server for row in self.rows if row.failed}
+        return tuple(each for each in self.comparisons.get(name, ()) if not {each.a, each.b} & failed_ones)
+
 
 def tabulate(launches: Sequence[Launch], workload: str, regime: str = ONE_CORE) -> Table:
     """Work out all that is said of one workload and one regime: a table never holds two of these."""

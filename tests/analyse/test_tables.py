@@ -8,6 +8,7 @@ from harness.analyse.blocks import launches_of
 from harness.analyse.tables import tabulate
 from harness.plan import ALL_CORES, ONE_CORE
 from harness.record import Results, Sample
+from tests.makers import changed
 
 
 def test_invalid_samples_stay_visible_and_are_not_ranked(make_sample: Callable[..., Sample]) -> None:
@@ -55,6 +56,22 @@ def test_a_table_is_sorted_by_throughput(make_results: Callable[..., Results]) -
     assert [row.server for row in table.rows] == ["trio_nursery", "threaded"]
     assert table.row("trio_nursery").letters["throughput_rps"] == "a"
     assert table.row("threaded").letters["throughput_rps"] == "b"
+
+
+def test_who_failed_is_compared_and_is_not_held_against_others(make_sample: Callable[..., Sample]) -> None:
+    """One launch of "c" cannot be used by a fault of its own: the others are the lucky ones."""
+    samples = [
+        make_sample(server, block, rps=rps + block)
+        for server, rps in (("a", 1000), ("b", 2000), ("c", 3000))
+        for block in range(4)
+    ]
+    whole, short = (
+        tabulate(launches_of(each), "clients_64")
+        for each in (samples, [*samples[:-1], changed(samples[-1], wrong=1)])
+    )
+    assert len(whole.sound("throughput_rps")) == len(short.comparisons["throughput_rps"]) == 3
+    assert [{each.a, each.b} for each in short.sound("throughput_rps")] == [{"a", "b"}]
+    assert short.sound("response_max") == ()
 
 
 def test_a_table_is_of_one_regime(make_sample: Callable[..., Sample]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from harness.analyse.causes.evidence import CONNECTIONS, MANY, ONE, Cause, Evidence
+from harness.analyse.causes.evidence import CONNECTIONS, ONE, Cause, Evidence
 from harness.analyse.causes.requests import WAIT
 
 LISTED: Final = ("select", "pselect6", "poll", "ppoll")
@@ -41,7 +41,7 @@ def list_of_descriptors(seen: Evidence) -> Iterator[Cause]:
 
 
 def thread_for_each(seen: Evidence) -> Iterator[Cause]:
-    """Name what a thread for each client takes: stacks, in the process and in the kernel, and switches."""
+    """Name what a thread for each client takes: stacks, in the process and in the kernel."""
     for server in seen.servers:
         threads = seen.get(server, CONNECTIONS, "threads_per_connection")
         memory = seen.all(
@@ -55,7 +55,6 @@ def thread_for_each(seen: Evidence) -> Iterator[Cause]:
         if threads is None or threads < ONE_EACH or memory is None:
             continue
         rss_kib, tables_kib, stack_kib, held = memory
-        switches = seen.get(server, MANY, "switches_voluntary")
         yield Cause(
             "a thread for each client",
             (server,),
@@ -63,8 +62,7 @@ def thread_for_each(seen: Evidence) -> Iterator[Cause]:
             rss_kib + tables_kib + stack_kib,
             "KiB per connection",
             f"each of {held:,.0f} connections has a thread: {rss_kib:.1f} KiB of the process, {tables_kib:.1f} KiB of page "
-            f"tables and {stack_kib:.1f} KiB of the kernel's stacks"
-            + ("" if switches is None else f"; with 64 clients it waits {switches:.2f} times per request"),
+            f"tables and {stack_kib:.1f} KiB of the kernel's stacks",
             "pthreads(7); proc(5), VmPTE and KernelStack",
             "harness costs",
         )

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from harness.analyse.analysis import Analysis
-from harness.analyse.answers import CLIENTS, POOLS, WAITS_S, Expected, SpotAnswer, answers, meant
+from harness.analyse.answers import CLIENTS, POOLS, WAITS_S, SpotAnswer, answers, meant
 from harness.analyse.points import (
     BESIDE_COSTLY,
     CHEAPEST,
@@ -163,8 +163,8 @@ def _expected(answer: SpotAnswer) -> Markup:
         tag(
             "tr",
             tag("th", code(each.server), scope="row"),
-            tag("td", _range(each), class_="n"),
-            tag("td", f"{each.cpu_us:.0f}", class_="n"),
+            tag("td", _range(each.throughput_rps, each.low, each.high), class_="n"),
+            tag("td", _range(each.cpu_us, each.cpu_low_us, each.cpu_high_us), class_="n"),
             tag("td", LIMITS[each.limited_by]),
             class_="lead" if each.server in leading else None,
         )
@@ -174,7 +174,7 @@ def _expected(answer: SpotAnswer) -> Markup:
         "tr",
         *(
             tag("th", each, scope="col")
-            for each in ("server", "requests/s, 19 of 20", "CPU µs", "limited by")
+            for each in ("server", "requests/s, 19 of 20", "CPU µs, 19 of 20", "limited by")
         ),
     )
     caption = (
@@ -187,10 +187,10 @@ def _expected(answer: SpotAnswer) -> Markup:
     )
 
 
-def _range(each: Expected) -> str:
-    if each.low is None or each.high is None:
-        return f"about {each.throughput_rps:,.0f}"
-    return f"{each.throughput_rps:,.0f} ({each.low:,.0f}–{each.high:,.0f})"
+def _range(predicted: float, low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return f"about {predicted:,.0f}"
+    return f"{predicted:,.0f} ({low:,.0f}–{high:,.0f})"
 
 
 def _form() -> Markup:

@@ -66,7 +66,7 @@ def measured(results: Results) -> str:
     gate = (
         f" {listed(failed)} failed the suite, and got no figures."
         if failed
-        else f" Every server passed {judged} [conformance cases](cases.md) first."
+        else f" No server failed any of {judged} [conformance cases](cases.md) first."
         if judged
         else ""
     )
@@ -111,9 +111,22 @@ def spare_sentence(found: Spare, table: Table) -> str:
     )
     return (
         f"**{head}.** {by_name(found.workload).title} on {by_name(found.workload).load.clients} connections: {tail.share} of the responses came within {in_ms(ranking.mean(first))} "
-        f"to {in_ms(ranking.mean(last))} ms. First and last{apart}: `{first}` {all_quantiles(table.row(first))}; `{last}` "
-        f"{all_quantiles(table.row(last))}.{unknown} Share of a core that this takes{'' if found.tells_cores_apart else ' (not told apart)'}: {shares}."
+        f"to {in_ms(ranking.mean(last))} ms. By that the first and the last{apart}: `{first}` {all_quantiles(table.row(first))}; `{last}` "
+        f"{all_quantiles(table.row(last))}.{_longest_p99(table, ranking)}{unknown} Share of a core that this takes{'' if found.tells_cores_apart else ' (not told apart)'}: {shares}."
     )
+
+
+def _longest_p99(table: Table, found: Ranking) -> str:
+    """Name who took the longest at p99, if it is not the last by the quantile that was ranked."""
+    p99 = {
+        server: of.mean
+        for server in found.estimates
+        if (of := table.row(server).estimates["response_p99_us"])
+    }
+    longest = max(p99, key=lambda server: p99[server], default=found.last)
+    if longest == found.last:
+        return ""
+    return f" Farther out `{longest}` took the longest, {all_quantiles(table.row(longest))}."
 
 
 def saturated_sentence(found: Saturated) -> str:
@@ -153,9 +166,15 @@ def _most(clients: int, found: Ranking) -> str:
     if not found.tells_apart:
         return f"with {clients:,} clients none were told apart{without}"
     return (
-        f"with {clients:,} clients {few(found.leaders, MOST_NAMED)} answered most ({found.mean(found.first):,.0f} requests/s), "
+        f"with {clients:,} clients {few(found.leaders, MOST_NAMED)} answered most ({_span(found)} requests/s), "
         f"`{found.last}` fewest ({found.mean(found.last):,.0f}){without}"
     )
+
+
+def _span(found: Ranking) -> str:
+    """Give the figures of those who were not told apart from the first: they may be far from being equal."""
+    means = [found.mean(server) for server in found.leaders]
+    return " to ".join(dict.fromkeys(f"{each:,.0f}" for each in (min(means), max(means))))
 
 
 def waiting_sentence(analysis: Analysis) -> str:
@@ -181,13 +200,13 @@ def _waiting_at(found: WaitingAt) -> str:
         if row.server in most.estimates and row.server == model_of(row.server)
     )
     first = (
-        f"{few(most.leaders, MOST_NAMED)} answered most"
+        f"{few(most.leaders, MOST_NAMED)} answered most ({_span(most)} requests/s)"
         if most.tells_apart
         else "no servers were told apart in requests/s"
     )
     cpu = (
         f"; of those that serve clients side by side the least CPU for a request took {few(cheapest.leaders, MOST_NAMED)} "
-        f"({cheapest.mean(cheapest.first):.0f} µs), the most `{cheapest.last}` ({cheapest.mean(cheapest.last):.0f})"
+        f"({_span(cheapest)} µs), the most `{cheapest.last}` ({cheapest.mean(cheapest.last):.0f})"
         if cheapest and cheapest.tells_apart
         else ""
     )
@@ -243,7 +262,8 @@ def _what_it_makes(found: Sequence[Way]) -> str:
         ratios = sorted(each.against[name].ratio for each in found if name in each.against)
         if ratios:
             span = dict.fromkeys(f"{each:.2f}" for each in (ratios[0], ratios[-1]))
-            told.append(f"{' to '.join(span)} times {title}")
+            under = f" under {len(ratios)}" if len(ratios) < len(found) else ""
+            told.append(f"{' to '.join(span)} times {title}{under}")
     loads = by_name(found[0].workload).title if len(found) == 1 else f"{len(found)} loads"
     open_in = found[0].loads - len(found)
     loads += f", not told apart under {open_in} more" if open_in else ""
@@ -262,7 +282,7 @@ def memory_sentence(found: Sequence[ConnectionMemory]) -> str:
     listed_kib = ", ".join(f"`{each.server}` {each.kib:.1f}" for each in models)
     return (
         f"**A connection costs {least.kib:.1f} to {most.kib:.1f} KiB**, silent, at servers of one core on their usual interpreter: {listed_kib}. Of that "
-        f"{most.kernel_kib:.1f} KiB at `{most.server}` and {least.kernel_kib:.1f} at `{least.server}` are the kernel's, for stacks and page tables "
+        f"{most.kernel_kib:.1f} KiB at `{most.server}` and {least.kernel_kib:.1f} at `{least.server}` are the kernel's, for stacks and page tables; sockets are not counted "
         "([costs](costs.md))."
     )
 

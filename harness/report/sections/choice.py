@@ -13,6 +13,7 @@ from harness.analyse.advice import (
     LibrariesThatBlock,
     MostlyIdle,
     NobodyLeftBehind,
+    Outdone,
     ShortTail,
     SimplestCode,
     SmallPool,
@@ -37,8 +38,8 @@ def choice_section(advice: Sequence[Advice]) -> Blocks:
         Heading("So"),
         *points(map(_line, advice)),
         Text(
-            "Each line follows from the figures by a rule, and holds for this machine and these loads. It speaks of servers as usual, pinned to "
-            "one core and in service, unless it says otherwise. Servers named together were not told apart from the first of them, which is "
+            "Each line follows from the figures by a rule, and holds for this machine and these loads. It speaks of servers as usual, on the "
+            "harness's own interpreter, pinned to one core and in service, unless it says otherwise. Servers named together were not told apart from the first of them, which is "
             "less than being equal: a noisy figure stays in the list."
         ),
     ]
@@ -56,8 +57,16 @@ def chosen(advice: Advice) -> str:
             return "any"
         case NobodyLeftBehind(but=but):
             return f"any but {listed(but)}"
+        case ShortTail(of_hundreds=tail) if others := _the_few(tail.ranking, advice.servers):
+            return f"any but {listed(others)}"
         case _:
             return few(advice.servers, MOST_NAMED)
+
+
+def _the_few(found: Ranking, most: Sequence[str]) -> tuple[str, ...]:
+    """Return those who are not of a long list, if they are fewer: then they are what it says."""
+    others = tuple(server for server in found.estimates if server not in most)
+    return others if len(most) > MOST_NAMED >= len(others) else ()
 
 
 def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901, PLR0912 - a situation for each kind
@@ -78,7 +87,7 @@ def in_words(advice: Advice) -> tuple[str, str]:  # noqa: C901, PLR0912 - a situ
         case WaitingHandlers():
             return "Handlers that wait for something else", _waiting(advice)
         case ThreadsThatWait():
-            return "Threads whose handlers wait", _threads(advice)
+            return "Threads, though handlers wait", _threads(advice)
         case SmallPool():
             return "Many clients, and few connections to what they wait for", _pool(advice)
         case LeastMemory(peak=found, each=each):
@@ -128,19 +137,22 @@ def _waiting(advice: WaitingHandlers) -> str:
     best = advice.servers[0]
     tied = advice.leading[best] - advice.first[best]
     told_apart = (
-        f", and in {tied} more is not told apart from it" if tied and len(advice.servers) == 1 else ""
+        f", and in {tied} more is not told apart from the best" if tied and len(advice.servers) == 1 else ""
     )
-    whole = f" of the {advice.apart} where any were told apart" if advice.apart < advice.fields else ""
-    return (
-        f"of {advice.fields} fields of the map {'each' if len(advice.servers) > 1 else 'it'} has the best figure in "
-        f"{advice.first[best]}{whole}{told_apart}{least}"
+    whole = (
+        f"of {advice.fields} fields of the map, in the {advice.apart} where any that serve all clients were told apart,"
+        if advice.apart < advice.fields
+        else f"of {advice.fields} fields of the map"
     )
+    return f"{whole} {'each' if len(advice.servers) > 1 else 'it'} has the best figure in {advice.first[best]}{told_apart}{least}"
 
 
 def _threads(advice: ThreadsThatWait) -> str:
     said = []
     if advice.as_good:
-        said.append(f"one of them or all not told apart from who answers most {_everywhere(advice.as_good)}")
+        said.append(
+            f"one of them or all not told apart from who answers most {_everywhere(advice.as_good)}{_for_want_of_precision(advice.unsure)}"
+        )
     if advice.not_as_good:
         worst = max(advice.not_as_good, key=lambda found: found.times)
         said.append(
@@ -148,10 +160,23 @@ def _threads(advice: ThreadsThatWait) -> str:
             f"as much as `{worst.best}` with {field_in_words(worst.place)}"
         )
     if advice.failed:
-        said.append(f"{listed(advice.at_fault)} left requests without an answer {_everywhere(advice.failed)}")
+        said.append(
+            f"{listed(advice.at_fault)} left requests without the right answer {_everywhere(advice.failed)}"
+        )
     if advice.unknown:
         said.append(f"too little is known of {counted(advice.unknown, 'field')}")
     return "; ".join(said)
+
+
+def _for_want_of_precision(unsure: Sequence[Outdone]) -> str:
+    """Name where not being told apart says little: the figures are far from each other."""
+    if not unsure:
+        return ""
+    worst = max(unsure, key=lambda found: found.times)
+    return (
+        f" (of these {_everywhere([each.place for each in unsure])} for want of precision alone: `{worst.first}` has {worst.times:.2f} times "
+        f"the requests/s of `{worst.best}` with {field_in_words(worst.place)})"
+    )
 
 
 def _everywhere(places: Sequence[Place]) -> str:
@@ -247,7 +272,7 @@ def _left_behind(advice: NobodyLeftBehind) -> str:
     unknown = (
         f"; not known of {listed(advice.unknown)}, which have no figures there" if advice.unknown else ""
     )
-    return f"with 500 clients the one served worst got {worst} of an equal share; elsewhere {least:.0%} or more{unknown}"
+    return f"with 500 clients the one served worst got {worst} of an equal share; elsewhere {least:.0%} or more on average{unknown}"
 
 
 def _computing(advice: Computing) -> str:

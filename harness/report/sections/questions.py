@@ -7,7 +7,7 @@ from harness.analyse.analysis import Analysis
 from harness.analyse.answer import workers_of
 from harness.analyse.comparisons import EQUIVALENT, UNDECIDED, Comparison
 from harness.analyse.oddities import EffectNotMet, Oddity, SeldomSleeps, SlowToAnswerAll
-from harness.analyse.scrutiny import BUSY, Headroom, Scrutiny
+from harness.analyse.scrutiny import BUSY, Headroom, Scrutiny, Settled
 from harness.plan import by_name
 from harness.record import Environment, Manifest
 from harness.report.blocks import Blocks, Heading, grid, points, words
@@ -28,7 +28,7 @@ def questions_section(analysis: Analysis) -> Blocks:
 def _answers(analysis: Analysis) -> Iterator[tuple[str, str]]:
     found, environment = analysis.scrutiny, analysis.results.manifest.environment
     yield "Who was the bottleneck?", _bottleneck(found)
-    yield "Was it warmed up?", _warmed_up(found)
+    yield "Was it warmed up?", _warmed_up(found, analysis.answer.workload)
     yield "Which versions?", _versions(analysis.results.manifest)
     yield "Is it noise?", _noise(analysis)
     yield "Is it fair to asyncio, and to any other library?", _fair(found.variants)
@@ -62,13 +62,28 @@ def _headroom(found: Sequence[Headroom]) -> str:
     )
 
 
-def _warmed_up(found: Scrutiny) -> str:
+def _warmed_up(found: Scrutiny, main: str) -> str:
     if not found.launches:
         return NOT_MEASURED
     moving = sum(found.moving.values())
     kinds = ", ".join(f"{code} {count}" for code, count in found.moving.items())
     of_these = f" ({kinds})" if kinds else ""
-    return f"{found.launches - moving:,} of {found.launches:,} launches kept their rate over the whole window; {moving} did not{of_these}."
+    return (
+        f"{found.launches - moving:,} of {found.launches:,} launches kept their rate, as far as can be told; {moving} did not{of_these}."
+        f"{_warmed_up_under(main, found.settled.get(main))}"
+    )
+
+
+def _warmed_up_under(workload: str, found: Settled | None) -> str:
+    """Say it of the load of the main table, which an average over all loads hides."""
+    if found is None:
+        return ""
+    sliced = (
+        ": requests/s and CPU are of slices, after these, and quantiles of the windows"
+        if found.sliced
+        else ""
+    )
+    return f" With {by_name(workload).title} {found.of - found.launches} of {found.of} did not{sliced}."
 
 
 def _versions(manifest: Manifest) -> str:
@@ -89,10 +104,15 @@ def _noise(analysis: Analysis) -> str:
     if found is None:
         return f"{NOT_MEASURED} No server was measured under two names."
     return (
-        f"`{analysis.results.manifest.design.twin_of}` under two names was called different in {found.different} of {found.pairs} comparisons; "
-        f"their intervals were ±{found.middle:.0%} in the middle, ±{found.widest:.0%} at the widest, with {' or '.join(map(str, sorted(blocks)))} blocks. "
+        f"`{analysis.results.manifest.design.twin_of}` under two names was called different in {found.different} of {found.pairs} comparisons, under "
+        f"{_loads(found.workloads)}; their intervals were ±{found.middle:.0%} in the middle, ±{found.widest:.0%} at the widest, with "
+        f"{' or '.join(map(str, sorted(blocks)))} blocks: a smaller difference would not have shown. "
         "Each pair's interval: [pair by pair](pairs.md)."
     )
+
+
+def _loads(workloads: Sequence[str]) -> str:
+    return by_name(workloads[0]).title if len(workloads) == 1 else f"{len(workloads)} loads"
 
 
 def _fair(variants: Sequence[Comparison]) -> str:
@@ -161,17 +181,20 @@ def _seldom(found: SeldomSleeps) -> str:
         f"`{each.server}` {each.each:.2f} times (at work for {each.cpu_us:.0f} µs)" for each in found.seldom
     )
     return (
-        f"**Not every server waits once for each request of one client**: {they}; the others for nine in ten at least (at work for {low:.0f} to {high:.0f} µs). Who does "
-        "not wait finds the next request there when it looks, and is not woken for it. Whether it looks later, or how its loop polls makes the "
+        f"**Not every server waits once for each request of one client**: {they}; the others 0.9 times or more (at work for {low:.0f} to {high:.0f} µs). Whether it looks later, or how its loop polls makes the "
         "difference, these figures do not tell. Unexplained."
     )
 
 
 def _slow(found: SlowToAnswerAll) -> str:
     threads = " It has a thread for each, free on all cores." if found.threads else ""
-    others = f" So have {listed(found.also_threads)}, and took less." if found.also_threads else ""
+    others = (
+        f" So have {listed(found.also_threads)}, and took less than half of that."
+        if found.also_threads
+        else ""
+    )
     return (
-        f"**`{found.server}` took {found.took_s:.1f} s to answer {found.connections:,} clients that asked at once** ({found.each_ms:.1f} ms for each reply), half of the "
+        f"**`{found.server}` took {found.took_s:.1f} s to answer {found.connections:,} clients that asked at once** ({found.each_ms:.1f} ms for each reply, one try), half of the "
         f"others {found.others_s:.1f} s or less.{threads}{others} {_cause_of_slowness(found)}"
     )
 
@@ -182,8 +205,14 @@ def _cause_of_slowness(found: SlowToAnswerAll) -> str:
         return f"Unexplained by this run's figures.{' `harness effect lock-crowd` looks for the cause.' if found.threads else ''}"
     present, absent = (arm.figures for arm in (shown.present, shown.absent))
     waits, cpu = "switches_voluntary", shown.metric
+    explained_s = present[cpu] * found.connections / 1e6
+    rest = (
+        f" At that {found.connections:,} replies take {explained_s:.1f} s of CPU: the rest these figures do not explain."
+        if explained_s < found.took_s
+        else ""
+    )
     return (
-        f"`{shown.command}` shows what such threads do: {shown.present.label} a request took {present[cpu]:,.0f} µs of CPU and {present[waits]:.0f} waits, "
-        f"{shown.absent.label} {absent[cpu]:,.0f} and {absent[waits]:.0f}: they wake each other for the interpreter's lock, and less often where they share a "
-        "core. Whether that is all of the time, these figures do not tell."
+        f"`{shown.command}` shows what such threads do, with fewer of them: {shown.present.label} a request took {present[cpu]:,.0f} µs of CPU and "
+        f"{present[waits]:.0f} waits, {shown.absent.label} {absent[cpu]:,.0f} and {absent[waits]:.0f}: as if they woke each other for the interpreter's lock, and "
+        f"less often where they share a core.{rest}"
     )

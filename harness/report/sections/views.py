@@ -13,7 +13,7 @@ from harness.analyse.tables import Table
 from harness.plan import WORKLOADS, by_name
 from harness.report.blocks import Blocks, Heading, Picture, Text
 from harness.report.sections.relays import map_picture
-from harness.report.wording import all_quantiles, few
+from harness.report.wording import all_quantiles, few, in_ms
 
 MOST_NAMED: Final = 3
 
@@ -59,14 +59,16 @@ def _spare(analysis: Analysis) -> list[View]:
     if found is None:
         return []
     least, most = (pick(found.cores, key=lambda server: found.cores[server]) for pick in (min, max))
+    tail, ranking, _ = found.tail
     tells = (
-        "the core tells models apart rather than the clock"
-        if found.tells_cores_apart and not found.noticed
+        "models differ more in the core that they take than in time"
+        if found.tells_cores_apart
+        and found.cores[most] / found.cores[least] > ranking.mean(ranking.last) / ranking.mean(ranking.first)
         else "models differ by the core that they take"
         if found.tells_cores_apart
         else "no models were told apart by the core that they take"
     )
-    taken = f"At {found.rate_rps:,.0f} requests/s {tells}: {found.cores[least]:.0%} of it at `{least}`, {found.cores[most]:.0%} at `{most}`."
+    taken = f"At {found.rate_rps:,.0f} requests/s {tells}: {found.cores[least]:.0%} of it at `{least}`, {found.cores[most]:.0%} at `{most}`; {tail.share} of the responses came within {in_ms(ranking.mean(ranking.first))} to {in_ms(ranking.mean(ranking.last))} ms."
     busy = next((each for each in analysis.answer.models if each.row.server == least), None)
     dearer = ""
     if busy and busy.spare_cpu_us and (cpu := busy.row.estimates["cpu_us_per_request"]):
@@ -77,11 +79,8 @@ def _spare(analysis: Analysis) -> list[View]:
     picture = Picture(
         "spare.svg", f"Tail of the responses, and CPU of a request: {by_name(found.workload).title}"
     )
-    return [
-        View(
-            picture, "With a core to spare", taken, dearer + _cause(analysis, "waking up", ()), "workloads.md"
-        )
-    ]
+    why = dearer + _cause(analysis, "waking up", found.cores, found.workload)
+    return [View(picture, "With a core to spare", taken, why, "workloads.md")]
 
 
 def _clients(analysis: Analysis) -> list[View]:
@@ -188,7 +187,7 @@ def _memory(analysis: Analysis) -> list[View]:
     if least is most:
         return []
     taken = (
-        f"Of those that hold {crowd:,}, `{least.server}` takes {least.kib * crowd / 1024:,.0f} MiB for them and "
+        f"Of servers of one core on their usual interpreter that hold {crowd:,}, `{least.server}` takes {least.kib * crowd / 1024:,.0f} MiB for them and "
         f"`{most.server}` {most.kib * crowd / 1024:,.0f}."
     )
     why = _cause(analysis, "a thread for each client", (most.server,))
@@ -196,9 +195,13 @@ def _memory(analysis: Analysis) -> list[View]:
     return [View(picture, "Memory of a connection", taken, why, "costs.md")]
 
 
-def _cause(analysis: Analysis, effect: str, of: Collection[str]) -> str:
-    """Say what a rule found, of one of these servers if any are given; nothing if it found nothing."""
-    found = (each for each in analysis.causes if each.effect == effect and (not of or each.servers[0] in of))
+def _cause(analysis: Analysis, effect: str, of: Collection[str], workload: str = "") -> str:
+    """Say what a rule found, of one of these servers and under this workload if any are given; nothing if it found nothing."""
+    found = (
+        each
+        for each in analysis.causes
+        if each.effect == effect and (not of or each.servers[0] in of) and workload in {"", each.workload}
+    )
     cause = next(found, None)
     if cause is None:
         return ""

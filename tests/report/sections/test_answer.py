@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from harness.analyse.analysis import analyse
 from harness.plan import POISSON, RELAY, Load, by_name
-from harness.record import Arm, EffectResult, Results, Sample
+from harness.record import Arm, EffectResult, Histogram, Results, Sample
+from harness.record.buckets import histogram
 from harness.report.sections.answer import first_screen
 from harness.report.sections.sentences import latency_sentence, sentences
 from harness.report.sections.views import views_section
@@ -60,6 +62,29 @@ def test_what_decides_is_said_and_is_turned_round_with_the_figures(run: Results)
     assert f"`{A}` 15%, `{B}` 30%" in text
     assert f"**Saturated, `{B}` beats `{A}` with few clients and loses to it with many.**" in mirrored
     assert f"`{A}` 30%, `{B}` 15%" in mirrored, "in the order of the sources"
+
+
+def test_who_takes_the_longest_farther_out_is_named_beside_the_last(run: Results) -> None:
+    """By p90 it is B; of what lies beyond, too little is known for a ranking, and A's is the longest."""
+    all_alike, long_tail = ({200_000: 1_500}, {100_000: 1_400, 3_000_000: 100})
+
+    def with_tails(**responses_ns: dict[int, int]) -> str:
+        of_a_few = tuple(
+            changed(sample, response_ns=_of(responses_ns[sample.cell.server]))
+            if sample.cell.workload == "open_5k"
+            else sample
+            for sample in run.samples
+        )
+        return screen_of(changed(run, samples=of_a_few))
+
+    text = with_tails(threaded=long_tail, trio_nursery=all_alike)
+    assert f"Farther out `{A}` took the longest, p50 0.10, p90 0.10, p99 3" in text
+    assert f"Farther out `{B}` took the longest" in with_tails(threaded=all_alike, trio_nursery=long_tail)
+    assert "Farther out" not in with_tails(threaded=all_alike, trio_nursery={900_000: 1_500})
+
+
+def _of(responses_ns: dict[int, int]) -> Histogram:
+    return histogram(np.array([*responses_ns]), np.array([*responses_ns.values()]))
 
 
 def test_no_quantile_stands_without_the_others(run: Results) -> None:

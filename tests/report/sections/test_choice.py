@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from harness.analyse.advice import Advice, Computing, MostlyIdle, NobodyLeftBehind, SimplestCode
+from harness.analyse.advice import Advice, Computing, MostlyIdle, NobodyLeftBehind, ShortTail, SimplestCode
 from harness.analyse.analysis import analyse
 from harness.analyse.blocks import launches_of
 from harness.analyse.rankings import tail_ranking
@@ -85,10 +85,10 @@ def test_what_is_said_of_waiting_follows_from_the_map(waiting: Results) -> None:
     best, why = found["Handlers that wait for something else"]
     assert best.servers == (A,)
     assert (
-        "of 3 fields of the map it has the best figure in 2 of the 2 where any were told apart, and in 1 more is not told apart from it; "
+        "of 3 fields of the map, in the 2 where any that serve all clients were told apart, it has the best figure in 2; among "
         in why
     )
-    threads, why = found["Threads whose handlers wait"]
+    threads, why = found["Threads, though handlers wait"]
     assert threads.servers == (B,)
     assert "one of them or all not told apart from who answers most with 16 clients and 5 ms; " in why
     assert "even the best of them answers less with 256 clients and 5 ms, with 256 clients and 20 ms: " in why
@@ -96,6 +96,43 @@ def test_what_is_said_of_waiting_follows_from_the_map(waiting: Results) -> None:
     short, why = found["Many clients, and few connections to what they wait for"]
     assert short.servers == (A,)
     assert f"8.98 ms, at `{B}` within 17.96 ms" in why
+
+
+def test_a_long_list_is_said_by_who_is_not_of_it(run: Results) -> None:
+    others = tuple(
+        changed(sample, server=f"{A} {number}")
+        for sample in run.samples
+        if sample.cell.server == A
+        for number in range(4)
+    )
+    facts = [changed(run.manifest.servers[0], label=f"{A} {number}") for number in range(4)]
+    manifest = changed(run.manifest, servers=(*run.manifest.servers, *facts))
+    few, many = (
+        next(each for each in advised(results) if isinstance(each, ShortTail))
+        for results in (run, changed(run, samples=(*run.samples, *others), manifest=manifest))
+    )
+    assert chosen(few) == f"`{A}`"
+    assert chosen(many) == f"any but `{B}`"
+
+
+def test_where_threads_are_not_told_apart_for_want_of_precision_alone_is_said(waiting: Results) -> None:
+    """With 16 clients and 5 ms both answer the same; now B half as much in two of four launches, which says nothing for sure."""
+    odd = tuple(
+        changed(
+            sample,
+            answered=sample.window.answered // 3,
+            response_sum_ns=sample.times.response_sum_ns,
+        )
+        if (sample.cell.server, sample.cell.workload) == (B, "relay_5ms_16") and sample.cell.block % 2
+        else sample
+        for sample in waiting.samples
+    )
+    alike, unsure = (
+        dict(map(in_words, advised(results)))["Threads, though handlers wait"]
+        for results in (waiting, changed(waiting, samples=odd))
+    )
+    assert "want of precision" not in alike
+    assert "(of these with 16 clients and 5 ms for want of precision alone: " in unsure
 
 
 def test_what_is_said_of_waiting_is_swapped_with_the_figures(waiting: Results) -> None:

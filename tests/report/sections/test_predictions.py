@@ -6,7 +6,7 @@ import pytest
 
 from harness.analyse.analysis import analyse
 from harness.analyse.prediction.cost import CostCurve
-from harness.analyse.prediction.held_out import right_of
+from harness.analyse.prediction.held_out import near_of, right_of
 from harness.record import Results, Sample
 from harness.report.pages import PREDICTIONS
 from harness.report.render import render
@@ -31,7 +31,8 @@ def test_every_prediction_stands_beside_what_was_measured(run: Results) -> None:
     assert found is not None
     text, _, every = as_markdown(predictions_page(analysis)).partition("## Every prediction\n")
     right, of = right_of(found.judged), len(found.judged)
-    assert f"**{right} of {of} predictions are right**" in text
+    assert f"**{near_of(found.judged)} of {of} predictions are near**" in text
+    assert f"**{right} are right**" in text
     assert text.count("**wrong**") == of - right
     assert every.count("\n| `") == of
 

@@ -126,7 +126,7 @@ def test_three_sentences_end_the_argument_and_lines_say_where_the_answer_changes
     assert f"| requests/s | `{B}` (256 clients, 5 ms) | `{A}` (256 clients, 20 ms) | 10.0 ms (" in section
     assert f"| `{B}` | ≤ 16 | ≤ 16 |" in section
     assert "- **Handlers that wait for something else**: " in section
-    assert "- **Threads whose handlers wait**: " in section
+    assert "- **Threads, though handlers wait**: " in section
 
 
 def test_a_gate_of_some_cases_is_no_whole_suite(run: Results) -> None:
