@@ -31,6 +31,7 @@ from harness.analyse.samples.metrics import metric as metric_of
 from harness.cli.cluster import fleet_if_asked_for
 from harness.cli.exit_codes import FAILED
 from harness.cli.finite import FiniteRange
+from harness.cli.open_files import check_open_files
 from harness.cli.options import cluster_options, json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.errors import MeasureError, ResultsError, UsageError
@@ -209,6 +210,8 @@ def _measured_now(
 ) -> list[Comparison]:
     if len(candidates) != 2:
         raise UsageError(f"two servers are compared, and {len(candidates)} are given")
+    if fleet is None:
+        check_open_files(sizes.clients, f"{sizes.clients:,} clients")
     for candidate in candidates:
         check_clients(candidate, sizes.clients)
     _check_regimes({candidate.label: candidate.regime for candidate in candidates})

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
-from typing import Final
 
 import click
 from rich import box
@@ -12,18 +11,15 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.cli.exit_codes import FAILED
+from harness.cli.open_files import check_open_files
 from harness.cli.options import cluster_option, json_option, loop_option, server_options, write_to
 from harness.cli.terminal import console_for
 from harness.cli.troubles import Troubles
-from harness.errors import UsageError
 from harness.experiments.capacity import kept, limit_of
 from harness.launch.candidates import Candidate
 from harness.launch.selection import selected
 from harness.machine.numerics import numerics_loaded
-from harness.machine.resources import most_files
 from harness.record import ConnectionLimit, as_json
-
-OTHER_FILES: Final = 100
 
 
 @click.command("limits")
@@ -53,10 +49,8 @@ def limits(  # noqa: PLR0913 - one parameter for each option
     A server fails if it holds fewer than it declares, or does not answer all that it holds.
     """
     candidates = selected(names, servers, declarations, loops=loops)
-    if cluster is None and connections + OTHER_FILES > most_files():
-        raise UsageError(
-            f"{connections:,} connections are too many: a process may have {most_files():,} files open here (ulimit -Hn)"
-        )
+    if cluster is None:
+        check_open_files(connections, f"{connections:,} connections")
     console = console_for(to_errors=json_file == "-")
     found: list[tuple[ConnectionLimit, bool]] = []
     troubles = Troubles()

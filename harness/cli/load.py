@@ -1,7 +1,6 @@
 """`harness load`: one measurement of one server."""
 
 import json
-from typing import Final
 
 import click
 from msgspec.structs import replace
@@ -10,14 +9,12 @@ from harness.analyse.samples.validity import assess
 from harness.cli.exit_codes import FAILED
 from harness.cli.load_options import Given, loading, measured
 from harness.cli.load_table import as_json, show
+from harness.cli.open_files import check_open_files
 from harness.cli.options import json_option, write_to
 from harness.cli.terminal import console_for
 from harness.cli.waits import spread_option, wait_option
 from harness.errors import UsageError
-from harness.machine.resources import most_files
 from harness.plan import CONSTANT, PASSES, Load, Waiting, pass_s
-
-OTHER_FILES: Final = 50
 
 
 @click.command()
@@ -80,12 +77,8 @@ def _relayed(given: Given, load: Load, waiting: Waiting) -> Load:
             raise UsageError(f"--wait tells whose each question is, one at a time: leave out --{name}")
     if given.connect is not None:
         raise UsageError("--wait is for servers that are started, and told whom to ask: leave out --connect")
-    files = given.clients + waiting.pool + OTHER_FILES
-    if files > most_files():
-        raise UsageError(
-            f"{given.clients:,} clients and a pool of {waiting.pool:,} are too many: a process may have {most_files():,} files open "
-            "here (ulimit -Hn)"
-        )
+    what = f"{given.clients:,} clients and a pool of {waiting.pool:,}"
+    check_open_files(given.clients + waiting.pool, what)
     relayed = replace(load, upstream=waiting)
     needed_s = PASSES * pass_s(relayed)
     if load.duration_s < needed_s:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from harness.cli.cluster import Measure, check_workers, fleet_if_asked_for, measuring_by
 from harness.cli.finite import FiniteRange
+from harness.cli.open_files import check_open_files
 from harness.cli.options import (
     cluster_options,
     connect_option,
@@ -27,7 +28,7 @@ from harness.cli.options import (
 from harness.errors import UsageError
 from harness.launch.candidates import Candidate
 from harness.launch.selection import check_clients, selected
-from harness.machine.resources import most_files, our_cores
+from harness.machine.resources import our_cores
 from harness.plan import CONSTANT, OPEN, Load
 from harness.record import Sample
 
@@ -35,7 +36,6 @@ MOST_REQUESTS: Final = 50_000_000
 """An open loop plans no more at once: their times have to be kept in memory, 48 bytes each."""
 FASTEST: Final = 1_000_000
 """No generator of ours has come near to so many requests a second."""
-OTHER_FILES: Final = 50
 MOST_WORKERS: Final = 1000
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -208,10 +208,7 @@ def _check_clients(clients: int, generators: int) -> None:
     if clients < generators:
         raise UsageError(f"{generators} generators need a client each: there are {clients}")
     check_generators(generators)
-    if -(-clients // generators) + OTHER_FILES > most_files():
-        raise UsageError(
-            f"{clients:,} clients are too many: a process may have {most_files():,} files open here (ulimit -Hn)"
-        )
+    check_open_files(-(-clients // generators), f"{clients:,} clients")
 
 
 def check_generators(generators: int) -> None:
