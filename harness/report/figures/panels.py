@@ -14,7 +14,7 @@ from harness.analyse.analysis import RegimeAnalysis
 from harness.analyse.answer import ConnectionMemory
 from harness.analyse.samples.metrics import Metric, metric
 from harness.analyse.tables import Table
-from harness.plan import by_name, model_of, why_not
+from harness.plan import by_name, is_as_usual, model_of, why_not
 from harness.record import ServerFacts
 from harness.report.figures import style
 from harness.report.figures.look import look
@@ -114,9 +114,11 @@ def _servers(panel: Axes, table: Table, axis: Axis, servers: Sequence[str]) -> t
 
 
 def _belongs(facts: ServerFacts, tables: Mapping[str, Table], names: Sequence[str]) -> bool:
-    """Tell whether a server has figures in any of these panels, or cannot have them."""
+    """Tell whether a server has figures in any of these panels, or cannot have them: that is said of it once, not of all its ways."""
     return any(
-        _measured(facts.label, tables[name]) or why_not(facts.most_clients, by_name(name)) for name in names
+        _measured(facts.label, tables[name])
+        or (is_as_usual(facts.label) and why_not(facts.most_clients, by_name(name)))
+        for name in names
     )
 
 
