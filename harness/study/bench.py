@@ -152,6 +152,7 @@ def bench(  # noqa: PLR0913 - what, where and how well
     else:
         in_time = in_time and not blocks_are_settled(interrupted.manifest, plan.blocks)
         plan = plan if in_time else replace(plan, blocks=blocks_of(interrupted.manifest.design))
+        plan = plan if stale is None else _renewing(plan, stale)
         manifest, interrupted = _taken_up(interrupted, manifest, folder, stale)
     before_s = manifest.progress.seconds
     write_manifest(folder, manifest)
@@ -200,6 +201,12 @@ def bench(  # noqa: PLR0913 - what, where and how well
         and _all_served(to_measure, results)
         and _nothing_failed(results, [each.label for each in as_usual], extras)
     )
+
+
+def _renewing(plan: Plan, stale: Sequence[Part]) -> Plan:
+    """Return a plan without blocks of the workloads that are not made anew: what of these is missing would be of another day."""
+    anew = {part.name for part in stale if part.file == SAMPLES}
+    return replace(plan, blocks={name: count * (name in anew) for name, count in plan.blocks.items()})
 
 
 def _reported(folder: Path, report: Callable[[Path], Sequence[str]], plan: Plan, console: Console) -> Results:

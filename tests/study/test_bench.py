@@ -278,6 +278,22 @@ def test_what_an_interrupted_renewal_has_not_made_anew_stays_old(machine: Machin
     assert read_results(folder).manifest.states == now
 
 
+def test_what_is_missing_of_a_workload_is_not_measured_when_others_are_made_anew(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """It would be of another day than the block that it is missing in."""
+    folder, flood = tmp_path / "run", Part(SAMPLES, "flood")
+    run(folder)
+    lines = (folder / SAMPLES).read_text(encoding="utf-8").splitlines(keepends=True)
+    lost = next(line for line in lines if '"workload":"churn"' in line.replace(" ", ""))
+    (folder / SAMPLES).write_text("".join(line for line in lines if line != lost), encoding="utf-8")
+    before = machine.launches
+    renew(folder, flood)
+    assert machine.launches == before + BLOCKS["flood"] * len(CANDIDATES)
+    renew(folder, Part(LIMITS, "threaded"))
+    assert machine.launches == before + BLOCKS["flood"] * len(CANDIDATES)
+
+
 @pytest.mark.usefixtures("machine")
 def test_verdicts_found_anew_are_no_copies_any_more(tmp_path: Path) -> None:
     folder = tmp_path / "run"
