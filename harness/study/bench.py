@@ -421,6 +421,9 @@ def _tell_how_long(  # noqa: PLR0913 - of what, what there is of it, and what el
                 highlight=False,
             )
         return
+    if not plan.cells():
+        console.print("No launches are to be made", highlight=False)
+        return
     minutes = sum(map(plan.seconds_for, cells)) / 60
     before = (
         f"{len(plan.cells()) - len(cells)} of {len(plan.cells())} launches were made before; " if done else ""

@@ -290,8 +290,9 @@ def test_what_is_missing_of_a_workload_is_not_measured_when_others_are_made_anew
     before = machine.launches
     renew(folder, flood)
     assert machine.launches == before + BLOCKS["flood"] * len(CANDIDATES)
-    renew(folder, Part(LIMITS, "threaded"))
+    said = renew(folder, Part(LIMITS, "threaded"))
     assert machine.launches == before + BLOCKS["flood"] * len(CANDIDATES)
+    assert "No launches are to be made" in said
 
 
 @pytest.mark.usefixtures("machine")
