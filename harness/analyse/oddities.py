@@ -1,7 +1,7 @@
 """Figures that stand out, and that a reader would ask about: each with what the data say of its cause, or with nothing. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final, NamedTuple
 
@@ -33,7 +33,7 @@ class SlowToAnswerAll(Oddity):
 
     Attributes:
         connections: that were held.
-        took_s: until all were answered; `others_s` the others, in the median.
+        took_s: until all were answered; `others_s` the others, in the median; `also_slow` are those of its kind that took as far too long.
         threads: it has one for each connection; `also_threads` among the others have that, too, and took less than half as long.
         shown: the effect that threads on several cores have on each other, if it was made to happen and is there; None otherwise.
     """
@@ -41,6 +41,7 @@ class SlowToAnswerAll(Oddity):
     connections: int
     took_s: float
     others_s: float
+    also_slow: tuple[tuple[str, float], ...]
     threads: bool
     also_threads: tuple[str, ...]
     shown: EffectResult | None
@@ -120,6 +121,7 @@ def _slow_to_answer_all(
         for each in costs
         if each.crowd.holdings and each.crowd.holdings[-1].threads > each.crowd.holdings[-1].connections > 1
     }
+    slow: dict[tuple[int, bool], list[SlowToAnswerAll]] = {}
     for limit in limits:
         alike = [
             each
@@ -134,15 +136,20 @@ def _slow_to_answer_all(
                 if each.server in threaded and each.answered_s < limit.answered_s / 2
             )
             threads = limit.server in threaded
-            yield SlowToAnswerAll(
+            found = SlowToAnswerAll(
                 limit.server,
                 limit.held,
                 limit.answered_s,
                 others_s,
+                (),
                 threads,
                 also,
                 shown if threads else None,
             )
+            slow.setdefault((limit.held, threads), []).append(found)
+    for alike_slow in slow.values():
+        worst, *rest = sorted(alike_slow, key=lambda each: -each.took_s)
+        yield replace(worst, also_slow=tuple((each.server, each.took_s) for each in rest))
 
 
 def _seldom_sleep(table: Table) -> Iterator[Oddity]:

@@ -51,6 +51,21 @@ def test_one_that_takes_far_longer_to_answer_all_is_found(make_costs: Callable[.
     assert oddities({}, (a_limit(A, 40, held=64), a_limit(B, 0.5)), (), (), {}) == (), "not as many"
 
 
+def test_those_of_a_kind_that_take_far_longer_are_told_of_together(
+    make_costs: Callable[..., ServerCosts],
+) -> None:
+    costs = (make_costs(A), make_costs(C))
+    took_s = {A: 11.0, B: 40.0, C: 12.0, "another": 0.4, "one more": 0.4, "a third": 0.4, "a fourth": 0.4}
+    limits = [a_limit(server, seconds) for server, seconds in took_s.items()]
+    with_threads, without = oddities({}, limits, costs, (), {})
+    assert isinstance(with_threads, SlowToAnswerAll)
+    assert isinstance(without, SlowToAnswerAll)
+    assert (with_threads.server, with_threads.also_slow, with_threads.also_threads) == (C, ((A, 11.0),), ())
+    assert (without.server, without.also_slow) == (B, ())
+    assert f"**`{C}` took 12.0 s to answer 10,000 clients" in oddity_in_words(with_threads)
+    assert f"one try), `{A}` 11.0 s; half of the others 0.4 s or less.**" in oddity_in_words(with_threads)
+
+
 def test_one_that_is_seldom_woken_is_found(make_results: Callable[..., Results]) -> None:
     results = make_results(workloads=("ping_pong",))
     for awake in (A, B):

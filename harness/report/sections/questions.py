@@ -57,7 +57,7 @@ def _headroom(found: Sequence[Headroom]) -> str:
         return " What the generator can drive at most was not tested with this run."
     least = found[0]
     return (
-        f" Nearest to what the generator can drive came `{least.best}` under {by_name(least.workload).title}: "
+        f" Nearest to what the generator can drive, by the self-test, came `{least.best}` under {by_name(least.workload).title}: "
         f"{least.best_rps:,.0f} of {least.ceiling_rps:,.0f} requests/s ({least.share:.0%})."
     )
 
@@ -193,9 +193,10 @@ def _slow(found: SlowToAnswerAll) -> str:
         if found.also_threads
         else ""
     )
+    also = "".join(f", `{server}` {took_s:.1f} s" for server, took_s in found.also_slow)
     return (
-        f"**`{found.server}` took {found.took_s:.1f} s to answer {found.connections:,} clients that asked at once** ({found.each_ms:.1f} ms for each reply, one try), half of the "
-        f"others {found.others_s:.1f} s or less.{threads}{others} {_cause_of_slowness(found)}"
+        f"**`{found.server}` took {found.took_s:.1f} s to answer {found.connections:,} clients that asked at once ({found.each_ms:.1f} ms for each reply, one try){also}; half of the "
+        f"others {found.others_s:.1f} s or less.**{threads}{others} {_cause_of_slowness(found)}"
     )
 
 
