@@ -26,6 +26,8 @@ from harness.plan import by_name
 from harness.report.page.markup import Markup, code, joined, listed, scrolled, tag, with_code
 from harness.report.wording import capital, interval, rate_of
 
+MOST_NAMED: Final = 3
+"""Of more servers that share a limit, the rest is named instead."""
 WORK_NAMES: Final = {
     LITTLE: "next to nothing",
     LONG_LINES: "a list of 4,096 bytes, each request",
@@ -174,9 +176,11 @@ def _of_limits(point: MeasuredPoint) -> Iterator[str]:
         by_limit.setdefault(Counter(row.limits).most_common(1)[0][0] if row.limits else "unknown", []).append(
             row
         )
-    for limit, rows in by_limit.items():
+    fewest_first = sorted(by_limit.items(), key=lambda one: len(one[1]))
+    for limit, rows in fewest_first:
         if len(by_limit) > 1:
-            yield listed([row.server for row in rows])
+            is_the_rest = len(rows) > MOST_NAMED and limit == fewest_first[-1][0]
+            yield "All others" if is_the_rest else listed([row.server for row in rows])
             yield ": "
         yield _limit_in_words(limit, point).format(**_words(point, rows))
 
