@@ -9,10 +9,12 @@ from harness.analyse.comparisons import EQUIVALENT, UNDECIDED, Comparison
 from harness.analyse.oddities import EffectNotMet, Oddity, SeldomSleeps, SlowToAnswerAll
 from harness.analyse.scrutiny import BUSY, Headroom, Scrutiny, Settled
 from harness.plan import by_name
-from harness.record import Environment, Manifest
+from harness.record import SELFTEST, Environment, Manifest
 from harness.report.blocks import Blocks, Heading, grid, points, words
 from harness.report.wording import listed
 
+SELFTEST_PART: Final = SELFTEST.partition(".")[0]
+"""As a run's remark names it that was made anew in part."""
 NOT_MEASURED: Final = "**Not measured.**"
 
 
@@ -27,7 +29,8 @@ def questions_section(analysis: Analysis) -> Blocks:
 
 def _answers(analysis: Analysis) -> Iterator[tuple[str, str]]:
     found, environment = analysis.scrutiny, analysis.results.manifest.environment
-    yield "Who was the bottleneck?", _bottleneck(found)
+    tested_since = SELFTEST_PART in analysis.results.manifest.remark
+    yield "Who was the bottleneck?", _bottleneck(found, tested_since=tested_since)
     yield "Was it warmed up?", _warmed_up(found, analysis.answer.workload)
     yield "Which versions?", _versions(analysis.results.manifest)
     yield "Is it noise?", _noise(analysis)
@@ -44,20 +47,21 @@ def _network(workers: Sequence[str]) -> str:
     return f"{NOT_MEASURED} Server and clients talk over loopback; `harness load --connect` measures a server elsewhere."
 
 
-def _bottleneck(found: Scrutiny) -> str:
+def _bottleneck(found: Scrutiny, *, tested_since: bool) -> str:
     count = sum(found.limits.values())
     if not count:
         return NOT_MEASURED
     shares = ", ".join(f"{limit} {launches / count:.0%}" for limit, launches in found.limits.items())
-    return f"Of {count:,} launches in closed loops what limited: {shares}.{_headroom(found.headroom)}"
+    return f"Of {count:,} launches in closed loops what limited: {shares}.{_headroom(found.headroom, tested_since=tested_since)}"
 
 
-def _headroom(found: Sequence[Headroom]) -> str:
+def _headroom(found: Sequence[Headroom], *, tested_since: bool) -> str:
     if not found:
         return " What the generator can drive at most was not tested with this run."
     least = found[0]
+    another_day = ", which was made anew since, maybe on a quicker day," if tested_since else ","
     return (
-        f" Nearest to what the generator can drive, by the self-test, came `{least.best}` under {by_name(least.workload).title}: "
+        f" Nearest to what the generator can drive, by the self-test{another_day} came `{least.best}` under {by_name(least.workload).title}: "
         f"{least.best_rps:,.0f} of {least.ceiling_rps:,.0f} requests/s ({least.share:.0%})."
     )
 
