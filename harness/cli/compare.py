@@ -183,6 +183,8 @@ def _two_servers(folder: Path, a: str, b: str, metrics: Sequence[str]) -> list[C
 def _two_runs(
     a: Path, b: Path, metrics: Sequence[str], console: Console, *, force: bool
 ) -> tuple[list[Comparison], Sequence[Broken]]:
+    if a.resolve() == b.resolve():
+        raise UsageError("a run is always equal to itself: give two")
     runs = read_results(a), read_results(b)
     found = differences(runs[0].manifest, runs[1].manifest)
     if found.conditions and not force:

@@ -97,9 +97,14 @@ def learnt(server: str, folder: Path) -> PredictionTest:
     found = held_out_test(cells, results.manifest.design.seed)
     known = list(dict.fromkeys(cell.server for cell in cells))
     if server not in known:
-        raise UsageError(f"{shown(folder)} has no server {server!r} that waits; it has {', '.join(known)}")
+        raise UsageError(
+            f"{shown(folder)} has no server {server!r} of one core that waits, as usual; it has {', '.join(known)}"
+        )
     if found is None or server not in found.models:
-        raise UsageError(f"{shown(folder)} has too few cells of {server} that wait: {MEASURE}")
+        few = f"{shown(folder)} has too few cells of {server} that wait"
+        if {cell.setting.clients for cell in cells if cell.server == server} == {1}:
+            raise UsageError(f"{few} to learn from: it serves one client at a time")
+        raise UsageError(f"{few}: {MEASURE}")
     return found
 
 

@@ -21,7 +21,7 @@ from harness.report.page.quantiles import curve
 from harness.report.page.telling import asked
 from harness.report.sections.answer import deciding
 from harness.report.spark import bar, spark
-from harness.report.wording import capital
+from harness.report.wording import capital, counted
 
 BAR: Final = 16
 STEP: Final = 3
@@ -35,7 +35,7 @@ def show(folder: Path | None, workload: str | None) -> None:
     """Print what a run says, with small plots; without DIR, the reference run."""
     folder = folder or REFERENCE
     analysis = analyse(read_results(folder))
-    measured = [point.workload for point in analysis.points]
+    measured = list(dict.fromkeys(point.workload for point in analysis.points))
     if workload is not None and workload not in measured:
         those = f"it has {', '.join(measured)}"
         if workload in analysis.results.manifest.design.workloads:
@@ -82,6 +82,11 @@ def show_point(point: MeasuredPoint, console: Console) -> None:
         )
     console.print(capital(asked(point.spot)), style="bold", highlight=False)
     console.print(table)
+    for server, clients in point.fewer.items():
+        console.print(
+            f"{server} was given {counted(clients, 'client')}, as many as it serves at once: its p99 is not that of more",
+            highlight=False,
+        )
     console.print()
 
 

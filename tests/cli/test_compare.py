@@ -94,6 +94,7 @@ def test_a_threshold_that_could_not_be_judged_is_not_kept(
         (["threaded"], 2, "two are compared"),
         (["threaded", "nobody"], 2, "no server 'nobody'"),
         (["threaded", "threaded"], 2, "always equal to itself"),
+        (["results/reference", "./results/../results/reference"], 2, "a run is always equal to itself"),
         (["a", "b", "--in", "/nowhere"], 3, "/nowhere holds no results"),
         (["threaded", "trio_nursery", "--fail-if", "cpu > 5%"], 2, "a threshold is like"),
         (["--server", "a=x"], 2, "two servers are compared, and 1 are given"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.analyse.prediction.laws import Setting
 from harness.cli.app import main
 from harness.record import Results, Sample, append_samples, write_manifest
 from tests.analyse.prediction.relays import SETTINGS, measured, sample_of
@@ -26,6 +27,7 @@ def folder(
 ) -> Path:
     cells = [cell for server in SERVERS for cell in measured(server, machines=(1.0, 1.0))]
     cells += measured("hasty", settings=SETTINGS[:2])
+    cells += measured("lonely", settings=[Setting(1, wait_s, 1) for wait_s in (0.005, 0.02)])
     path = tmp_path_factory.mktemp("relays")
     write_manifest(path, make_results().manifest)
     append_samples(path, [sample_of(cell, make_relayed) for cell in cells])
@@ -86,8 +88,12 @@ def test_beyond_what_was_measured_it_predicts_only_if_told_to_and_says_so(predic
         (["a", "--clients", "16", "--wait", "10us"], "as good as the timer is"),
         (["a", "--clients", "16", "--wait", "soon"], "a time with its unit"),
         (["a"], "Missing option '--clients'"),
-        (["nobody", "--clients", "16"], "has no server 'nobody' that waits; it has a, b"),
+        (
+            ["nobody", "--clients", "16"],
+            "has no server 'nobody' of one core that waits, as usual; it has a, b",
+        ),
         (["hasty", "--clients", "16"], "has too few cells of hasty that wait: run `harness bench"),
+        (["lonely", "--clients", "16"], "of lonely that wait to learn from: it serves one client at a time"),
     ],
 )
 def test_what_cannot_be_predicted_ends_in_one_clear_line(

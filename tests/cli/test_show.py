@@ -10,9 +10,11 @@ from click.testing import CliRunner
 from harness.analyse.analysis import analyse
 from harness.cli.app import cli
 from harness.cli.told import report_and_tell
+from harness.plan import by_name
 from harness.record import (
     CONFORMANCE,
     Results,
+    Sample,
     Summary,
     append_samples,
     as_json,
@@ -73,6 +75,28 @@ def test_a_run_is_shown_with_bars(folder: Path) -> None:
     start = plain(first).partition(".")[0]
     assert f"1. {start}" in said
     assert start not in run("show", folder, "--workload", "clients_64")
+
+
+def test_who_was_given_fewer_clients_is_named_below_the_table(
+    make_results: Callable[..., Results], make_relayed: Callable[..., Sample], tmp_path: Path
+) -> None:
+    name = "relay_5ms_256"
+    load = by_name(name).load
+    append_samples(
+        tmp_path,
+        [
+            make_relayed(server, block, workload=name, load=changed(load, clients=clients))
+            for server, clients in (("threaded", load.clients), ("trio_nursery", 64))
+            for block in range(3)
+        ],
+    )
+    manifest = make_results(workloads=(name,)).manifest
+    write_manifest(tmp_path, changed(manifest, design=changed(manifest.design, workloads=(name,))))
+    said = run("show", tmp_path, "--workload", name)
+    assert (
+        "trio_nursery was given 64 clients, as many as it serves at once: its p99 is not that of more" in said
+    )
+    assert "threaded was given" not in said
 
 
 def test_what_was_not_measured_cannot_be_shown(folder: Path) -> None:

@@ -183,7 +183,8 @@ def _everywhere(places: Sequence[Place]) -> str:
     shown = [field_in_words(place) for place in sorted(places)]
     if len(shown) > MOST_NAMED:
         return f"in {len(shown)} fields of the map"
-    return ", ".join(f"with {each}" for each in shown)
+    *first, last = (f"with {each}" for each in shown)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def field_in_words(place: Place) -> str:

@@ -91,7 +91,9 @@ def test_what_is_said_of_waiting_follows_from_the_map(waiting: Results) -> None:
     threads, why = found["Threads, though handlers wait"]
     assert threads.servers == (B,)
     assert "one of them or all not told apart from who answers most with 16 clients and 5 ms; " in why
-    assert "even the best of them answers less with 256 clients and 5 ms, with 256 clients and 20 ms: " in why
+    assert (
+        "even the best of them answers less with 256 clients and 5 ms and with 256 clients and 20 ms: " in why
+    )
     assert f"`{A}` answers 2.00 times as much as `{B}`" in why
     short, why = found["Many clients, and few connections to what they wait for"]
     assert short.servers == (A,)
