@@ -50,6 +50,8 @@ settings.load_profile("any machine")
 
 RELAYED = Load(upstream=Waiting(wait_s=0.005, pool=64))
 TESTS = Path(__file__).parent
+PORTS_OF_TESTS = 8_192
+"""The first of them; the last lies below those that a command chooses from."""
 FAULTY = TESTS / "servers" / "faulty.py"
 LONGEST = (
     "cli/test_app.py",
@@ -73,10 +75,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _ports_in_turn() -> Iterator[None]:
-    """No two servers are told one port: on a busy machine the second chooses long before the first has it."""
+    """No two servers are told one port: on a busy machine the second chooses long before the first has it.
+
+    Commands that tests start choose by themselves, at random, and from other ports.
+    """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    ports = range(process.PORTS_BY_CHOICE[0] + worker, process.PORTS_BY_CHOICE[1], workers)
+    ports = range(PORTS_OF_TESTS + worker, process.PORTS_BY_CHOICE[0], workers)
     first = randrange(len(ports))  # noqa: S311 - no secret; others may test on this machine
     in_turn = cycle((*ports[first:], *ports[:first]))
     with pytest.MonkeyPatch.context() as patch:
