@@ -1,10 +1,8 @@
 """What several test modules need: faulty servers to judge, and made-up samples to analyse."""
 
 import os
-import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from random import randrange
@@ -14,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 from harness.launch import process
-from harness.launch.candidates import HOST, Candidate
+from harness.launch.candidates import Candidate
 from harness.plan import Cell, Load, Waiting
 from harness.record import (
     SCHEMA,
@@ -88,18 +86,7 @@ def _ports_in_turn() -> Iterator[None]:
     in_turn = cycle((*ports[first:], *ports[:first]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process, "randrange", lambda *_: next(in_turn))
-        # Not one that listens: a server that is being forked meanwhile holds it until it runs, and one in C listens before that.
-        patch.setattr(process, "free_port", lambda: _unused(in_turn))
         yield
-
-
-def _unused(ports: Iterator[int]) -> int:
-    for port in ports:
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind((HOST, port))
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            return port
-    raise AssertionError
 
 
 @pytest.fixture

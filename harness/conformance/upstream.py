@@ -13,7 +13,7 @@ from typing import Final, Self
 from harness.conformance.shell import shown
 from harness.conformance.violations import Violation
 from harness.launch.candidates import HOST
-from harness.launch.process import listener_by_choice
+from harness.launch.process import bound_by_choice
 from harness.machine.connections import Address, unacknowledged_bytes
 from harness.oracle import GREETING, oracle
 
@@ -204,7 +204,7 @@ class PlayedUpstream:
         """Be there, at the same address as ever."""
         if self._listener is None:
             # A port that the kernel chose would be free for others after refuse().
-            self._listener = listener_by_choice()
+            self._listener = bound_by_choice()
             self.address = self._listener.getsockname()
         self._listener.listen(MOST_WAITING)
         Thread(target=self._accept, args=(self._listener,), daemon=True).start()

@@ -181,24 +181,27 @@ def address_of(candidate: Candidate) -> Address:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on at this moment, of those that Linux gives nobody who asks for any."""
-    with listener_by_choice() as listener:
-        port: int = listener.getsockname()[1]
+    """Return a port that is free at this moment, of those that Linux gives nobody who asks for any."""
+    with bound_by_choice() as bound:
+        port: int = bound.getsockname()[1]
         return port
 
 
-def listener_by_choice() -> socket.socket:
-    """Listen on such a port, on which no connection lingers either: not every server says SO_REUSEADDR."""
+def bound_by_choice() -> socket.socket:
+    """Return a socket with such a port, on which no connection lingers either: not every server says SO_REUSEADDR.
+
+    It does not listen. A server that another thread starts meanwhile holds a copy of it until it executes its program, and
+    whoever was told the port could not have it for so long.
+    """
     while True:
-        listener = socket.socket()
+        bound = socket.socket()
         try:
-            listener.bind((HOST, randrange(*PORTS_BY_CHOICE)))  # noqa: S311 - no secret
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.listen()
+            bound.bind((HOST, randrange(*PORTS_BY_CHOICE)))  # noqa: S311 - no secret
         except OSError:
-            listener.close()
+            bound.close()
         else:
-            return listener
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            return bound
 
 
 def _await_readiness(label: str, process: subprocess.Popen[bytes], port: int, errors: IO[bytes]) -> Address:

@@ -36,6 +36,15 @@ def test_a_server_that_does_not_announce_itself_is_ready_when_its_port_answers(
         assert client.recv(9) == b"<welcome:"
 
 
+def test_a_port_is_free_although_a_process_that_is_forked_meanwhile_holds_what_it_was_looked_for_with() -> (
+    None
+):
+    with launching.bound_by_choice() as held, socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(held.getsockname())
+        server.listen()
+
+
 def test_what_a_server_prints_when_it_is_ready_is_let_go(faulty: Callable[[str], Candidate]) -> None:
     """However much it is: the server never waits for us to read it, and we do not keep it."""
     with launch(faulty("prints_much")) as launched:
