@@ -547,8 +547,15 @@ def write_out(text: str) -> None:
         fail(1, f"cannot write to standard output: {error.strerror}")
 
 
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number") from None
+
+
 def _port(text: str) -> int:
-    port = int(text)
+    port = _whole_number(text)
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{port} is not between 0 and 65535")
     return port
@@ -562,14 +569,17 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _at_least_one(text: str) -> int:
-    count = int(text)
+    count = _whole_number(text)
     if count < 1:
         raise argparse.ArgumentTypeError(f"{count} is less than 1")
     return count
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
     if not 0 <= seconds < 1e6:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1,000,000 seconds")
     return seconds

@@ -6,6 +6,7 @@ SIGTERM and SIGINT with 0, and says how much it was asked.
 
 import argparse
 import math
+import os
 import random
 import signal
 import sys
@@ -72,7 +73,7 @@ def main() -> None:
     try:
         upstream = Upstream(epoll(), questions, (given.host, given.port))
     except OSError as error:
-        print(f"cannot listen on {given.host} {given.port}: {error.strerror}", file=sys.stderr)
+        print(f"cannot listen on {given.host} {given.port}: {os.strerror(error.errno)}", file=sys.stderr)
         sys.exit(CANNOT_LISTEN)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
