@@ -158,7 +158,7 @@ def _of_model(server: str, model: RelayModel, setting: Setting, judged: Predicti
     load, flow = balance(model, setting)
     demand = model.demand(load)
     rps, cpu_us = flow.throughput_rps, demand.core_s * 1e6
-    low, high = _between(rps, judged.margin("throughput_rps"))
+    low, high = judged.between("throughput_rps", rps)
     most = high and min(high, setting.ceiling_rps)
     return Expected(
         server,
@@ -166,10 +166,6 @@ def _of_model(server: str, model: RelayModel, setting: Setting, judged: Predicti
         low,
         most,
         cpu_us,
-        *_between(cpu_us, judged.margin("cpu_us")),
+        *judged.between("cpu_us", cpu_us),
         bounds(setting, demand).limited_by,
     )
-
-
-def _between(predicted: float, margin: float | None) -> tuple[float | None, float | None]:
-    return (None, None) if margin is None else (predicted / margin, predicted * margin)

@@ -110,8 +110,8 @@ def _row(server: str, launches: Sequence[Launch], made: Sequence[Launch]) -> Row
     limits: dict[str, int] = {}
     for limit in map(limited_by, valid):
         limits[limit] = limits.get(limit, 0) + 1
-    values = {each.name: _values(valid, each) for each in METRICS}
-    estimates = {each.name: estimated(valid, each) for each in METRICS}
+    values = {each.name: values_of(valid, each) for each in METRICS}
+    estimates = {each.name: estimated(values[each.name], each) for each in METRICS}
     responses = together(valid)
     pooled = {name: responses.quantile(q) for name, q in QUANTILES.items()}
     for name, found in pooled.items():
@@ -150,12 +150,12 @@ def _rank(row: Row, of: Metric) -> float:
     return -found.mean if of.higher_is_better else found.mean
 
 
-def estimated(samples: Sequence[Sample], of: Metric) -> Estimate | None:
-    """Estimate a metric from launches; None if some launch cannot say."""
-    return (arithmetic_estimate if of.additive else estimate)(_values(samples, of))
+def estimated(values: Sequence[float], of: Metric) -> Estimate | None:
+    """Estimate a metric from its value in each launch; None if there is none."""
+    return (arithmetic_estimate if of.additive else estimate)(values)
 
 
-def _values(samples: Iterable[Sample], of: Metric) -> tuple[float, ...]:
+def values_of(samples: Iterable[Sample], of: Metric) -> tuple[float, ...]:
     """Return one value for each launch; none at all if some launch cannot say."""
     values = [of.value(sample) for sample in samples]
     known = tuple(value for value in values if value is not None)

@@ -111,22 +111,16 @@ def learnt(server: str, folder: Path) -> PredictionTest:
 def ranges_of(predicted: Prediction, found: PredictionTest) -> dict[str, Range95 | None]:
     """Return each figure with its range; the knee is as certain as the throughput."""
     figures = {
-        "throughput_rps": (predicted.throughput_rps, found.margin("throughput_rps")),
-        "cpu_us_per_request": (predicted.cpu_us, found.margin("cpu_us")),
-        "p50_us": (predicted.p50_us, found.margin("p50_us")),
-        "p99_us": (predicted.p99_us, found.margin("p99_us")),
-        "knee_rps": (
-            predicted.knee.throughput_rps if predicted.knee else None,
-            found.margin("throughput_rps"),
-        ),
+        "throughput_rps": ("throughput_rps", predicted.throughput_rps),
+        "cpu_us_per_request": ("cpu_us", predicted.cpu_us),
+        "p50_us": ("p50_us", predicted.p50_us),
+        "p99_us": ("p99_us", predicted.p99_us),
+        "knee_rps": ("throughput_rps", predicted.knee.throughput_rps if predicted.knee else None),
     }
     return {
-        name: None if value is None else _range(value, margin) for name, (value, margin) in figures.items()
+        name: None if value is None else Range95(value, *found.between(metric, value))
+        for name, (metric, value) in figures.items()
     }
-
-
-def _range(value: float, margin: float | None) -> Range95:
-    return Range95(value, None, None) if margin is None else Range95(value, value / margin, value * margin)
 
 
 def as_object(

@@ -6,7 +6,6 @@ SIGTERM and SIGINT with 0, and says how much it was asked.
 
 import argparse
 import math
-import os
 import random
 import signal
 import sys
@@ -73,7 +72,7 @@ def main() -> None:
     try:
         upstream = Upstream(epoll(), questions, (given.host, given.port))
     except OSError as error:
-        print(f"cannot listen on {given.host} {given.port}: {os.strerror(error.errno)}", file=sys.stderr)
+        print(f"cannot listen on {given.host} {given.port}: {_reason(error)}", file=sys.stderr)
         sys.exit(CANNOT_LISTEN)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
@@ -83,6 +82,11 @@ def main() -> None:
         serve(upstream)
     except Stopped:
         print(f"{questions.asked:,} questions, {questions.most:,} under way at once at most", file=sys.stderr)
+
+
+def _reason(error: OSError) -> str:
+    """Return why it cannot listen, without the address, which `create_server()` repeats in brackets."""
+    return str(error.strerror).partition(" (")[0]
 
 
 def _stop(_: int, __: FrameType | None) -> None:

@@ -302,7 +302,8 @@ class Plan:
     def with_twin(self) -> "Plan":
         """Return the same plan, with one server under two names: the last on one core that can serve every workload.
 
-        Not the first, which is of threads: with 500 clients a turn of theirs takes ten times as long as others'. The second name meets what variants meet, if there is any of it.
+        Not the first, which is of threads: with 500 clients a turn of theirs takes ten times as long as others'. The second
+        name meets what variants meet, if there is any of it.
         """
         any_core = any(_is_of_many(by_name(workload)) for workload in self.workloads)
         for server in reversed(self.servers):

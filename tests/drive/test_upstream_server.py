@@ -39,7 +39,7 @@ def test_where_it_cannot_listen_it_says_so_in_one_line() -> None:
     command = [sys.executable, "-m", "harness.drive.upstream_server", "--host", "192.0.2.1", "--port", "1"]
     ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert re.fullmatch(r"cannot listen on 192\.0\.2\.1 1: .+\n", ended.stderr)
+    assert ended.stderr == "cannot listen on 192.0.2.1 1: Cannot assign requested address\n"
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 1.0])

@@ -8,7 +8,7 @@ from typing import Final
 from harness.analyse.blocks import Launch, counted
 from harness.analyse.samples.metrics import METRICS, Metric
 from harness.analyse.slopes import per_connection
-from harness.analyse.tables import estimated
+from harness.analyse.tables import estimated, values_of
 from harness.plan import CLOSED, CONSTANT, Load
 from harness.record import Arm, ServerCosts, ServerFacts
 
@@ -159,7 +159,7 @@ def of_arm(effect: str, arm: Arm) -> Evidence:
 
 def _of_launches(launches: list[Launch]) -> dict[str, float]:
     valid = [launch.sample for launch in counted(launches) if launch.valid and launch.sample.window.answered]
-    found = {each.name: estimated(valid, each) for each in (*METRICS, *OF_MEANS)}
+    found = {each.name: estimated(values_of(valid, each), each) for each in (*METRICS, *OF_MEANS)}
     known = {name: each.mean for name, each in found.items() if each is not None}
     return known | (_of_waiting(valid[0].load, known["throughput_rps"]) if valid else {})
 

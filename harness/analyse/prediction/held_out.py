@@ -79,6 +79,11 @@ class PredictionTest:
         rank = math.ceil((len(misses) + 1) * CONFIDENCE)
         return math.exp(misses[rank - 1]) if 0 < rank <= len(misses) else None
 
+    def between(self, metric: str, predicted: float) -> tuple[float | None, float | None]:
+        """Return between which values the truth is expected by that."""
+        margin = self.margin(metric)
+        return (None, None) if margin is None else (predicted / margin, predicted * margin)
+
 
 def right_of(judged: Sequence[Judged]) -> int:
     """Count those that are right."""
