@@ -53,10 +53,12 @@ class SlowToAnswerAll(Oddity):
 
 
 class Waits(NamedTuple):
-    """How often a server waits for each request of one client, and the CPU that a request costs it."""
+    """How often a server waits for each request of one client, between which bounds that lies, and the CPU that a request costs it."""
 
     server: str
     each: float
+    least: float
+    most: float
     cpu_us: float
 
 
@@ -154,14 +156,16 @@ def _slow_to_answer_all(
 
 def _seldom_sleep(table: Table) -> Iterator[Oddity]:
     known = [
-        Waits(row.server, waits.mean, of_cpu.mean)
+        Waits(row.server, waits.mean, waits.low, waits.high, of_cpu.mean)
         for row in table.rows
         if is_as_usual(row.server)
         and (waits := row.estimates["switches_per_request"])
+        and waits.low is not None
+        and waits.high is not None
         and (of_cpu := row.estimates["cpu_us_per_request"])
     ]
-    seldom = sorted((found for found in known if found.each < FEW), key=lambda found: found.each)
-    others_cpu_us = [found.cpu_us for found in known if found.each >= FEW]
+    seldom = sorted((found for found in known if found.most < FEW), key=lambda found: found.each)
+    others_cpu_us = [found.cpu_us for found in known if found.least > FEW]
     if seldom and others_cpu_us:
         yield SeldomSleeps(seldom[0].server, tuple(seldom), (min(others_cpu_us), max(others_cpu_us)))
 

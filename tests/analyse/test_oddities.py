@@ -85,6 +85,24 @@ def test_one_that_is_seldom_woken_is_found(make_results: Callable[..., Results])
         assert [(each.server, round(each.each, 2)) for each in found.seldom] == [(awake, 0.7)]
 
 
+def test_one_that_is_seldom_woken_in_one_launch_is_not_odd(make_results: Callable[..., Results]) -> None:
+    """Its mean is low, but so uncertain that it may as well be that of all."""
+    results = make_results(workloads=("ping_pong",))
+    samples = tuple(
+        changed(
+            sample,
+            workload="ping_pong",
+            clients=1,
+            response_sum_ns=10**9,
+            switches_voluntary=int(
+                sample.requests.ok * (0.4 if (sample.cell.server, sample.cell.block) == (A, 0) else 1.0)
+            ),
+        )
+        for sample in results.samples
+    )
+    assert analyse(changed(results, samples=samples)).oddities == ()
+
+
 def test_an_effect_that_no_server_shows_that_might_is_found(make_costs: Callable[..., ServerCosts]) -> None:
     large = {A: "256 KiB", B: "256 KiB", C: "16 KiB"}
     calm = (make_costs(A), make_costs(B), make_costs(C))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean, stdev, variance
+from string import ascii_letters
 from typing import Final
 
 from scipy import special
@@ -194,7 +195,7 @@ def letters(names: Sequence[str], apart: Iterable[tuple[str, str]]) -> dict[str,
     """Give letters to names: two share one exactly if they are not a pair of `apart`.
 
     Letters instead of ranks, since "not told apart" is not transitive: compact letter display, by insertion and
-    absorption (Piepho 2004). The first name has an "a".
+    absorption (Piepho 2004). The first name has an "a"; after "z" comes "A".
     """
     columns = [set(names)]
     for pair in map(set, apart):
@@ -205,7 +206,7 @@ def letters(names: Sequence[str], apart: Iterable[tuple[str, str]]) -> dict[str,
                 columns = [other for other in columns if not other <= column] + [column]
     columns.sort(key=lambda column: [names.index(name) for name in names if name in column])
     found = dict.fromkeys(names, "")
-    for letter, column in zip("abcdefghijklmnopqrstuvwxyz", columns, strict=False):
+    for letter, column in zip(ascii_letters, columns, strict=False):
         for name in column:
             found[name] += letter
     return found

@@ -185,7 +185,7 @@ def _seldom(found: SeldomSleeps) -> str:
         f"`{each.server}` {each.each:.2f} times (at work for {each.cpu_us:.0f} µs)" for each in found.seldom
     )
     return (
-        f"**Not every server waits once for each request of one client**: {they}; the others 0.9 times or more (at work for {low:.0f} to {high:.0f} µs). Whether it looks later, or how its loop polls makes the "
+        f"**Not every server waits once for each request of one client**: {they}; those that do so 0.9 times or more, interval and all, are at work for {low:.0f} to {high:.0f} µs. Whether it looks later, or how its loop polls makes the "
         "difference, these figures do not tell. Unexplained."
     )
 

@@ -201,6 +201,13 @@ def test_letters_are_not_transitive() -> None:
     assert letters("abc", []) == {"a": "a", "b": "a", "c": "a"}
 
 
+def test_there_are_letters_for_as_many_as_one_run_compares() -> None:
+    names = [str(number) for number in range(40)]
+    found = letters(names, combinations(names, 2))
+    assert sorted(map(len, found.values())) == [1] * 40
+    assert len(set(found.values())) == 40
+
+
 @pytest.mark.parametrize(("hits", "trials"), [(0, 10), (3, 10), (10, 10), (20, 400)])
 def test_the_exact_interval_by_the_book(hits: int, trials: int) -> None:
     book = scipy.stats.binomtest(hits, trials).proportion_ci(0.95, method="exact")
