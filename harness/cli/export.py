@@ -40,6 +40,7 @@ def export(context: click.Context, folder: Path | None, form: str, out: str) -> 
     if form == HGRM:
         if out == "-":
             raise UsageError("hgrm is many files: --out FOLDER says where to")
+        Path(out).mkdir(parents=True, exist_ok=True)
         write_percentiles(analyse(results), Path(out))
         print(shown(Path(out)))
         return
@@ -49,8 +50,7 @@ def export(context: click.Context, folder: Path | None, form: str, out: str) -> 
 
 
 def write_percentiles(analysis: Analysis, folder: Path) -> None:
-    """Write a file for each server under each workload."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a file for each server under each workload, into a folder that is there."""
     for regime, found in ((ONE_CORE, analysis.one_core), (ALL_CORES, analysis.all_cores)):
         for name, table in found.tables.items():
             for row in table.rows:

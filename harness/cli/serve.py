@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 
 from harness.cli.options import python_option
-from harness.errors import InterpreterError
+from harness.errors import InterpreterError, UsageError
 from harness.launch.selection import selected
 from harness.record import PROJECT
 
@@ -22,6 +22,9 @@ def serve(context: click.Context, /, name: str, options: Sequence[str], python: 
         click.echo(context.get_help())
         return
     (candidate,) = selected([name], pythons=[python] if python else [])
+    if candidate.ways:
+        ways = ", ".join(f"+{way}" for way in candidate.ways)
+        raise UsageError(f"{ways} says how a server is measured, not how it serves: leave it out")
     assert candidate.implementation  # noqa: S101 - it is ours
     if candidate.refusal:
         raise InterpreterError(f"{candidate.label} cannot run: {candidate.refusal}")

@@ -13,10 +13,20 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from harness.analyse.knee import RatePoint, Slo, knee, next_rate, probe, rates_for, recovery_s, unserved
+from harness.analyse.knee import (
+    SERVERS_FAULT,
+    RatePoint,
+    Slo,
+    knee,
+    next_rate,
+    probe,
+    rates_for,
+    recovery_s,
+    unserved,
+)
 from harness.analyse.samples.metrics import throughput_rps
 from harness.analyse.samples.quantiles import QUANTILES, Quantile, quantile, requests_for, response
-from harness.analyse.samples.validity import limited_by
+from harness.analyse.samples.validity import Severity, assess, limited_by
 from harness.cli.exit_codes import FAILED
 from harness.cli.load_options import MOST_REQUESTS, Given, check_rate, loading, measured
 from harness.cli.load_table import as_json
@@ -216,6 +226,9 @@ def in_words_ms(found: Quantile) -> str:
 
 def _recovery_in_words(sample: Sample, slo: Slo) -> str:
     seconds = recovery_s(sample, slo)
+    ours = [flag for flag in assess(sample).of(Severity.INVALID) if flag.reason not in SERVERS_FAULT]
+    if ours:
+        return f"not known: {ours[0]}"
     course = f"after {OVERLOAD_S:g} s at {OVERLOAD:.0%} of its peak, then {RELIEF:.0%}"
     if seconds is None:
         return f"not within {sample.window.length_s:.1f} s, {course}"

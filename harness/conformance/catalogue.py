@@ -1,6 +1,7 @@
 """All cases, in order, and those that are named."""
 
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Final
 
 from harness.conformance.case import Case
@@ -42,5 +43,11 @@ def selected_cases(ids: Iterable[str]) -> tuple[Case, ...]:
     wanted = [case_id.strip().upper() for case_id in ids]
     for case_id in wanted:
         if not any(case_id in {case.id, case.id[0]} for case in CASES):
-            raise UsageError(f"no case is called {case_id!r}")
+            raise UsageError(f"no case is called {case_id!r}; there are {', '.join(_groups())}")
     return tuple(case for case in CASES if not wanted or {case.id, case.id[0]} & set(wanted))
+
+
+def _groups() -> list[str]:
+    """Name the first and the last of each group."""
+    groups = [[case.id for case in group] for _, group in groupby(CASES, key=lambda case: case.id[0])]
+    return [f"{ids[0]} to {ids[-1]}" for ids in groups]

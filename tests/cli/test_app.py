@@ -212,6 +212,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
         (["serve", "threaded@/nowhere"], 3, "/nowhere: No such file or directory"),
         (["bench", "threaded", "--python", "/bin/cat"], 3, "does not run Python code"),
         (["serve", "nobody"], 2, "no server is called 'nobody'"),
+        (["serve", "threaded+free"], 2, "+free says how a server is measured, not how it serves"),
         (["frobnicate"], 2, "frobnicate"),
     ],
 )
@@ -230,7 +231,7 @@ def test_what_cannot_be_done_ends_in_one_clear_line(
     ("words", "reason"),
     [
         (["conform", "nobody"], "no server is called 'nobody'"),
-        (["serve", "blocking", "--port", "x"], "invalid"),
+        (["serve", "blocking", "--port", "x"], "x is not a whole number"),
     ],
 )
 def test_what_cannot_be_done_ends_the_process_with_its_code(words: Sequence[str], reason: str) -> None:

@@ -35,6 +35,8 @@ def test_cases_are_selected_by_id_or_by_letter() -> None:
     assert selected_cases([]) == CASES
     with pytest.raises(UsageError, match="no case is called 'Z1'"):
         selected_cases(["z1"])
+    with pytest.raises(UsageError, match=r"no case is called 'A1'; there are F01 to F\d+, A01 to A\d+, "):
+        selected_cases(["a1"])
 
 
 def test_the_readme_counts_the_cases() -> None:
