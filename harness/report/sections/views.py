@@ -6,16 +6,19 @@ from typing import Final
 
 from harness.analyse.advice import Computing
 from harness.analyse.analysis import Analysis
-from harness.analyse.changing_places import PlaceChange
+from harness.analyse.changing_places import PlaceChange, by_clients
+from harness.analyse.crossings import Place
 from harness.analyse.rankings import Ranking
+from harness.analyse.relays import RelayMap
 from harness.analyse.samples.validity import BUSY
 from harness.analyse.tables import Table
-from harness.plan import WORKLOADS, by_name
+from harness.plan import RELAY, WORKLOADS, by_name
 from harness.report.blocks import Blocks, Heading, Picture, Text
 from harness.report.sections.relays import map_picture
 from harness.report.wording import all_quantiles, few, in_ms
 
 MOST_NAMED: Final = 3
+USUAL_WAIT_S: Final = RELAY.load.upstream.wait_s if RELAY.load.upstream else 0.0
 
 
 @dataclass(frozen=True)
@@ -69,18 +72,24 @@ def _spare(analysis: Analysis) -> list[View]:
         else "no models were told apart by the core that they take"
     )
     taken = f"At {found.rate_rps:,.0f} requests/s {tells}: {found.cores[least]:.0%} of it at `{least}`, {found.cores[most]:.0%} at `{most}`; {tail.share} of the responses came within {in_ms(ranking.mean(ranking.first))} to {in_ms(ranking.mean(ranking.last))} ms."
-    busy = next((each for each in analysis.answer.models if each.row.server == least), None)
-    dearer = ""
-    if busy and busy.spare_cpu_us and (cpu := busy.row.estimates["cpu_us_per_request"]):
-        dearer = (
-            f"a request costs `{least}` {busy.spare_cpu_us:.0f} µs of CPU here and {cpu.mean:.1f} when it is busy with "
-            f"{by_name(analysis.answer.workload).title}: who has nothing to do sleeps, and is woken; "
-        )
     picture = Picture(
         "spare.svg", f"Tail of the responses, and CPU of a request: {by_name(found.workload).title}"
     )
-    why = dearer + _cause(analysis, "waking up", found.cores, found.workload)
+    dearer = next(filter(None, (_dearer_when_idle(analysis, server) for server in (least, most))), "")
+    why = _joined(dearer, _cause(analysis, "waking up", found.cores, found.workload))
     return [View(picture, "With a core to spare", taken, why, "workloads.md")]
+
+
+def _dearer_when_idle(analysis: Analysis, server: str) -> str:
+    """Say what a request costs a server that has little to do, and what one that is busy; nothing if either is not known."""
+    busy = next((each for each in analysis.answer.models if each.row.server == server), None)
+    cpu = busy.row.estimates["cpu_us_per_request"] if busy else None
+    if busy is None or cpu is None or not busy.spare_cpu_us or busy.spare_cpu_us <= cpu.mean:
+        return ""
+    return (
+        f"a request costs `{server}` {busy.spare_cpu_us:.0f} µs of CPU here and {cpu.mean:.1f} when it is busy with "
+        f"{by_name(analysis.answer.workload).title}: who has nothing to do sleeps, and is woken"
+    )
 
 
 def _clients(analysis: Analysis) -> list[View]:
@@ -97,9 +106,26 @@ def _clients(analysis: Analysis) -> list[View]:
             f"{few(found.most[clients].leaders, MOST_NAMED)} with {clients:,}"
             for clients in dict.fromkeys((fewest, most))
         )
-        taken, why = f"Most requests/s: {', '.join(leaders)} clients.", ""
+        taken = f"Most requests/s: {', '.join(leaders)} clients."
+        table = analysis.one_core.tables[by_clients(analysis.one_core.tables)[most]]
+        why = _joined(
+            _limited_by_its_core(table, found.most[most], most), _price(analysis, found.most[most].last)
+        )
     picture = Picture("clients.svg", "Requests per second, and tail of the responses, against clients")
     return [View(picture, "With few clients, and with many", taken, why, "workloads.md")]
+
+
+def _limited_by_its_core(table: Table, found: Ranking, clients: int) -> str:
+    """Say what a request costs the first and the last, if the last one's core is the limit in most launches; nothing otherwise."""
+    first, last = table.row(found.first), table.row(found.last)
+    costs = first.estimates["cpu_us_per_request"], last.estimates["cpu_us_per_request"]
+    if not found.tells_apart or None in costs or 2 * last.limits.get("server", 0) <= last.valid:
+        return ""
+    cheap, dear = (each.mean for each in costs if each)
+    return (
+        f"with {clients:,} clients `{last.server}` is limited by its core, and a request costs it {dear:.1f} µs of CPU, "
+        f"`{first.server}` {cheap:.1f}"
+    )
 
 
 def _growing_cost(analysis: Analysis, found: PlaceChange) -> str:
@@ -125,20 +151,27 @@ def _growing_cost(analysis: Analysis, found: PlaceChange) -> str:
 def _waiting(analysis: Analysis) -> list[View]:
     views = []
     for found in analysis.relays.maps[:1]:
-        last = max(found.fields)
-        most = found.fields[last].most
+        place = _told_of(found)
+        most = found.fields[place].most
         answered = (
             f"{few(most.leaders, MOST_NAMED)} answered most, {most.mean(most.first):,.0f} requests/s"
             if most.tells_apart
             else "none were told apart in requests/s"
         )
-        taken = f"With {last[1]:,} clients and {last[0] * 1e3:g} ms {answered}."
-        why = _core_while_waiting(analysis.one_core.tables[found.fields[last].workload], most)
+        taken = f"With {place[1]:,} clients and {place[0] * 1e3:g} ms {answered}."
+        why = _core_used_up(analysis.one_core.tables[found.fields[place].workload], most)
         views.append(View(map_picture(found), "When handlers wait", taken, why, "relays.md"))
     return views
 
 
-def _core_while_waiting(table: Table, found: Ranking) -> str:
+def _told_of(found: RelayMap) -> Place:
+    """Choose the field of a map that is told of: where handlers wait as in every run, that of the most clients with a first one."""
+    usual = [place for place in found.fields if place[0] == USUAL_WAIT_S]
+    apart = [place for place in usual if found.fields[place].most.tells_apart]
+    return max(apart or usual or found.fields)
+
+
+def _core_used_up(table: Table, found: Ranking) -> str:
     """Say whose core is the limit, if it is that of the last one; nothing otherwise."""
     first, last = table.row(found.first), table.row(found.last)
     shares = first.estimates["core_share"], last.estimates["core_share"]
@@ -193,6 +226,16 @@ def _memory(analysis: Analysis) -> list[View]:
     why = _cause(analysis, "a thread for each client", (most.server,))
     picture = Picture("memory.svg", "Memory of a connected, silent client, of the process and of the kernel")
     return [View(picture, "Memory of a connection", taken, why, "costs.md")]
+
+
+def _price(analysis: Analysis, server: str) -> str:
+    """Say what a request costs a server that asks no more of the kernel than another one, if it costs more."""
+    prices = (_cause(analysis, effect, (server,)) for effect in ("price of a loop", "price of a scheduler"))
+    return next(filter(None, prices), "")
+
+
+def _joined(*causes: str) -> str:
+    return "; ".join(filter(None, causes))
 
 
 def _cause(analysis: Analysis, effect: str, of: Collection[str], workload: str = "") -> str:

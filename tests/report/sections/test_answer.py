@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from harness.analyse.analysis import analyse
 from harness.plan import POISSON, RELAY, Load, by_name
@@ -31,6 +32,10 @@ def swapped(results: Results) -> Results:
         if sample.cell.server.startswith(model)
     )
     return changed(results, samples=samples)
+
+
+def with_cpu(sample: Sample, share: float) -> Sample:
+    return replace(sample, server=replace(sample.server, cpu_ns=int(sample.server.cpu_ns * share)))
 
 
 @pytest.fixture
@@ -187,6 +192,35 @@ def test_handlers_that_wait_have_a_sentence_a_table_and_a_figure(relayed: Result
         assert "handlers that wait, " not in text.partition("1. ")[0]
         views = as_markdown(views_section(analyse(results), ["relays.svg"]))
         assert f"**With 256 clients and 5 ms `{fast}` answered most" in views
+
+
+def test_who_answers_fewest_is_explained_by_its_core_if_that_is_its_limit(run: Results) -> None:
+    many = changed(run, samples=tuple(each for each in run.samples if each.cell.workload == "clients_500"))
+    lazy = changed(many, samples=tuple(with_cpu(each, 0.5) for each in many.samples))
+    for results, slow, fast in ((many, A, B), (swapped(many), B, A)):
+        views = as_markdown(views_section(analyse(results), ["clients.svg"]))
+        assert f"**Most requests/s: `{fast}` with 500 clients.**" in views
+        assert (
+            f"Why: with 500 clients `{slow}` is limited by its core, and a request costs it 98.0 µs of CPU, `{fast}` 49.0."
+            in views
+        )
+    assert "No rule names a cause for it." in as_markdown(views_section(analyse(lazy), ["clients.svg"]))
+
+
+def test_with_a_core_to_spare_a_request_that_costs_more_than_when_busy_is_said_to_wake_its_server(
+    run: Results,
+) -> None:
+    def views(results: Results) -> str:
+        return as_markdown(views_section(analyse(results), ["spare.svg"]))
+
+    assert (
+        "Why: a request costs `trio_nursery` 60 µs of CPU here and 49.0 when it is busy with 500 clients"
+        in views(run)
+    )
+    of_light = tuple(
+        with_cpu(each, 0.25) if each.cell.workload == "open_5k" else each for each in run.samples
+    )
+    assert "No rule names a cause for it." in views(changed(run, samples=of_light))
 
 
 def test_a_run_without_data_is_a_screen_without_claims(make_results: Callable[..., Results]) -> None:
