@@ -34,6 +34,8 @@ MEDIUM_FLOOD_BYTES: Final = 256 * 1024
 
 
 CHURN_ROUNDS: Final = 5
+FURTHER_ROUNDS: Final = 10
+"""What several processes hold comes and goes by more than the limit, now and then in three rounds in a row: over ten it does not."""
 CHURN_CLIENTS: Final = 400
 LEAK_LIMIT_BYTES: Final = 512
 RETRIES_PER_S: Final = 20
@@ -169,8 +171,8 @@ def c08_nothing_accumulates(target: Target) -> None:
     with target.fresh() as own:
         own.answers(b"1,2\n", THREE)
         files, threads = own.files(), own.threads()
-        resident = []
-        for _ in range(CHURN_ROUNDS):
+
+        def resident_after_a_round() -> int:
             for number in range(CHURN_CLIENTS):
                 with own.connect() as peer:
                     if number % 4:
@@ -179,9 +181,14 @@ def c08_nothing_accumulates(target: Target) -> None:
             own.answers(b"1,2\n", THREE)
             own.settles(own.files, files)
             own.settles(own.threads, threads)
-            resident.append(own.resident_bytes())
+            return own.resident_bytes()
+
+        resident = [resident_after_a_round() for _ in range(CHURN_ROUNDS)]
         # The first rounds may fill caches; what leaks grows in every round.
         growth = min(later - earlier for earlier, later in pairwise(resident[1:]))
+        if growth > LEAK_LIMIT_BYTES * CHURN_CLIENTS:
+            resident += [resident_after_a_round() for _ in range(FURTHER_ROUNDS)]
+            growth = (resident[-1] - resident[-1 - FURTHER_ROUNDS]) // FURTHER_ROUNDS
         if growth > LEAK_LIMIT_BYTES * CHURN_CLIENTS:
             raise Violation(f"memory grows by {growth // CHURN_CLIENTS:,} bytes a client: {resident}")
 
