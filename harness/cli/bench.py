@@ -204,7 +204,7 @@ def bench(context: click.Context, /, resume: Path | None, *, stale: bool, **aske
         raise UsageError(
             "--resume takes everything but --within from the run that it goes on with: leave out the rest"
         )
-    if given - {"out"}:
+    if resume is None and given - {"out"}:
         raise UsageError("--stale takes everything from the run that it renews: leave out all but --out")
     folder = resume or context.params["out"] or REFERENCE
     context.with_resource(held(folder))

@@ -190,6 +190,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
         (["bench", "--full", "--out", "/proc/nowhere"], 2, "cannot write to /proc/nowhere"),
         (["bench", "--out", "results"], 2, "not empty"),
         (["bench", "--resume", "/nowhere"], 3, "/nowhere holds no results"),
+        (["bench", "--resume", "/nowhere", "--within", "5"], 3, "/nowhere holds no results"),
         (["bench", "blocking", "--resume", "{tmp}"], 2, "leave out the rest"),
         (["limits", "nobody"], 2, "no server is called 'nobody'"),
         (["limits", "blocking", "--connections", "0"], 2, "0 is not in the range"),
