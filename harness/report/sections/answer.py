@@ -162,13 +162,18 @@ def _turn(found: PlaceChange) -> str:
 
 
 def _most(clients: int, found: Ranking) -> str:
-    without = f", too little is known of {listed(found.without)}" if found.without else ""
+    without = _without(found)
     if not found.tells_apart:
         return f"with {clients:,} clients none were told apart{without}"
     return (
         f"with {clients:,} clients {few(found.leaders, MOST_NAMED)} answered most ({_span(found)} requests/s), "
         f"`{found.last}` fewest ({found.mean(found.last):,.0f}){without}"
     )
+
+
+def _without(found: Ranking) -> str:
+    """Name who was measured there and is not ranked."""
+    return f", too little is known of {listed(found.without)}" if found.without else ""
 
 
 def _span(found: Ranking) -> str:
@@ -211,7 +216,7 @@ def _waiting_at(found: WaitingAt) -> str:
         else ""
     )
     return (
-        f"with {found.clients:,} clients and {found.wait_s * 1e3:g} ms, a pool of {found.pool:,}, {first}. Share of the {found.ceiling_rps:,.0f} requests/s "
+        f"with {found.clients:,} clients and {found.wait_s * 1e3:g} ms, a pool of {found.pool:,}, {first}{_without(most)}. Share of the {found.ceiling_rps:,.0f} requests/s "
         f"that the pool allows: {shares}{cpu}"
     )
 
