@@ -1,6 +1,6 @@
 """Records that tests change by the names of their fields, whichever group these are in; reports without figures; a mutant by its title."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import is_dataclass, replace
 from importlib.util import find_spec
@@ -45,6 +45,20 @@ def blocks_of(measure: Callable[..., Sample]) -> Callable[..., BlockOutcome]:
         return BlockOutcome(tuple(measure(candidates[cell.server], load, cell=cell) for cell in cells), {})
 
     return measure_block
+
+
+def with_one_client(samples: Iterable[Sample], waits: Mapping[str, float]) -> tuple[Sample, ...]:
+    """Return the samples as those of one client, of whose every request these servers wait so often, and all others once."""
+    return tuple(
+        changed(
+            sample,
+            workload="ping_pong",
+            clients=1,
+            response_sum_ns=10**9,
+            switches_voluntary=int(sample.requests.ok * waits.get(sample.cell.server, 1.0)),
+        )
+        for sample in samples
+    )
 
 
 Changed = TypeVar("Changed")

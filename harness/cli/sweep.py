@@ -225,10 +225,10 @@ def in_words_ms(found: Quantile) -> str:
 
 
 def _recovery_in_words(sample: Sample, slo: Slo) -> str:
-    seconds = recovery_s(sample, slo)
     ours = [flag for flag in assess(sample).of(Severity.INVALID) if flag.reason not in SERVERS_FAULT]
     if ours:
         return f"not known: {ours[0]}"
+    seconds = recovery_s(sample, slo)
     course = f"after {OVERLOAD_S:g} s at {OVERLOAD:.0%} of its peak, then {RELIEF:.0%}"
     if seconds is None:
         return f"not within {sample.window.length_s:.1f} s, {course}"

@@ -6,7 +6,7 @@ from harness.analyse.analysis import analyse
 from harness.analyse.oddities import EffectNotMet, SeldomSleeps, SlowToAnswerAll, oddities
 from harness.record import Arm, ConnectionLimit, EffectResult, Results, ServerCosts
 from harness.report.sections.questions import oddity_in_words
-from tests.makers import changed
+from tests.makers import changed, with_one_client
 
 A, B, C = "threaded", "trio_nursery", "processes"
 EFFECT = EffectResult(
@@ -69,16 +69,7 @@ def test_those_of_a_kind_that_take_far_longer_are_told_of_together(
 def test_one_that_is_seldom_woken_is_found(make_results: Callable[..., Results]) -> None:
     results = make_results(workloads=("ping_pong",))
     for awake in (A, B):
-        samples = tuple(
-            changed(
-                sample,
-                workload="ping_pong",
-                clients=1,
-                response_sum_ns=10**9,
-                switches_voluntary=int(sample.requests.ok * (0.7 if sample.cell.server == awake else 1.0)),
-            )
-            for sample in results.samples
-        )
+        samples = with_one_client(results.samples, {awake: 0.7})
         (found,) = analyse(changed(results, samples=samples)).oddities
         assert isinstance(found, SeldomSleeps)
         assert found.server == awake
@@ -88,18 +79,9 @@ def test_one_that_is_seldom_woken_is_found(make_results: Callable[..., Results])
 def test_one_that_is_seldom_woken_in_one_launch_is_not_odd(make_results: Callable[..., Results]) -> None:
     """Its mean is low, but so uncertain that it may as well be that of all."""
     results = make_results(workloads=("ping_pong",))
-    samples = tuple(
-        changed(
-            sample,
-            workload="ping_pong",
-            clients=1,
-            response_sum_ns=10**9,
-            switches_voluntary=int(
-                sample.requests.ok * (0.4 if (sample.cell.server, sample.cell.block) == (A, 0) else 1.0)
-            ),
-        )
-        for sample in results.samples
-    )
+    first = [each for each in results.samples if (each.cell.server, each.cell.block) == (A, 0)]
+    others = [each for each in results.samples if each not in first]
+    samples = (*with_one_client(first, {A: 0.4}), *with_one_client(others, {}))
     assert analyse(changed(results, samples=samples)).oddities == ()
 
 

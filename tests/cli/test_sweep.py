@@ -1,11 +1,14 @@
 """`harness sweep`: what it offers for how long."""
 
+from collections.abc import Callable
+
 import pytest
 
 from harness.cli.load_options import MOST_REQUESTS
-from harness.cli.sweep import LONGEST_WINDOW_S, _relief, parsed_slo, window_s
+from harness.cli.sweep import LONGEST_WINDOW_S, _recovery_in_words, _relief, parsed_slo, window_s
 from harness.errors import UsageError
 from harness.plan import Load
+from harness.record import Sample
 from tests.makers import changed
 
 LOAD = Load(warmup_s=0.5, duration_s=2.0)
@@ -32,3 +35,10 @@ def test_a_recovery_is_measured_as_long_as_can_be_kept() -> None:
     assert long.warmup_rate is not None
     planned = long.warmup_rate * long.warmup_s + long.rate * long.duration_s
     assert planned == pytest.approx(MOST_REQUESTS)
+
+
+def test_a_recovery_that_was_disturbed_is_not_told(make_sample: Callable[..., Sample]) -> None:
+    recovered = make_sample(response_slices_ns=(1_000_000,) * 100)
+    assert _recovery_in_words(recovered, SLO).startswith("0.00 s, to ")
+    disturbed = _recovery_in_words(changed(recovered, steal_share=0.5), SLO)
+    assert disturbed.startswith("not known: steal: ")

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from msgspec.structs import replace
 
 from harness.analyse.analysis import analyse
 from harness.plan import POISSON, RELAY, Load, by_name
@@ -13,7 +12,7 @@ from harness.record.buckets import histogram
 from harness.report.sections.answer import first_screen
 from harness.report.sections.sentences import latency_sentence, sentences
 from harness.report.sections.views import views_section
-from tests.makers import as_markdown, changed
+from tests.makers import as_markdown, changed, with_one_client
 
 A, B = "threaded", "trio_nursery"
 OFFERED = Load(arrivals=POISSON, rate=5000.0)
@@ -35,7 +34,7 @@ def swapped(results: Results) -> Results:
 
 
 def with_cpu(sample: Sample, share: float) -> Sample:
-    return replace(sample, server=replace(sample.server, cpu_ns=int(sample.server.cpu_ns * share)))
+    return changed(sample, server_cpu_ns=int(sample.server.cpu_ns * share))
 
 
 @pytest.fixture
@@ -232,17 +231,7 @@ def test_a_run_without_data_is_a_screen_without_claims(make_results: Callable[..
 def test_who_is_seldom_woken_is_not_said_to_wait(make_results: Callable[..., Results]) -> None:
     results = make_results(workloads=("ping_pong",))
     for awake, other in ((A, B), (B, A)):
-        samples = tuple(
-            changed(
-                sample,
-                workload="ping_pong",
-                clients=1,
-                response_sum_ns=10**9,
-                server_cpu_ns=sample.server.cpu_ns // 4,
-                switches_voluntary=int(sample.requests.ok * (0.75 if sample.cell.server == awake else 1.0)),
-            )
-            for sample in results.samples
-        )
+        samples = with_one_client((with_cpu(each, 0.25) for each in results.samples), {awake: 0.75})
         analysis = analyse(changed(results, samples=samples))
         text = latency_sentence(analysis.one_core.tables["ping_pong"].rows)
         assert f"Not so at `{awake}`" in text
