@@ -200,11 +200,12 @@ def bench(context: click.Context, /, resume: Path | None, *, stale: bool, **aske
         if "precision_of" in given and asked["precision"] is None:
             raise UsageError("--precision-of says of what --precision is: give that, too")
         return _bench(BenchOptions(**asked))  # type: ignore[arg-type] # click has checked them
-    if resume is not None and (given - {"within_minutes"} or stale):
-        raise UsageError(
-            "--resume takes everything but --within from the run that it goes on with: leave out the rest"
-        )
-    if resume is None and given - {"out"}:
+    if resume is not None:
+        if given - {"within_minutes"} or stale:
+            raise UsageError(
+                "--resume takes everything but --within from the run that it goes on with: leave out the rest"
+            )
+    elif given - {"out"}:
         raise UsageError("--stale takes everything from the run that it renews: leave out all but --out")
     folder = resume or context.params["out"] or REFERENCE
     context.with_resource(held(folder))

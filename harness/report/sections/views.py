@@ -117,15 +117,20 @@ def _clients(analysis: Analysis) -> list[View]:
 
 def _limited_by_its_core(table: Table, found: Ranking, clients: int) -> str:
     """Say what a request costs the first and the last, if the last one's core is the limit in most launches; nothing otherwise."""
-    first, last = table.row(found.first), table.row(found.last)
-    costs = first.estimates["cpu_us_per_request"], last.estimates["cpu_us_per_request"]
-    if not found.tells_apart or None in costs or 2 * last.limits.get("server", 0) <= last.valid:
+    costs, last = _costs_of_both(table, found), table.row(found.last)
+    if costs is None or 2 * last.limits.get("server", 0) <= last.valid:
         return ""
-    cheap, dear = (each.mean for each in costs if each)
+    cheap, dear = costs
     return (
-        f"with {clients:,} clients `{last.server}` is limited by its core, and a request costs it {dear:.1f} µs of CPU, "
-        f"`{first.server}` {cheap:.1f}"
+        f"with {clients:,} clients `{found.last}` is limited by its core, and a request costs it {dear:.1f} µs of CPU, "
+        f"`{found.first}` {cheap:.1f}"
     )
+
+
+def _costs_of_both(table: Table, found: Ranking) -> tuple[float, float] | None:
+    """Return the CPU in µs that a request costs the first and the last; None if they were not told apart, or one is not known."""
+    first, last = (table.row(server).estimates["cpu_us_per_request"] for server in (found.first, found.last))
+    return (first.mean, last.mean) if first and last and found.tells_apart else None
 
 
 def _growing_cost(analysis: Analysis, found: PlaceChange) -> str:
@@ -173,16 +178,13 @@ def _told_of(found: RelayMap) -> Place:
 
 def _core_used_up(table: Table, found: Ranking) -> str:
     """Say whose core is the limit, if it is that of the last one; nothing otherwise."""
-    first, last = table.row(found.first), table.row(found.last)
-    shares = first.estimates["core_share"], last.estimates["core_share"]
-    costs = first.estimates["cpu_us_per_request"], last.estimates["cpu_us_per_request"]
-    if None in (*shares, *costs) or not found.tells_apart:
+    costs = _costs_of_both(table, found)
+    ahead, behind = (table.row(server).estimates["core_share"] for server in (found.first, found.last))
+    if costs is None or ahead is None or behind is None or behind.mean < BUSY:
         return ""
-    (ahead, behind), (cheap, dear) = ([each.mean for each in of if each] for of in (shares, costs))
-    if behind < BUSY:
-        return ""
+    cheap, dear = costs
     return (
-        f"`{last.server}` has no core left ({behind:.0%} busy, {dear:.0f} µs of CPU for a request) where `{first.server}` has used {ahead:.0%} of it "
+        f"`{found.last}` has no core left ({behind.mean:.0%} busy, {dear:.0f} µs of CPU for a request) where `{found.first}` has used {ahead.mean:.0%} of it "
         f"({cheap:.0f} µs)"
     )
 
