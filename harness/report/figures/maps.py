@@ -20,8 +20,8 @@ from harness.report.names import figure_of, short_names
 from harness.report.wording import clients_in_words
 
 MOST_NAMED: Final = 2
-FIELD_LETTERS: Final = 34
-"""What a field has room for, of the size that its names are written in."""
+FIELD_LETTERS: Final = 30
+"""What a field has room for, of the size that its names are written in, beside the mark before them."""
 PALE: Final = 0.16
 FIELD_SIZE: Final = (2.1, 1.35)
 """In inches."""
