@@ -13,7 +13,7 @@ from matplotlib.ticker import NullLocator
 from harness.analyse.analysis import RegimeAnalysis
 from harness.analyse.answer import ConnectionMemory
 from harness.analyse.samples.metrics import Metric, metric
-from harness.analyse.tables import Table
+from harness.analyse.tables import Row, Table
 from harness.plan import by_name, is_as_usual, model_of, why_not
 from harness.record import ServerFacts
 from harness.report.figures import style
@@ -25,6 +25,10 @@ _WIDEST: Final = 1.5
 """An interval that goes beyond so many times the largest launch is cut off at the panel's edge."""
 _MARGIN: Final = 1.25
 _TITLE_LETTERS: Final = 42
+_ABREAST: Final = 2
+"""So many panels stand beside each other."""
+_FAR: Final = 1000
+"""On a scale that reaches so many times as far as it begins, only powers of ten have room for their digits."""
 
 
 @dataclass(frozen=True)
@@ -52,21 +56,27 @@ def side_by_side(regime: RegimeAnalysis, workload: str, axes: Sequence[Axis]) ->
 
 
 def _draw(regime: RegimeAnalysis, panels: Sequence[tuple[str, Axis]], *, same_scale: bool) -> str:
-    names = [name for name, _ in panels]
-    tables = regime.tables
-    servers = [facts.label for facts in regime.servers if _belongs(facts, tables, names)]
-    rows = (len(panels) + 1) // 2
-    figure = Figure(figsize=(WIDTH_INCHES, 0.3 + rows * (0.7 + 0.25 * len(servers))), layout="constrained")
-    axes = figure.subplots(rows, 2, squeeze=False, sharey=True, sharex="all" if same_scale else "none")
+    rows = [panels[place : place + _ABREAST] for place in range(0, len(panels), _ABREAST)]
+    listed = [[facts for facts in regime.servers if _belongs(facts, regime.tables, row)] for row in rows]
+    heights = [0.7 + 0.25 * len(servers) for servers in listed]
+    figure = Figure(figsize=(WIDTH_INCHES, 0.3 + sum(heights)), layout="constrained")
+    axes = figure.subplots(
+        len(rows),
+        _ABREAST,
+        squeeze=False,
+        sharey="row",
+        sharex="all" if same_scale else "none",
+        height_ratios=heights,
+    )
     scales: list[tuple[float, float]] = []
     for place, (name, axis) in enumerate(panels):
-        panel: Axes = axes[place // 2][place % 2]
+        panel: Axes = axes[place // _ABREAST][place % _ABREAST]
+        servers = listed[place // _ABREAST]
         panel.set_xlim(1, 10)  # until it is known how far the figures reach
         panel.set_xscale("log")
-        scales.append(_servers(panel, tables[name], axis, servers))
-        tick_plainly(panel.xaxis)
+        scales.append(_servers(panel, regime, name, axis, servers))
         panel.set_ylim(-0.6, len(servers) - 0.4)
-        panel.set_yticks(range(len(servers)), list(reversed(servers)))
+        panel.set_yticks(range(len(servers)), [facts.label for facts in reversed(servers)])
         panel.grid(visible=False, axis="y")
         title = textwrap.fill(capital(by_name(name).title), _TITLE_LETTERS)
         panel.set_title(title, loc="left", fontsize=9, fontweight="bold")
@@ -77,7 +87,7 @@ def _draw(regime: RegimeAnalysis, panels: Sequence[tuple[str, Axis]], *, same_sc
     if same_scale:
         _set_scale(axes[0][0], scales)
     for unused in range(len(panels), axes.size):
-        axes[unused // 2][unused % 2].set_visible(False)
+        axes[unused // _ABREAST][unused % _ABREAST].set_visible(False)
     say_what_is_drawn(figure, f"{DOTS} Without dots: of all launches together, since some cannot say.")
     return style.svg(figure)
 
@@ -86,18 +96,22 @@ def _set_scale(panel: Axes, scales: Sequence[tuple[float, float]]) -> None:
     nearest, farthest = min(low for low, _ in scales), max(high for _, high in scales)
     if farthest:
         panel.set_xlim(nearest / _MARGIN, farthest * _MARGIN)
+    tick_plainly(panel.xaxis, sparsely=farthest > _FAR * nearest)
 
 
-def _servers(panel: Axes, table: Table, axis: Axis, servers: Sequence[str]) -> tuple[float, float]:
+def _servers(
+    panel: Axes, regime: RegimeAnalysis, workload: str, axis: Axis, servers: Sequence[ServerFacts]
+) -> tuple[float, float]:
     """Draw each server's launches, mean and interval; return from where to where they reach."""
     nearest, farthest = math.inf, 0.0
-    for height, server in enumerate(reversed(servers)):
-        row = next((row for row in table.rows if row.server == server), None)
+    everybody = [facts.label for facts in regime.servers]
+    for height, facts in enumerate(reversed(servers)):
+        row = _row(facts.label, regime.tables[workload])
         found = row.estimates[axis.metric.name] if row else None
         if row is None or found is None:
-            _say(panel, height, "no figure" if row else "cannot serve it")
+            _say(panel, height, "no figure" if row else _why_not_measured(facts, workload))
             continue
-        drawn = look(server, servers)
+        drawn = look(facts.label, everybody)
         launches = [value / axis.unit for value in row.values[axis.metric.name]]
         panel.plot(launches, [height] * len(launches), ".", color=drawn.tint, alpha=0.35, markersize=5)
         mean = found.mean / axis.unit
@@ -113,18 +127,22 @@ def _servers(panel: Axes, table: Table, axis: Axis, servers: Sequence[str]) -> t
     return nearest, farthest
 
 
-def _belongs(facts: ServerFacts, tables: Mapping[str, Table], names: Sequence[str]) -> bool:
+def _why_not_measured(facts: ServerFacts, workload: str) -> str:
+    return "cannot serve it" if why_not(facts.most_clients, by_name(workload)) else "not measured"
+
+
+def _belongs(facts: ServerFacts, tables: Mapping[str, Table], panels: Sequence[tuple[str, Axis]]) -> bool:
     """Tell whether a server has figures in any of these panels, or cannot have them: that is said of it once, not of all its ways."""
     return any(
-        _measured(facts.label, tables[name])
+        _row(facts.label, tables[name])
         or (is_as_usual(facts.label) and why_not(facts.most_clients, by_name(name)))
-        for name in names
+        for name, _ in panels
     )
 
 
-def _measured(server: str, table: Table) -> bool:
-    """Tell whether a server was measured under a workload, validly or not."""
-    return any(row.server == server for row in table.rows)
+def _row(server: str, table: Table) -> Row | None:
+    """Return what was measured of a server under a workload, validly or not."""
+    return next((row for row in table.rows if row.server == server), None)
 
 
 def _say(panel: Axes, height: int, text: str) -> None:
@@ -141,7 +159,7 @@ def growth(regime: RegimeAnalysis, names: Mapping[int, str]) -> str:
         for facts in regime.servers
         if facts.label == model_of(facts.label)
         and all(
-            why_not(facts.most_clients, by_name(name)) or _measured(facts.label, tables[name])
+            why_not(facts.most_clients, by_name(name)) or _row(facts.label, tables[name])
             for name in names.values()
         )
     ]

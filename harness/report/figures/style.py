@@ -37,9 +37,9 @@ def say_what_is_drawn(figure: Figure, text: str) -> None:
     figure.supxlabel(textwrap.fill(text, letters), fontsize=7.5, color="#444444")
 
 
-def tick_plainly(side: XAxis | YAxis) -> None:
-    """Put ticks on a logarithmic axis that are read easily even where it spans less than a decade."""
-    side.set_major_locator(LogLocator(subs=(1, 2, 5)))
+def tick_plainly(side: XAxis | YAxis, *, sparsely: bool = False) -> None:
+    """Put ticks on a logarithmic axis: at powers of ten alone, or so that they are read easily even where it spans less than one."""
+    side.set_major_locator(LogLocator(subs=(1,) if sparsely else (1, 2, 5)))
     side.set_major_formatter(plainly)
     side.set_minor_locator(NullLocator())
 
