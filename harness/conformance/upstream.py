@@ -3,7 +3,7 @@
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -237,7 +237,11 @@ class PlayedUpstream:
             self.asked.append(asked)
             self._under_way[asked] = None
             self.most_under_way = max(self.most_under_way, len(self._under_way))
-        (self.react or self._waiting.put)(asked)
+            react = self.react
+            if react is None:
+                self._waiting.put(asked)  # before anybody begins to react, who overlooks what waits
+        if react is not None:
+            react(asked)
 
     def settle(self, asked: Asked) -> bool:
         """Note that it needs no answer any more; tell whether it did."""
@@ -286,12 +290,17 @@ class PlayedUpstream:
 
     @contextmanager
     def reacting(self, react: Callable[[Asked], None]) -> Iterator[None]:
-        """React to everything that is asked as soon as it comes."""
-        self.react = react
+        """React to everything that is asked as soon as it comes, and then again as before."""
+        before = self.react
+        self._react_so(react)
         try:
             yield
         finally:
-            self.react = None
+            self._react_so(before)
+
+    def _react_so(self, react: Callable[[Asked], None] | None) -> None:
+        with self._lock:
+            self.react = react
 
     @contextmanager
     def answering(self, reply: Callable[[Asked], bytes] = lambda asked: asked.reply) -> Iterator[None]:
@@ -304,6 +313,19 @@ class PlayedUpstream:
             self._overlook()
             for asked in self.under_way:
                 answer(asked)
+            yield
+
+    @contextmanager
+    def answering_whenever(self, lines: Collection[bytes]) -> Iterator[None]:
+        """Answer these lines, should they come; all others wait."""
+
+        def answer_or_keep(asked: Asked) -> None:
+            if asked.line in lines:
+                asked.answer()
+            else:
+                self._waiting.put(asked)
+
+        with self.reacting(answer_or_keep):
             yield
 
     def _overlook(self) -> None:

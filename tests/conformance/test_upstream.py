@@ -2,10 +2,12 @@
 
 import socket
 from collections.abc import Iterator
+from queue import Empty, SimpleQueue
+from threading import Event
 
 import pytest
 
-from harness.conformance.upstream import PlayedUpstream, answer_to
+from harness.conformance.upstream import Asked, PlayedUpstream, answer_to
 from harness.conformance.violations import Violation
 from harness.oracle import GREETING
 
@@ -103,6 +105,52 @@ def test_it_answers_everything_by_itself_if_it_is_to(upstream: PlayedUpstream) -
             end.sendall(b"2\n")
             assert read(end, 6) == b"<1><2>"
         assert upstream.said == {answer_to(b"1\n", b"Sum"): {b"<1>"}, answer_to(b"2\n", b"Sum"): {b"<2>"}}
+
+
+class SlowQueue(SimpleQueue[Asked]):
+    """Takes what is put into it only once somebody has looked, if anybody does in time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_put, self.looked = Event(), Event()
+
+    def put(self, item: Asked, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002 - as its base
+        self.is_put.set()
+        self.looked.wait(0.2)
+        super().put(item, block, timeout)
+
+    def get_nowait(self) -> Asked:
+        try:
+            return super().get_nowait()
+        except Empty:
+            self.looked.set()
+            raise
+
+
+def test_what_is_heard_while_it_begins_to_answer_is_answered_and_waits_for_nobody(
+    upstream: PlayedUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = SlowQueue()
+    monkeypatch.setattr(upstream, "_waiting", slow)
+    with connected(upstream) as end:
+        end.sendall(b"1\n")
+        assert slow.is_put.wait(LIMIT_S)
+        with upstream.answering():
+            reply = answer_to(b"1\n", b"Sum")
+            assert read(end, len(reply)) == reply
+        upstream.expect_nothing()
+
+
+def test_some_lines_are_answered_whenever_they_come_and_others_wait(upstream: PlayedUpstream) -> None:
+    with connected(upstream) as end, upstream.answering_whenever({b"5\n"}):
+        with upstream.answering():
+            end.sendall(b"1\n")
+            reply = answer_to(b"1\n", b"Sum")
+            assert read(end, len(reply)) == reply
+        end.sendall(b"5\n1,2\n")
+        late = answer_to(b"5\n", b"Sum")
+        assert read(end, len(late)) == late
+        upstream.expect(b"1,2\n").answer()
 
 
 @pytest.mark.parametrize("reset", [False, True])

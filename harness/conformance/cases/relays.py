@@ -78,10 +78,15 @@ def asking(relay: Relay, count: int) -> list[Peer]:
     """Let so many clients ask, each its own list, and wait until as many as can be for sure are under way."""
     peers = [relay.greeted() for _ in range(count)]
     for number, peer in enumerate(peers):
-        peer.send(b"%d\n" % number)
+        peer.send(question(number))
         peer.await_reading()
     relay.upstream.await_under_way(min(count, relay.surely_at_once))
     return peers
+
+
+def question(number: int) -> bytes:
+    """Return what the client of this number asks: a list of it alone."""
+    return b"%d\n" % number
 
 
 def client_count(relay: Relay, count: int) -> int:
@@ -380,20 +385,27 @@ def r11_vanished_client(target: Target) -> None:
                 peer.fence()
                 peer.close()
         threads = relay.threads()
-        for peer in asking(relay, client_count(relay, relay.pool + 2)):
+        vanishing = asking(relay, client_count(relay, relay.pool + 2))
+        for peer in vanishing:
             peer.reset()
-        with relay.upstream.answering():
-            for peer in [relay.greeted() for _ in range(client_count(relay, relay.pool))]:
-                peer.fence()
-                peer.close()
-        relay.settles(relay.threads, threads + lasting_first_threads(relay))
-        with relay.greeted() as last:
-            last.send(b"1,2\n3,4")
-            last.half_close()
-            relay.upstream.expect(b"1,2\n").answer()
-            relay.upstream.expect(b"3,4\n").answer()
-            last.expect(THREE + SEVEN)
-            last.expect_end()
+        with relay.upstream.answering_whenever({question(number) for number in range(len(vanishing))}):
+            with relay.upstream.answering():
+                for peer in [relay.greeted() for _ in range(client_count(relay, relay.pool))]:
+                    peer.fence()
+                    peer.close()
+            relay.settles(relay.threads, threads + lasting_first_threads(relay))
+            check_half_close(relay)
+
+
+def check_half_close(relay: Relay) -> None:
+    """Half-close with a question under way, and another in what came last: both are asked and answered."""
+    with relay.greeted() as last:
+        last.send(b"1,2\n3,4")
+        last.half_close()
+        relay.upstream.expect(b"1,2\n").answer()
+        relay.upstream.expect(b"3,4\n").answer()
+        last.expect(THREE + SEVEN)
+        last.expect_end()
 
 
 @case("9.8, 6.4", shares=RELAY)
