@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from harness.analyse.answer import ConnectionMemory
 from harness.analyse.blocks import Launch, by_block, of_regime, under
-from harness.analyse.changing_places import PlaceChange
+from harness.analyse.changing_places import PlaceChange, by_clients
 from harness.analyse.crossings import MapField, Place
 from harness.analyse.interpreters import OfInterpreters
 from harness.analyse.rankings import BACKGROUND_RPS, RankedTail, Ranking, ranking, tail_ranking
@@ -32,9 +32,9 @@ FARTHEST: Final = "response_p999_us"
 AS_SHORT: Final = 1.1
 """Code that is longer by so little than the next shorter one is as simple: a gap divides, and no fixed length."""
 REMARKABLE: Final = 0.9
+"""Who gets a smaller share than this of what the best get is left behind; who gets more is not worth a name."""
 FAR_AHEAD: Final = 1.25
 """Who answers so many times as much is ahead, if that could be told apart."""
-"""Who gets a smaller share than this of what the best get is left behind; who gets more is not worth a name."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,12 @@ class ShortTail(Advice):
 
     Attributes:
         table: of all quantiles.
+        unknown: models of one core that have no figures there.
     """
 
     of_hundreds: RankedTail
     table: Table
+    unknown: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,13 @@ class NobodyLeftBehind(Advice):
 
     Attributes:
         unknown: servers of one core of which it is not known, since they serve fewer, or failed.
+        crowd: the most clients with which anything is known of those left behind, and what share they get there.
     """
 
     but: tuple[str, ...]
     shares: Ranking
     unknown: tuple[str, ...]
+    crowd: tuple[int, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -362,7 +366,8 @@ def shortest_tail(seen: Findings) -> Iterator[Advice]:
         table = seen.tables[HUNDREDS]
         known = [row.server for row in table.rows if FARTHEST not in row.few]
         farther = _ranked(seen, HUNDREDS, FARTHEST, known)
-        yield ShortTail(_not_behind(found.ranking.leaders, farther), found, table)
+        unknown = _without_figures(seen, [row.server for row in table.rows])
+        yield ShortTail(_not_behind(found.ranking.leaders, farther), found, table, unknown)
 
 
 def fair_shares(seen: Findings) -> Iterator[Advice]:
@@ -376,11 +381,25 @@ def fair_shares(seen: Findings) -> Iterator[Advice]:
         if server not in found.leaders and found.mean(server) < REMARKABLE * found.mean(found.first)
     )
     if but:
-        models = (facts.label for facts in seen.results.manifest.servers if facts.regime == ONE_CORE)
-        unknown = tuple(each for each in models if each == model_of(each) and each not in found.estimates)
-        yield NobodyLeftBehind(
-            tuple(each for each in found.estimates if each not in but), but, found, unknown
-        )
+        others = tuple(each for each in found.estimates if each not in but)
+        unknown = _without_figures(seen, found.estimates)
+        yield NobodyLeftBehind(others, but, found, unknown, _in_the_largest_crowd(seen, but))
+
+
+def _without_figures(seen: Findings, known: Collection[str]) -> tuple[str, ...]:
+    """Return the models of one core that have no figures."""
+    models = (facts.label for facts in seen.results.manifest.servers if facts.regime == ONE_CORE)
+    return tuple(each for each in models if each == model_of(each) and each not in known)
+
+
+def _in_the_largest_crowd(seen: Findings, servers: Sequence[str]) -> tuple[int, dict[str, float]]:
+    """Return the most clients that any of these were measured with, and the share of the one served worst there."""
+    found: dict[int, dict[str, float]] = {}
+    for clients, name in by_clients(seen.tables).items():
+        for row in seen.tables[name].rows:
+            if row.server in servers and (share := row.estimates["worst_client_share"]) is not None:
+                found.setdefault(clients, {})[row.server] = share.mean
+    return max(found.items())
 
 
 def costly_requests(seen: Findings) -> Iterator[Advice]:

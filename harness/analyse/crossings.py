@@ -98,7 +98,7 @@ JUST_BEHIND: Final[Lead] = (math.nextafter(-math.log(BEHIND), -math.inf),) * 3
 def falling_behind(fields: Mapping[Place, MapField]) -> dict[tuple[str, float], Behind]:
     """Say of each server and wait from how many clients on it answers less than the best by more than `BEHIND`.
 
-    Where it failed, it has fallen behind at the latest.
+    Who falls behind and catches up has not yet fallen behind. Where it failed, it has at the latest.
     """
     leads: dict[tuple[str, float], list[tuple[int, Lead]]] = {}
     for (wait_s, clients), each in sorted(fields.items()):
@@ -112,18 +112,18 @@ def falling_behind(fields: Mapping[Place, MapField]) -> dict[tuple[str, float], 
 def _behind(leads: Sequence[tuple[int, Lead]]) -> Behind:
     """Say from how many clients on a server has fallen behind, by its leads over the best, the fewest clients first."""
     limit = -math.log(BEHIND)
-    at, low, high = (_first_below(limit, [(n, lead[bound]) for n, lead in leads]) for bound in range(3))
+    at, low, high = (_below_from(limit, [(n, lead[bound]) for n, lead in leads]) for bound in range(3))
     return Behind(at, low, high, leads[0][0], leads[-1][0])
 
 
-def _first_below(limit: float, points: Sequence[tuple[float, float]]) -> float:
-    """Return where a line through points is below a limit for the first time, straight between them if places are logarithms."""
-    if points[0][1] < limit:
-        return 0.0
-    for (begin, above), (end, below) in pairwise(points):
+def _below_from(limit: float, points: Sequence[tuple[float, float]]) -> float:
+    """Return from where on a line through points is below a limit and stays there, straight between them if places are logarithms."""
+    if points[-1][1] >= limit:
+        return math.inf
+    for (begin, above), (end, below) in reversed([*pairwise(points)]):
         if below < limit <= above:
             return between(begin, end, (above - limit) / (above - below))
-    return math.inf
+    return 0.0
 
 
 def between(begin: float, end: float, share: float) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from harness.analyse.crossings import Behind
+from harness.analyse.rankings import Ranking
 from harness.analyse.statistics.inference import Estimate
 from harness.analyse.tables import Row
 from harness.plan import WAYS, factors_of, model_of
@@ -129,3 +130,9 @@ def clients_in_words(found: Behind) -> str:
     if found.low == found.high:
         return bound(found.at)
     return f"{bound(found.at)} ({bound(found.low)} to {bound(found.high)})"
+
+
+def span(found: Ranking) -> str:
+    """Give the figures of those who were not told apart from the first: they may be far from being equal."""
+    means = [found.mean(server) for server in found.leaders]
+    return " to ".join(dict.fromkeys(f"{each:,.0f}" for each in (min(means), max(means))))

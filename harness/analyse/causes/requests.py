@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from harness.analyse.causes.evidence import CALLS, MANY, PIPELINED, Cause, Evidence
+from harness.plan import model_of
 
 RECEIVE: Final = ("recvfrom", "recvmsg", "read")
 SEND: Final = ("sendto", "sendmsg", "write", "writev")
@@ -194,10 +195,9 @@ class _Price(NamedTuple):
 
 
 def _prices(seen: Evidence, server: str, peers: Sequence[str]) -> Iterator[tuple[str, _Price]]:
-    """Yield the cheapest of its peers, if a server is dearer by much, and mostly in user mode."""
-    costs = {
-        other: found for other in (server, *peers) if (found := seen.all(other, MANY, "cpu_us", "user_us"))
-    }
+    """Yield the cheapest of its peers, of those in stock form if there are any, if a server is dearer by much, and mostly in user mode."""
+    stock = [other for other in peers if other == model_of(other)]
+    costs = _costs(seen, (server, *(stock or peers)))
     if len(costs) < 2 or server not in costs:
         return
     cheapest = min(costs, key=lambda each: costs[each][0])
@@ -208,9 +208,31 @@ def _prices(seen: Evidence, server: str, peers: Sequence[str]) -> Iterator[tuple
         yield cheapest, _Price(cpu_us, least_us, in_user_us)
 
 
+def _costs(seen: Evidence, servers: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Return what a request costs servers, and how much of it in user mode: of all launches together where all have these, or of one."""
+    of_one = {other: both for other in servers if (both := seen.all(other, MANY, "cpu_us", "user_us"))}
+    of_all = {
+        other: cpu_us
+        for other in of_one
+        if (cpu_us := seen.get(other, MANY, "cpu_us_per_request")) is not None
+    }
+    if len(of_all) < len(of_one):
+        return {other: (cpu_us, user_us) for other, (cpu_us, user_us) in of_one.items()}
+    return {
+        other: (of_all[other], of_all[other] * user_us / cpu_us)
+        for other, (cpu_us, user_us) in of_one.items()
+    }
+
+
 def _alike(seen: Evidence, server: str) -> list[str]:
-    """Return the others that ask the same of the kernel."""
-    return [other for other in seen.servers if other != server and _ask_the_same(seen, server, other)]
+    """Return the others that ask the same of the kernel, on the same interpreter."""
+    return [
+        other
+        for other in seen.servers
+        if other != server
+        and other.partition("@")[2] == server.partition("@")[2]
+        and _ask_the_same(seen, server, other)
+    ]
 
 
 def _ask_the_same(seen: Evidence, a: str, b: str) -> bool:

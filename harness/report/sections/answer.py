@@ -34,6 +34,7 @@ from harness.report.wording import (
     listed,
     rate_of,
     servers_counted,
+    span,
     with_error,
 )
 
@@ -166,7 +167,7 @@ def _most(clients: int, found: Ranking) -> str:
     if not found.tells_apart:
         return f"with {clients:,} clients none were told apart{without}"
     return (
-        f"with {clients:,} clients {few(found.leaders, MOST_NAMED)} answered most ({_span(found)} requests/s), "
+        f"with {clients:,} clients {few(found.leaders, MOST_NAMED)} answered most ({span(found)} requests/s), "
         f"`{found.last}` fewest ({found.mean(found.last):,.0f}){without}"
     )
 
@@ -174,12 +175,6 @@ def _most(clients: int, found: Ranking) -> str:
 def _without(found: Ranking) -> str:
     """Name who was measured there and is not ranked."""
     return f", too little is known of {listed(found.without)}" if found.without else ""
-
-
-def _span(found: Ranking) -> str:
-    """Give the figures of those who were not told apart from the first: they may be far from being equal."""
-    means = [found.mean(server) for server in found.leaders]
-    return " to ".join(dict.fromkeys(f"{each:,.0f}" for each in (min(means), max(means))))
 
 
 def waiting_sentence(analysis: Analysis) -> str:
@@ -205,13 +200,13 @@ def _waiting_at(found: WaitingAt) -> str:
         if row.server in most.estimates and row.server == model_of(row.server)
     )
     first = (
-        f"{few(most.leaders, MOST_NAMED)} answered most ({_span(most)} requests/s)"
+        f"{few(most.leaders, MOST_NAMED)} answered most ({span(most)} requests/s)"
         if most.tells_apart
         else "no servers were told apart in requests/s"
     )
     cpu = (
         f"; of those that serve clients side by side the least CPU for a request took {few(cheapest.leaders, MOST_NAMED)} "
-        f"({_span(cheapest)} µs), the most `{cheapest.last}` ({cheapest.mean(cheapest.last):.0f})"
+        f"({span(cheapest)} µs), the most `{cheapest.last}` ({cheapest.mean(cheapest.last):.0f})"
         if cheapest and cheapest.tells_apart
         else ""
     )
@@ -287,7 +282,7 @@ def memory_sentence(found: Sequence[ConnectionMemory]) -> str:
     listed_kib = ", ".join(f"`{each.server}` {each.kib:.1f}" for each in models)
     return (
         f"**A connection costs {least.kib:.1f} to {most.kib:.1f} KiB**, silent, at servers of one core on their usual interpreter: {listed_kib}. Of that "
-        f"{most.kernel_kib:.1f} KiB at `{most.server}` and {least.kernel_kib:.1f} at `{least.server}` are the kernel's, for stacks and page tables; sockets are not counted "
+        f"{most.kernel_kib:.1f} KiB at `{most.server}` and {least.kernel_kib:.1f} at `{least.server}` are the kernel's, for stacks and page tables; sockets, and what else the kernel keeps of a connection or a thread, are not counted "
         "([costs](costs.md))."
     )
 

@@ -1,9 +1,11 @@
 """So: what the analysis recommends for each situation, in words."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from harness.analyse.advice import (
+    HUNDREDS,
     Advice,
     CheapestInterpreter,
     CleanStop,
@@ -40,7 +42,7 @@ def choice_section(advice: Sequence[Advice]) -> Blocks:
         Text(
             "Each line follows from the figures by a rule, and holds for this machine and these loads. It speaks of servers as usual, on the "
             "harness's own interpreter, pinned to one core and in service, unless it says otherwise. Servers named together were not told apart from the first of them, which is "
-            "less than being equal: a noisy figure stays in the list."
+            "less than being equal: a noisy figure stays in the list. Of threads while handlers wait, each has been counted in those fields where it was given all clients."
         ),
     ]
 
@@ -253,7 +255,10 @@ def _idle(advice: MostlyIdle) -> str:
 def _short_tail(advice: ShortTail) -> str:
     tail, found, without = advice.of_hundreds
     best = advice.servers[0]
-    return f"500 busy clients, by {tail.short}: `{best}` {_all(advice.table, best)}; {_the_longest(found, advice.table)}{_unranked(without)}"
+    return (
+        f"500 busy clients, by {tail.short}: `{best}` {_all(advice.table, best)}; {_the_longest(found, advice.table)}"
+        f"{_unranked(without)}{_unknown(advice.unknown)}"
+    )
 
 
 def _the_longest(found: Ranking, table: Table) -> str:
@@ -267,13 +272,24 @@ def _all(table: Table, server: str) -> str:
 
 
 def _left_behind(advice: NobodyLeftBehind) -> str:
-    found, but = advice.shares, advice.but
-    worst = ", ".join(f"`{server}` {found.mean(server):.0%}" for server in but)
-    least = min(found.mean(server) for server in advice.servers)
-    unknown = (
-        f"; not known of {listed(advice.unknown)}, which have no figures there" if advice.unknown else ""
+    found, (clients, crowd) = advice.shares, advice.crowd
+    of_hundreds = by_name(HUNDREDS).load.clients
+    worst = _listed_with({server: f"{found.mean(server):.0%}" for server in advice.but})
+    beyond = (
+        f", with {clients:,} clients {_listed_with({server: f'{share:.0%}' for server, share in crowd.items()})}"
+        if clients > of_hundreds
+        else ""
     )
-    return f"with 500 clients the one served worst got {worst} of an equal share; elsewhere {least:.0%} or more on average{unknown}"
+    least = math.floor(100 * min(found.mean(server) for server in advice.servers))
+    return (
+        f"with {of_hundreds} clients the one served worst got, of an equal share, on average {worst}{beyond}; at all others, with {of_hundreds}, "
+        f"{least}% or more{_unknown(advice.unknown)}"
+    )
+
+
+def _listed_with(figures: Mapping[str, str]) -> str:
+    """Name servers, each with its figure."""
+    return ", ".join(f"{figure} at `{server}`" for server, figure in figures.items())
 
 
 def _computing(advice: Computing) -> str:
@@ -293,6 +309,11 @@ def _computing(advice: Computing) -> str:
 def _unranked(without: Sequence[str]) -> str:
     """Name those of whom too little is known."""
     return f"; too little is known of {few(without, MOST_NAMED)}" if without else ""
+
+
+def _unknown(servers: Sequence[str]) -> str:
+    """Name those of whom nothing is known there."""
+    return f"; not known of {listed(servers)}, which have no figures there" if servers else ""
 
 
 def _price_of(best: str, costly: Ranking | None) -> str:

@@ -67,6 +67,19 @@ def _wanted(found: Reach, goal: PrecisionGoal) -> str:
     return f"**Precision {reached}**, of ratios in {metric(goal.metric).title}: {sentence(found, goal)}."
 
 
+def _of_relays(manifest: Manifest) -> str:
+    """Tell how long those ran whose handlers wait: it goes by their waits, clients and pools."""
+    relays = [found for name in manifest.design.workloads if (found := by_name(name)).relayed]
+    warmups_s = [each.warmup_s for each in relays if each.warmup_s is not None]
+    windows_s = [each.duration_s for each in relays if each.duration_s is not None]
+    if not warmups_s or not windows_s:
+        return ""
+    return (
+        f"; where handlers wait, these were {min(warmups_s):g} to {max(warmups_s):g} s and {min(windows_s):g} to "
+        f"{max(windows_s):g} s, by how long all clients take to pass through the pool"
+    )
+
+
 def what_was_measured(manifest: Manifest) -> Blocks:
     """Tell when, where and how."""
     environment = manifest.environment
@@ -91,7 +104,7 @@ def what_was_measured(manifest: Manifest) -> Blocks:
             f"{blocks_in_words(manifest)} In each block every server met every workload that it can serve, in a shuffled order, "
             "freshly launched each time and checked by a short conversation; before that, every server had to pass "
             f"{gate_in_words(manifest.design.gate_cases)}. A launch ran {manifest.design.warmup_s:g} s to warm up, then {manifest.design.duration_s:g} s "
-            "were measured, unless a workload says otherwise. Where requests are not said to come by themselves, the load is a "
+            f"were measured, unless a workload says otherwise{_of_relays(manifest)}. Where requests are not said to come by themselves, the load is a "
             "closed loop: each client sends its next request when a reply has come. Clients in the background had a process "
             "of their own, on the load generator's core. Every reply, to them too, was compared byte for byte with what an "
             "independent oracle says."

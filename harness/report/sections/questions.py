@@ -61,7 +61,7 @@ def _headroom(found: Sequence[Headroom], *, tested_since: bool) -> str:
     least = found[0]
     another_day = ", which was made anew since, maybe on a quicker day," if tested_since else ","
     return (
-        f" Nearest to what the generator can drive, by the self-test{another_day} came `{least.best}` under {by_name(least.workload).title}: "
+        f" Of more clients than one, nearest to what the generator can drive, by the self-test{another_day} came `{least.best}` under {by_name(least.workload).title}: "
         f"{least.best_rps:,.0f} of {least.ceiling_rps:,.0f} requests/s ({least.share:.0%})."
     )
 

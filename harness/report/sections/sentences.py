@@ -53,7 +53,9 @@ def latency_sentence(rows: Sequence[Row]) -> str:
     waits = "each request waits for the kernel to wake the server, and then the client"
     if not awake:
         return f"No core was busy all the time: {waits}."
-    return f"No core was busy all the time: {waits}. Not so at {listed(awake)}: some requests are there already when it looks."
+    return (
+        f"No core was busy all the time: {waits}. Not so at {listed(awake)}: less than once for each request."
+    )
 
 
 def cpu_sentence(table: Table, rows: Sequence[Row]) -> str:

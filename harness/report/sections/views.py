@@ -15,7 +15,7 @@ from harness.analyse.tables import Table
 from harness.plan import RELAY, WORKLOADS, by_name
 from harness.report.blocks import Blocks, Heading, Picture, Text
 from harness.report.sections.relays import map_picture
-from harness.report.wording import all_quantiles, few, in_ms
+from harness.report.wording import all_quantiles, few, in_ms, span
 
 MOST_NAMED: Final = 3
 USUAL_WAIT_S: Final = RELAY.load.upstream.wait_s if RELAY.load.upstream else 0.0
@@ -159,7 +159,7 @@ def _waiting(analysis: Analysis) -> list[View]:
         place = _told_of(found)
         most = found.fields[place].most
         answered = (
-            f"{few(most.leaders, MOST_NAMED)} answered most, {most.mean(most.first):,.0f} requests/s"
+            f"{few(most.leaders, MOST_NAMED)} answered most, {span(most)} requests/s"
             if most.tells_apart
             else "none were told apart in requests/s"
         )

@@ -187,6 +187,28 @@ def test_the_price_of_a_scheduler_is_the_user_time_between_two_on_the_same_loop(
     assert swapped.servers == ("callbacks", "tasks")
 
 
+def test_prices_are_of_one_interpreter_and_of_stock_forms_if_there_are_any() -> None:
+    names = ("tasks", "callbacks", "callbacks+tuned", "tasks@other")
+    loops = dict.fromkeys(names, "epoll")
+    tuned = {**PLAIN, "cpu_us": 5.0, "user_us": 2.0}
+    figures = {"tasks": DEAR, "callbacks+tuned": tuned, "tasks@other": DEAR}
+    (cause,) = priced(scheduler_price, loops, **figures, callbacks=PLAIN)
+    assert cause.servers == ("tasks", "callbacks")
+    (cause,) = priced(scheduler_price, loops, **figures)
+    assert cause.servers == ("tasks", "callbacks+tuned")
+
+
+def test_prices_are_those_of_all_launches_where_all_have_them() -> None:
+    loops = {"tasks": "epoll", "callbacks": "epoll"}
+    often = {"cpu_us_per_request": 2 * PLAIN["cpu_us"]}
+    (cause,) = priced(
+        scheduler_price, loops, tasks={**DEAR, "cpu_us_per_request": 44.0}, callbacks={**PLAIN, **often}
+    )
+    assert cause.figure == pytest.approx(22.0)
+    (cause,) = priced(scheduler_price, loops, tasks={**DEAR, "cpu_us_per_request": 44.0}, callbacks=PLAIN)
+    assert cause.figure == pytest.approx(11.0)
+
+
 def test_who_is_alone_on_a_loop_has_a_price_of_all_together() -> None:
     loops = {"tasks": "its own", "callbacks": "epoll"}
     assert priced(scheduler_price, loops, tasks=DEAR, callbacks=PLAIN) == []

@@ -5,7 +5,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from harness.analyse.advice import Advice, Computing, MostlyIdle, NobodyLeftBehind, ShortTail, SimplestCode
+from harness.analyse.advice import (
+    HUNDREDS,
+    Advice,
+    Computing,
+    MostlyIdle,
+    NobodyLeftBehind,
+    ShortTail,
+    SimplestCode,
+)
 from harness.analyse.analysis import analyse
 from harness.analyse.blocks import launches_of
 from harness.analyse.rankings import tail_ranking
@@ -206,7 +214,23 @@ def test_one_that_leaves_clients_behind_is_named_and_not_the_others(run: Results
         found = advised(with_shares(run, {behind: 0.57, other: 0.98}))
         advice = next(each for each in found if isinstance(each, NobodyLeftBehind))
         assert chosen(advice) == f"any but `{behind}`"
-        assert "elsewhere 98%" in in_words(advice)[1]
+        why = in_words(advice)[1]
+        assert f"on average 57% at `{behind}`; at all others, with 500, 98% or more" in why
+
+
+def test_who_is_left_behind_has_its_share_with_the_most_clients_beside_it(run: Results) -> None:
+    hundreds = with_shares(run, {A: 0.57, B: 0.98})
+    crowd = tuple(
+        changed(sample, workload="clients_1000")
+        for sample in with_shares(run, {A: 0.21, B: 0.99}).samples
+        if sample.cell.workload == HUNDREDS
+    )
+    design = changed(run.manifest.design, workloads=(*run.manifest.design.workloads, "clients_1000"))
+    both = changed(
+        hundreds, samples=(*hundreds.samples, *crowd), manifest=changed(run.manifest, design=design)
+    )
+    advice = next(each for each in advised(both) if isinstance(each, NobodyLeftBehind))
+    assert f"on average 57% at `{A}`, with 1,000 clients 21% at `{A}`; at all" in in_words(advice)[1]
 
 
 def test_a_difference_that_is_known_and_does_not_matter_names_nobody(run: Results) -> None:
