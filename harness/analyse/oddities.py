@@ -10,7 +10,7 @@ from harness.plan import is_as_usual
 from harness.record import ConnectionLimit, EffectResult, ServerCosts
 
 FAR: Final = 10.0
-"""So many times as long as the median of the others is odd."""
+"""So many times as long as the median of the others is odd, and so many times as much in one launch as in another."""
 FEW: Final = 0.9
 """A request at a time makes a server wait once for each; fewer waits are odd."""
 ONE: Final = "ping_pong"
@@ -91,6 +91,21 @@ class EffectNotMet(Oddity):
     faults: float
 
 
+@dataclass(frozen=True)
+class Scattered(Oddity):
+    """A server's launches under one load differ so much that it has no figure there.
+
+    Attributes:
+        workload: under which.
+        answered_rps: in each launch, in their order.
+        others_least_rps: that any other server answered there in any launch.
+    """
+
+    workload: str
+    answered_rps: tuple[float, ...]
+    others_least_rps: float
+
+
 def oddities(
     tables: Mapping[str, Table],
     limits: Sequence[ConnectionLimit],
@@ -111,6 +126,7 @@ def oddities(
         *_slow_to_answer_all(limits, costs, effects),
         *(_seldom_sleep(tables[ONE]) if ONE in tables else ()),
         *_not_met(costs, effects, receives),
+        *_scattered(tables),
     )
 
 
@@ -183,3 +199,16 @@ def _not_met(
     if shown is not None and faults and max(faults.values()) < HARDLY:
         first, *others = faults
         yield EffectNotMet(first, tuple(others), shown.title, max(faults.values()))
+
+
+def _scattered(tables: Mapping[str, Table]) -> Iterator[Oddity]:
+    for workload, table in tables.items():
+        answered = {
+            row.server: tuple(row.values["throughput_rps"])
+            for row in table.rows
+            if row.values["throughput_rps"]
+        }
+        for server, mine in answered.items():
+            others = [each for other, theirs in answered.items() if other != server for each in theirs]
+            if others and max(mine) > FAR * min(mine):
+                yield Scattered(server, workload, mine, min(others))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from harness.analyse.analysis import analyse
-from harness.analyse.oddities import EffectNotMet, SeldomSleeps, SlowToAnswerAll, oddities
+from harness.analyse.oddities import EffectNotMet, Scattered, SeldomSleeps, SlowToAnswerAll, oddities
 from harness.record import Arm, ConnectionLimit, EffectResult, Results, ServerCosts
 from harness.report.sections.questions import oddity_in_words
 from tests.makers import changed, with_one_client
@@ -49,6 +49,29 @@ def test_one_that_takes_far_longer_to_answer_all_is_found(make_costs: Callable[.
     assert "Unexplained by this run's figures." in oddity_in_words(unexplained), "it has no threads"
     assert oddities({}, (a_limit(A, 0.4), a_limit(B, 0.5)), (), (), {}) == ()
     assert oddities({}, (a_limit(A, 40, held=64), a_limit(B, 0.5)), (), (), {}) == (), "not as many"
+
+
+def test_one_whose_launches_are_far_from_each_other_is_found(make_results: Callable[..., Results]) -> None:
+    results = make_results(blocks=3)
+    for odd in (A, B):
+        samples = tuple(
+            changed(sample, answered=sample.window.answered // 100)
+            if (sample.cell.server, sample.cell.block) == (odd, 1)
+            else sample
+            for sample in results.samples
+        )
+        (found,) = analyse(changed(results, samples=samples)).oddities
+        assert isinstance(found, Scattered)
+        assert (found.server, found.workload) == (odd, "clients_64")
+        often, seldom, again = found.answered_rps
+        assert seldom < often / 90 < again
+        assert found.others_least_rps > seldom
+        text = oddity_in_words(found)
+        assert (
+            f"`{odd}` answered {often:,.0f}, {seldom:,.0f} and {again:,.0f} requests/s, with 64 clients"
+            in text
+        )
+    assert analyse(results).oddities == ()
 
 
 def test_those_of_a_kind_that_take_far_longer_are_told_of_together(

@@ -6,7 +6,7 @@ from typing import Final
 from harness.analyse.analysis import Analysis
 from harness.analyse.answer import workers_of
 from harness.analyse.comparisons import EQUIVALENT, UNDECIDED, Comparison
-from harness.analyse.oddities import EffectNotMet, Oddity, SeldomSleeps, SlowToAnswerAll
+from harness.analyse.oddities import EffectNotMet, Oddity, Scattered, SeldomSleeps, SlowToAnswerAll
 from harness.analyse.scrutiny import BUSY, Headroom, Scrutiny, Settled
 from harness.plan import by_name
 from harness.record import SELFTEST, Environment, Manifest
@@ -175,6 +175,12 @@ def oddity_in_words(found: Oddity) -> str:
                 f"**The effect “{found.effect}” is there, and {listed(names)} {'does' if len(names) == 1 else 'do'} not show it** (at most {found.faults:.2f} page faults a "
                 "request): they are measured in service, and by mallopt(3) the allocator keeps such a buffer once one was freed, as the first client's "
                 "is when it leaves. `harness effect receive-buffer` measures them before and after that."
+            )
+        case Scattered():
+            *first, last = (f"{each:,.0f}" for each in found.answered_rps)
+            return (
+                f"**In one launch after the other `{found.server}` answered {', '.join(first)} and {last} requests/s, with {by_name(found.workload).title}; "
+                f"all others there {found.others_least_rps:,.0f} or more in each**: a mean of such launches is a figure that nobody saw. Unexplained."
             )
     raise NotImplementedError(type(found).__name__)
 
