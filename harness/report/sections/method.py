@@ -13,7 +13,7 @@ from harness.analyse.samples.metrics import metric
 from harness.analyse.samples.quantiles import ENOUGH_EVENTS
 from harness.analyse.samples.validity import STEAL_LIMIT
 from harness.analyse.statistics.inference import EQUIVALENCE
-from harness.plan import FEW_CLIENTS, MOST_ATTEMPTS, REPEATED_SHARE, Load, Slicing, by_name, in_slices
+from harness.plan import CLOSED, FEW_CLIENTS, MOST_ATTEMPTS, REPEATED_SHARE, Load, Slicing, by_name, in_slices
 from harness.record import Environment, Manifest, PrecisionGoal
 from harness.report.blocks import Blocks, Command, Heading, Note, Points, Text, points
 from harness.report.sections.instrument import instrument_section
@@ -68,8 +68,12 @@ def _wanted(found: Reach, goal: PrecisionGoal) -> str:
 
 
 def _of_relays(manifest: Manifest) -> str:
-    """Tell how long those ran whose handlers wait: it goes by their waits, clients and pools."""
-    relays = [found for name in manifest.design.workloads if (found := by_name(name)).relayed]
+    """Tell how long closed loops ran whose handlers wait: it goes by their waits, clients and pools."""
+    relays = [
+        found
+        for name in manifest.design.workloads
+        if (found := by_name(name)).relayed and found.load.arrivals == CLOSED
+    ]
     warmups_s = [each.warmup_s for each in relays if each.warmup_s is not None]
     windows_s = [each.duration_s for each in relays if each.duration_s is not None]
     if not warmups_s or not windows_s:
