@@ -98,13 +98,13 @@ class NobodyLeftBehind(Advice):
 
     Attributes:
         unknown: servers of one core of which it is not known, since they serve fewer, or failed.
-        crowd: the most clients with which anything is known of those left behind, and what share they get there.
+        crowd: if any of those left behind were measured with more clients: the most, and what share they get there.
     """
 
     but: tuple[str, ...]
     shares: Ranking
     unknown: tuple[str, ...]
-    crowd: tuple[int, Mapping[str, float]]
+    crowd: tuple[int, Mapping[str, float]] | None
 
 
 @dataclass(frozen=True)
@@ -383,7 +383,7 @@ def fair_shares(seen: Findings) -> Iterator[Advice]:
     if but:
         others = tuple(each for each in found.estimates if each not in but)
         unknown = _without_figures(seen, found.estimates)
-        yield NobodyLeftBehind(others, but, found, unknown, _in_the_largest_crowd(seen, but))
+        yield NobodyLeftBehind(others, but, found, unknown, _in_a_larger_crowd(seen, but))
 
 
 def _without_figures(seen: Findings, known: Collection[str]) -> tuple[str, ...]:
@@ -392,14 +392,17 @@ def _without_figures(seen: Findings, known: Collection[str]) -> tuple[str, ...]:
     return tuple(each for each in models if each == model_of(each) and each not in known)
 
 
-def _in_the_largest_crowd(seen: Findings, servers: Sequence[str]) -> tuple[int, dict[str, float]]:
-    """Return the most clients that any of these were measured with, and the share of the one served worst there."""
-    found: dict[int, dict[str, float]] = {}
-    for clients, name in by_clients(seen.tables).items():
-        for row in seen.tables[name].rows:
-            if row.server in servers and (share := row.estimates["worst_client_share"]) is not None:
-                found.setdefault(clients, {})[row.server] = share.mean
-    return max(found.items())
+def _in_a_larger_crowd(seen: Findings, servers: Sequence[str]) -> tuple[int, dict[str, float]] | None:
+    """Return the most clients, more than some hundred, that any of these had, and the share of the one served worst there."""
+    for clients, name in reversed(by_clients(seen.tables).items()):
+        shares = {
+            row.server: share.mean
+            for row in seen.tables[name].rows
+            if row.server in servers and (share := row.estimates["worst_client_share"]) is not None
+        }
+        if shares and clients > by_name(HUNDREDS).load.clients:
+            return clients, shares
+    return None
 
 
 def costly_requests(seen: Findings) -> Iterator[Advice]:

@@ -209,6 +209,6 @@ def _scattered(tables: Mapping[str, Table]) -> Iterator[Oddity]:
             if row.values["throughput_rps"]
         }
         for server, mine in answered.items():
-            others = [each for other, theirs in answered.items() if other != server for each in theirs]
+            others = [min(theirs) for other, theirs in answered.items() if other != server]
             if others and max(mine) > FAR * min(mine):
                 yield Scattered(server, workload, mine, min(others))

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from harness.analyse.advice import (
-    HUNDREDS,
     Advice,
     CheapestInterpreter,
     CleanStop,
@@ -272,24 +271,19 @@ def _all(table: Table, server: str) -> str:
 
 
 def _left_behind(advice: NobodyLeftBehind) -> str:
-    found, (clients, crowd) = advice.shares, advice.crowd
-    of_hundreds = by_name(HUNDREDS).load.clients
-    worst = _listed_with({server: f"{found.mean(server):.0%}" for server in advice.but})
-    beyond = (
-        f", with {clients:,} clients {_listed_with({server: f'{share:.0%}' for server, share in crowd.items()})}"
-        if clients > of_hundreds
-        else ""
-    )
+    found = advice.shares
+    worst = _shares({server: found.mean(server) for server in advice.but})
+    beyond = f", with {advice.crowd[0]:,} clients {_shares(advice.crowd[1])}" if advice.crowd else ""
     least = math.floor(100 * min(found.mean(server) for server in advice.servers))
     return (
-        f"with {of_hundreds} clients the one served worst got, of an equal share, on average {worst}{beyond}; at all others, with {of_hundreds}, "
+        f"with 500 clients the one served worst got, of an equal share, on average {worst}{beyond}; at all others, with 500, "
         f"{least}% or more{_unknown(advice.unknown)}"
     )
 
 
-def _listed_with(figures: Mapping[str, str]) -> str:
-    """Name servers, each with its figure."""
-    return ", ".join(f"{figure} at `{server}`" for server, figure in figures.items())
+def _shares(of: Mapping[str, float]) -> str:
+    """Name servers, each with its share."""
+    return ", ".join(f"{share:.0%} at `{server}`" for server, share in of.items())
 
 
 def _computing(advice: Computing) -> str:
